@@ -1,0 +1,74 @@
+# Every target does the set-up it needs, in .venv, and only when it is stale.
+# Needs on the machine: Python 3.11 or newer, git, make. Pass flags on with ARGS="…".
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+MADE := $(VENV)/.made
+WORKERS ?= 2
+ARGS ?=
+
+.PHONY: help setup demo up dev check test bench docs lock clean
+
+help: ## show this list
+	@echo "Trunkline. Needs Python 3.11+, git and make; everything else goes into $(VENV)."
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
+
+setup: $(MADE)/project ## make .venv and install the pinned packages
+	@sh tools/bwrap.sh
+	@echo "setup: ready. Next: make demo"
+
+demo: $(MADE)/project ## watch one task go all the way to a pull request
+	@$(BIN)/trunkline demo $(ARGS)
+
+up: $(MADE)/project ## run Trunkline here (ARGS="--port 9000"); Ctrl-C ends it
+	@$(BIN)/trunkline up $(ARGS)
+
+dev: $(MADE)/project ## run it with each service as its own process, data in .trunkline/dev
+	@$(BIN)/trunkline up --split --data-dir .trunkline/dev $(ARGS)
+
+check: $(MADE)/project ## ruff, mypy, import contracts, budgets, generated files
+	@echo "check 1/6: ruff check";        $(BIN)/ruff check .
+	@echo "check 2/6: ruff format";       $(BIN)/ruff format --check .
+	@echo "check 3/6: mypy --strict";     $(BIN)/mypy
+	@echo "check 4/6: import contracts";  $(BIN)/lint-imports
+	@echo "check 5/6: budgets and rooms"; $(BIN)/python -m pytest -q tests/architecture
+	@echo "check 6/6: api/ is up to date"; $(BIN)/python tools/generate_api.py --check
+	@echo "check: all good"
+
+test: $(MADE)/project ## run every test (ARGS="-k name", WORKERS=4)
+	@echo "test: pytest on $(WORKERS) workers"
+	@$(BIN)/python -m pytest -n $(WORKERS) --durations=15 $(ARGS)
+
+bench: $(MADE)/project ## measure against the floor and print ratios
+	@$(BIN)/python -m bench $(ARGS)
+
+docs: $(MADE)/project ## write api/ and the generated tables again
+	@$(BIN)/python tools/generate_api.py
+
+lock: $(MADE)/project ## resolve requirements/*.txt again (ARGS=--upgrade for newer ones)
+	@$(BIN)/python tools/lock.py $(ARGS)
+
+clean: ## remove .venv, caches and local data
+	rm -rf $(VENV) .trunkline .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist bench/out
+
+# One stamp for each step: a step is done again when what it was made of is newer.
+
+$(MADE)/venv: tools/python.sh
+	@python=$$(sh tools/python.sh) && echo "setup 1/3: $(VENV) with $$($$python --version)" && \
+	  if $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then :; else $$python -m venv --clear $(VENV); fi
+	@mkdir -p $(MADE) && touch $@
+
+$(MADE)/packages: $(MADE)/venv requirements/dev.txt
+	@echo "setup 2/3: $$(grep -c '==' requirements/dev.txt) pinned packages (some minutes the first time)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(MADE)/project: $(MADE)/packages pyproject.toml
+	@echo "setup 3/3: trunkline itself, editable"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,76 @@
+"""Runs one service in the foreground, against a nats-server that is there already; SIGTERM drains it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import threading
+from typing import Final
+
+import uvloop
+
+from trunkline.telemetry.logs import set_up_logs
+from trunkline_cli import sources
+from trunkline_cli.console import FAILED, OK, complain, err
+from trunkline_cli.lives import READY_FD, InProcess
+from trunkline_cli.services import NAMES, Service, settings_of
+from trunkline_cli.settings import StackSettings
+from trunkline_cli.supervisor import Switch, first_refusal
+
+DRAIN: Final = 4.5
+"""Seconds from the first signal until the process ends by force."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("service", choices=NAMES)
+    sources.add_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    ready_fd = int(os.environ.pop(READY_FD, "-1"))
+    said, warnings = sources.read(args)
+    stack = said.load(StackSettings).settings
+    set_up_logs(args.service, stack.log_level)
+    if ready_fd < 0:
+        for warning in warnings:
+            err().print(warning, style="yellow", markup=False)
+    service = Service(args.service, said.over(data_dir=str(stack.root())).load(settings_of(args.service)).settings)
+    os.environ.pop("TRUNKLINE_NATS_PASSWORD", None)  # read; nothing that is started from here has any use for it
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(service, ready_fd))
+
+
+async def _serve(service: Service, ready_fd: int) -> int:
+    switch = Switch()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, switch)
+    try:
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(_tell_ready(service.name, switch, ready_fd))
+            await InProcess(service)(switch)
+            telling.cancel()
+    except BaseExceptionGroup as group:
+        return complain(first_refusal(group))
+    return OK
+
+
+def _stop(switch: Switch) -> None:
+    """The first signal drains, within a time; the second ends at once."""
+    if switch.stop.is_set():
+        os._exit(130)
+    switch.stop.set()
+    limit = threading.Timer(DRAIN, os._exit, (FAILED,))
+    limit.daemon = True
+    limit.start()
+
+
+async def _tell_ready(name: str, switch: Switch, ready_fd: int) -> None:
+    await switch.ready.wait()
+    if ready_fd >= 0:
+        os.write(ready_fd, b"\n")
+        os.close(ready_fd)
+    else:
+        print(f"{name} is ready (process {os.getpid()}). Ctrl-C stops it.", flush=True)

@@ -1,0 +1,122 @@
+"""Starts everything on this machine: nats-server and all services, kept alive until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Final
+
+import uvloop
+
+from trunkline.telemetry.logs import set_up_logs
+from trunkline_cli import nats_outside, sources, stack
+from trunkline_cli.agents_left import end_agents
+from trunkline_cli.console import FAILED, OK, complain
+from trunkline_cli.data_dir import held
+from trunkline_cli.health import until_healthy
+from trunkline_cli.lives import InProcess, OwnProcess
+from trunkline_cli.nats_config import Credentials
+from trunkline_cli.nats_server import NatsServer, prepare
+from trunkline_cli.nats_wire import greet
+from trunkline_cli.services import NAMES, Service, settings_of
+from trunkline_cli.settings import StackSettings
+from trunkline_cli.sockets import base_url, claim
+from trunkline_cli.sources import Sources
+from trunkline_cli.supervisor import Unit, first_refusal
+
+HARD_KILL: Final = 4.7
+"""Seconds from the first signal until this process ends by force; the kernel then ends its children."""
+AWAITED: Final = 30.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    sources.add_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    began = time.monotonic()
+    said, warnings = sources.read(args)
+    settings = said.load(StackSettings).settings
+    for warning in warnings:
+        _warn(warning)
+    set_up_logs("trunkline", settings.log_level)
+    with held(settings.root()):
+        port = claim(settings.host, settings.port)
+        url = base_url(settings.host, port)
+        said = said.over(data_dir=str(settings.root()), host=settings.host, port=str(port), public_url=settings.public_url or url)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_up(said, settings, url, began))
+
+
+async def _up(said: Sources, settings: StackSettings, url: str, began: float) -> int:
+    stop = asyncio.Event()
+    _listen(stop)
+    try:
+        nats = None if settings.nats_url else prepare(settings.root(), settings.nats_store_limit)
+        said = _with_nats(said, nats) if nats else said
+        if nats is None:
+            await _check_outside(settings)
+        units = _stack(said, settings, nats)
+        await stack.run(units, stop, _say, lambda: _announce(settings, url, began))
+    except BaseExceptionGroup as group:
+        return complain(first_refusal(group))
+    finally:
+        await end_agents(settings.root())
+    return OK
+
+
+def _with_nats(said: Sources, server: NatsServer) -> Sources:
+    return said.over(nats_url=server.url, nats_user=Credentials.CONTROL_USER, nats_password=server.credentials.control)
+
+
+async def _check_outside(settings: StackSettings) -> None:
+    info = await greet(settings.nats_url.split(",")[0], settings.nats_user, settings.nats_password.get_secret_value())
+    if settings.accept_unsafe_nats:
+        _warn("WARNING: --accept-unsafe-nats: nobody checked that nats-server keeps what it acknowledges; a power cut may lose work.")
+    else:
+        await nats_outside.check(settings.nats_url, settings.nats_monitor, info)
+
+
+def _stack(said: Sources, settings: StackSettings, nats: NatsServer | None) -> stack.Stack:
+    """Every service's settings are read here, so that what is wrong is said before anything starts."""
+    services = [Service(name, said.load(settings_of(name)).settings) for name in NAMES]
+    env = said.environment() if settings.split else {}
+    units = [Unit(service.name, OwnProcess(service.name, env, _say) if settings.split else InProcess(service)) for service in services]
+    return stack.Stack(Unit("nats-server", nats) if nats else None, units[:-1], units[-1])
+
+
+async def _announce(settings: StackSettings, url: str, began: float) -> None:
+    while not await until_healthy(url, AWAITED):
+        _warn(f"{url}/health is not 200 yet; waiting on.")
+    if settings.unsafe_local:
+        _warn("WARNING: --unsafe-local: agents run WITHOUT ISOLATION, with all the rights of this user. Only for code that you trust.")
+    _say(f"Trunkline is ready at {url} (data in {settings.root()}, {time.monotonic() - began:.1f} s). Ctrl-C stops it.")
+
+
+def _listen(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, _stopping, stop)
+
+
+def _stopping(stop: asyncio.Event) -> None:
+    """The first signal drains, within a time; the second ends at once."""
+    if stop.is_set():
+        os._exit(130)
+    stop.set()
+    limit = threading.Timer(HARD_KILL, os._exit, (FAILED,))
+    limit.daemon = True
+    limit.start()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,48 @@
+"""Free ports and taken ones, found out before anything is started."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from trunkline.contracts.errors import Conflict, Invalid
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port(preferred: int = 0, host: str = LOOPBACK) -> int:
+    """`preferred` when nobody listens there, else any free port."""
+    for port in (preferred, 0):
+        try:
+            return _bound(host, port)
+        except OSError:
+            continue
+    raise Conflict(f"No port is free on {host}.", code="PORT_IN_USE")
+
+
+def claim(host: str, port: int) -> int:
+    """The port to listen on; 0 picks a free one. Raises Conflict (PORT_IN_USE) or Invalid (BAD_HOST)."""
+    try:
+        return _bound(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Conflict(
+                f"Port {port} on {host} is in use. Stop what listens there, or choose another by --port (0 picks a free one).",
+                code="PORT_IN_USE",
+            ) from None
+        raise Invalid(f"{host}:{port} cannot be listened on ({error.strerror}). Check --host and --port.", code="BAD_HOST") from None
+
+
+def _bound(host: str, port: int) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+        bound: int = probe.getsockname()[1]
+        return bound
+
+
+def base_url(host: str, port: int) -> str:
+    """How this machine reaches a server that listens on `host`."""
+    reachable = {"0.0.0.0": LOOPBACK, "::": "[::1]", "": LOOPBACK}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{reachable}:{port}"

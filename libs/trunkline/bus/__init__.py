@@ -1,0 +1,31 @@
+"""The only door to nats and faststream: commands, the log, live timelines, work, timers and dead letters."""
+
+from trunkline.bus.commands import Commands
+from trunkline.bus.connection import Bus, connect
+from trunkline.bus.delivery import LeaveAlone
+from trunkline.bus.direct import Stored
+from trunkline.bus.inlet import Inlet
+from trunkline.bus.live import Live
+from trunkline.bus.log import Loaded, Log
+from trunkline.bus.publish import BusAway, Raced
+from trunkline.bus.settings import BusSettings
+from trunkline.bus.timers import Timers
+from trunkline.bus.work import Work, WorkItem
+
+__all__ = [
+    "Bus",
+    "BusAway",
+    "BusSettings",
+    "Commands",
+    "Inlet",
+    "LeaveAlone",
+    "Live",
+    "Loaded",
+    "Log",
+    "Raced",
+    "Stored",
+    "Timers",
+    "Work",
+    "WorkItem",
+    "connect",
+]

@@ -1,0 +1,87 @@
+"""Sending a command to the owner of an aggregate and waiting for its answer, with a deadline on both sides."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+from nats.aio.client import Client
+from nats.errors import ConnectionClosedError, NoRespondersError, OutboundBufferLimitError
+from nats.errors import TimeoutError as NatsTimeout
+
+from trunkline.contracts import subjects
+from trunkline.contracts.errors import DomainError, Refusal, Unavailable
+from trunkline.contracts.ids import TenantId
+from trunkline.contracts.message import Accepted, Command, Message
+
+DEADLINE: Final = "Trunkline-Deadline"
+"""Header: seconds since the epoch after which nobody waits any more; a late command is refused, never carried out."""
+NOBODY: Final = TenantId("-")
+PING: Final = "ping"
+TRY: Final = 3.0
+PAUSE: Final = 0.15
+
+
+class Ping(Command):
+    """Are you there?"""
+
+    type: str = PING
+
+
+class Reply(Message):
+    """What comes back: exactly one of the two is there."""
+
+    accepted: Accepted | None = None
+    refused: Refusal | None = None
+
+
+class Commands:
+    """The door to every owner."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def send(self, service: str, id: str, command: Command, *, timeout: float = 10.0) -> Accepted:
+        """The owner's answer. Raises the owner's refusal, or Unavailable when nobody answers within `timeout` seconds.
+
+        A command is sent again while nobody answers: every command may be repeated without harm.
+        """
+        verb = command.model_dump(include={"type"})["type"]
+        subject = subjects.command(service, TenantId(command.tenant), id, verb)
+        body = command.model_dump_json().encode()
+        deadline = time.monotonic() + timeout
+        headers = {DEADLINE: f"{time.time() + timeout:.3f}"}
+        while (left := deadline - time.monotonic()) > 0:
+            reply = await self._ask(subject, body, headers, min(left, TRY))
+            if reply is not None:
+                return _opened(reply)
+            await asyncio.sleep(min(PAUSE * random.uniform(0.5, 1.5), max(deadline - time.monotonic(), 0)))
+        raise Unavailable(f"the {service} service does not answer; try again in a moment", code="NO_OWNER", service=service)
+
+    async def _ask(self, subject: str, body: bytes, headers: dict[str, str], timeout: float) -> Reply | None:
+        try:
+            message = await self._client.request(subject, body, timeout=timeout, headers=headers)
+        except (NatsTimeout, TimeoutError, NoRespondersError):
+            return None
+        except (ConnectionClosedError, OutboundBufferLimitError) as error:
+            raise Unavailable("the bus is away; try again in a moment", code="BUS_AWAY") from error
+        return Reply.model_validate_json(message.data)
+
+    async def ping(self, service: str, timeout: float = 1.0) -> bool:
+        """Whether at least one replica of a service is ready."""
+        with suppress(DomainError):
+            await self.send(service, "-", Ping(tenant=NOBODY, at=datetime.fromtimestamp(time.time(), UTC)), timeout=timeout)
+            return True
+        return False
+
+
+def _opened(reply: Reply) -> Accepted:
+    if reply.refused is not None:
+        raise reply.refused.error()
+    if reply.accepted is None:
+        raise Unavailable("the owner's answer cannot be read: are all services of one version?", code="BAD_REPLY")
+    return reply.accepted

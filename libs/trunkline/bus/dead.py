@@ -1,0 +1,49 @@
+"""The desk of dead letters: what was given up on, why, and what to send again to have it tried once more."""
+
+from __future__ import annotations
+
+import base64
+
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from trunkline.bus.publish import publish
+from trunkline.contracts import subjects
+from trunkline.contracts.ids import TenantId
+from trunkline.contracts.message import Message
+
+
+class DeadLetter(Message):
+    """A message that no handler could take."""
+
+    consumer: str
+    stream: str
+    seq: int
+    subject: str
+    """Publishing `body` here again asks for another try."""
+    reason: str
+    tries: int
+    body: str
+    """Base64."""
+
+
+class DeadLetters:
+    def __init__(self, js: JetStreamContext) -> None:
+        self._js = js
+
+    async def put(self, message: Msg, reason: str) -> None:
+        """Keep a letter for `message`. Its id is its place, so giving up twice leaves one letter."""
+        place = message.metadata
+        letter = DeadLetter(
+            consumer=place.consumer,
+            stream=place.stream,
+            seq=place.sequence.stream,
+            subject=message.subject,
+            reason=reason[:2000],
+            tries=place.num_delivered or 1,
+            body=base64.b64encode(message.data).decode(),
+        )
+        tokens = message.subject.split(".")
+        tenant = TenantId(tokens[1]) if tokens[0] == "evt" else TenantId("-")
+        subject = subjects.dead(place.consumer, tenant, str(letter.seq))
+        await publish(self._js, subject, letter.model_dump_json().encode(), id=f"dead:{place.stream}:{place.consumer}:{letter.seq}")

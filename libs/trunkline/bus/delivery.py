@@ -1,0 +1,72 @@
+"""What becomes of a delivered message: signs of life while it is worked on, then done, again later, or given up on."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from trunkline.bus.background import background
+from trunkline.bus.streams import HEARTBEAT
+from trunkline.contracts.errors import DomainError, Unavailable
+
+log = structlog.get_logger()
+
+TRIES: Final = 8
+"""Deliveries of one message that may fail before it is given up on."""
+PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+"""Seconds before the next try, by the number of tries made."""
+
+
+class LeaveAlone(Exception):
+    """Somebody else carries this message: neither acknowledge it nor ask for it again."""
+
+
+GiveUp = Callable[[Msg, str], Awaitable[None]]
+
+
+def deliveries(message: Msg) -> int:
+    return message.metadata.num_delivered or 1
+
+
+async def _beat(message: Msg) -> None:
+    """Keep telling the server that `message` is being worked on."""
+    while True:
+        await asyncio.sleep(HEARTBEAT)
+        with suppress(NatsError):
+            await message.in_progress()
+
+
+async def settle(message: Msg, work: Callable[[], Awaitable[None]], give_up: GiveUp) -> None:
+    """Do the work and acknowledge; on failure ask for the message again, later; after the last try give it up."""
+    try:
+        async with background(lambda: _beat(message)):
+            await work()
+    except LeaveAlone:
+        log.info("delivery.left_alone", subject=message.subject)
+    except Exception as error:
+        await _failed(message, error, give_up)
+    else:
+        with suppress(NatsError):  # not acknowledged: it comes again, and the handler finds that it is done
+            await message.ack()
+
+
+async def _failed(message: Msg, error: Exception, give_up: GiveUp) -> None:
+    tries = deliveries(message)
+    reason = f"{type(error).__name__}: {error}"
+    # A bus or an owner that is away is not the message's fault: such a try is repeated for as long as it takes.
+    away = isinstance(error, Unavailable)
+    log.warning("delivery.failed", subject=message.subject, tries=tries, error=reason, exc_info=not isinstance(error, DomainError))
+    with suppress(NatsError):
+        if tries >= TRIES and not away:
+            await give_up(message, reason)
+            await message.term()
+        else:
+            pause = PAUSES[min(tries - 1, len(PAUSES) - 1)]
+            await message.nak(delay=pause * random.uniform(0.8, 1.2))

@@ -1,0 +1,125 @@
+"""What a service hears: commands, facts and timers, served by FastStream, each with its rules of delivery."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import structlog
+from faststream import AckPolicy
+from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from pydantic import BaseModel, ValidationError
+
+from trunkline.bus.commands import DEADLINE, Ping, Reply
+from trunkline.bus.dead import DeadLetters
+from trunkline.bus.delivery import settle
+from trunkline.bus.direct import Stored
+from trunkline.bus.streams import EVENTS, TIMERS
+from trunkline.contracts import subjects
+from trunkline.contracts.errors import Broken, DomainError, Invalid, Overdue, Refusal
+from trunkline.contracts.message import Accepted, Command
+
+log = structlog.get_logger()
+
+WORKERS: Final = 64
+"""Commands of one verb that are worked on at once; more wait in the subscription's own bounded queue."""
+BATCH: Final = 64
+PULL_WAIT: Final = 5.0
+
+C = TypeVar("C", bound=Command)
+B = TypeVar("B", bound=BaseModel)
+
+
+async def _bytes(message: NatsMessage) -> bytes:
+    return message.body
+
+
+class Inlet:
+    """Declare everything, then `start`. Nothing is heard before, nothing new is taken after `stop`."""
+
+    def __init__(self, broker: NatsBroker, dead: DeadLetters) -> None:
+        self._broker = broker
+        self._dead = dead
+
+    async def start(self, service: str) -> None:
+        """Begin to hear, and to answer pings as `service`."""
+        self.command(service, Ping, _pong)
+        await self._broker.start()
+
+    async def stop(self) -> None:
+        await self._broker.stop()
+
+    def command(self, service: str, model: type[C], answer: Callable[[C], Awaitable[Accepted]]) -> None:
+        """Answer commands of one kind; one replica of the service gets each."""
+        verb = str(model.model_fields["type"].default)
+        subject = subjects.commands_of(service, verb)
+        hear = self._broker.subscriber(
+            subject, queue=service, max_workers=WORKERS, decoder=_bytes, no_reply=True, title=f"{service}.{verb}", description=model.__doc__
+        )
+
+        async def receive(message: NatsMessage) -> None:
+            reply = await _answered(model, answer, message)
+            await message.raw_message.respond(reply.model_dump_json(exclude_none=True).encode())
+
+        hear(receive)
+
+    def facts(self, durable: str, part: str, answer: Callable[[Stored], Awaitable[None]]) -> None:
+        """Act on the facts of one kind of aggregate; each is shown to one replica until it is done."""
+
+        async def receive(message: NatsMessage) -> None:
+            raw = message.raw_message
+            stored = Stored(raw.metadata.sequence.stream, raw.subject, raw.data)
+            await settle(raw, lambda: answer(stored), self._dead.put)
+
+        self._pull(EVENTS, durable, subjects.events_of_part(part), receive)
+
+    def timer(self, service: str, verb: str, model: type[B], answer: Callable[[B], Awaitable[None]]) -> None:
+        """Act when a timer of one kind is due."""
+
+        async def receive(message: NatsMessage) -> None:
+            raw = message.raw_message
+            await settle(raw, lambda: answer(model.model_validate_json(raw.data)), self._dead.put)
+
+        self._pull(TIMERS, f"due-{service}-{verb}", subjects.due(service, verb), receive)
+
+    def _pull(self, stream: str, durable: str, subject: str, receive: Callable[[NatsMessage], Awaitable[None]]) -> None:
+        hear = self._broker.subscriber(
+            subject,
+            stream=JStream(stream, declare=False),
+            durable=durable,
+            pull_sub=PullSub(batch_size=BATCH, timeout=PULL_WAIT),
+            ack_policy=AckPolicy.MANUAL,
+            decoder=_bytes,
+            no_reply=True,
+            title=durable,
+        )
+        hear(receive)
+
+
+async def _pong(_: Ping) -> Accepted:
+    return Accepted(seq=0)
+
+
+async def _answered(model: type[C], answer: Callable[[C], Awaitable[Accepted]], message: NatsMessage) -> Reply:
+    try:
+        _in_time(message)
+        return Reply(accepted=await answer(model.model_validate_json(message.body)))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]["msg"]
+        return _refused(Invalid(f"not a valid command: {first}", code="BAD_COMMAND"))
+    except DomainError as error:
+        return _refused(error)
+    except Exception:
+        log.exception("command.broke", subject=message.raw_message.subject)
+        return _refused(Broken("Trunkline failed in a way it should not; the log of the service says more", code="BROKEN"))
+
+
+def _in_time(message: NatsMessage) -> None:
+    deadline = message.headers.get(DEADLINE)
+    if deadline is not None and time.time() > float(deadline):
+        raise Overdue("the sender no longer waits for this command", code="OVERDUE")
+
+
+def _refused(error: DomainError) -> Reply:
+    return Reply(refused=Refusal.of(error))

@@ -1,0 +1,164 @@
+"""Following the log: one core subscription for the whole process, gaps found by the sequence and filled by direct get."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+
+from trunkline.bus.direct import DirectReader, Stored
+from trunkline.bus.patience import patiently
+from trunkline.bus.streams import EVENTS
+from trunkline.contracts import subjects
+from trunkline.contracts.cursor import Cursor
+from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.record import Event, Gap
+
+BACKLOG: Final = 256
+"""Messages kept for a slow reader; beyond it the reader goes back to reading pages, so it costs no memory."""
+WATCH: Final = 1.0
+"""Seconds between two looks whether something was stored that never came by."""
+
+
+class _Reader:
+    """One follower's mailbox: what came by, and whether something may have been missed."""
+
+    def __init__(self, filter_subject: str) -> None:
+        self.filter = filter_subject
+        self.prefix = filter_subject.removesuffix(">")
+        self.missed = False
+        self._box: deque[Stored] = deque()
+        self._wake = asyncio.Event()
+
+    def put(self, stored: Stored) -> None:
+        if len(self._box) >= BACKLOG:
+            self.miss()
+        else:
+            self._box.append(stored)
+            self._wake.set()
+
+    def miss(self) -> None:
+        self._box.clear()
+        self.missed = True
+        self._wake.set()
+
+    async def next(self) -> Stored | None:
+        """The next message, or None when pages must be read again."""
+        while not self._box and not self.missed:
+            self._wake.clear()
+            await self._wake.wait()
+        if self.missed:
+            self.missed = False
+            return None
+        return self._box.popleft()
+
+
+class Live:
+    """All followers of this process behind one subscription."""
+
+    def __init__(self, client: Client, js: JetStreamContext, direct: DirectReader, epoch: str) -> None:
+        self._client = client
+        self._js = js
+        self._direct = direct
+        self._epoch = epoch
+        self._readers: dict[str, set[_Reader]] = {}
+        self._last = 0
+
+    async def start(self) -> None:
+        """Subscribe; what is stored from here on is seen or found missing."""
+        await self._client.subscribe(subjects.ALL_LIVE, cb=self._on)
+        await self._client.flush(timeout=5)
+        await self._client.flush(timeout=5)  # the first may overtake the subscription in the client's own queue
+        self._last = (await self._js.stream_info(EVENTS)).state.last_seq
+
+    async def watch(self) -> None:
+        """For ever: notice what was stored while nothing came by (the tail of an outage)."""
+        while True:
+            await asyncio.sleep(WATCH)
+            if self._readers:
+                with suppress(NatsError, TimeoutError):
+                    await self._look()
+
+    async def _look(self) -> None:
+        seen = self._last
+        newest = (await self._js.stream_info(EVENTS)).state.last_seq
+        if self._last == seen and newest > seen:
+            self.missed()
+            self._last = newest
+
+    def missed(self) -> None:
+        """Something may have gone by unseen (a reconnect): every reader reads pages again from where it is."""
+        for readers in self._readers.values():
+            for reader in readers:
+                reader.miss()
+
+    async def _on(self, message: Msg) -> None:
+        headers = message.headers or {}
+        seq = int(headers.get("Nats-Sequence", 0))
+        if seq <= self._last:
+            return
+        if seq != self._last + 1:
+            self.missed()
+        self._last = seq
+        subject = message.subject.removeprefix(subjects.LIVE_PREFIX)
+        stored = Stored(seq, subject, message.data)
+        timeline = subject.rpartition(".")[0] + ".>"
+        for readers in (self._readers.get(timeline), self._readers.get(subjects.ALL_EVENTS)):
+            for reader in readers or ():
+                reader.put(stored)
+
+    async def stored(self, filter_subject: str, after: int) -> AsyncIterator[Stored]:
+        """Every record of a timeline, or of everything, beyond sequence `after`: history, then live, for ever."""
+        reader = _Reader(filter_subject)
+        self._readers.setdefault(filter_subject, set()).add(reader)
+        try:
+            while True:
+                async for stored in self._direct.read(filter_subject, after + 1):
+                    yield stored
+                    after = stored.seq
+                while (fresh := await reader.next()) is not None:
+                    if fresh.seq > after:
+                        yield fresh
+                        after = fresh.seq
+        finally:
+            self._drop(reader)
+
+    def _drop(self, reader: _Reader) -> None:
+        readers = self._readers[reader.filter]
+        readers.discard(reader)
+        if not readers:
+            del self._readers[reader.filter]
+
+    async def follow(self, tenant: TenantId, task: TaskId, after: Cursor | None) -> AsyncIterator[Event | Gap]:
+        """The timeline of a task beyond `after`, fact by fact, for ever; a Gap first when something is lost for good."""
+        start, gap = await self._start(after)
+        if gap:
+            yield gap
+        async for stored in self.stored(subjects.timeline(tenant, task), max(start.seq - 1, 0)):
+            for event in self.events(stored):
+                if event.cursor > start:
+                    yield event
+
+    async def _start(self, after: Cursor | None) -> tuple[Cursor, Gap | None]:
+        beginning = Cursor(self._epoch, 0)
+        if after is None:
+            return beginning, None
+        state = (await patiently(lambda: self._js.stream_info(EVENTS))).state
+        kept = after.epoch == self._epoch and state.first_seq <= after.seq + 1 and after.seq <= state.last_seq
+        return (after, None) if kept else (beginning, Gap(after, Cursor(self._epoch, max(state.first_seq, 1))))
+
+    def events(self, stored: Stored) -> list[Event]:
+        """The facts of one record, each with its own cursor."""
+        names = subjects.parse_event(stored.subject)
+        record = stored.record
+        return [
+            Event(Cursor(self._epoch, stored.seq, index), names.tenant, names.task, names.part, record.at, fact)
+            for index, fact in enumerate(record.facts)
+        ]

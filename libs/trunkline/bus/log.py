@@ -1,0 +1,72 @@
+"""The log: fenced appends to one aggregate, loading one aggregate, and following everything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from trunkline.bus.direct import DirectReader, Stored
+from trunkline.bus.live import Live
+from trunkline.bus.patience import patiently
+from trunkline.bus.publish import Raced, publish
+from trunkline.bus.streams import EVENTS
+from trunkline.contracts import subjects
+from trunkline.contracts.record import Record
+
+_FENCE: Final = "Nats-Expected-Last-Subject-Sequence"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """All records of one aggregate and the sequence of the last, 0 when there is none."""
+
+    records: tuple[Stored, ...]
+    seq: int
+
+
+class Log:
+    """Where facts are stored. One append is one decision, however many facts it holds."""
+
+    def __init__(self, js: JetStreamContext, direct: DirectReader, live: Live) -> None:
+        self._js = js
+        self._direct = direct
+        self._live = live
+
+    async def append(self, subject: str, record: Record, *, expect: int, id: str) -> int:
+        """Store `record` if the last sequence of `subject` is still `expect`; returns its own sequence.
+
+        Raises Raced when another writer was first, Unavailable when the bus does not confirm.
+        """
+        try:
+            return await publish(self._js, subject, record.model_dump_json().encode(), id=id, headers={_FENCE: str(expect)})
+        except Raced:
+            # The server looks at the fence before it looks for a repeat: after a lost answer the other writer may be us.
+            async for stored in self._direct.read(subject, expect + 1):
+                if stored.id == id:
+                    return stored.seq
+            raise
+
+    async def load(self, subject: str) -> Loaded:
+        """Everything that was appended to `subject`."""
+        records = tuple([stored async for stored in self._direct.read(subject, 1)])
+        return Loaded(records, records[-1].seq if records else 0)
+
+    async def last(self, subject: str) -> Stored | None:
+        """The newest record of `subject`. Raises BusAway."""
+        try:
+            found = await patiently(lambda: self._js.get_last_msg(EVENTS, subject, direct=True))
+        except NotFoundError:
+            return None
+        return Stored(found.seq or 0, subject, found.data or b"")
+
+    async def last_seq(self) -> int:
+        """The last sequence of the whole log, asked of its leader now. Raises BusAway."""
+        return (await patiently(lambda: self._js.stream_info(EVENTS))).state.last_seq
+
+    def follow(self, after: int) -> AsyncIterator[Stored]:
+        """Every record with a sequence beyond `after`, in order, for ever, without a gap."""
+        return self._live.stored(subjects.ALL_EVENTS, after)

@@ -1,0 +1,28 @@
+"""How the bus is reached and how much it keeps."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class BusSettings(BaseModel):
+    """What every service needs to know of nats-server; services' own settings extend this."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nats_url: str = Field("nats://127.0.0.1:4222", description="The port nats-server listens on unless told otherwise.")
+    nats_user: str = Field("", description="Empty: the server asks for none, or the address holds it.")
+    nats_password: SecretStr = Field(SecretStr(""), description="Empty: the server asks for none, or the address holds it.")
+    replicas: int = Field(1, ge=1, le=5, description="One server keeps one copy; a three-node cluster wants 3.")
+    events_days: int = Field(90, ge=1, description="A quarter: long enough to look back, short enough for one disk.")
+
+    def address(self) -> str:
+        """The url with the credentials in it. Secret: never to be logged."""
+        if not self.nats_user:
+            return self.nats_url
+        parts = urlsplit(self.nats_url)
+        host = parts.netloc.rpartition("@")[2]
+        who = f"{quote(self.nats_user, safe='')}:{quote(self.nats_password.get_secret_value(), safe='')}"
+        return urlunsplit(parts._replace(netloc=f"{who}@{host}"))

@@ -1,0 +1,30 @@
+"""Timers kept by nats-server: they survive everything, fire once, and a late one is refused by whoever it wakes.
+
+Set a timer before appending the fact it belongs to: a timer without its fact does nothing, a fact without its timer waits for ever.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from nats.js import JetStreamContext
+from pydantic import BaseModel
+
+from trunkline.bus.publish import publish
+from trunkline.bus.streams import TIMERS
+from trunkline.contracts import subjects
+
+
+class Timers:
+    def __init__(self, js: JetStreamContext) -> None:
+        self._js = js
+
+    async def set(self, name: str, id: str, at: datetime, target: tuple[str, str], body: BaseModel) -> None:
+        """At `at`, deliver `body` to `target` (service, verb). Setting the same name and id again replaces it."""
+        stamp = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        headers = {"Nats-Schedule": f"@at {stamp}", "Nats-Schedule-Target": subjects.due(*target)}
+        await publish(self._js, subjects.timer(name, id), body.model_dump_json().encode(), id=f"timer:{name}:{id}:{stamp}", headers=headers)
+
+    async def cancel(self, name: str, id: str) -> None:
+        """Forget a timer; one that already fired, or was never set, is fine."""
+        await self._js.purge_stream(TIMERS, subject=subjects.timer(name, id))

@@ -1,0 +1,25 @@
+"""Names of things: tokens that are safe inside a bus subject and say what they name."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, NewType
+
+from pydantic import AfterValidator
+
+TenantId = NewType("TenantId", str)
+TaskId = NewType("TaskId", str)
+ApprovalId = NewType("ApprovalId", str)
+SandboxId = NewType("SandboxId", str)
+
+_TOKEN = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
+
+
+def token(text: str) -> str:
+    """Return `text` if it may stand as one subject token, else raise ValueError."""
+    if not _TOKEN.match(text):
+        raise ValueError("must be 1 to 64 letters, digits, '-' or '_'")
+    return text
+
+
+Token = Annotated[str, AfterValidator(token)]

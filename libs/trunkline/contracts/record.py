@@ -1,0 +1,90 @@
+"""How a decision lies in the log: one message, its facts in order, readable by older and newer versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import SerializeAsAny, field_validator
+
+from trunkline.contracts.approval import ApprovalDecided, ApprovalRequested
+from trunkline.contracts.cursor import Cursor
+from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.message import Fact, Message, UnknownFact
+from trunkline.contracts.run import (
+    AgentEnded,
+    AgentOutput,
+    AgentStarted,
+    BranchPushed,
+    ChangesCommitted,
+    PhaseBegan,
+    PullRequestOpened,
+    RepositoryCloned,
+    RunClaimed,
+    RunFailed,
+    RunStopped,
+    RunSucceeded,
+    SandboxReady,
+)
+from trunkline.contracts.task import (
+    TaskAssigned,
+    TaskCancelled,
+    TaskFailed,
+    TaskRetryScheduled,
+    TaskStarted,
+    TaskStopRequested,
+    TaskSubmitted,
+    TaskSucceeded,
+)
+
+FACTS: tuple[type[Fact], ...] = (
+    TaskSubmitted, TaskAssigned, TaskStarted, TaskRetryScheduled, TaskStopRequested, TaskSucceeded, TaskFailed, TaskCancelled,
+    RunClaimed, PhaseBegan, SandboxReady, RepositoryCloned, AgentStarted, AgentEnded, ChangesCommitted, BranchPushed,
+    PullRequestOpened, RunSucceeded, RunFailed, RunStopped, AgentOutput, ApprovalRequested, ApprovalDecided,
+)  # fmt: skip
+"""Every fact that was ever released. Nothing is taken away from here."""
+
+_BY_TYPE = {fact.model_fields["type"].default: fact for fact in FACTS}
+
+
+def read_fact(body: Mapping[str, Any]) -> Fact:
+    """The fact that `body` is; a type of a newer version reads as UnknownFact."""
+    kind = str(body.get("type", ""))
+    known = _BY_TYPE.get(kind)
+    return known.model_validate(body) if known else UnknownFact(type=kind, body=dict(body))
+
+
+class Record(Message):
+    """One decision as stored: at least one fact, and why they came to be."""
+
+    at: datetime
+    cause: str = ""
+    """What led to it: a command's verb, or the event id of the fact that was answered."""
+    facts: tuple[SerializeAsAny[Fact], ...]
+
+    @field_validator("facts", mode="before")
+    @classmethod
+    def _read(cls, facts: Any) -> tuple[Fact, ...]:
+        return tuple(fact if isinstance(fact, Fact) else read_fact(fact) for fact in facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact at its place on the timeline of its task."""
+
+    cursor: Cursor
+    tenant: TenantId
+    task: TaskId
+    part: str
+    at: datetime
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The log no longer holds what lies between the cursor asked for and `first`."""
+
+    asked: Cursor
+    first: Cursor

@@ -1,0 +1,85 @@
+"""Every bus subject, built here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from trunkline.contracts.ids import TaskId, TenantId, token
+
+ALL_EVENTS = "evt.>"
+LIVE_PREFIX = "live."
+ALL_LIVE = "live.evt.>"
+
+
+class EventSubject(NamedTuple):
+    """The three names inside `evt.<tenant>.<task>.<part>`."""
+
+    tenant: TenantId
+    task: TaskId
+    part: str
+
+
+def event(tenant: TenantId, task: TaskId, part: str) -> str:
+    """Where the facts of one aggregate of a task are stored."""
+    return f"evt.{token(tenant)}.{token(task)}.{token(part)}"
+
+
+def timeline(tenant: TenantId, task: TaskId) -> str:
+    """Every part of one task, in one order."""
+    return f"evt.{token(tenant)}.{token(task)}.>"
+
+
+def events_of_part(part: str) -> str:
+    """The facts of one kind of aggregate over all tenants and tasks; a trailing `*` takes a family of parts."""
+    return f"evt.*.*.{part}"
+
+
+def parse_event(subject: str) -> EventSubject:
+    """The names inside an event subject, stored or live. Raises ValueError for any other subject."""
+    parts = subject.removeprefix(LIVE_PREFIX).split(".")
+    if len(parts) != 4 or parts[0] != "evt":
+        raise ValueError(f"not an event subject: {subject}")
+    return EventSubject(TenantId(parts[1]), TaskId(parts[2]), parts[3])
+
+
+def command(service: str, tenant: TenantId, id: str, verb: str) -> str:
+    """Where one command to the owner of one aggregate is sent."""
+    return f"cmd.{token(service)}.{token(tenant)}.{token(id)}.{token(verb)}"
+
+
+def commands_of(service: str, verb: str) -> str:
+    """What a service listens on for one verb."""
+    return f"cmd.{token(service)}.*.*.{token(verb)}"
+
+
+def work(pool: str, priority: str, tenant: TenantId) -> str:
+    """Where a released task waits for an agent of its pool."""
+    return f"work.{token(pool)}.{token(priority)}.{token(tenant)}"
+
+
+def work_of(pool: str) -> str:
+    return f"work.{token(pool)}.>"
+
+
+def timer(name: str, id: str) -> str:
+    """Where one pending timer lies; setting it again replaces it, purging it cancels it."""
+    return f"timer.{token(name)}.{token(id)}"
+
+
+def due(service: str, verb: str) -> str:
+    """Where a timer fires to."""
+    return f"due.{token(service)}.{token(verb)}"
+
+
+def due_for(service: str) -> str:
+    return f"due.{token(service)}.>"
+
+
+def dead(what: str, tenant: TenantId, id: str) -> str:
+    """Where something that was given up on is kept."""
+    return f"dead.{token(what)}.{token(tenant)}.{token(id)}"
+
+
+def limit(name: str, window: str, key: str) -> str:
+    """One caller's hits against one limit; `key` is a hash, never text of the caller's."""
+    return f"rl.{token(name)}.{token(window)}.{token(key)}"

@@ -1,0 +1,84 @@
+"""A real nats-server for tests: its own folder, a free port, always-sync as in production."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def binary() -> str:
+    """nats-server beside this interpreter, else in PATH. Raises RuntimeError with the remedy."""
+    beside = Path(sys.prefix) / "bin" / "nats-server"
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if not found:
+        raise RuntimeError("nats-server not found: run make setup")
+    return found
+
+
+@dataclass
+class NatsServer:
+    """A server that may be killed and started again on the same port and store."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        config = self.folder / "nats.conf"
+        config.write_text(
+            f"host: 127.0.0.1\nport: {self.port}\nmax_payload: 2MB\n"
+            f"jetstream {{ store_dir: '{self.folder / 'store'}', sync_interval: always, max_file_store: 4GB }}\n"
+            "feature_flags { js_ack_fc_v2: false }\n"
+        )
+        log = (self.folder / "log").open("ab")
+        self.process = subprocess.Popen([binary(), "-c", str(config)], stdout=log, stderr=log)
+        self._await()
+
+    def _await(self) -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+                return
+            if self.process is None or self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise RuntimeError((self.folder / "log").read_text()[-2000:])
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        if self.process and self.process.poll() is None:
+            os.kill(self.process.pid, number)
+            self.process.wait(20)
+
+
+@contextmanager
+def nats_server() -> Iterator[NatsServer]:
+    """A started server; stopped and removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="trunkline-nats-") as folder:
+        server = NatsServer(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill(signal.SIGKILL)

@@ -1,0 +1,74 @@
+"""Draws a pull request as one HTML page: no script, nothing fetched, everything escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+from trunkline.contracts.forge import PullRequestView
+from trunkline_gateway.pages.diff import FileDiff, Row, parse
+
+SIGN: Final = {"add": "+", "del": "&minus;", "same": "", "hunk": "", "note": ""}
+_TURNS: Final = {point: f"\\u{point:04x}" for point in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+"""Characters that turn the writing direction could show a reviewer another program than the one that runs."""
+
+
+def page(view: PullRequestView, style: str) -> str:
+    files = parse(view.diff)
+    content = f"""<header><p class="where">{escape(view.repo)}</p>
+<h1>{escape(view.title)} <span class="number">#{view.number}</span></h1>
+<p class="refs"><code>{escape(view.base)}</code> <span aria-label="takes changes from">←</span> <code>{escape(view.head)}</code>
+<span class="when">opened <time>{escape(view.created_at)}</time></span></p></header>
+{_body(view.body)}{_contents(files)}{"".join(_file(index, file) for index, file in enumerate(files))}{_cut(view)}"""
+    return _document(f"{view.title} · {view.repo} #{view.number}", content, style)
+
+
+def problem(title: str, text: str, style: str) -> str:
+    """A page for what went wrong."""
+    return _document(title, f'<header><h1>{escape(title)}</h1></header><p class="said">{escape(text)}</p>', style)
+
+
+def _document(title: str, content: str, style: str) -> str:
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>{escape(title)}</title><style>{style}</style></head>
+<body><main>{content}</main><footer>Trunkline · local forge</footer></body></html>
+"""
+
+
+def _body(body: str) -> str:
+    return f'<section class="said">{escape(body.strip())}</section>\n' if body.strip() else ""
+
+
+def _contents(files: list[FileDiff]) -> str:
+    if not files:
+        return '<p class="said">This pull request changes nothing.</p>'
+    plus, minus = sum(file.count("add") for file in files), sum(file.count("del") for file in files)
+    entries = "".join(f'<li><a href="#f{index}">{escape(file.path)}</a> {_counts(file)}</li>' for index, file in enumerate(files))
+    noun = "file" if len(files) == 1 else "files"
+    total = f'<span class="plus">+{plus}</span> <span class="minus">&minus;{minus}</span>'
+    return f"<nav><p><strong>{len(files)} {noun} changed</strong> {total}</p><ul>{entries}</ul></nav>\n"
+
+
+def _counts(file: FileDiff) -> str:
+    return f'<span class="plus">+{file.count("add")}</span> <span class="minus">&minus;{file.count("del")}</span>'
+
+
+def _file(index: int, file: FileDiff) -> str:
+    state = "" if file.state == "changed" else f' <span class="state">{escape(file.state)}</span>'
+    rows = "".join(_row(row) for row in file.rows) or f'<tr class="note"><td colspan="4">{escape(file.state)}: no text to show</td></tr>'
+    return f"""<details open id="f{index}"><summary><span class="path">{escape(file.path)}</span>{state} {_counts(file)}</summary>
+<div class="scroll"><table><tbody>{rows}</tbody></table></div></details>
+"""
+
+
+def _row(row: Row) -> str:
+    if row.kind in ("hunk", "note"):
+        return f'<tr class="{row.kind}"><td colspan="4">{escape(row.text)}</td></tr>'
+    code = escape(row.text.translate(_TURNS))
+    numbers = f'<td class="no">{row.old or ""}</td><td class="no">{row.new or ""}</td>'
+    return f'<tr class="{row.kind}">{numbers}<td class="sign">{SIGN[row.kind]}</td><td class="code">{code}</td></tr>\n'
+
+
+def _cut(view: PullRequestView) -> str:
+    return '<p class="said">The diff goes on; fetch the branch to see all of it.</p>' if view.cut else ""

@@ -1,0 +1,24 @@
+"""Every knob of the gateway, with the reason for its default."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from trunkline.bus.settings import BusSettings
+
+
+class Settings(BusSettings):
+    """Frozen, unknown names refused, as the bus settings are. Sizes are bytes, times are seconds."""
+
+    host: str = Field("127.0.0.1", description="Loopback: nobody else reaches a fresh installation until somebody says so.")
+    port: int = Field(8787, ge=0, le=65535, description="Free on most machines; 0 takes any free port.")
+    public_url: str = Field("http://127.0.0.1:8787", description="What people type: said at `/` so that a client finds its base.")
+    heartbeat_s: float = Field(15.0, gt=0, description="Proxies give up on silence after 30 to 60 s; half of the shortest is safe.")
+    body_limit: int = Field(256 << 10, ge=1024, description="A task of 128 KiB fits twice; anything larger is an accident or an attack.")
+    body_depth: int = Field(32, ge=4, description="No request of any surface nests deeper than six.")
+    body_deadline_s: float = Field(10.0, gt=0, description="256 KiB at 200 kbit/s; a slower body holds a connection for nothing.")
+    stream_limit: int = Field(10_000, ge=1, description="Some 10 KiB each: 100 MiB, and half of the usual limit of open files.")
+    stream_buffer: int = Field(256 << 10, ge=16 << 10, description="What is kept for a reader that lags before the feed waits for it.")
+    stream_stall_s: float = Field(30.0, gt=0, description="A reader that takes nothing so long is cut; it resumes by event id.")
+    drain_s: float = Field(2.0, gt=0, le=4.0, description="Leaves three of the five seconds a stop may take to everything else.")
+    frame_cache: int = Field(8 << 20, ge=0, description="Events as encoded, kept so that a thousand readers cost one encoding.")

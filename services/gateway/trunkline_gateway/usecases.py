@@ -1,0 +1,83 @@
+"""The verbs that every dialect shares: submit, read, cancel, follow, and look at a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, cast
+
+from trunkline.auth.principal import Principal
+from trunkline.contracts.cursor import Cursor
+from trunkline.contracts.forge import PullRequestView, ShowPullRequest
+from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.record import Event, Gap
+from trunkline.contracts.task import Assignment, CancelTask, SubmitTask, TaskCancelled, TaskFailed, TaskSucceeded
+from trunkline.contracts.views import GetTask, TaskView
+from trunkline_gateway.ports import Commands, Feed
+
+ROUTER: Final = "router"
+RELAY: Final = "relay"
+SANDBOX: Final = "sandbox"
+NO_ID: Final = "-"
+LAST_INDEX: Final = 9999
+
+ENDS: Final = (TaskSucceeded, TaskFailed, TaskCancelled)
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """What can be asked of Trunkline. Every verb may raise Unavailable."""
+
+    commands: Commands
+    feed: Feed
+    now: Callable[[], datetime]
+    new_task_id: Callable[[], TaskId]
+
+    async def submit(self, principal: Principal, assignment: Assignment) -> TaskId:
+        """Returns when the task is on disk."""
+        task = self.new_task_id()
+        command = SubmitTask(tenant=principal.tenant, at=self.now(), task_id=task, assignment=assignment, submitted_by=principal.subject)
+        await self.commands.send(ROUTER, task, command)
+        return task
+
+    async def task(self, principal: Principal, task: TaskId) -> TaskView:
+        """Never older than what was answered before. Raises NotFound."""
+        command = GetTask(tenant=principal.tenant, at=self.now(), task=task)
+        return TaskView.model_validate((await self.commands.send(RELAY, task, command)).body)
+
+    async def cancel(self, principal: Principal, task: TaskId, reason: str) -> TaskView:
+        """Raises NotFound, or Conflict when the task is over already."""
+        command = CancelTask(tenant=principal.tenant, at=self.now(), task_id=task, by=principal.subject, reason=reason)
+        await self.commands.send(ROUTER, task, command)
+        return await self.task(principal, task)
+
+    async def follow(self, view: TaskView, after: Cursor | None) -> AsyncIterator[Event | Gap]:
+        """The timeline beyond `after`, ending behind the fact that ends the task."""
+        end = view.seq if view.status.terminal else None
+        ours = after if after is not None and after.epoch == self.feed.epoch else None
+        if ours and end is not None and ours.seq > end:
+            return
+        start = _before(ours) if ours and ours.seq == end else after
+        feeding = self.feed.follow(TenantId(view.tenant), TaskId(view.task_id), start)
+        async with aclosing(cast(AsyncGenerator[Event | Gap, None], feeding)) as items:
+            async for item in items:
+                if not _seen(item, ours):
+                    yield item
+                if isinstance(item, Event) and isinstance(item.fact, ENDS):
+                    return
+
+    async def pull_request(self, principal: Principal, repo: str, number: int) -> PullRequestView:
+        """Raises NotFound; Unsupported where the forge has pages of its own."""
+        command = ShowPullRequest(tenant=principal.tenant, at=self.now(), repo=repo, number=number)
+        return PullRequestView.model_validate((await self.commands.send(SANDBOX, NO_ID, command)).body)
+
+
+def _before(cursor: Cursor) -> Cursor:
+    """Just before the record that `cursor` lies in: its end is read once more, to know that it is the end."""
+    return Cursor(cursor.epoch, cursor.seq - 1, LAST_INDEX)
+
+
+def _seen(item: Event | Gap, after: Cursor | None) -> bool:
+    return after is not None and isinstance(item, Event) and item.cursor <= after

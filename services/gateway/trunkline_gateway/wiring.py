@@ -1,0 +1,93 @@
+"""Names the concrete things the gateway is made of; read top to bottom, it is how the gateway starts and stops."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from trunkline.auth.principal import ANONYMOUS, Principal
+from trunkline.bus import Bus, connect
+from trunkline.contracts.errors import Conflict
+from trunkline.runtime import clock, ids
+from trunkline_gateway import app
+from trunkline_gateway.adapters.feed import BusFeed
+from trunkline_gateway.adapters.readiness import BusReadiness
+from trunkline_gateway.body import BodyReader
+from trunkline_gateway.dialect import Dialect
+from trunkline_gateway.dialects.pr_agent.routes import PrAgent
+from trunkline_gateway.front import Front
+from trunkline_gateway.pages.routes import Pages
+from trunkline_gateway.settings import Settings
+from trunkline_gateway.sse import StreamLimits, Streams
+from trunkline_gateway.usecases import UseCases
+
+log = structlog.get_logger()
+
+BACKLOG: Final = 1024
+"""Connections waiting to be accepted: a burst of clients that come back at once is not refused."""
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[None]:
+    """Entered, it serves; left, open streams are closed cleanly and requests under way get `drain_s` to end."""
+    async with connect(settings, "gateway") as bus:
+        streams = Streams(_stream_limits(settings))
+        site = app.build(dialects(bus, streams, settings), identify)
+        async with serving(site, settings) as port:
+            log.info("gateway.ready", host=settings.host, port=port)
+            try:
+                yield
+            finally:
+                streams.end()
+
+
+@asynccontextmanager
+async def serving(site: web.Application, settings: Settings) -> AsyncIterator[int]:
+    """Listens; gives the port that was taken. Raises Conflict when it is in use."""
+    runner = web.AppRunner(site, access_log=None, handler_cancellation=True, auto_decompress=False, shutdown_timeout=settings.drain_s)
+    await runner.setup()
+    try:
+        await _listen(runner, settings)
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+    try:
+        await web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG).start()
+    except OSError as error:
+        place = f"{settings.host}:{settings.port}"
+        message = f"cannot listen on {place}: {error.strerror or error}. Stop what holds the port, or choose another with --port"
+        raise Conflict(message, code="PORT_NOT_FREE") from error
+
+
+def dialects(bus: Bus, streams: Streams, settings: Settings) -> Sequence[Dialect]:
+    usecases = UseCases(bus.commands, BusFeed(bus), clock.now, ids.new_task_id)
+    body = BodyReader(settings.body_limit, settings.body_depth, settings.body_deadline_s)
+    return (
+        PrAgent(usecases, streams, body, settings.frame_cache),
+        Pages(usecases),
+        Front(BusReadiness(bus, lambda: streams.taking), _version(), settings.public_url),
+    )
+
+
+def identify(request: web.Request) -> Principal:
+    """Nobody has a credential yet; what a request shows as one is not looked at."""
+    return ANONYMOUS
+
+
+def _stream_limits(settings: Settings) -> StreamLimits:
+    return StreamLimits(settings.heartbeat_s, settings.stream_stall_s, settings.stream_buffer, settings.stream_limit)
+
+
+def _version() -> str:
+    try:
+        return version("trunkline")
+    except PackageNotFoundError:
+        return "0.0.0+source"

@@ -1,0 +1,72 @@
+"""Folding: everything that happened becomes views, in order, batch by batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import structlog
+
+from trunkline.contracts import subjects
+from trunkline.contracts.cursor import Cursor
+from trunkline.contracts.record import Event
+from trunkline_relay.model import changed
+from trunkline_relay.ports import Log, Stored, Views
+
+log = structlog.get_logger()
+
+LARGEST_BATCH: Final = 100
+"""Messages per transaction: some ten milliseconds, so that a rebuild leaves room for what else runs in the loop."""
+OUTPUT: Final = "output"
+"""What agents say makes most of the log and changes no view."""
+
+
+class Folding:
+    """One reader of the log and one writer of the views, with a bounded queue between them."""
+
+    def __init__(self, log: Log, views: Views, epoch: str, advanced: Callable[[int], None]) -> None:
+        self._log = log
+        self._views = views
+        self._epoch = epoch
+        self._advanced = advanced
+        self._queue: asyncio.Queue[Stored] = asyncio.Queue(2 * LARGEST_BATCH)
+
+    async def run(self) -> None:
+        """Fold for ever, from the checkpoint on."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._read())
+            both.create_task(self._write())
+
+    async def _read(self) -> None:
+        async for stored in self._log.follow(self._views.checkpoint):
+            await self._queue.put(stored)
+
+    async def _write(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < LARGEST_BATCH and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            fold_batch(self._views, batch, self._epoch)
+            self._advanced(batch[-1].seq)
+            await asyncio.sleep(0)
+
+
+def fold_batch(views: Views, batch: Sequence[Stored], epoch: str) -> None:
+    """Bring the views from before the batch to after it, in one transaction."""
+    events = (event for stored in batch for event in _events(stored, epoch))
+    views.keep(changed(events, views.task), batch[-1].seq)
+
+
+def _events(stored: Stored, epoch: str) -> Iterator[Event]:
+    try:
+        names = subjects.parse_event(stored.subject)
+        if names.part == OUTPUT:
+            return
+        record = stored.record
+    except (ValueError, TypeError, AttributeError) as error:
+        # One message that nobody can read must not hide every task behind it.
+        log.error("relay.fact_unreadable", seq=stored.seq, subject=stored.subject, error=str(error)[:500])
+        return
+    for index, fact in enumerate(record.facts):
+        yield Event(Cursor(epoch, stored.seq, index), names.tenant, names.task, names.part, record.at, fact)

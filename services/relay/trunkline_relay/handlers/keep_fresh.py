@@ -1,0 +1,85 @@
+"""No read is older than the writes before it: a query waits until the views hold what the log held after the query came."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Final
+
+from trunkline.contracts.errors import Broken, Unavailable
+
+MOST_WAITING: Final = 10_000
+ASK_WITHIN: Final = 2.0
+
+_Waiter = asyncio.Future[None]
+
+
+class Freshness:
+    """Asks the log for its end once for all queries that wait at that moment, and wakes them as the views get there."""
+
+    def __init__(self, last_seq: Callable[[], Awaitable[int]], folded: int) -> None:
+        self._last_seq = last_seq
+        self._folded = folded
+        self._asking: list[_Waiter] = []
+        self._wanted = asyncio.Event()
+        self._behind: list[tuple[int, int, _Waiter]] = []
+        self._number = count()
+
+    async def settled(self, deadline: float) -> None:
+        """Return once everything stored before this call is folded. Raises Unavailable after `deadline` seconds."""
+        if len(self._asking) + len(self._behind) >= MOST_WAITING:
+            raise Unavailable("too many reads wait already; try again in a moment", code="READS_WAITING")
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        self._asking.append(waiter)
+        self._wanted.set()
+        try:
+            async with asyncio.timeout(deadline):
+                await waiter
+        except TimeoutError:
+            raise Unavailable("the views are behind the log; try again in a moment", code="VIEWS_BEHIND") from None
+
+    def advanced(self, folded: int) -> None:
+        """The views now hold everything up to sequence `folded`."""
+        self._folded = folded
+        while self._behind and self._behind[0][0] <= folded:
+            _wake(heapq.heappop(self._behind)[2])
+
+    async def run(self) -> None:
+        """Ask, for as long as somebody wants to know. Raises Broken when the log turns out to be another one."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            # Whoever comes while the log is being asked belongs to the next asking: this answer may be older than their writes.
+            asking, self._asking = self._asking, []
+            try:
+                async with asyncio.timeout(ASK_WITHIN):
+                    end = await self._last_seq()
+            except Exception as error:
+                _refuse(asking, error)
+            else:
+                self._sort(asking, end)
+
+    def _sort(self, asking: list[_Waiter], end: int) -> None:
+        if 0 < end < self._folded:
+            _refuse(asking, None)
+            raise Broken("the log ends before what is folded already: it was replaced; the views are made anew", code="LOG_REPLACED")
+        for waiter in asking:
+            if end <= self._folded:
+                _wake(waiter)
+            elif not waiter.done():
+                heapq.heappush(self._behind, (end, next(self._number), waiter))
+
+
+def _wake(waiter: _Waiter) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _refuse(asking: list[_Waiter], cause: Exception | None) -> None:
+    for waiter in asking:
+        if not waiter.done():
+            refusal = Unavailable("the log does not say where it ends; try again in a moment", code="LOG_AWAY")
+            refusal.__cause__ = cause
+            waiter.set_exception(refusal)

@@ -1,0 +1,51 @@
+"""The relay put together: the only file that names concrete things."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from functools import partial
+
+import structlog
+
+from trunkline.bus import Bus, connect
+from trunkline_relay.adapters.sqlite_views import SqliteViews, open_views
+from trunkline_relay.handlers.answer_get_task import AnswerGetTask
+from trunkline_relay.handlers.answer_list_tasks import AnswerListTasks
+from trunkline_relay.handlers.fold_facts import Folding
+from trunkline_relay.handlers.keep_fresh import Freshness
+from trunkline_relay.settings import Settings
+from trunkline_relay.subscriptions import SERVICE, subscribe
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[None]:
+    """Entered, the views are built and the relay answers; left, it has stopped. Raises Unavailable, Conflict."""
+    async with connect(settings, SERVICE) as bus:
+        end = await bus.log.last_seq()
+        with closing(open_views(settings.views_file(), bus.epoch, end)) as views:
+            async with _answering(bus, views, settings):
+                yield
+
+
+@asynccontextmanager
+async def _answering(bus: Bus, views: SqliteViews, settings: Settings) -> AsyncIterator[None]:
+    freshness = Freshness(bus.log.last_seq, views.checkpoint)
+    folding = Folding(bus.log, views, bus.epoch, freshness.advanced)
+    # Should one of these break, the group ends the service; a new start finds out what is wrong with the views.
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(freshness.run()), group.create_task(folding.run())]
+        try:
+            await freshness.settled(settings.relay_build_within_s)
+            log.info("relay.views_built", seq=views.checkpoint)
+            settled = partial(freshness.settled, settings.relay_fresh_within_s)
+            subscribe(bus.inlet, AnswerGetTask(views, settled), AnswerListTasks(views, settled))
+            await bus.inlet.start(SERVICE)
+            yield
+        finally:
+            await bus.inlet.stop()
+            for task in tasks:
+                task.cancel()

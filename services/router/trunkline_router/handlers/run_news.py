@@ -1,0 +1,38 @@
+"""How a run goes is news for its task."""
+
+from __future__ import annotations
+
+from trunkline.bus import Stored
+from trunkline.contracts import subjects
+from trunkline.contracts.message import Fact
+from trunkline.contracts.run import RunClaimed, RunFailed, RunStopped, RunSucceeded
+from trunkline_router.handlers.task_life import TaskLife
+from trunkline_router.model import Happening, RunBegan, RunEnded, RunWasStopped
+from trunkline_router.ports import DueTask
+
+
+class RunNews:
+    def __init__(self, life: TaskLife) -> None:
+        self._life = life
+
+    async def on(self, stored: Stored) -> None:
+        names = subjects.parse_event(stored.subject)
+        for fact in stored.record.facts:
+            happening = news(fact)
+            if happening is not None:
+                await self._life.happened(DueTask(tenant=names.tenant, task=names.task), happening)
+
+
+def news(fact: Fact) -> Happening | None:
+    """What a fact of a run means for its task; most mean nothing."""
+    match fact:
+        case RunClaimed():
+            return RunBegan(fact.attempt)
+        case RunSucceeded():
+            return RunEnded(fact.attempt, result=fact.result)
+        case RunFailed():
+            return RunEnded(fact.attempt, code=fact.code, error=fact.error, recoverable=fact.recoverable)
+        case RunStopped():
+            return RunWasStopped(fact.attempt)
+        case _:
+            return None

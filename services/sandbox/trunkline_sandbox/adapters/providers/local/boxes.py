@@ -1,0 +1,198 @@
+"""The sandboxes below one directory, by plain blocking calls; every one may be repeated and interrupted anywhere."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trunkline.contracts.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
+from trunkline.contracts.ids import SandboxId
+from trunkline_sandbox.adapters.providers.local import identity, limits, locks, places, reaping, trees
+from trunkline_sandbox.adapters.providers.local.limits import Groups
+from trunkline_sandbox.adapters.providers.local.places import Place, Record, Run
+from trunkline_sandbox.adapters.providers.local.starting import Engine, Order, start
+from trunkline_sandbox.ports import Launch, SandboxSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """All of this machine's sandboxes below `root`."""
+
+    root: Path
+    engine: Engine
+    groups: Groups
+    first_uid: int | None
+    """Each sandbox gets a user of its own from here on; None when we are no root."""
+    isolation: str
+
+    def prepare(self) -> None:
+        """Make the root, and clear what an interrupted removal left."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        if self.first_uid is not None:
+            self.root.chmod(0o711)
+        for entry in self.root.glob(".gone-*"):
+            trees.remove(entry)
+
+    def ensure(self, spec: SandboxSpec) -> Record:
+        place = self._place(spec.id)
+        with locks.locked(self.root / ".lock"):
+            record = places.load(place.record)
+            if record is None:
+                record = self._record(spec)
+                self._build(place, record)
+        return record
+
+    def _record(self, spec: SandboxSpec) -> Record:
+        uid = None
+        if self.first_uid is not None:
+            uid = identity.free_uid(self.first_uid, (record.uid for _, record in reaping.known(self.root)))
+            if uid is None:
+                raise Exhausted(f"All {identity.COUNT} users for sandboxes are taken.", code="NO_SANDBOX_USER", retry_after=60)
+        return Record(spec, uid, self.isolation)
+
+    def _build(self, place: Place, record: Record) -> None:
+        """Lay it out beside its place, so that it is there whole or not at all."""
+        new = Place(place.dir.with_name(f".new-{place.dir.name}"))
+        trees.remove(new.dir)
+        for dir in (new.workspace, new.home):
+            dir.mkdir(parents=True, mode=0o700)
+        new.egress.mkdir(mode=0o755)
+        (new.dir / "runs").mkdir(mode=0o700)
+        (new.dir / "shown").mkdir(mode=0o755)
+        new.dir.chmod(0o711)
+        trees.give_away(new.dir / "box", record.uid)
+        (new.dir / "box").chmod(0o711)
+        places.save(new.record, record)
+        os.rename(new.dir, place.dir)
+
+    def give(self, id: SandboxId, workspace: Path) -> None:
+        with self._held(id) as (place, record):
+            self._idle(place, record)
+            given, old = place.dir / "given", place.workspace.with_name(".old")
+            if workspace.is_dir() and not workspace.is_symlink():
+                trees.remove(old)
+                if os.path.lexists(place.workspace):
+                    os.rename(place.workspace, old)
+                trees.move(workspace, place.workspace)
+                given.touch()
+            elif not given.exists() or not place.workspace.exists():
+                raise NotFound(f"There is no tree at {workspace} to be given.", code="NO_WORKSPACE")
+            place.workspace.chmod(0o700)
+            trees.give_away(place.workspace, record.uid)
+            trees.remove(old)
+
+    def start(self, id: SandboxId, launch: Launch) -> None:
+        with self._held(id) as (place, record):
+            start(self.engine, Order(place, self._caged(place, record), launch))
+
+    def _caged(self, place: Place, record: Record) -> Record:
+        """The record with control groups that are there; they do not outlive a stop or a reboot."""
+        if record.cage and all(os.path.isdir(dir) for dir in record.cage):
+            return record
+        name = f"trunkline-{hashlib.sha256(str(self.root).encode()).hexdigest()[:8]}-{place.dir.name}"
+        try:
+            caged = replace(record, cage=limits.make(self.groups, name, record.spec.limits))
+        except OSError as error:
+            raise Unavailable(f"The control group of {place.dir.name} cannot be made: {error}.", code="NO_CGROUP") from error
+        places.save(place.record, caged)
+        return caged
+
+    def stop(self, id: SandboxId, cause: str = "killed") -> None:
+        try:
+            with self._held(id) as (place, record):
+                reaping.stop(place, record, cause)
+                limits.drop(record.cage)
+        except NotFound:
+            return
+
+    def take(self, id: SandboxId) -> Path:
+        with self._held(id) as (place, record):
+            self._idle(place, record)
+            trees.open_up(place.workspace)
+            return place.workspace
+
+    def remove(self, id: SandboxId) -> None:
+        self.stop(id)
+        place = self._place(id)
+        gone = self.root / f".gone-{place.dir.name}-{os.getpid()}-{time.monotonic_ns()}"
+        with locks.locked(self.root / ".lock"):
+            if place.dir.exists():
+                os.rename(place.dir, gone)
+        trees.remove(gone)
+
+    def send(self, id: SandboxId, key: str, data: bytes) -> None:
+        run = self.run(id, key)
+        if not run.stdin.exists():
+            raise Conflict("This program's stdin was closed at its start.", code="STDIN_CLOSED")
+        with locks.locked(run.dir / "stdin.lock"):
+            _write(run.stdin, data)
+
+    def record(self, id: SandboxId) -> Record:
+        record = places.load(self._place(id).record)
+        if record is None:
+            raise NotFound(f"There is no sandbox {id} here.", code="SANDBOX_NOT_FOUND")
+        return record
+
+    def run(self, id: SandboxId, key: str) -> Run:
+        """The files of a start. Raises NotFound when there was none."""
+        run = self._place(id).run(key)
+        if not run.spool.exists():
+            raise NotFound(f"Nothing was started in sandbox {id} under the key {key}.", code="RUN_NOT_FOUND")
+        return run
+
+    def list(self) -> list[Record]:
+        return [record for _, record in reaping.known(self.root)]
+
+    @contextmanager
+    def _held(self, id: SandboxId) -> Iterator[tuple[Place, Record]]:
+        self.record(id)
+        place = self._place(id)
+        with locks.locked(place.lock):
+            yield place, self.record(id)
+
+    def _place(self, id: SandboxId) -> Place:
+        try:
+            return places.place(self.root, id)
+        except ValueError as error:
+            raise Invalid(f"A sandbox id {error}.", code="BAD_SANDBOX_ID") from error
+
+    def _idle(self, place: Place, record: Record) -> None:
+        """Wait a moment for an ended run to be gone altogether. Raises Conflict when something runs."""
+        end = time.monotonic() + 2.0
+        while reaping.busy(place) or reaping.running(place, record):
+            if time.monotonic() > end:
+                raise Conflict(f"Something runs in sandbox {place.dir.name}; stop it first.", code="SANDBOX_RUNNING")
+            time.sleep(0.005)
+
+
+def _write(pipe: Path, data: bytes, patience: float = 10.0) -> None:
+    end = time.monotonic() + patience
+    try:
+        fd = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise Conflict("The program has ended; nobody reads its stdin.", code="PROGRAM_ENDED") from error
+        raise
+    try:
+        while data:
+            data = data[_some(fd, data) :]
+            if data and time.monotonic() > end:
+                raise Unavailable("The program does not read its stdin.", code="STDIN_FULL")
+    finally:
+        os.close(fd)
+
+
+def _some(fd: int, data: bytes) -> int:
+    try:
+        return os.write(fd, data)
+    except BlockingIOError:
+        time.sleep(0.01)
+        return 0
+    except BrokenPipeError as error:
+        raise Conflict("The program has ended; nobody reads its stdin.", code="PROGRAM_ENDED") from error

@@ -1,0 +1,111 @@
+"""The local provider: sandboxes on this machine, made of bubblewrap, user ids and control groups."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import structlog
+
+from trunkline.contracts.ids import SandboxId
+from trunkline_sandbox.adapters.providers.local import setting_up
+from trunkline_sandbox.adapters.providers.local.boxes import Boxes
+from trunkline_sandbox.adapters.providers.local.egress import Egress
+from trunkline_sandbox.adapters.providers.local.following import Follow
+from trunkline_sandbox.adapters.providers.local.places import Record, place
+from trunkline_sandbox.ports import Ability, Exit, Launch, Line, Sandbox, SandboxSpec
+
+log = structlog.get_logger(__name__)
+RESERVE = 256 << 20
+
+
+class LocalProvider:
+    """Sandboxes below the directory `root`; another process may use the same directory at the same time.
+
+    `reserve` is the free disk space in bytes below which large sandboxes are ended. Raises Unavailable, with the remedy, when
+    this machine cannot isolate and `unsafe` is not given.
+    """
+
+    name = "local"
+
+    def __init__(self, root: Path, *, unsafe: bool = False, reserve: int = RESERVE) -> None:
+        self._boxes: Boxes = setting_up.boxes(root.absolute(), unsafe, reserve)
+        self.ability = Ability(egress_policy=not unsafe, unix_sockets=True)
+        self._ways_out: dict[SandboxId, Egress] = {}
+        if unsafe:
+            log.warning("sandbox.unsafe_local", meaning="agents run with no isolation at all, as this user", uid=os.getuid())
+
+    @property
+    def isolation(self) -> str:
+        """How sandboxes are isolated here, for people."""
+        return self._boxes.isolation
+
+    async def ensure(self, spec: SandboxSpec) -> Sandbox:
+        record = await asyncio.to_thread(self._boxes.ensure, spec)
+        await self._open_way_out(record)
+        return _sandbox(record)
+
+    async def give(self, id: SandboxId, workspace: Path) -> None:
+        """Raises Conflict while something runs; NotFound when there is no such tree or sandbox."""
+        await asyncio.to_thread(self._boxes.give, id, workspace)
+
+    async def start(self, id: SandboxId, launch: Launch) -> None:
+        """Returns when the program runs, or did. Raises Invalid, NotFound, Unavailable."""
+        await self._open_way_out(self._boxes.record(id))
+        await asyncio.to_thread(self._boxes.start, id, launch)
+
+    async def output(self, id: SandboxId, key: str) -> AsyncIterator[Line | Exit]:
+        """Raises NotFound when nothing was started under this key."""
+        await self._open_way_out(self._boxes.record(id))
+        async for heard in Follow(self._boxes, id, key).lines():
+            yield heard
+
+    async def send(self, id: SandboxId, key: str, data: bytes) -> None:
+        """Raises Conflict when the program ended or its stdin is closed; Unavailable when it does not read."""
+        await asyncio.to_thread(self._boxes.send, id, key, data)
+
+    async def stop(self, id: SandboxId) -> None:
+        """A sandbox that is not there is stopped."""
+        await asyncio.to_thread(self._boxes.stop, id)
+
+    async def take(self, id: SandboxId) -> Path:
+        """Raises Conflict while something runs."""
+        return await asyncio.to_thread(self._boxes.take, id)
+
+    async def remove(self, id: SandboxId) -> None:
+        """A sandbox that is not there is removed."""
+        if way_out := self._ways_out.pop(id, None):
+            way_out.close()
+        await asyncio.to_thread(self._boxes.remove, id)
+
+    async def list(self) -> list[Sandbox]:
+        return [_sandbox(record) for record in await asyncio.to_thread(self._boxes.list)]
+
+    async def reap(self, keep: Callable[[Sandbox], bool]) -> int:
+        """Stop and remove the sandboxes that `keep` does not want; how many there were."""
+        orphans = [sandbox for sandbox in await self.list() if not keep(sandbox)]
+        for orphan in orphans:
+            await self.remove(orphan.id)
+            log.info("sandbox.reaped", sandbox=orphan.id)
+        return len(orphans)
+
+    def close(self) -> None:
+        """Stop carrying traffic; what runs goes on running, for the next service to find."""
+        for way_out in self._ways_out.values():
+            way_out.close()
+        self._ways_out.clear()
+
+    async def _open_way_out(self, record: Record) -> None:
+        """The proxy lives in this process, so whoever attaches to a sandbox opens it anew."""
+        id = record.spec.id
+        if not record.spec.egress or not self.ability.egress_policy or id in self._ways_out:
+            return
+        way_out = Egress(place(self._boxes.root, id).egress, record.spec.egress)
+        self._ways_out[id] = way_out
+        await way_out.open()
+
+
+def _sandbox(record: Record) -> Sandbox:
+    return Sandbox(record.spec.id, "local", record.isolation, dict(record.spec.labels))

@@ -1,0 +1,63 @@
+"""See what this machine can do, and choose how sandboxes are made on it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from trunkline_sandbox.adapters.providers.local import bubblewrap, identity, interpreter, limits, trees, unsafe
+from trunkline_sandbox.adapters.providers.local.boxes import Boxes
+from trunkline_sandbox.adapters.providers.local.interpreter import Python
+from trunkline_sandbox.adapters.providers.local.limits import Groups
+from trunkline_sandbox.adapters.providers.local.starting import Engine
+
+_PROGRAMS = ("runner.py", "forwarder.py")
+_COMPILE = "import py_compile, sys; py_compile.compile(sys.argv[1], sys.argv[2], doraise=True)"
+
+
+def boxes(root: Path, without_walls: bool, reserve: int) -> Boxes:
+    """The sandboxes below `root`. Raises Unavailable with the remedy when nothing isolates here."""
+    root.mkdir(parents=True, exist_ok=True)
+    groups = limits.find()
+    if without_walls:
+        python = Python(getattr(sys, "_base_executable", "") or sys.executable)
+        made = Boxes(root, Engine(None, python, install(root, python), reserve), groups, None, unsafe.ISOLATION)
+    else:
+        made = _walled(root, groups, reserve)
+    made.prepare()
+    return made
+
+
+def _walled(root: Path, groups: Groups, reserve: int) -> Boxes:
+    uid = identity.first_uid(Path("/proc/self/uid_map").read_text()) if os.geteuid() == 0 else None
+    python = interpreter.choose()
+    walls = bubblewrap.find(python, root, uid)
+    parts = [walls.version, groups.kind, *(["own user"] if uid is not None else [])]
+    return Boxes(root, Engine(walls, python, install(root, python), reserve), groups, uid, ", ".join(parts))
+
+
+def install(root: Path, python: Python) -> Path:
+    """Put the runner below the root, compiled for the Python inside, and say in which directory; each version has its own."""
+    here = Path(__file__).parent
+    sources = {name: (here / name).read_bytes() for name in _PROGRAMS}
+    digest = hashlib.sha256(b"\0".join([python.path.encode(), *sources.values()])).hexdigest()[:16]
+    target = root / f".runner-{digest}"
+    if target.exists():
+        return target
+    part = root / f".runner-{digest}.{os.getpid()}"
+    part.mkdir(mode=0o755, exist_ok=True)
+    for name, source in sources.items():
+        (part / name).write_bytes(source)
+    compiled = (part / "runner.py", part / "runner.pyc")
+    subprocess.run([python.path, "-I", "-S", "-E", "-c", _COMPILE, *compiled], capture_output=True, timeout=30, check=False, env={})
+    for file in part.iterdir():
+        file.chmod(0o644)
+    part.chmod(0o755)
+    try:
+        os.rename(part, target)
+    except OSError:
+        trees.remove(part)
+    return target

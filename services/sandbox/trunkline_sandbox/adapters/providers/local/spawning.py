@@ -1,0 +1,68 @@
+"""Start a program so that it outlives us: limited before its first instruction, detached, and nobody's child."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from trunkline.contracts.errors import Unavailable
+from trunkline_sandbox.adapters.providers.local import limits
+from trunkline_sandbox.adapters.providers.local.staging import Stage
+
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_DETACH = 'read -r go || exit 1; "$@" </dev/null >/dev/null & echo $!'
+"""Waits at the gate until it is in its control groups; when we die before that, nothing is started. Then leaves the program to init."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A program to be started: as the user of `stage`, with what that shows it. The log is the program's stderr."""
+
+    command: tuple[str, ...]
+    fds: tuple[int, ...]
+    env: dict[str, str]
+    stage: Stage
+
+    def popen(self, argv: tuple[str, ...], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+        """`argv` in its own session; root drops to the user here, or behind the mounts where there are some."""
+        staged = bool(self.stage.mounts)
+        uid = None if staged else self.stage.uid
+        return subprocess.Popen(
+            self.stage.wrap(argv) if staged else argv,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, pass_fds=self.fds, env={"PATH": _PATH, **self.env}, cwd="/",
+            user=uid, group=uid, extra_groups=None if uid is None else [], start_new_session=True,
+        )  # fmt: skip
+
+
+def spawn(plan: Plan, cage: tuple[str, ...], log: Path) -> int:
+    """Start it in its control groups and return its pid; it is not our child. Raises Unavailable."""
+    with open(log, "ab") as stderr:
+        child = plan.popen(("/bin/sh", "-c", _DETACH, "sh", *plan.command), stderr)
+    try:
+        limits.join(cage, child.pid)
+        said, _ = child.communicate(b"go\n", timeout=10)
+        return int(said)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        why = log.read_bytes()[-300:].decode(errors="replace").strip() or error
+        raise Unavailable(f"The sandbox could not be started: {why}.", code="SANDBOX_START_FAILED") from error
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+
+
+def attempt(plan: Plan) -> str:
+    """Run it to its end; what it printed to stdout and stderr."""
+    with tempfile.TemporaryFile() as stderr:
+        child = plan.popen(plan.command, stderr)
+        try:
+            said, _ = child.communicate(timeout=20)
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+        stderr.seek(0)
+        return (said + stderr.read()[-300:]).decode(errors="replace").strip()

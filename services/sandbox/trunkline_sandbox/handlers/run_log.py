@@ -1,0 +1,63 @@
+"""Writing a run down: every append is fenced by what this owner saw last, so an owner who was replaced can write no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from trunkline.bus import Log, WorkItem
+from trunkline.contracts import subjects
+from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.message import Fact
+from trunkline.contracts.record import Record
+from trunkline.contracts.run import AgentOutput
+from trunkline.runtime.ids import new_id
+from trunkline_sandbox.model import Run, evolve
+
+
+class RunLog:
+    """The `run` and `output` parts of one task, as one owner writes them. Appends raise Raced once somebody else wrote."""
+
+    def __init__(self, log: Log, item: WorkItem, now: Callable[[], datetime]) -> None:
+        tenant, task = TenantId(item.tenant), TaskId(item.task)
+        self._log = log
+        self._attempt = item.attempt
+        self._now = now
+        self._run_subject = subjects.event(tenant, task, "run")
+        self._output_subject = subjects.event(tenant, task, "output")
+        self._run_seq = 0
+        self._output_seq = 0
+        self.run: Run | None = None
+
+    async def load(self) -> Run | None:
+        """Read the run as it is now."""
+        loaded = await self._log.load(self._run_subject)
+        self.run, self._run_seq = None, loaded.seq
+        for stored in loaded.records:
+            record = stored.record
+            for fact in record.facts:
+                self.run = evolve(self.run, fact, record.at)
+        return self.run
+
+    async def append(self, facts: Sequence[Fact], cause: str) -> Run:
+        """Write one decision down."""
+        at = self._now()
+        record = Record(at=at, cause=cause, facts=tuple(facts))
+        self._run_seq = await self._log.append(self._run_subject, record, expect=self._run_seq, id=new_id())
+        for fact in facts:
+            self.run = evolve(self.run, fact, at)
+        assert self.run is not None
+        return self.run
+
+    async def last_line(self) -> int:
+        """Number of the last line of this attempt's output that is on the timeline, 0 for none."""
+        stored = await self._log.last(self._output_subject)
+        self._output_seq = stored.seq if stored else 0
+        facts = stored.record.facts if stored else ()
+        return max((fact.line for fact in facts if isinstance(fact, AgentOutput) and fact.attempt == self._attempt), default=0)
+
+    async def say(self, said: Sequence[AgentOutput]) -> None:
+        """Put output on the timeline."""
+        facts = tuple(output.model_copy(update={"attempt": self._attempt}) for output in said)
+        record = Record(at=self._now(), cause="output", facts=facts)
+        self._output_seq = await self._log.append(self._output_subject, record, expect=self._output_seq, id=new_id())

@@ -1,0 +1,39 @@
+"""A task that is to stop before anyone took it: its attempt is ended here, so that nobody can take it any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from trunkline.bus import Log, Raced, Stored, WorkItem
+from trunkline.contracts import subjects
+from trunkline.contracts.record import Record
+from trunkline.contracts.task import TaskAssigned, TaskStopRequested
+from trunkline_sandbox.handlers.run_log import RunLog
+from trunkline_sandbox.model import stop_unclaimed
+
+
+class StopUnclaimed:
+    def __init__(self, log: Log, now: Callable[[], datetime]) -> None:
+        self._log = log
+        self._now = now
+
+    async def on(self, stored: Stored) -> None:
+        if b"task.stop_requested" not in stored.body or not _asks(stored.record):
+            return
+        names = subjects.parse_event(stored.subject)
+        attempt = await self._attempt(stored.subject)
+        run_log = RunLog(self._log, WorkItem(tenant=names.tenant, task=names.task, attempt=attempt, pool="-", priority="-"), self._now)
+        try:
+            if facts := stop_unclaimed(await run_log.load(), attempt):
+                await run_log.append(facts, "stop_unclaimed")
+        except Raced:
+            return  # it was claimed at this very moment; its owner sees the stop before the first step
+
+    async def _attempt(self, subject: str) -> int:
+        records = [stored.record for stored in (await self._log.load(subject)).records]
+        return max((fact.attempt for record in records for fact in record.facts if isinstance(fact, TaskAssigned)), default=1)
+
+
+def _asks(record: Record) -> bool:
+    return any(isinstance(fact, TaskStopRequested) for fact in record.facts)

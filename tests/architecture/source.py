@@ -1,0 +1,47 @@
+"""What the architecture tests look at: the product's own files, parsed once."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("gateway", "router", "approvals", "sandbox", "relay")
+PACKAGES = ("libs/trunkline", *(f"services/{name}/trunkline_{name}" for name in SERVICES), "cli/trunkline_cli")
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Source:
+    """One Python file of the product."""
+
+    path: str
+    text: str
+    tree: ast.Module
+
+    @property
+    def functions(self) -> Iterator[Function]:
+        return (node for node in ast.walk(self.tree) if isinstance(node, Function))
+
+    @property
+    def classes(self) -> Iterator[ast.ClassDef]:
+        return (node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef))
+
+
+@cache
+def product() -> tuple[Source, ...]:
+    """Every Python file that is shipped, empty ones left out."""
+    files = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+    return tuple(read(file) for file in files if file.read_text().strip())
+
+
+def read(file: Path) -> Source:
+    text = file.read_text()
+    return Source(str(file.relative_to(ROOT)), text, ast.parse(text, str(file)))
+
+
+def package(service: str) -> Path:
+    return ROOT / "services" / service / f"trunkline_{service}"

@@ -1,0 +1,70 @@
+"""What is shipped to run elsewhere can be read by what will run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.architecture.source import ROOT, SERVICES
+
+CONFIG = ROOT / "deploy" / "nats" / "cluster.conf"
+NODES = ("nats-1", "nats-2", "nats-3")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    return read
+
+
+def test_compose_runs_three_nodes_and_every_service(compose: dict[str, Any]) -> None:
+    assert sorted(compose["services"]) == sorted((*NODES, *SERVICES))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_is_its_own_container(compose: dict[str, Any], service: str) -> None:
+    container = compose["services"][service]
+    assert container["command"][:2] == ["serve", service]
+    assert "container_name" not in container, "a fixed name cannot be scaled"
+    assert container["environment"]["TRUNKLINE_REPLICAS"] == "3"
+    assert container["build"]["dockerfile"] == "deploy/Dockerfile"
+
+
+def test_only_the_gateway_listens_outside(compose: dict[str, Any]) -> None:
+    assert [name for name, container in compose["services"].items() if "ports" in container] == ["gateway"]
+
+
+def test_every_volume_that_is_mounted_is_declared(compose: dict[str, Any]) -> None:
+    mounts = (mount.split(":")[0] for container in compose["services"].values() for mount in container.get("volumes", []))
+    assert {mount for mount in mounts if not mount.startswith(".")} == set(compose["volumes"])
+
+
+def test_every_file_that_is_mounted_is_there(compose: dict[str, Any]) -> None:
+    mounts = (mount.split(":")[0] for container in compose["services"].values() for mount in container.get("volumes", []))
+    assert all((ROOT / mount).is_file() for mount in mounts if mount.startswith("."))
+
+
+def test_nats_server_takes_the_cluster_configuration() -> None:
+    server = Path(sys.executable).with_name("nats-server")
+    environ = {**os.environ, "TRUNKLINE_NATS_PASSWORD": "a1", "TRUNKLINE_NATS_SYSTEM_PASSWORD": "a2"}
+    done = subprocess.run([server, "-t", "--config", CONFIG], env=environ, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_acknowledgement_of_the_cluster_means_on_disk() -> None:
+    text = CONFIG.read_text()
+    assert "sync_interval: always" in text
+    assert "js_ack_fc_v2: false" in text
+
+
+def test_the_image_installs_only_what_is_pinned_and_is_not_run_by_root() -> None:
+    lines = (ROOT / "deploy" / "Dockerfile").read_text()
+    installs = [line for line in lines.splitlines() if "pip install" in line]
+    assert installs and all("--require-hashes" in line or "--no-deps" in line for line in installs)
+    assert "\nUSER trunkline\n" in lines

@@ -1,0 +1,28 @@
+"""A job that was fetched and checked out, and a trap for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.git.job import FILES, Job
+from trunkline.testing.repositories import make_bare
+from trunkline_sandbox.adapters.git import GitProgram
+
+
+@pytest.fixture
+async def job(tmp_path: Path) -> Job:
+    made = Job(make_bare(tmp_path / "forge", "acme/calc", FILES), tmp_path / "job/bare", tmp_path / "job/tree", "", GitProgram(seconds=30))
+    made.base = await made.git.fetch(made.remote, "main", made.bare)
+    await made.git.checkout(made.bare, made.base, made.tree)
+    return made
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Path:
+    """A program that must not run; it leaves `sprung` beside it when it does."""
+    program = tmp_path / "trap"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\ncat\n")
+    program.chmod(0o755)
+    return program

@@ -1,0 +1,233 @@
+"""What every agent promises: started without secrets in sight, understood whatever it writes, judged by one table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from trunkline.contracts.errors import Invalid
+from trunkline.contracts.run import AgentOutput
+from trunkline_sandbox.adapters.agents.claude import ClaudeAgent, ClaudeOptions
+from trunkline_sandbox.adapters.agents.command import CommandAgent
+from trunkline_sandbox.adapters.door_keys import DoorKeys
+from trunkline_sandbox.ports import Agent, AgentTask, Ending, Exit, Line
+
+KEYS = DoorKeys(Path("/run/trunkline/doors"), b"secret of this installation")
+TRUE = Path("/bin/true")
+PROMPT = "fix the login bug; do not say xyzzy aloud"
+
+AGENTS: dict[str, Agent] = {
+    "command": CommandAgent("python3 -m fixer --fast"),
+    "claude": ClaudeAgent(KEYS, ClaudeOptions(program=TRUE)),
+}
+every_agent = pytest.mark.parametrize("agent", AGENTS.values(), ids=list(AGENTS))
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+TYPES = "assistant user system result api_retry tool_call tool_result thinking message usage text tool_use init".split()
+NAMES = (
+    "type subtype message content text thinking tool input output ok error summary is_error result modelUsage usage errors "
+    "permission_denials terminal_reason api_error_status error_status retry_delay_ms total_cost_usd tool_use_id id name display"
+).split()
+SHAPED = st.recursive(
+    JSON | st.sampled_from(TYPES),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
+    max_leaves=20,
+)
+OBJECTS = st.dictionaries(st.sampled_from(NAMES), SHAPED, max_size=8).flatmap(
+    lambda body: st.sampled_from(TYPES).map(lambda kind: json.dumps({**body, "type": kind}).encode())
+)
+LINES = st.binary(max_size=300) | st.text().map(lambda text: text.encode("utf-8", "replace")) | OBJECTS
+
+
+@every_agent
+def test_the_task_and_every_secret_stay_out_of_argv_and_the_environment(agent: Agent) -> None:
+    launch = agent.launch(AgentTask(PROMPT), "run-1")
+
+    shown = " ".join([*launch.argv, *launch.env.keys(), *launch.env.values()])
+    assert "xyzzy" not in shown
+    assert "secret of this installation" not in shown
+    assert b"xyzzy" in launch.stdin
+    assert not launch.keep_stdin
+
+
+@every_agent
+def test_the_same_launch_is_made_again_for_the_same_key(agent: Agent) -> None:
+    assert agent.launch(AgentTask(PROMPT), "run-1") == agent.launch(AgentTask(PROMPT), "run-1")
+
+
+@every_agent
+def test_a_task_of_any_text_and_100_kib_can_be_launched(agent: Agent) -> None:
+    for prompt in ("", "x" * 102_400, "line\nline\r\n\0 \ud800 ☃", '{"type":"user"}'):
+        assert agent.launch(AgentTask(prompt), "run-1").stdin.count(b"\n") <= max(1, prompt.count("\n"))
+
+
+@every_agent
+@given(lines=st.lists(st.tuples(LINES, st.booleans(), st.sampled_from([0, 0, 5])), max_size=6))
+@settings(max_examples=300, deadline=None)
+def test_no_line_is_too_strange_to_be_heard(agent: Agent, lines: list[tuple[bytes, bool, int]]) -> None:
+    known: Ending | None = None
+    for number, (data, stderr, cut) in enumerate(lines, 1):
+        heard = agent.hear(Line(number, data, stderr, cut), known)
+        known = heard.ending or known
+        for said in heard.said:
+            assert_storable(said, number)
+    assert_storable_ending(agent.outcome(known, Exit(0)))
+
+
+def assert_storable(said: AgentOutput, number: int) -> None:
+    assert (said.line, said.attempt) == (number, 0)
+    assert len(said.text.encode()) <= 16 << 10
+    assert len(said.display) <= 200
+    assert said.display.isprintable() or not any(ord(letter) < 32 or ord(letter) == 127 for letter in said.display)
+    assert AgentOutput.model_validate_json(said.model_dump_json()) == said
+
+
+def assert_storable_ending(ending: Ending) -> None:
+    assert len(TypeAdapter(Ending).dump_json(ending)) < 16 << 10
+    assert ending.ok or (ending.code and ending.error)
+
+
+@every_agent
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * 200_000,
+        b'{"type":' * 50_000,
+        b'{"type":"message","text":"\\ud800"}',
+        b'{"type":"assistant","message":{"content":[{"type":"text","text":"\\udfff"}]}}',
+        b'{"type":"usage","input_tokens":' + b"9" * 5000 + b"}",
+        b'{"type":"result","total_cost_usd":' + b"9" * 5000 + b"}",
+        b"\x00\xff\xfe" * 1000,
+        b"\x1b]" + b"x" * (5 << 20),
+        b'{"type":"message","text":"' + b"y" * (5 << 20) + b'"}',
+        b" " * (5 << 20),
+    ],
+    ids=lambda data: repr(data[:24]),
+)
+def test_lines_made_to_break_parsers_are_heard_and_bounded(agent: Agent, data: bytes) -> None:
+    for said in agent.hear(Line(1, data), None).said:
+        assert_storable(said, 1)
+
+
+@every_agent
+def test_outputs_come_in_the_order_of_the_lines(agent: Agent) -> None:
+    lines = [b"one", b'{"type":"thinking","text":"two"}', b"three"]
+
+    said = [said.line for number, data in enumerate(lines, 1) for said in agent.hear(Line(number, data)).said]
+
+    assert said == [1, 2, 3]
+
+
+@every_agent
+@pytest.mark.parametrize(
+    ("exit", "code", "recoverable"),
+    [
+        (Exit(3), "AGENT_FAILED", False),
+        (Exit(None, signal=11), "AGENT_FAILED", True),
+        (Exit(None, signal=9, cause="wall"), "AGENT_TIMEOUT", False),
+        (Exit(None, signal=9, cause="disk"), "AGENT_DISK_LIMIT", False),
+        (Exit(None, signal=9, cause="memory"), "AGENT_MEMORY_LIMIT", False),
+        (Exit(None, cause="lost"), "AGENT_LOST", True),
+        (Exit(None, signal=9, cause="killed"), "AGENT_KILLED", True),
+    ],
+    ids=lambda value: str(value) if isinstance(value, str) else None,
+)
+def test_an_agent_that_does_not_end_well_fails_with_a_code_of_its_cause(agent: Agent, exit: Exit, code: str, recoverable: bool) -> None:
+    ending = agent.outcome(None, exit)
+
+    assert (ending.ok, ending.code, ending.recoverable) == (False, code, recoverable)
+    assert len(ending.error) > 20
+
+
+@every_agent
+def test_the_last_words_on_stderr_stand_in_the_sentence_of_a_failure(agent: Agent) -> None:
+    known = agent.hear(Line(1, b"out of cheese", stderr=True)).ending
+
+    assert "out of cheese" in agent.outcome(known, Exit(1)).error
+
+
+def test_a_command_that_exits_with_zero_did_well_without_saying_so() -> None:
+    assert AGENTS["command"].outcome(None, Exit(0)) == Ending(ok=True)
+
+
+def test_claude_without_a_result_failed_whatever_its_exit_code() -> None:
+    assert AGENTS["claude"].outcome(None, Exit(0)).code == "AGENT_FAILED"
+
+
+@pytest.mark.parametrize("exit", [Exit(1), Exit(None, signal=9, cause="killed"), Exit(None, signal=9, cause="wall")])
+def test_what_claude_said_of_its_end_holds_whatever_the_exit(exit: Exit) -> None:
+    said = Ending(ok=True, summary="done")
+
+    assert AGENTS["claude"].outcome(said, exit) == said
+
+
+def test_a_full_disk_fails_even_an_agent_that_said_it_did_well() -> None:
+    assert AGENTS["claude"].outcome(Ending(ok=True), Exit(None, 9, "disk")).code == "AGENT_DISK_LIMIT"
+
+
+def test_claude_whose_result_was_beyond_the_output_limit_fails_for_that() -> None:
+    assert AGENTS["claude"].outcome(None, Exit(0, dropped=9)).code == "AGENT_OUTPUT_LIMIT"
+
+
+def test_the_task_of_a_command_is_in_its_file_too() -> None:
+    launch = AGENTS["command"].launch(AgentTask(PROMPT), "run-1")
+
+    assert launch.argv == ("python3", "-m", "fixer", "--fast")
+    assert launch.files[launch.env["TRUNKLINE_TASK_FILE"]] == launch.stdin == PROMPT.encode()
+
+
+@pytest.mark.parametrize("command", ["", "   ", "''", "say 'half", "a\0b"])
+def test_a_command_that_is_not_configured_is_refused_with_the_remedy(command: str) -> None:
+    with pytest.raises(Invalid, match="TRUNKLINE_AGENT_COMMAND") as refused:
+        CommandAgent(command).launch(AgentTask(PROMPT), "run-1")
+    assert refused.value.code == "AGENT_NOT_CONFIGURED"
+
+
+def test_claude_ignores_what_the_repository_wants_of_it_unless_it_is_trusted() -> None:
+    wary = AGENTS["claude"].launch(AgentTask(PROMPT), "k").argv
+    trusting = ClaudeAgent(KEYS, ClaudeOptions(program=TRUE, trust_repository=True)).launch(AgentTask(PROMPT), "k").argv
+
+    assert wary[wary.index("--setting-sources") + 1] == "user"
+    assert "--strict-mcp-config" in wary
+    assert trusting[trusting.index("--setting-sources") + 1] == "user,project"
+
+
+def test_claude_reaches_its_model_by_the_door_of_its_own_launch() -> None:
+    one, other = (AGENTS["claude"].launch(AgentTask(PROMPT), key) for key in ("run-1", "run-2"))
+
+    assert one.sockets["model.sock"] == KEYS("run-1").socket
+    assert one.env["ANTHROPIC_UNIX_SOCKET"] == "/run/host/model.sock"
+    assert one.env["ANTHROPIC_API_KEY"] == KEYS("run-1").token != other.env["ANTHROPIC_API_KEY"]
+
+
+def test_claude_is_found_on_the_path_but_not_as_a_wrapper_script(tmp_path: Path) -> None:
+    wrapper, program = tmp_path / "a" / "claude", tmp_path / "b" / "claude"
+    for path, content in ((wrapper, b"#!/usr/bin/env node\n"), (program, b"\x7fELF...")):
+        path.parent.mkdir()
+        path.write_bytes(content)
+        path.chmod(0o755)
+
+    def launched(search_path: Path) -> Path:
+        agent = ClaudeAgent(KEYS, ClaudeOptions(search_path=str(search_path)))
+        return agent.launch(AgentTask(PROMPT), "k").tools["/opt/agent/claude"]
+
+    assert launched(program.parent) == program
+    try:
+        assert launched(wrapper.parent) != wrapper
+    except Invalid as refused:
+        assert refused.code == "AGENT_NOT_FOUND"
+
+
+def test_a_claude_that_is_not_there_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="pip install claude-agent-sdk") as refused:
+        ClaudeAgent(KEYS, ClaudeOptions(program=tmp_path / "claude")).launch(AgentTask(PROMPT), "k")
+    assert refused.value.code == "AGENT_NOT_FOUND"

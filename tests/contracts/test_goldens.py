@@ -1,0 +1,61 @@
+"""Every message that was ever released is still read, and says what it said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+
+from tools.generate_api import messages
+from trunkline.contracts.message import Fact, UnknownFact
+from trunkline.contracts.record import FACTS, Record, read_fact
+
+GOLDENS = Path(__file__).parent / "goldens"
+MESSAGES = messages()
+
+
+def golden(name: str) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads((GOLDENS / f"{name}.json").read_text())
+    return body
+
+
+def lost(wrote: object, reads: object) -> bool:
+    """Whether something of what was written is not there any more; what was added since is no loss."""
+    if isinstance(wrote, dict) and isinstance(reads, dict):
+        return any(key not in reads or lost(value, reads[key]) for key, value in wrote.items())
+    if isinstance(wrote, list) and isinstance(reads, list):
+        return len(wrote) != len(reads) or any(lost(*pair) for pair in zip(wrote, reads, strict=True))
+    return wrote != reads
+
+
+def test_every_message_has_a_golden_and_no_golden_is_left_alone() -> None:
+    assert sorted(MESSAGES) == sorted(path.stem for path in GOLDENS.glob("*.json")), "add a golden; never take one away"
+
+
+def test_every_fact_is_known_to_the_log() -> None:
+    assert sorted(fact.__name__ for fact in FACTS) == sorted(name for name, model in MESSAGES.items() if issubclass(model, Fact))
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_golden_still_says_all_that_it_said(name: str) -> None:
+    wrote = golden(name)
+    assert not lost(wrote, MESSAGES[name].model_validate(wrote).model_dump(mode="json"))
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_field_of_a_newer_version_does_no_harm(name: str) -> None:
+    MESSAGES[name].model_validate({**golden(name), "added_later": {"deep": [1]}})
+
+
+@pytest.mark.parametrize("name", [fact.__name__ for fact in FACTS])
+def test_the_log_reads_each_fact_as_what_it_is(name: str) -> None:
+    assert type(read_fact(golden(name))).__name__ == name
+
+
+def test_a_fact_of_a_newer_version_is_kept_and_understood_by_nobody() -> None:
+    body: dict[str, JsonValue] = {"type": "task.praised", "by": "ann"}
+    record = Record.model_validate({"at": "2026-11-21T12:00:00Z", "facts": [body]})
+    assert record.facts == (UnknownFact(type="task.praised", body=body),)
