@@ -28,8 +28,8 @@ demo: $(MADE)/project ## watch one task go all the way to a pull request
 up: $(MADE)/project ## run Trunkline here (ARGS="--port 9000"); Ctrl-C ends it
 	@$(BIN)/trunkline up $(ARGS)
 
-dev: $(MADE)/project ## run it with each service as its own process, data in .trunkline/dev
-	@$(BIN)/trunkline up --split --data-dir .trunkline/dev $(ARGS)
+dev: $(MADE)/project ## run it with each service as its own process, data in .trunkline/dev, all logs
+	@$(BIN)/trunkline up --split --log-level debug --data-dir .trunkline/dev $(ARGS)
 
 check: $(MADE)/project ## ruff, mypy, import contracts, budgets, generated files
 	@echo "check 1/6: ruff check";        $(BIN)/ruff check .

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,10 +15,9 @@ LONGEST_LINE = 64 << 10
 Write = Callable[[str], None]
 
 
-async def spawn(argv: Sequence[str], env: Mapping[str, str], *, pipe: bool, inherit: tuple[int, ...] = ()) -> Process:
-    """Start `argv` in a session of its own: a Ctrl-C reaches us only, and we decide who ends when."""
+async def spawn(argv: Sequence[str], env: Mapping[str, str], *, out: int = DEVNULL, inherit: tuple[int, ...] = ()) -> Process:
+    """Start `argv` in a session of its own: a Ctrl-C reaches us only, and we decide who ends when. `out`: DEVNULL, PIPE or a descriptor."""
     words = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *argv]
-    out = PIPE if pipe else DEVNULL
     return await asyncio.create_subprocess_exec(
         *words, stdin=DEVNULL, stdout=out, stderr=out, env=env, pass_fds=inherit, start_new_session=True
     )

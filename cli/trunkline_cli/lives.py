@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from asyncio.subprocess import Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -52,7 +52,7 @@ class OwnProcess:
         here, there = os.pipe()
         try:
             argv = [sys.executable, "-m", "trunkline_cli", "serve", self.name]
-            process = await children.spawn(argv, {**self.env, READY_FD: str(there)}, pipe=True, inherit=(there,))
+            process = await children.spawn(argv, {**self.env, READY_FD: str(there)}, out=PIPE, inherit=(there,))
         finally:
             os.close(there)
         try:

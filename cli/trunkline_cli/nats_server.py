@@ -59,7 +59,7 @@ class NatsServer:
     async def __call__(self, switch: Switch) -> str:
         """One life of the server."""
         argv = [str(self.binary), "-c", str(self.folder / "nats.conf")]
-        process = await children.spawn(argv, {"PATH": os.defpath}, pipe=False)
+        process = await children.spawn(argv, {"PATH": os.defpath})
         try:
             return await self._watch(process, switch)
         finally:

@@ -17,6 +17,7 @@ HEALTHY: Final = 30.0
 """Seconds of life after which earlier deaths are forgotten."""
 HOPELESS: Final = (Invalid, Unsupported, Denied, Conflict)
 """Refusals that another try cannot mend: said once, and nothing is started."""
+HOPELESS_CODES: Final = ("NO_BUBBLEWRAP",)
 
 Say = Callable[[str], None]
 
@@ -79,14 +80,17 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
 async def _live(unit: Unit, *, hopeful: bool) -> str:
     try:
         return await unit.life(unit.switch)
-    except HOPELESS as error:
-        if hopeful or unit.switch.ready.is_set():
+    except DomainError as error:
+        if hopeful or unit.switch.ready.is_set() or not hopeless(error):
             return error.message
         raise
-    except DomainError as error:
-        return error.message
     except Exception as error:
         return reason(error)
+
+
+def hopeless(error: DomainError) -> bool:
+    """Whether another try would end the same."""
+    return isinstance(error, HOPELESS) or error.code in HOPELESS_CODES
 
 
 def innermost(error: BaseException) -> BaseException:

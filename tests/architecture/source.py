@@ -33,8 +33,8 @@ class Source:
 
 @cache
 def product() -> tuple[Source, ...]:
-    """Every Python file that is shipped, empty ones left out."""
-    files = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+    """Every Python file of ours that is shipped, empty ones and the demonstration's sample project left out."""
+    files = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py") if "demo_files" not in file.parts)
     return tuple(read(file) for file in files if file.read_text().strip())
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import pytest
 
 from tests.architecture import budgets
-from tests.architecture.source import Source, product
+from tests.architecture.source import ROOT, Source, product, read
 
+TEST_FILE_LINES, TEST_FUNCTION_LINES = 500, 70
+TESTS = sorted(file for folder in ("tests", "tools", "bench") for file in (ROOT / folder).rglob("*.py"))
 INHERITABLE = budgets.inheritable(product())
 
 
@@ -19,6 +22,14 @@ def breaches_of(text: str) -> list[str]:
 @pytest.mark.parametrize("source", product(), ids=lambda source: source.path)
 def test_every_file_keeps_the_budgets(source: Source) -> None:
     assert list(budgets.breaches(source, INHERITABLE)) == []
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_tests_and_tools_stay_readable_too(file: Path) -> None:
+    source = read(file)
+    assert source.text.count("\n") <= TEST_FILE_LINES
+    sizes = {function.name: (function.end_lineno or 0) - function.lineno + 1 for function in source.functions}
+    assert {name: size for name, size in sizes.items() if size > TEST_FUNCTION_LINES} == {}
 
 
 @pytest.mark.parametrize(

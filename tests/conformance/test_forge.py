@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -140,25 +139,30 @@ from trunkline_sandbox.adapters.forges.local import LocalForge
 from trunkline_sandbox.ports import PullRequestSpec
 root, commit, *heads = sys.argv[1:]
 forge = LocalForge(Path(root), "http://x")
+print("ready", flush=True)
+sys.stdin.readline()
 for head in heads:
     spec = PullRequestSpec("acme/calc", "main", head, "t", "b", commit)
     print(head, asyncio.run(forge.open_pull_request(spec)).number)
 """
 
 
-def opened(place: Place, heads: list[str]) -> list[str]:
-    argv = [sys.executable, "-c", OPEN, str(place.root), tip(place.bare, "work"), *heads]
-    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout.split("\n")
-
-
 async def test_processes_that_open_at_once_agree_on_the_numbers(place: Place) -> None:
-    heads = ["work", *(f"work-{number}" for number in range(5))]
+    heads = ["work", *(f"work-{number}" for number in range(9))]
     for head in heads[1:]:
         git(place.bare, "branch", head, "work")
-    with ThreadPoolExecutor(3) as pool:
-        said = list(pool.map(lambda turn: opened(place, heads[turn:] + heads[:turn]), (0, 2, 4)))
+    argv = [sys.executable, "-c", OPEN, str(place.root), tip(place.bare, "work"), *heads]
+    openers = [subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for opener in openers:
+        assert opener.stdout
+        assert opener.stdout.readline() == "ready\n"
+    for opener in openers:
+        assert opener.stdin
+        opener.stdin.write("go\n")
+        opener.stdin.flush()
+    said = [opener.communicate(timeout=60)[0].splitlines() for opener in openers]
     assert sorted(said[0]) == sorted(said[1]) == sorted(said[2])
-    assert sorted(path.name for path in place.bare.glob("trunkline/pulls/*")) == [f"{number}.json" for number in range(1, 7)]
+    assert sorted(path.name for path in place.bare.glob("trunkline/pulls/*")) == sorted(f"{number}.json" for number in range(1, 11))
 
 
 async def test_what_a_killed_writer_left_is_no_pull_request(place: Place) -> None:

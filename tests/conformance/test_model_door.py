@@ -95,10 +95,13 @@ async def test_a_bearer_token_is_swapped_where_it_stood(tmp_path: Path) -> None:
         await agent.post(headers={"authorization": f"Bearer {agent.door.token}"})
 
     assert model.asked[0].headers["authorization"] == f"Bearer {KEY}"
-    assert "x-api-key" not in {name.lower() for name in model.asked[0].headers}
+    assert "x-api-key" not in model.asked[0].headers
 
 
-@pytest.mark.parametrize("given", [{}, {"x-api-key": "wrong"}, {"x-api-key": KEY}, {"authorization": "Basic abc"}, {"authorization": "Bearer "}])
+STRANGERS = [{}, {"x-api-key": "wrong"}, {"x-api-key": KEY}, {"authorization": "Basic abc"}, {"authorization": "Bearer "}]
+
+
+@pytest.mark.parametrize("given", STRANGERS)
 async def test_without_the_token_nothing_reaches_the_model(tmp_path: Path, given: dict[str, str]) -> None:
     async with scripted(tmp_path, Text("x")) as (agent, model):
         status, text = await agent.post(headers=given)
@@ -126,10 +129,11 @@ async def test_only_what_an_agent_needs_of_the_api_is_reached(tmp_path: Path, pa
 async def raw_post(door: DoorKey, target: str) -> tuple[int, str]:
     """As written, without a client that tidies the path up."""
     reader, writer = await asyncio.open_unix_connection(str(door.socket))
-    writer.write(f"POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: {door.token}\r\ncontent-length: 2\r\n\r\n{{}}".encode())
-    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    head = f"POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: {door.token}\r\ncontent-length: 2\r\n\r\n"
+    writer.write(f"{head}{{}}".encode())
+    status, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
-    return int(head.split()[1]), body.decode()
+    return int(status.split()[1]), body.decode()
 
 
 async def test_an_absolute_target_leads_nowhere_else(tmp_path: Path) -> None:
@@ -169,11 +173,11 @@ async def test_a_stream_is_passed_on_piece_by_piece(tmp_path: Path) -> None:
         await response.write(b"second")
         return response
 
-    async with upstream_that(answer) as url, behind_a_door(tmp_path, Upstream(KEY, url)) as agent:
-        async with agent.session.post("http://x/v1/messages", headers=agent.headers()) as got, asyncio.timeout(5):
-            assert await got.content.readany() == b"first"
-            go_on.set()
-            assert await got.content.readany() == b"second"
+    async with upstream_that(answer) as url, behind_a_door(tmp_path, Upstream(KEY, url)) as agent, asyncio.timeout(5):
+        got = await agent.session.post("http://x/v1/messages", headers=agent.headers())
+        assert await got.content.readany() == b"first"
+        go_on.set()
+        assert await got.content.readany() == b"second"
 
 
 async def test_a_compressed_answer_arrives_as_it_was_sent(tmp_path: Path) -> None:
@@ -189,24 +193,25 @@ async def test_a_compressed_answer_arrives_as_it_was_sent(tmp_path: Path) -> Non
 
 
 async def test_the_first_byte_is_at_most_five_milliseconds_later(tmp_path: Path) -> None:
-    async with scripted(tmp_path, Text("x")) as (agent, model):
-        through = await fastest(agent, "http://model.internal")
-        async with aiohttp.ClientSession() as direct:
-            straight = await fastest(replace(agent, session=direct), model.url, {"x-api-key": KEY})
+    async with scripted(tmp_path, Text("x")) as (agent, model), aiohttp.ClientSession() as session:
+        direct = replace(agent, session=session)
+        # Side by side, so that a busy machine slows both alike.
+        added = []
+        for _ in range(60):
+            through = await first_byte(agent, "http://x", agent.headers())
+            added.append(through - await first_byte(direct, model.url, {"x-api-key": KEY}))
 
-    assert through - straight <= 0.005
+    assert sorted(added)[30] <= 0.005
 
 
-async def fastest(agent: Agent, base: str, headers: dict[str, str] | None = None) -> float:
-    """Median seconds to the first byte of 30 answers, after 5 to warm up."""
-    took = []
-    for _ in range(35):
-        began = time.perf_counter()
-        async with agent.session.post(f"{base}/v1/messages", json=ASK, headers=headers or agent.headers()) as got:
-            await got.content.readany()
-            took.append(time.perf_counter() - began)
-            await got.read()
-    return sorted(took[5:])[15]
+async def first_byte(agent: Agent, base: str, headers: dict[str, str]) -> float:
+    """Seconds until it came."""
+    began = time.perf_counter()
+    async with agent.session.post(f"{base}/v1/messages", json=ASK, headers=headers) as got:
+        await got.content.readany()
+        took = time.perf_counter() - began
+        await got.read()
+    return took
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -215,10 +220,10 @@ async def test_a_refused_key_is_told_in_our_words_and_not_to_be_tried_again(tmp_
         return web.Response(status=status, text=f"the key {request.headers['x-api-key']} is not valid")
 
     async with upstream_that(answer) as url, behind_a_door(tmp_path, Upstream(KEY, url)) as agent:
-        async with agent.session.post("http://x/v1/messages", headers=agent.headers()) as got:
-            text = await got.text()
-            assert (got.status, got.headers["x-should-retry"]) == (status, "false")
+        got = await agent.session.post("http://x/v1/messages", headers=agent.headers())
+        text = await got.text()
 
+    assert (got.status, got.headers["x-should-retry"]) == (status, "false")
     assert error_of(text) in ("authentication_error", "permission_error")
     assert KEY not in text
     assert "ANTHROPIC_API_KEY" in text
@@ -297,12 +302,12 @@ async def test_one_job_cannot_ask_without_bound(tmp_path: Path) -> None:
         await release.wait()
         return web.Response()
 
-    async with upstream_that(wait) as url, behind_a_door(tmp_path, Upstream(KEY, url, at_once=2)) as agent:
-        async with asyncio.TaskGroup() as group:
-            waiting = [group.create_task(agent.post()) for _ in range(2)]
-            await asyncio.sleep(0.2)
-            status, text = await agent.post()
-            release.set()
+    async with upstream_that(wait) as url, behind_a_door(tmp_path, Upstream(KEY, url, at_once=2)) as agent, asyncio.TaskGroup() as group:
+        waiting = [group.create_task(agent.post()) for _ in range(2)]
+        await asyncio.sleep(0.2)
+        status, text = await agent.post()
+        release.set()
+        await asyncio.wait(waiting, timeout=5)
 
     assert (status, error_of(text)) == (429, "rate_limit_error")
     assert [task.result()[0] for task in waiting] == [200, 200]
@@ -365,12 +370,14 @@ async def test_a_door_opens_again_after_a_crash_at_the_same_place_for_the_same_t
 
 async def test_a_place_with_a_long_name_is_no_hindrance(tmp_path: Path) -> None:
     folder = tmp_path / ("long-" * 30)
-    async with model_session(Upstream(KEY)) as session:
-        async with model_door(DoorKeys(folder, b"s")("k"), Upstream(KEY), session):
-            assert list(folder.glob("*/model.sock"))
+    async with model_session(Upstream(KEY)) as session, model_door(DoorKeys(folder, b"s")("k"), Upstream(KEY), session):
+        assert list(folder.glob("*/model.sock"))
 
 
-@pytest.mark.parametrize("upstream", [Upstream(""), Upstream("a\nb"), Upstream(KEY, "ftp://x"), Upstream(KEY, "https://user:pw@x"), Upstream(KEY, "x")])
+NOWHERE = [Upstream(""), Upstream("a\nb"), *(Upstream(KEY, url) for url in ("ftp://x", "https://user:pw@x", "x", ""))]
+
+
+@pytest.mark.parametrize("upstream", NOWHERE)
 async def test_a_door_to_nowhere_is_refused_with_the_remedy(tmp_path: Path, upstream: Upstream) -> None:
     async with model_session(upstream) as session:
         with pytest.raises(Invalid, match="ANTHROPIC_") as refused:
@@ -381,7 +388,7 @@ async def test_a_door_to_nowhere_is_refused_with_the_remedy(tmp_path: Path, upst
 
 async def test_neither_key_nor_token_is_ever_logged_or_shown(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
-        async with scripted(tmp_path, Fail(500), Text("x")) as (agent, model):
+        async with scripted(tmp_path, Fail(500), Text("x")) as (agent, _):
             for headers in (agent.headers(), {"x-api-key": KEY}):
                 await agent.post(headers=headers)
 

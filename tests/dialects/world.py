@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from trunkline.auth.principal import ANONYMOUS
+from aiohttp import ClientSession, ClientTimeout
+
+from trunkline.auth.principal import ANONYMOUS, Principal
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Conflict, DomainError, NotFound, Unavailable
 from trunkline.contracts.forge import PullRequestView, ShowPullRequest
@@ -45,6 +47,8 @@ class World:
     first_kept: int = 1
     readers: int = 0
     epoch: str = EPOCH
+    principal: Principal = ANONYMOUS
+    """Who everybody is."""
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _made: int = 0
 
@@ -150,9 +154,16 @@ async def served(world: World, limits: StreamLimits | None = None, body: BodyRea
         Pages(usecases),
         Front(world, "1.2.3", "http://127.0.0.1:8787"),
     )
-    site = app.build(dialects, lambda request: ANONYMOUS)
-    async with serving(site, Settings(port=0)) as port:
+    site = app.build(dialects, lambda request: world.principal)
+    async with serving(site, Settings.model_validate({"port": 0})) as port:
         try:
             yield Served(f"http://127.0.0.1:{port}", streams)
         finally:
             streams.end()
+
+
+@asynccontextmanager
+async def talking(world: World) -> AsyncIterator[ClientSession]:
+    """A client of a gateway in front of `world`."""
+    async with served(world) as gateway, ClientSession(gateway.url, timeout=ClientTimeout(10)) as session:
+        yield session

@@ -14,10 +14,10 @@ import uvloop
 from trunkline.telemetry.logs import set_up_logs
 from trunkline_cli import sources
 from trunkline_cli.console import FAILED, OK, complain, err
-from trunkline_cli.lives import READY_FD, InProcess
+from trunkline_cli.lives import READY_FD, REFUSED, InProcess
 from trunkline_cli.services import NAMES, Service, settings_of
 from trunkline_cli.settings import StackSettings
-from trunkline_cli.supervisor import Switch, first_refusal
+from trunkline_cli.supervisor import Switch, first_refusal, hopeless
 
 DRAIN: Final = 4.5
 """Seconds from the first signal until the process ends by force."""
@@ -53,7 +53,9 @@ async def _serve(service: Service, ready_fd: int) -> int:
             await InProcess(service)(switch)
             telling.cancel()
     except BaseExceptionGroup as group:
-        return complain(first_refusal(group))
+        error = first_refusal(group)
+        complain(error)
+        return REFUSED if hopeless(error) else FAILED
     return OK
 
 

@@ -66,7 +66,7 @@ async def _up(said: Sources, settings: StackSettings, url: str, began: float) ->
     except BaseExceptionGroup as group:
         return complain(first_refusal(group))
     finally:
-        await end_agents(settings.root())
+        await end_agents(settings.root() / "sandbox" / "boxes")
     return OK
 
 

@@ -22,7 +22,8 @@ DEADLINE: Final = "Trunkline-Deadline"
 """Header: seconds since the epoch after which nobody waits any more; a late command is refused, never carried out."""
 NOBODY: Final = TenantId("-")
 PING: Final = "ping"
-TRY: Final = 3.0
+TRY: Final = 1.5
+"""Seconds until a command is sent again: the replica that got it may have died with it."""
 PAUSE: Final = 0.15
 
 

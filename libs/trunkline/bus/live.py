@@ -49,15 +49,15 @@ class _Reader:
         self.missed = True
         self._wake.set()
 
-    async def next(self) -> Stored | None:
-        """The next message, or None when pages must be read again."""
-        while not self._box and not self.missed:
-            self._wake.clear()
-            await self._wake.wait()
-        if self.missed:
-            self.missed = False
-            return None
-        return self._box.popleft()
+    async def fresh(self, after: int) -> AsyncIterator[Stored]:
+        """What comes by beyond `after`, until something was missed and pages must be read again."""
+        while not self.missed:
+            if not self._box:
+                self._wake.clear()
+                await self._wake.wait()
+            elif (stored := self._box.popleft()).seq > after:
+                yield stored
+        self.missed = False
 
 
 class Live:
@@ -123,10 +123,9 @@ class Live:
                 async for stored in self._direct.read(filter_subject, after + 1):
                     yield stored
                     after = stored.seq
-                while (fresh := await reader.next()) is not None:
-                    if fresh.seq > after:
-                        yield fresh
-                        after = fresh.seq
+                async for fresh in reader.fresh(after):
+                    yield fresh
+                    after = fresh.seq
         finally:
             self._drop(reader)
 

@@ -64,8 +64,9 @@ class Log:
         return Stored(found.seq or 0, subject, found.data or b"")
 
     async def last_seq(self) -> int:
-        """The last sequence of the whole log, asked of its leader now. Raises BusAway."""
-        return (await patiently(lambda: self._js.stream_info(EVENTS))).state.last_seq
+        """The sequence of the newest record there is, asked of the leader now; 0 when there is none. Raises BusAway."""
+        state = (await patiently(lambda: self._js.stream_info(EVENTS))).state
+        return state.last_seq if state.messages else 0
 
     def follow(self, after: int) -> AsyncIterator[Stored]:
         """Every record with a sequence beyond `after`, in order, for ever, without a gap."""

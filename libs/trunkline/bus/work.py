@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -55,16 +55,27 @@ class Work:
 
         Work whose carrier died is delivered again after the ack wait. Cancelling hands back what is being carried.
         """
-        hands = asyncio.Semaphore(capacity)
         subscription = await self._js.pull_subscribe_bind(f"work-{pool}", WORK)
         async with asyncio.TaskGroup() as group:
-            while True:
-                await hands.acquire()
-                message = await self._next(subscription)
-                if message is None:
-                    hands.release()
-                else:
+            try:
+                async for message in self._messages(subscription, hands := asyncio.Semaphore(capacity)):
                     group.create_task(self._carry(message, carry)).add_done_callback(lambda _: hands.release())
+            finally:  # before anything is handed back: what is handed back must not be given to us again
+                await self._let_go(subscription)
+
+    async def _messages(self, subscription: JetStreamContext.PullSubscription, hands: asyncio.Semaphore) -> AsyncIterator[Msg]:
+        """One message for each free hand; whoever takes it releases the hand when it is done."""
+        while True:
+            await hands.acquire()
+            message = await self._next(subscription)
+            if message is None:
+                hands.release()
+            else:
+                yield message
+
+    async def _let_go(self, subscription: JetStreamContext.PullSubscription) -> None:
+        with suppress(NatsError, TimeoutError):
+            await subscription.unsubscribe()
 
     async def _next(self, subscription: JetStreamContext.PullSubscription) -> Msg | None:
         try:

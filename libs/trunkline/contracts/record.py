@@ -67,6 +67,8 @@ class Record(Message):
     @field_validator("facts", mode="before")
     @classmethod
     def _read(cls, facts: Any) -> tuple[Fact, ...]:
+        if not isinstance(facts, (list, tuple)):
+            raise ValueError("facts are a list")
         return tuple(fact if isinstance(fact, Fact) else read_fact(fact) for fact in facts)
 
 

@@ -30,7 +30,7 @@ def timeline(tenant: TenantId, task: TaskId) -> str:
 
 
 def events_of_part(part: str) -> str:
-    """The facts of one kind of aggregate over all tenants and tasks; a trailing `*` takes a family of parts."""
+    """The facts of one part over all tenants and tasks; wildcards match whole tokens only, so no family of parts can be asked for."""
     return f"evt.*.*.{part}"
 
 

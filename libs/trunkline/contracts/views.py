@@ -77,9 +77,14 @@ class TaskPage(Message):
 
 
 def fold(view: TaskView | None, event: Event) -> TaskView | None:
-    """The view after one more event. Facts that say nothing about the view leave it as it is."""
+    """The view after one more event. Facts that say nothing about the view leave it as it is.
+
+    A task that is over stays as it ended: `seq` of such a view is the place of its last word.
+    """
     if view is None:
         return _first(event)
+    if view.status.terminal:
+        return view
     changes = _changes(event.fact, event)
     return view.model_copy(update={**changes, "updated_at": event.at, "seq": event.cursor.seq}) if changes else view
 

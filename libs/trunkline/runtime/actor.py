@@ -6,13 +6,14 @@ import asyncio
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from trunkline.bus import Log, Raced
-from trunkline.contracts.errors import Unavailable
+from trunkline.contracts.errors import DomainError, Unavailable
 from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Record
 from trunkline.runtime.ids import new_id
@@ -62,14 +63,23 @@ class Actor(Generic[S, C]):
         return (await self._load(subject))[0]
 
     async def _attempt(self, subject: str, command: C, at: datetime, cause: str) -> Decided[S]:
-        state, seq = self._known.get(subject) or await self._load(subject)
-        facts = tuple(self._decide(state, command))
+        state, seq, facts = await self._decided(subject, command)
         if facts:
             seq = await self._log.append(subject, Record(at=at, cause=cause, facts=facts), expect=seq, id=new_id())
             for fact in facts:
                 state = self._evolve(state, fact, at)
         self._remember(subject, state, seq)
         return Decided(state, seq, facts)
+
+    async def _decided(self, subject: str, command: C) -> tuple[S | None, int, tuple[Fact, ...]]:
+        """Decide on what is remembered; only an append proves that to be fresh, so all else is decided on the log."""
+        known = self._known.get(subject)
+        if known is not None:
+            with suppress(DomainError):
+                if facts := tuple(self._decide(known[0], command)):
+                    return *known, facts
+        state, seq = await self._load(subject)
+        return state, seq, tuple(self._decide(state, command))
 
     async def _load(self, subject: str) -> tuple[S | None, int]:
         loaded = await self._log.load(subject)

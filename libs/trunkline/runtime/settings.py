@@ -12,7 +12,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Generic, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ByteSize, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from trunkline.contracts.errors import Invalid
@@ -118,6 +118,8 @@ def shown(value: object) -> str:
             return "(not set)"
         case bool():
             return "on" if value else "off"
+        case ByteSize():
+            return value.human_readable()
         case tuple() | list() | set() | frozenset():
             return ", ".join(map(str, value)) or "(none)"
         case _:

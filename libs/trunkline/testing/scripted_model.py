@@ -22,7 +22,7 @@ _AFTER_THE_SCRIPT: Turn = (Text("Nothing is left in the script."),)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request as it arrived."""
+    """One request as it arrived; the names of its headers are in small letters."""
 
     method: str
     path: str
@@ -52,7 +52,7 @@ class ScriptedModel:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await _json_body(request)
         turn = _turns_of_assistant(body)
-        self.asked.append(Asked(request.method, request.path_qs, dict(request.headers), body, turn))
+        self.asked.append(Asked(request.method, request.path_qs, _lowered(request), body, turn))
         if self._key is not None and request.headers.get("x-api-key") != self._key:
             return refusal(401, "authentication_error")
         if request.path.endswith("/count_tokens"):
@@ -118,6 +118,10 @@ def refusal(status: int, type: str, headers: Mapping[str, str] | None = None) ->
     """An error in the shape of the model API."""
     body = {"type": "error", "error": {"type": type, "message": f"scripted {status}"}}
     return web.json_response(body, status=status, headers={"retry-after": "1", **(headers or {})})
+
+
+def _lowered(request: web.Request) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
 
 
 def _cut(request: web.Request) -> web.Response:

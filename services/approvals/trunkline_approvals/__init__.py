@@ -1,0 +1,1 @@
+"""The approvals service: questions that a person or the clock answers, once."""

@@ -27,7 +27,6 @@ RETRY_AFTER: Final = 2
 CLIENT_LEFT: Final = 499
 _ID: Final = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
 _HEADERS: Final = {
-    "Server": "trunkline",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -86,6 +85,8 @@ async def _answered(request: web.Request, answer: Answer, dialect: Dialect) -> w
         return _refused(error, dialect)
     except web.HTTPException as error:
         return _refused(_understood(error), dialect)
+    except ConnectionResetError:
+        return web.Response(status=CLIENT_LEFT)  # nobody is there to read it; the log is
     except Exception:
         log.exception("http.broken", id=request[REQUEST_ID])
         return _refused(Broken("something broke on our side; the request id finds it in the log"), dialect)
@@ -121,6 +122,7 @@ def _request_id(request: web.Request) -> str:
 
 
 async def _dress(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "trunkline"
     response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)

@@ -24,7 +24,10 @@ class Frames:
         if frame is not None:
             self._kept.move_to_end(event.cursor)
             return frame
-        frame = self._kept[event.cursor] = self.encode(event)
+        frame = self.encode(event)
+        if not frame:
+            return frame
+        self._kept[event.cursor] = frame
         self._held += len(frame)
         while self._held > self.size:
             self._held -= len(self._kept.popitem(last=False)[1])

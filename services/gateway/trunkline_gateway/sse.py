@@ -24,6 +24,8 @@ HEADERS: Final = {
 }
 OPENING: Final = b": open\n\n"
 BEAT: Final = b": keep-alive\n\n"
+BURST: Final = 64 << 10
+"""Bytes that are gathered at most before they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,61 +67,71 @@ class Streams:
             raise Unavailable("no further stream can be opened here now; try again in a moment")
         response = web.StreamResponse(headers=HEADERS)
         await response.prepare(request)
-        pulse = _Pulse(request, self._limits)
+        line = _Line(request, response, self._limits)
         try:
             async with asyncio.timeout(None) as life:
                 self._open.add(life)
-                await _pump(response, pulse, items, encode)
+                await _pump(line, items, encode)
         except TimeoutError:
             if not life.expired():
                 raise
         except DomainError as error:
             # The headers are out: only a cut tells the reader to come back with its last event id.
             log.warning("stream.cut", code=error.code, error=error.message)
-            pulse.cut()
+            line.cut()
         except ConnectionResetError:
             log.debug("stream.left")
         finally:
-            pulse.stop()
+            line.stop()
             self._open.discard(life)
         return response
 
 
-async def _pump(response: web.StreamResponse, pulse: _Pulse, items: AsyncIterator[Item], encode: Callable[[Item], bytes]) -> None:
-    await response.write(OPENING)
+async def _pump(line: _Line, items: AsyncIterator[Item], encode: Callable[[Item], bytes]) -> None:
+    await line.send(OPENING)
     async with aclosing(cast(AsyncGenerator[Item, None], items)) as source:
         async for item in source:
-            frame = encode(item)
-            if frame:
-                pulse.writing()
-                await response.write(frame)
-                pulse.wrote()
+            if frame := encode(item):
+                await line.send(frame)
+    line.flush()
 
 
-class _Pulse:
-    """One timer for one reader: a comment when idle, a cut when a write does not end.
+class _Line:
+    """The way to one reader: frames of one turn of the loop in one write, a comment when idle, a cut when nothing is taken.
 
-    It writes past aiohttp because a timer cannot await; one frame is one write either way, so the two never mix.
+    A reader that keeps up is written to past aiohttp, for a timer and a callback cannot await; one that lags is awaited.
     """
 
-    def __init__(self, request: web.Request, limits: StreamLimits) -> None:
+    def __init__(self, request: web.Request, response: web.StreamResponse, limits: StreamLimits) -> None:
         if request.transport is None:
             raise ConnectionResetError("the reader left before the first byte")
         self._transport = request.transport
         self._transport.set_write_buffer_limits(high=limits.buffer)
-        self._beat = b"%x\r\n%b\r\n" % (len(BEAT), BEAT) if request.version >= HttpVersion11 else BEAT
+        self._response = response
+        self._chunked = request.version >= HttpVersion11
         self._limits = limits
         self._loop = asyncio.get_running_loop()
+        self._pending: list[bytes] = []
+        self._size = 0
         self._wrote_at = self._loop.time()
         self._writing_since: float | None = None
         self._timer = self._loop.call_later(limits.heartbeat, self._tick)
 
-    def writing(self) -> None:
-        self._writing_since = self._loop.time()
+    async def send(self, frame: bytes) -> None:
+        """Raises ConnectionResetError when the reader is gone."""
+        if self._transport.is_closing():
+            raise ConnectionResetError("the reader left")
+        if not self._pending:
+            self._loop.call_soon(self.flush)
+        self._pending.append(frame)
+        self._size += len(frame)
+        if self._size >= BURST or self._transport.get_write_buffer_size():
+            await self._write()
 
-    def wrote(self) -> None:
-        self._writing_since = None
-        self._wrote_at = self._loop.time()
+    def flush(self) -> None:
+        """Write what has come together, unless the reader lags: then the next frame waits for it."""
+        if self._pending and self._writing_since is None:
+            self._put(self._taken())
 
     def stop(self) -> None:
         self._timer.cancel()
@@ -127,21 +139,34 @@ class _Pulse:
     def cut(self) -> None:
         self._transport.abort()
 
+    async def _write(self) -> None:
+        self._writing_since = self._loop.time()
+        await self._response.write(self._taken())
+        await asyncio.sleep(0)  # a long history must not keep the others waiting
+        self._writing_since = None
+        self._wrote_at = self._loop.time()
+
+    def _taken(self) -> bytes:
+        joined = b"".join(self._pending)
+        self._pending.clear()
+        self._size = 0
+        return joined
+
+    def _put(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+            self._wrote_at = self._loop.time()
+
     def _tick(self) -> None:
         now = self._loop.time()
-        if self._stalled(now):
-            log.info("stream.stalled", buffered=self._transport.get_write_buffer_size())
-            self.cut()
-            return
-        if self._writing_since is None and now - self._wrote_at >= self._limits.heartbeat and not self._transport.is_closing():
-            self._transport.write(self._beat)
-            self._wrote_at = now
-        self._timer = self._loop.call_later(self._next(now), self._tick)
-
-    def _next(self, now: float) -> float:
-        if self._writing_since is not None:
-            return max(self._writing_since + self._limits.stall - now, 0.01)
-        return max(self._wrote_at + self._limits.heartbeat - now, 0.01)
-
-    def _stalled(self, now: float) -> bool:
-        return self._writing_since is not None and now - self._writing_since >= self._limits.stall
+        if self._writing_since is None:
+            if now - self._wrote_at >= self._limits.heartbeat:
+                self._put(BEAT)
+            due = self._wrote_at + self._limits.heartbeat
+        else:
+            due = self._writing_since + self._limits.stall
+            if now >= due:
+                log.info("stream.stalled", buffered=self._transport.get_write_buffer_size())
+                self.cut()
+                return
+        self._timer = self._loop.call_later(max(due - now, 0.01), self._tick)

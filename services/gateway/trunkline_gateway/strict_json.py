@@ -44,13 +44,16 @@ def parse_object(raw: bytes, depth: int) -> dict[str, JsonValue]:
 def _check(value: JsonValue, depth: int, *, escapes: bool) -> None:
     """Level by level, so that no nesting can exhaust the stack."""
     level: list[JsonValue] = [value]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         if escapes:
             _check_texts(level)
         level = [child for item in level for child in _children(item)]
         if not level:
             return
-    raise _too_deep(depth)
+    if any(isinstance(item, dict | list) for item in level):
+        raise _too_deep(depth)
+    if escapes:
+        _check_texts(level)
 
 
 def _children(value: JsonValue) -> list[JsonValue]:

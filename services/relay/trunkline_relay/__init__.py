@@ -1,0 +1,1 @@
+"""The relay: folds what happened into views and answers queries from them."""

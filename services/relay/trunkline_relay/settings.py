@@ -13,13 +13,15 @@ from trunkline.contracts.ids import Token
 class Settings(BusSettings):
     """How the relay keeps its views."""
 
-    data_dir: Path | None = Field(None, description="None: views live in memory and are folded anew at every start.")
-    relay_instance: Token = Field("relay-0", description="Names the file of views; replicas that share a data directory need one each.")
+    data_dir: Path | None = Field(default=None, description="None: views live in memory and are folded anew at every start.")
+    relay_instance: Token = Field(
+        default="relay-0", description="Names the file of views; replicas that share a data directory need one each."
+    )
     relay_fresh_within_s: float = Field(
-        5.0, gt=0, le=30, description="Shorter than a client waits for an answer (10 s), longer than a reconnect to the bus."
+        default=5.0, gt=0, le=30, description="Shorter than a client waits for an answer (10 s), longer than a reconnect to the bus."
     )
     relay_build_within_s: float = Field(
-        900.0, gt=0, description="A million messages fold in some minutes; a start that takes longer is stuck and is tried again."
+        default=900.0, gt=0, description="Millions of messages fold in some minutes; a start that takes longer is stuck and tried again."
     )
 
     def views_file(self) -> Path | None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, closing
 from functools import partial
 
 import structlog
 
 from trunkline.bus import Bus, connect
-from trunkline_relay.adapters.sqlite_views import SqliteViews, open_views
+from trunkline_relay.adapters.sqlite_views import open_views
 from trunkline_relay.handlers.answer_get_task import AnswerGetTask
 from trunkline_relay.handlers.answer_list_tasks import AnswerListTasks
 from trunkline_relay.handlers.fold_facts import Folding
 from trunkline_relay.handlers.keep_fresh import Freshness
+from trunkline_relay.ports import Log, Views
 from trunkline_relay.settings import Settings
 from trunkline_relay.subscriptions import SERVICE, subscribe
 
@@ -27,25 +28,40 @@ async def running(settings: Settings) -> AsyncIterator[None]:
     async with connect(settings, SERVICE) as bus:
         end = await bus.log.last_seq()
         with closing(open_views(settings.views_file(), bus.epoch, end)) as views:
-            async with _answering(bus, views, settings):
+            async with answering(bus, bus.log, views, settings):
                 yield
 
 
 @asynccontextmanager
-async def _answering(bus: Bus, views: SqliteViews, settings: Settings) -> AsyncIterator[None]:
-    freshness = Freshness(bus.log.last_seq, views.checkpoint)
-    folding = Folding(bus.log, views, bus.epoch, freshness.advanced)
-    # Should one of these break, the group ends the service; a new start finds out what is wrong with the views.
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(freshness.run()), group.create_task(folding.run())]
+async def answering(bus: Bus, events: Log, views: Views, settings: Settings) -> AsyncIterator[None]:
+    """Entered, the views hold what `events` held and queries are answered from them; left, they are not any more."""
+    freshness = Freshness(events.last_seq, views.checkpoint)
+    folding = Folding(events, views, bus.epoch, freshness.advanced)
+    async with _ending_with(freshness.run(), folding.run()):
+        await freshness.settled(settings.relay_build_within_s)
+        log.info("relay.views_built", seq=views.checkpoint)
+        settled = partial(freshness.settled, settings.relay_fresh_within_s)
+        subscribe(bus.inlet, AnswerGetTask(views, settled), AnswerListTasks(views, settled))
         try:
-            await freshness.settled(settings.relay_build_within_s)
-            log.info("relay.views_built", seq=views.checkpoint)
-            settled = partial(freshness.settled, settings.relay_fresh_within_s)
-            subscribe(bus.inlet, AnswerGetTask(views, settled), AnswerListTasks(views, settled))
             await bus.inlet.start(SERVICE)
             yield
         finally:
             await bus.inlet.stop()
+
+
+@asynccontextmanager
+async def _ending_with(*works: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """The block ends with the first of `works` that breaks: a new start finds out what is wrong with the views."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+            yield
             for task in tasks:
                 task.cancel()
+    except ExceptionGroup as broken:
+        raise _first(broken) from broken
+
+
+def _first(broken: ExceptionGroup[Exception]) -> Exception:
+    first = broken.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first

@@ -77,7 +77,7 @@ class Launch:
     tools: Mapping[str, Path] = field(default_factory=dict)
     """Host files shown read-only at an absolute path below `/opt/agent` inside."""
     sockets: Mapping[str, Path] = field(default_factory=dict)
-    """Host unix sockets shown below `/run/host` inside, by file name."""
+    """Host unix sockets, or folders of them, shown below `/run/host` inside, by name. A socket made anew is found only in a folder."""
     ends_with: bytes | None = None
     """A line that contains this ends the program's work: 10 s later what is left is killed."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,6 +127,28 @@ async def test_files_without_any_permission_are_committed(job: Job) -> None:
     (job.tree / "lib/new.py").write_text("new\n")
     found = await job.committed()
     assert {"calc.py", "hidden/x", "lib/new.py"} <= set(found)
+
+
+COMMIT = """
+import asyncio, sys
+from pathlib import Path
+from trunkline_sandbox.adapters.git import GitProgram
+from trunkline_sandbox.ports import CommitSpec
+bare, base, tree = sys.argv[1:]
+print(asyncio.run(GitProgram().commit(Path(bare), base, Path(tree), CommitSpec("b", "m", "a", 1))).files_changed)
+"""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv to lay down what root may do")
+async def test_files_without_any_permission_are_committed_by_one_who_is_not_almighty(job: Job) -> None:
+    (job.tree / "hidden").mkdir()
+    (job.tree / "hidden/x").write_text("x\n")
+    (job.tree / "calc.py").write_text("changed\n")
+    for path in ("calc.py", "hidden/x", "hidden"):
+        (job.tree / path).chmod(0)
+    plain = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+    argv = [*plain, sys.executable, "-c", COMMIT, str(job.bare), job.base, str(job.tree)]
+    assert subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout == "2\n"
 
 
 async def test_a_tree_nested_too_deep_to_read_is_refused_and_can_be_replaced(job: Job) -> None:

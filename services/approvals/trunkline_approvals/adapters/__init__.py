@@ -1,0 +1,1 @@
+"""The world as the approvals service sees it, one file per vendor."""

@@ -112,7 +112,7 @@ def open_views(path: Path | None, epoch: str, last_seq: int) -> SqliteViews:
 def _open(path: Path, epoch: str, last_seq: int) -> tuple[sqlite3.Connection | None, str]:
     if not path.exists():
         return None, "no file"
-    db = sqlite3.connect(path, isolation_level=None, timeout=2)
+    db = sqlite3.connect(path, isolation_level=None, timeout=0.5)
     try:
         _prepare(db)
         unfit = _unfit(db, epoch, last_seq)

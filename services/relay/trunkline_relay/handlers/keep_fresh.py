@@ -12,6 +12,8 @@ from trunkline.contracts.errors import Broken, Unavailable
 
 MOST_WAITING: Final = 10_000
 ASK_WITHIN: Final = 2.0
+ASK_EVERY: Final = 0.003
+"""Seconds between two askings while many wait; a query that comes alone does not wait for it."""
 
 _Waiter = asyncio.Future[None]
 
@@ -48,18 +50,25 @@ class Freshness:
 
     async def run(self) -> None:
         """Ask, for as long as somebody wants to know. Raises Broken when the log turns out to be another one."""
+        now = asyncio.get_running_loop().time
+        asked_at = -ASK_EVERY
         while True:
             await self._wanted.wait()
+            await asyncio.sleep(max(asked_at + ASK_EVERY - now(), 0))
+            asked_at = now()
             self._wanted.clear()
-            # Whoever comes while the log is being asked belongs to the next asking: this answer may be older than their writes.
-            asking, self._asking = self._asking, []
-            try:
-                async with asyncio.timeout(ASK_WITHIN):
-                    end = await self._last_seq()
-            except Exception as error:
-                _refuse(asking, error)
-            else:
-                self._sort(asking, end)
+            await self._ask()
+
+    async def _ask(self) -> None:
+        # Whoever comes while the log is being asked belongs to the next asking: this answer may be older than their writes.
+        asking, self._asking = self._asking, []
+        try:
+            async with asyncio.timeout(ASK_WITHIN):
+                end = await self._last_seq()
+        except Exception as error:
+            _refuse(asking, error)
+        else:
+            self._sort(asking, end)
 
     def _sort(self, asking: list[_Waiter], end: int) -> None:
         if 0 < end < self._folded:

@@ -14,7 +14,8 @@ from trunkline_sandbox.adapters.door_keys import DoorKey
 from trunkline_sandbox.ports import AgentTask, Ending, Exit, Heard, Launch, Line
 
 PROGRAM = "/opt/agent/claude"
-SOCKET = "/run/host/model.sock"
+SOCKETS = "model"
+SOCKET = f"/run/host/{SOCKETS}/model.sock"
 MODEL_HOST = "http://model.internal"
 
 _ENDS_WITH = b'"duration_api_ms":'
@@ -55,7 +56,7 @@ class ClaudeAgent:
             env={"HOME": task.home, **self._env(door.token)},
             stdin=_user_message(task.prompt),
             tools={PROGRAM: find_claude(self._options.program, self._options.search_path)},
-            sockets={SOCKET.rpartition("/")[2]: door.socket},
+            sockets={SOCKETS: door.socket.parent},
             ends_with=_ENDS_WITH,
         )
 

@@ -46,16 +46,20 @@ def _walk(tree: bytes, until: float) -> Iterator[bytes]:
     while stack:
         if time.monotonic() > until:
             raise Overdue("Looking through the workspace took too long: it holds too many files.", code="TREE_OVERDUE")
-        here = stack.pop()
-        with os.scandir(here) as entries:
-            for entry in entries:
-                found = entry.stat(follow_symlinks=False)
-                if entry.name == b".git" or not _plain(found.st_mode):
-                    yield entry.path
-                    continue
-                _open_up(entry.path, found.st_mode)
-                if stat.S_ISDIR(found.st_mode):
-                    stack.append(entry.path)
+        for path, mode in _entries(stack.pop()):
+            if os.path.basename(path) == b".git" or not _plain(mode):
+                yield path
+            elif stat.S_ISDIR(mode):
+                stack.append(path)
+
+
+def _entries(folder: bytes) -> Iterator[tuple[bytes, int]]:
+    """Path and mode of what is in it, readable from now on."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            mode = entry.stat(follow_symlinks=False).st_mode
+            _open_up(entry.path, mode)
+            yield entry.path, mode
 
 
 def _plain(mode: int) -> bool:
@@ -64,6 +68,6 @@ def _plain(mode: int) -> bool:
 
 def _open_up(path: bytes, mode: int) -> None:
     """Let ourselves in; a root without the usual capabilities needs that too."""
-    wanted = 0o700 if stat.S_ISDIR(mode) else 0o400
-    if not stat.S_ISLNK(mode) and mode & wanted != wanted:
+    wanted = 0o700 if stat.S_ISDIR(mode) else 0o400 if stat.S_ISREG(mode) else 0
+    if mode & wanted != wanted:
         os.chmod(path, stat.S_IMODE(mode) | wanted)

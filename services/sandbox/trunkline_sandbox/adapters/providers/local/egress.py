@@ -39,7 +39,8 @@ def allowed(rules: Iterable[str], target: Target) -> bool:
     """Whether a rule (`name` for the ports 80 and 443, `name:port`) names the target."""
     for rule in rules:
         name, port = _host_and_port(rule, None)
-        if name.lower().rstrip(".") == target.host.lower().rstrip(".") and (target.port in (80, 443) if port is None else target.port == port):
+        ports = (80, 443) if port is None else (port,)
+        if name.lower().rstrip(".") == target.host.lower().rstrip(".") and target.port in ports:
             return True
     return False
 
@@ -176,14 +177,20 @@ async def _resolve(target: Target) -> list[str]:
 async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
     """Carry bytes until the source ends or is silent for too long."""
     try:
-        while True:
-            async with asyncio.timeout(_IDLE):
-                data = await source.read(65536)
-                if not data:
-                    break
-                target.write(data)
-                await target.drain()
+        while data := await _some(source):
+            target.write(data)
+            await _drained(target)
         if target.can_write_eof():
             target.write_eof()
     except (OSError, TimeoutError):
         target.close()
+
+
+async def _some(source: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(_IDLE):
+        return await source.read(65536)
+
+
+async def _drained(target: asyncio.StreamWriter) -> None:
+    async with asyncio.timeout(_IDLE):
+        await target.drain()

@@ -30,25 +30,34 @@ class Follow:
     key: str
 
     async def lines(self) -> AsyncIterator[Line | Exit]:
-        record, run = self.boxes.record(self.id), self.boxes.run(self.id, self.key)
+        """Ends after the Exit. Raises NotFound when nothing was started."""
+        run = self.boxes.run(self.id, self.key)
         with Handed() as handed:
-            fd = handed.open(run.spool, os.O_RDONLY)
-            reader = spool.Reader(fd)
-            wait = _SOON
-            while True:
-                alive = locks.held(fd)
-                batch = reader.read()
-                for frame in batch:
-                    if not isinstance(frame, spool.Start):
-                        yield frame
-                    if isinstance(frame, Exit):
-                        return
-                wait = _SOON if batch else min(_LATE, wait * 1.5)
-                if not batch and not alive:
-                    await self._settle(fd)
-                elif not batch and _overdue(fd, record.spec.limits.wall):
-                    await asyncio.to_thread(self.boxes.stop, self.id, "wall")
-                await asyncio.sleep(0 if batch else wait)
+            async for frame in self._frames(handed.open(run.spool, os.O_RDONLY)):
+                if not isinstance(frame, spool.Start):
+                    yield frame
+                if isinstance(frame, Exit):
+                    return
+
+    async def _frames(self, fd: int) -> AsyncIterator[spool.Frame]:
+        reader = spool.Reader(fd)
+        wait = _SOON
+        while True:
+            alive = locks.held(fd)
+            batch = reader.read()
+            for frame in batch:
+                yield frame
+            wait = _SOON if batch else min(_LATE, wait * 1.5)
+            if not batch:
+                await self._see_to_the_end(fd, alive)
+            await asyncio.sleep(0 if batch else wait)
+
+    async def _see_to_the_end(self, fd: int, alive: bool) -> None:
+        """Nothing new to read: whether there can still be more."""
+        if not alive:
+            await self._settle(fd)
+        elif _overdue(fd, self.boxes.record(self.id).spec.limits.wall):
+            await asyncio.to_thread(self.boxes.stop, self.id, "wall")
 
     async def _settle(self, fd: int) -> None:
         if spool.began(fd) is None:

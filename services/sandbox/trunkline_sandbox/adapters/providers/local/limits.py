@@ -48,10 +48,11 @@ def _offers(parent: Path) -> bool:
     """Whether groups below `parent` get pids, memory and cpu, after asking for them."""
     if not os.access(parent, os.W_OK):
         return False
+    file = parent / "cgroup.subtree_control"
     with suppress(OSError):
-        (parent / "cgroup.subtree_control").write_text("+pids +memory +cpu")
-    with suppress(OSError):
-        return set(_V1) <= set((parent / "cgroup.subtree_control").read_text().split())
+        if not set(_V1) <= set(file.read_text().split()):
+            file.write_text("+pids +memory +cpu")
+        return set(_V1) <= set(file.read_text().split())
     return False
 
 
@@ -98,8 +99,18 @@ def _make_legacy(controller: str, dir: Path, limits: Limits) -> str:
 
 
 def join(cage: tuple[str, ...], pid: int) -> None:
+    """Put the process into its group of version 2."""
     for dir in cage:
-        (Path(dir) / "cgroup.procs").write_text(str(pid))
+        if not (Path(dir) / "tasks").exists():
+            (Path(dir) / "cgroup.procs").write_text(str(pid))
+
+
+def doors(cage: tuple[str, ...], uid: int | None) -> tuple[str, ...]:
+    """The files by which a single thread of `uid` joins its groups of version 1: three times as fast as being moved from outside."""
+    found = [path for dir in cage if (path := Path(dir) / "tasks").exists()]
+    for path in found:
+        os.chown(path, -1 if uid is None else uid, -1)
+    return tuple(str(path) for path in found)
 
 
 def members(cage: tuple[str, ...]) -> set[int]:
@@ -131,7 +142,7 @@ def ran_out_of_memory(cage: tuple[str, ...]) -> bool:
     if path is None:
         return False
     words = path.read_text().split()
-    return any(name == "oom_kill" and count != "0" for name, count in zip(words, words[1:], strict=False))
+    return "oom_kill" in words and words[words.index("oom_kill") + 1] != "0"
 
 
 def drop(cage: tuple[str, ...]) -> None:

@@ -29,15 +29,21 @@ def stop(place: Place, record: Record, cause: str = "killed") -> int:
     end = time.monotonic() + PATIENCE
     while (left := running(place, record)) or busy(place):
         seen |= left
-        limits.kill_at_once(record.cage)
-        for process in left:
-            processes.kill(process)
+        _kill(place, record, left)
         if time.monotonic() > end:
             raise Broken(f"{len(left)} processes of {place.dir.name} cannot be ended.", code="SANDBOX_NOT_STOPPED")
         time.sleep(0.002)
     for run in active:
         settle(record, run)
     return len(seen)
+
+
+def _kill(place: Place, record: Record, left: set[Process]) -> None:
+    """The runners first: one that saw its agent die would put an end of its own on record."""
+    first = {process for run in place.runs() if (process := _first(run)) is not None}
+    for process in [*first, *(left - first)]:
+        processes.kill(process)
+    limits.kill_at_once(record.cage)
 
 
 def busy(place: Place) -> bool:

@@ -13,8 +13,13 @@ from trunkline_sandbox.adapters.providers.local import limits
 from trunkline_sandbox.adapters.providers.local.staging import Stage
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-_DETACH = 'read -r go || exit 1; "$@" </dev/null >/dev/null & echo $!'
-"""Waits at the gate until it is in its control groups; when we die before that, nothing is started. Then leaves the program to init."""
+_DETACH = """
+read -r go || exit 1
+while [ "$1" != -- ]; do echo 0 >"$1" || exit 1; shift; done
+shift
+"$@" </dev/null >/dev/null & echo $!
+"""
+"""Enters its control groups, starts the program and leaves it to init; when we die before that, nothing is started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,8 @@ class Plan:
 def spawn(plan: Plan, cage: tuple[str, ...], log: Path) -> int:
     """Start it in its control groups and return its pid; it is not our child. Raises Unavailable."""
     with open(log, "ab") as stderr:
-        child = plan.popen(("/bin/sh", "-c", _DETACH, "sh", *plan.command), stderr)
+        doors = limits.doors(cage, plan.stage.uid)
+        child = plan.popen(("/bin/sh", "-c", _DETACH, "sh", *doors, "--", *plan.command), stderr)
     try:
         limits.join(cage, child.pid)
         said, _ = child.communicate(b"go\n", timeout=10)

@@ -82,11 +82,10 @@ def frames(fd: int) -> Iterator[tuple[Frame, int]]:
 
 def seal(fd: int, exit: Exit) -> None:
     """Write the end of a run that has none; the caller holds the spool's lock. A frame that was cut off by a kill goes."""
-    whole = 0
-    for frame, whole in frames(fd):
-        if isinstance(frame, Exit):
-            return
-    os.ftruncate(fd, whole)
+    found = list(frames(fd))
+    if any(isinstance(frame, Exit) for frame, _ in found):
+        return
+    os.ftruncate(fd, found[-1][1] if found else 0)
     said = {"code": exit.code, "signal": exit.signal, "cause": exit.cause, "dropped": exit.dropped}
     data = json.dumps(said).encode()
     os.write(fd, HEAD.pack(EXIT, len(data), 0, 0) + data)

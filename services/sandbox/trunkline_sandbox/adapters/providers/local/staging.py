@@ -53,4 +53,5 @@ def neutral(path: Path) -> str:
     for dir in _NEUTRAL:
         if os.path.isdir(dir) and not os.path.islink(dir) and not path.resolve().is_relative_to(dir):
             return dir
-    raise Unavailable(f"{path} cannot be shown to a sandbox's user; choose a data directory that everybody may enter.", code="DATA_DIR_NOT_REACHABLE")
+    text = f"{path} cannot be shown to a sandbox's user; choose a data directory that everybody may enter."
+    raise Unavailable(text, code="DATA_DIR_NOT_REACHABLE")

@@ -58,7 +58,7 @@ class Order:
 
 
 def start(engine: Engine, order: Order) -> None:
-    """Start the program, unless it was started before; returns when it runs. The caller holds the sandbox's lock. Raises Invalid, Unavailable."""
+    """Start the program, unless it was started before; returns when it runs. The caller holds the lock. Raises Invalid, Unavailable."""
     check(order.launch)
     order.run.dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with Handed() as handed:

@@ -1,5 +1,7 @@
 """The way out of a sandbox: 127.0.0.1:3128 inside, carried byte for byte to the allow-list proxy's unix socket."""
 
+from __future__ import annotations
+
 import _socket
 import _thread
 import os
@@ -12,24 +14,30 @@ open_now = _thread.allocate_lock()
 room = [AT_ONCE]
 
 
-def pump(source, target):
+def pump(source: _socket.socket, target: _socket.socket) -> None:
     try:
         while data := source.recv(65536):
             target.sendall(data)
-    except OSError:
-        pass
-    try:
         target.shutdown(_socket.SHUT_WR)
     except OSError:
-        pass
+        abandon(source, target)
 
 
-def back(source, target, done):
+def abandon(*ends: _socket.socket) -> None:
+    """Wake whoever still waits for one of them."""
+    for end in ends:
+        try:
+            end.shutdown(_socket.SHUT_RDWR)
+        except OSError:
+            continue
+
+
+def back(source: _socket.socket, target: _socket.socket, done: _thread.LockType) -> None:
     pump(source, target)
     done.release()
 
 
-def carry(fd):
+def carry(fd: int) -> None:
     here = _socket.socket(fileno=fd)
     there = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
@@ -40,7 +48,7 @@ def carry(fd):
         pump(here, there)
         done.acquire()
     except OSError:
-        pass
+        abandon(here)
     finally:
         here.close()
         there.close()
@@ -48,7 +56,7 @@ def carry(fd):
             room[0] += 1
 
 
-def main():
+def main() -> None:
     server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
     server.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
     server.bind(("127.0.0.1", 3128))
@@ -59,7 +67,7 @@ def main():
     while True:
         while room[0] <= 0:
             time.sleep(0.01)
-        fd, _ = server._accept()
+        fd, _ = server._accept()  # type: ignore[attr-defined]
         with open_now:
             room[0] -= 1
         _thread.start_new_thread(carry, (fd,))

@@ -1,0 +1,156 @@
+"""The gateway's HTTP surface as the command line uses it: submit, follow, cancel; errors become the sentences that the gateway said."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from argparse import ArgumentParser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from trunkline.contracts.errors import Conflict, DomainError, Exhausted, Invalid, NotFound, Unavailable
+
+ROOT: Final = "/api/pr-agent"
+DEFAULT_URL: Final = "http://127.0.0.1:8787"
+TRIES: Final = 20
+_LONGEST_WAIT: Final = 3.0
+_SILENCE: Final = 60.0
+"""Seconds without a byte, heartbeats included, after which a stream is given up and opened again."""
+_ERRORS: Final[dict[int, type[DomainError]]] = {404: NotFound, 409: Conflict, 429: Exhausted}
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Job(_Read):
+    """A task that was taken."""
+
+    jobId: str
+
+
+class Result(_Read):
+    """What came out of a task that succeeded."""
+
+    fixBranch: str
+    prNumber: int
+    prUrl: str
+    commitSha: str
+    filesChanged: int | None = None
+    additions: int | None = None
+    deletions: int | None = None
+
+
+class StreamEvent(_Read):
+    """One event of a task's stream; which fields are there goes by `type`."""
+
+    id: str = ""
+    type: str
+    timestamp: datetime
+    status: str = ""
+    phase: str = ""
+    message: str = ""
+    eventType: str = ""
+    tool: str = ""
+    display: str = ""
+    output: str = ""
+    isError: bool = False
+    error: str = ""
+    result: Result | None = None
+
+    @property
+    def last(self) -> bool:
+        return self.type in ("result", "error")
+
+
+def add_url(parser: ArgumentParser) -> None:
+    default = os.environ.get("TRUNKLINE_URL", DEFAULT_URL)
+    parser.add_argument("--url", default=default, help="where the gateway is (default: TRUNKLINE_URL, else %(default)s)")
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One gateway. Every call raises Unavailable when it cannot be reached, else the refusal that it spoke."""
+
+    url: str
+    http: aiohttp.ClientSession
+
+    async def execute(self, repo: str, task: str, branch: str) -> str:
+        """Submit a task; its job id."""
+        return Job.model_validate(await self._post("/execute", {"repo": repo, "task": task, "branch": branch})).jobId
+
+    async def cancel(self, job: str, reason: str) -> None:
+        await self._post(f"/{job}/cancel", {"reason": reason})
+
+    async def follow(self, job: str) -> AsyncIterator[StreamEvent]:
+        """Every event from the first to the last; a connection that breaks is resumed where it broke."""
+        seen, failures = "", 0
+        while failures < TRIES:
+            try:
+                async for event in self._stream(job, seen):
+                    seen, failures = event.id or seen, 0
+                    yield event
+                    if event.last:
+                        return
+            except (aiohttp.ClientError, TimeoutError):
+                pass  # counted below, then resumed
+            failures += 1
+            await asyncio.sleep(min(0.1 * 2.0**failures, _LONGEST_WAIT))
+        raise self._unreachable()
+
+    async def _stream(self, job: str, seen: str) -> AsyncIterator[StreamEvent]:
+        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": seen} if seen else {})}
+        patience = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_SILENCE)
+        async with self.http.get(f"{self.url}{ROOT}/{job}/stream", headers=headers, timeout=patience) as answer:
+            await _refuse(answer)
+            rest = b""
+            async for chunk in answer.content.iter_any():
+                *blocks, rest = (rest + chunk).split(b"\n\n")
+                for event in filter(None, map(parse, blocks)):
+                    yield event
+
+    async def _post(self, path: str, body: dict[str, str]) -> JsonValue:
+        try:
+            async with self.http.post(f"{self.url}{ROOT}{path}", json=body) as answer:
+                await _refuse(answer)
+                return await answer.json()  # type: ignore[no-any-return]
+        except (aiohttp.ClientError, TimeoutError):
+            raise self._unreachable() from None
+
+    def _unreachable(self) -> Unavailable:
+        return Unavailable(f"No gateway answers at {self.url}. Start one with `trunkline up`, or give its address by --url.")
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Api]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30, sock_connect=5)) as http:
+        yield Api(url.rstrip("/"), http)
+
+
+def parse(block: bytes) -> StreamEvent | None:
+    """One block of an event stream; None for a comment or something that is no event of ours. Pure."""
+    lines = [line.partition(": ") for line in block.decode("utf-8", "replace").splitlines() if not line.startswith(":")]
+    data = "\n".join(value for name, _, value in lines if name == "data")
+    try:
+        event = StreamEvent.model_validate_json(data)
+    except ValidationError:
+        return None
+    return event.model_copy(update={"id": next((value for name, _, value in lines if name == "id"), "")})
+
+
+async def _refuse(answer: aiohttp.ClientResponse) -> None:
+    if answer.status < 400:
+        return
+    try:
+        body = await answer.json()
+        said, code = str(body["error"]), str(body.get("code", ""))
+    except (aiohttp.ClientError, ValueError, KeyError, TypeError):
+        said, code = f"{answer.url} answers {answer.status}", ""
+    kind = Unavailable if answer.status >= 500 else _ERRORS.get(answer.status, Invalid)
+    raise kind(said, code=code or None)

@@ -1,0 +1,142 @@
+"""What this machine must have and should have, each check with its remedy; none of them changes anything."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from trunkline.contracts.errors import DomainError
+from trunkline_cli import nats_binary
+from trunkline_cli.data_dir import LEAST_FREE
+
+MOUNT: Final = Path("/sys/fs/cgroup")
+COMFORT: Final = 2 << 30
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, what was found, and what to do if that is not enough."""
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def python() -> Check:
+    ok = sys.version_info >= (3, 11)
+    return Check(
+        "python", State.OK if ok else State.MISSING, platform.python_version(), "" if ok else "Trunkline needs Python 3.11 or later."
+    )
+
+
+def git() -> Check:
+    remedy = "Install git (Debian, Ubuntu: `apt-get install git`)."
+    try:
+        said = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return Check("git", State.MISSING, "not found", remedy)
+    return Check("git", State.OK, said.removeprefix("git version").strip())
+
+
+def nats_server() -> Check:
+    try:
+        binary = nats_binary.find()
+        return Check("nats-server", State.OK, f"{nats_binary.version(binary)} ({binary})")
+    except DomainError as error:
+        return Check("nats-server", State.MISSING, "not usable", error.message)
+
+
+def isolation() -> Check:
+    """Starts one empty sandbox, as the sandbox service does before it says that it is ready."""
+    provider = import_module("trunkline_sandbox.adapters.providers.local").LocalProvider
+    with tempfile.TemporaryDirectory(prefix="trunkline-doctor-") as folder:
+        Path(folder).chmod(0o755)
+        try:
+            return Check("isolation", State.OK, str(provider(Path(folder)).isolation))
+        except DomainError as error:
+            return Check("isolation", State.MISSING, "agents cannot be isolated", error.message)
+
+
+def user_namespaces() -> Check:
+    """Only a hint: `isolation` is the proof."""
+    settings = {
+        "kernel.apparmor_restrict_unprivileged_userns": ("1", "Allow them: `sysctl kernel.apparmor_restrict_unprivileged_userns=0`."),
+        "kernel.unprivileged_userns_clone": ("0", "Allow them: `sysctl kernel.unprivileged_userns_clone=1`."),
+        "user.max_user_namespaces": ("0", "Allow them: `sysctl user.max_user_namespaces=10000`."),
+    }
+    for name, (closed, remedy) in settings.items():
+        if _read(Path("/proc/sys") / name.replace(".", "/")) == closed:
+            return Check("user namespaces", State.WARN, f"{name} = {closed}", remedy)
+    return Check("user namespaces", State.OK, "not restricted")
+
+
+def cgroups() -> Check:
+    """Limits on memory and processes hold for an agent and all its children only with control groups."""
+    kind = import_module("trunkline_sandbox.adapters.providers.local.limits").find().kind
+    if kind == "rlimits":
+        return Check(
+            "control groups", State.WARN, "none that we may write: rlimits instead", "Run as a systemd user service with Delegate=yes."
+        )
+    return Check("control groups", State.OK, str(kind))
+
+
+def data_dir(root: Path) -> Check:
+    place = next(each for each in (root, *root.parents) if each.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        return Check("data directory", State.MISSING, f"{place} cannot be written", "Make it writable or give another --data-dir.")
+    return Check("data directory", State.OK, str(root))
+
+
+def disk(root: Path) -> Check:
+    place = next(each for each in (root, *root.parents) if each.exists())
+    free = shutil.disk_usage(place).free
+    state = State.MISSING if free < LEAST_FREE else State.WARN if free < COMFORT else State.OK
+    remedy = "" if state is State.OK else f"Free some space: {COMFORT >> 30} GiB let agents work, {LEAST_FREE >> 20} MiB are the least."
+    return Check("disk", state, f"{free / (1 << 30):.1f} GiB free", remedy)
+
+
+def agent(name: str, command: str, claude: Path | None, key: bool) -> Check:
+    """The configured agent; its absence stops nothing until a task comes."""
+    if name == "command":
+        state = State.OK if command else State.WARN
+        return Check(
+            "agent", state, "command" if command else "command, but none is set", "" if command else "Set TRUNKLINE_AGENT_COMMAND."
+        )
+    try:
+        found = import_module("trunkline_sandbox.adapters.agents.claude_binary").find_claude(claude)
+    except DomainError as error:
+        return Check("agent", State.WARN, "claude, but it was not found", f"{error.message}. Or set TRUNKLINE_AGENT=command.")
+    remedy = "" if key else "Set ANTHROPIC_API_KEY."
+    return Check("agent", State.OK if key else State.WARN, f"claude ({found})" + ("" if key else ", but there is no key"), remedy)
+
+
+def guarded(name: str, check: Callable[[], Check]) -> Check:
+    """A check that breaks is a finding, not a crash."""
+    try:
+        return check()
+    except (OSError, ImportError, AttributeError, subprocess.SubprocessError) as error:
+        return Check(name, State.WARN, f"could not be looked at: {error}")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,119 @@
+"""A task as people watch it: one line per event with the time since its beginning, and a spinner where somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from trunkline_cli.api import StreamEvent
+
+WIDTH: Final = 100
+BAR: Final = 24
+PHASES: Final = ("sandbox", "clone", "agent", "push", "pr")
+DOING: Final = {
+    "sandbox": "making a sandbox",
+    "clone": "cloning the repository",
+    "agent": "the agent is working",
+    "push": "pushing the branch",
+    "pr": "opening the pull request",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event in words: who, what, and how it is to look."""
+
+    label: str
+    text: str
+    style: str = ""
+
+
+def tell(event: StreamEvent) -> Told:
+    """Pure: what an event means to a person."""
+    match event.type:
+        case "status":
+            return Told(event.phase or event.status, event.message, "bold" if event.phase else "")
+        case "agent":
+            return _tell_agent(event)
+        case "result" if event.result:
+            return Told("done", f"pull request #{event.result.prNumber}: {event.result.prUrl}", "bold green")
+        case "error":
+            return Told("failed", event.error, "bold red")
+        case _:
+            return Told(event.type, event.message)
+
+
+def _tell_agent(event: StreamEvent) -> Told:
+    match event.eventType:
+        case "tool_call":
+            return Told("", f"> {event.tool} {event.display}".rstrip(), "cyan")
+        case "tool_result":
+            return Told("", f"  {brief(event.output or event.display)}", "red" if event.isError else "dim")
+        case "thinking":
+            return Told("", f"~ {brief(event.output or event.display)}", "italic dim")
+        case _:
+            return Told("", brief(event.output or event.display))
+
+
+def brief(text: str) -> str:
+    """The last line that says something, as the end of an output tells how it went; says how many came before."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return "(nothing)"
+    shown = lines[-1] if len(lines[-1]) <= WIDTH else lines[-1][: WIDTH - 1] + "…"
+    return shown if len(lines) == 1 else f"{shown}  (+{len(lines) - 1} lines)"
+
+
+async def show(events: AsyncIterable[StreamEvent], console: Console) -> list[StreamEvent]:
+    """Print events as they come until the last; returns them all."""
+    seen: list[StreamEvent] = []
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        spinner = progress.add_task("waiting for its turn")
+        async for event in events:
+            seen.append(event)
+            progress.update(spinner, description=DOING.get(event.phase) or progress.tasks[0].description)
+            console.print(line(event, seen[0].timestamp))
+    return seen
+
+
+def line(event: StreamEvent, began: datetime) -> str:
+    """One line of markup."""
+    told = tell(event)
+    text = f"[{told.style}]{escape(told.text)}[/]" if told.style else escape(told.text)
+    return f"[dim]{(event.timestamp - began).total_seconds():6.2f} s[/]  {escape(told.label):<9}{text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """How long a phase took, in seconds."""
+
+    phase: str
+    seconds: float
+
+
+def durations(events: Iterable[StreamEvent]) -> list[Took]:
+    """Pure: each phase from its first event to the next phase's first; the wait before the first is `queue`."""
+    events = list(events)
+    if not events:
+        return []
+    marks = [("queue", events[0].timestamp)]
+    for event in events:
+        if event.phase in PHASES and event.phase not in {name for name, _ in marks}:
+            marks.append((event.phase, event.timestamp))
+    ends = [at for _, at in marks[1:]] + [events[-1].timestamp]
+    return [Took(name, (end - at).total_seconds()) for (name, at), end in zip(marks, ends, strict=True)]
+
+
+def bars(took: Iterable[Took], console: Console) -> list[str]:
+    """One line per phase with a bar as long as its share of the longest."""
+    took = list(took)
+    longest = max((each.seconds for each in took), default=0) or 1
+    block = "█" if console.encoding.lower().startswith("utf") else "#"
+    return [f"  {each.phase:<9}{each.seconds:7.3f} s  [cyan]{block * max(1, round(BAR * each.seconds / longest))}[/]" for each in took]

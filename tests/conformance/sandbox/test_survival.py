@@ -1,0 +1,135 @@
+"""The service dies and another one comes: no line, no agent and no end is lost, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.sandbox.agents import SMALL, Box, alive, gone, shell
+from trunkline_sandbox.adapters.providers.local import LocalProvider, kill_all
+from trunkline_sandbox.ports import Exit
+
+_SERVICE = """
+import asyncio, sys
+from pathlib import Path
+from trunkline_sandbox.adapters.providers.local import LocalProvider
+from trunkline_sandbox.ports import Launch, Limits, SandboxSpec
+
+async def main():
+    provider = LocalProvider(Path(sys.argv[1]), unsafe=sys.argv[2] == "unsafe")
+    await provider.ensure(SandboxSpec("box-1", Limits(wall=30), {}))
+    await provider.start("box-1", Launch("k", ("/bin/bash", "-c", sys.argv[3]), {}, keep_stdin=True))
+    async for one in provider.output("box-1", "k"):
+        print("line", one.number if hasattr(one, "number") else one, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def service(box: Box, agent: str) -> subprocess.Popen[str]:
+    kind = "walled" if box.provider.ability.egress_policy else "unsafe"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.Popen([sys.executable, "-c", _SERVICE, str(box.root), kind, agent], stdout=subprocess.PIPE, text=True, env=env)
+
+
+def hears(process: subprocess.Popen[str], number: int) -> None:
+    """Return when the service has heard that line."""
+    assert process.stdout is not None
+    while process.stdout.readline() != f"line {number}\n":
+        assert process.poll() is None
+
+
+def die(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+async def test_another_service_hears_every_line_and_the_end(box: Box) -> None:
+    first = service(box, "for i in $(seq 120); do echo $i; sleep 0.005; done; read x; echo got $x; exit 7")
+    hears(first, 20)
+    die(first)
+    await box.provider.send(box.id, "k", b"word\n")
+    heard = await box.hear()
+    assert heard.out == [*(str(i).encode() for i in range(1, 121)), b"got word"] and heard.exit == Exit(7)
+    assert [line.number for line in heard.lines] == list(range(1, 122))
+
+
+async def test_another_service_stops_what_a_dead_one_started(box: Box) -> None:
+    first = service(box, "trap '' TERM; setsid sleep 7731 & echo up; sleep 7731")
+    hears(first, 1)
+    die(first)
+    assert alive("7731")
+    await box.provider.stop(box.id)
+    assert not alive("7731") and (await box.hear()).exit.cause == "killed"
+
+
+@pytest.mark.parametrize("after", [0.0, 0.01, 0.02, 0.03, 0.05, 0.08])
+async def test_a_service_killed_while_it_starts_leaves_one_program_or_none(walled: Box, after: float) -> None:
+    await walled.ensure()
+    agent = "echo run >> /workspace/runs; sleep 0.1; cat /workspace/runs"
+    first = service(walled, agent)
+    while not (walled.dir / "runs").is_dir() or not any((walled.dir / "runs").iterdir()):
+        assert first.poll() is None
+    with suppress(subprocess.TimeoutExpired):
+        first.wait(after)
+    die(first)
+    await walled.provider.start(walled.id, replace(shell(agent), keep_stdin=True))
+    assert (await walled.hear()).out == [b"run"]
+
+
+async def test_a_run_whose_runner_vanished_is_lost_once_and_for_all(walled: Box) -> None:
+    await walled.start(shell("echo up; sleep 7732"))
+    assert await walled.first_line() == b"up"
+    runner = next(one for one in alive("7732") if one.name() == "sleep").parents()
+    next(one for one in runner if "/run/runner/runner.pyc" in one.cmdline() and "bwrap" not in one.name()).kill()
+    assert (await walled.hear()).exit == Exit(None, None, "lost")
+    await walled.provider.stop(walled.id)
+    await walled.provider.start(walled.id, shell("echo again"))
+    assert (await walled.hear()).exit == Exit(None, None, "lost") and await gone("7732")
+
+
+async def test_stopping_a_sandbox_whose_process_is_gone_is_no_error(walled: Box) -> None:
+    await walled.start(shell("true"))
+    await walled.hear()
+    await walled.provider.stop(walled.id)
+    assert (await walled.hear()).exit == Exit(0)
+
+
+async def test_an_end_on_record_stays_what_it_was(box: Box) -> None:
+    heard = await box.run(shell("exit 9"))
+    await box.provider.stop(box.id)
+    later = LocalProvider(box.root, unsafe=not box.provider.ability.egress_policy)
+    assert [one async for one in later.output(box.id, "k")] == [heard.exit] == [Exit(9)]
+
+
+async def test_kill_all_ends_every_sandbox_without_an_event_loop(box: Box) -> None:
+    for id in ("a", "b"):
+        await box.other(id).start(shell("echo up; setsid sleep 7733 & sleep 7733"))
+        await box.other(id).first_line()
+    assert kill_all(box.root) >= 2
+    assert not alive("7733") and kill_all(box.root) == 0
+    assert (await box.other("b").hear()).exit.cause == "killed"
+
+
+async def test_no_control_group_and_no_zombie_is_left(walled: Box) -> None:
+    await walled.run(shell("sleep 0.1"))
+    cages = [path for path in Path("/sys/fs/cgroup").rglob("trunkline-*") if path.name.endswith(walled.id)]
+    await walled.provider.remove(walled.id)
+    assert not [path for path in cages if path.exists()]
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+async def test_a_stopped_sandbox_takes_another_start(box: Box) -> None:
+    await box.start(shell("sleep 60"))
+    await box.provider.stop(box.id)
+    await box.provider.start(box.id, shell("echo next", "k2"))
+    assert (await box.hear("k2")).out == [b"next"]
+    assert (await box.run(shell("echo limits hold", "k3"), SMALL)).exit == Exit(0)

@@ -1,0 +1,232 @@
+"""`trunkline up`: starts, says so, keeps alive what dies, stops within five seconds and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.flows.stand_ins import Command, trunkline, until, write
+
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(40)]
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Path:
+    return write(tmp_path / "services")
+
+
+@pytest.fixture
+def started(services: Path, tmp_path: Path) -> Iterator[list[Command]]:
+    """What a test started; all of it is gone at the end, however the test went."""
+    commands: list[Command] = []
+    yield commands
+    for command in commands:
+        family = command.family() if command.process.poll() is None else []
+        command.process.kill()
+        command.process.wait(5)
+        psutil.wait_procs(family, timeout=5)
+
+
+def up(started: list[Command], services: Path, tmp_path: Path, *words: str, **env: str) -> Command:
+    command = trunkline(services, "up", "--port", "0", "--data-dir", tmp_path / "data", *words, **env)
+    started.append(command)
+    return command
+
+
+def child(command: Command, name: str) -> psutil.Process:
+    """The process whose command line holds `name`; the service itself, not its tether."""
+    return next(each for each in command.family() if name in " ".join(each.cmdline()) and "tether" not in " ".join(each.cmdline()))
+
+
+def gone(processes: list[psutil.Process], seconds: float = 5) -> bool:
+    """Whether they end in time. An orphan that nobody has reaped yet is gone too."""
+    left = psutil.wait_procs(processes, timeout=seconds)[1]
+    return all(each.status() == psutil.STATUS_ZOMBIE for each in left)
+
+
+def url_of(command: Command) -> str:
+    return next(word for word in command.await_line("is ready at").split() if word.startswith("http://"))
+
+
+@pytest.mark.parametrize("mode", [[], ["--split"]], ids=["one process", "split"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_it_says_when_it_is_ready_and_a_signal_ends_all_of_it_within_five_seconds(
+    started: list[Command], services: Path, tmp_path: Path, mode: list[str], number: int
+) -> None:
+    command = up(started, services, tmp_path, *mode)
+    line = command.await_line("is ready at")
+    assert str(tmp_path / "data") in line and "Ctrl-C stops it" in line
+    assert urllib.request.urlopen(f"{url_of(command)}/health", timeout=5).status == 200
+    family = command.family()
+    assert len(family) == (6 if mode else 1)
+    print({each.cmdline()[-1]: f"{each.memory_info().rss >> 20} MiB" for each in [psutil.Process(command.process.pid), *family]})
+
+    code, seconds = command.stop(number)
+
+    assert (code, seconds < 5) == (0, True), command
+    assert gone(family, 0.5)
+    assert str(command).count("drained") == 5
+    assert str(command).index("drained gateway") < str(command).index("drained router")
+
+
+def test_a_second_up_on_the_same_data_is_refused_and_told_who_holds_it(started: list[Command], services: Path, tmp_path: Path) -> None:
+    first = up(started, services, tmp_path)
+    first.await_line("is ready at")
+
+    second = up(started, services, tmp_path)
+
+    assert second.process.wait(10) == 2
+    assert f"process {first.process.pid}" in second.await_line("already running", 1)
+    assert first.process.poll() is None
+
+
+def test_a_port_in_use_is_said_before_anything_starts(started: list[Command], services: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = up(started, services, tmp_path, "--port", str(taken.getsockname()[1]))
+        assert command.process.wait(10) == 2
+    assert "--port" in command.await_line("is in use", 1)
+    assert not (tmp_path / "data" / "nats").exists()
+
+
+def test_a_data_directory_that_is_a_file_is_refused_with_the_remedy(started: list[Command], services: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    command = up(started, services, tmp_path)
+    assert command.process.wait(10) == 2
+    assert "--data-dir" in command.await_line("cannot be used", 1)
+
+
+def test_a_setting_that_does_not_exist_is_refused_before_anything_starts(started: list[Command], services: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.toml").write_text("data_dri = '/x'\n")
+    command = up(started, services, tmp_path, "--config", str(tmp_path / "t.toml"))
+    assert command.process.wait(10) == 2
+    assert "'data_dir'" in command.await_line("'data_dri'", 1)
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("mode", [[], ["--split"]], ids=["one process", "split"])
+def test_a_killed_nats_server_comes_back_at_the_same_address(
+    started: list[Command], services: Path, tmp_path: Path, mode: list[str]
+) -> None:
+    command = up(started, services, tmp_path, *mode)
+    command.await_line("is ready at")
+    before = child(command, "nats-server")
+    [address] = [each.laddr for each in before.net_connections() if each.status == "LISTEN" and each.laddr.port == nats_port(tmp_path)]
+
+    before.kill()
+
+    assert "starting it again in 0.2 s" in command.await_line("nats-server ended (signal 9)")
+    until(lambda: nats_listens(command, address.port), 5, command)
+    assert command.stop()[0] == 0
+
+
+@pytest.mark.kill
+def test_a_killed_service_of_a_split_stack_is_started_again_and_said(started: list[Command], services: Path, tmp_path: Path) -> None:
+    command = up(started, services, tmp_path, "--split")
+    command.await_line("is ready at")
+    before = child(command, "serve router")
+
+    before.kill()
+
+    assert "starting it again in 0.2 s" in command.await_line("router ended (signal 9)")
+    until(lambda: any("serve router" in " ".join(each.cmdline()) for each in command.family()), 5, command)
+    assert command.stop()[0] == 0
+
+
+def test_a_service_that_falls_in_one_process_is_started_again_and_the_others_go_on(
+    started: list[Command], services: Path, tmp_path: Path
+) -> None:
+    command = up(started, services, tmp_path)
+    url = url_of(command)
+    (tmp_path / "data" / "fall-relay").touch()
+
+    assert "relay ended (ValueError: it fell); starting it again in 0.2 s" in command.await_line("relay ended")
+    assert urllib.request.urlopen(f"{url}/health", timeout=5).status == 200
+    (tmp_path / "data" / "fall-relay").touch()
+    command.await_line("relay ended", count=2)
+    assert command.stop()[0] == 0
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("mode", [[], ["--split"]], ids=["one process", "split"])
+def test_a_killed_up_leaves_no_children_and_the_next_one_starts(
+    started: list[Command], services: Path, tmp_path: Path, mode: list[str]
+) -> None:
+    command = up(started, services, tmp_path, *mode)
+    command.await_line("is ready at")
+    family = command.family()
+    port = nats_port(tmp_path)
+
+    command.process.kill()
+
+    assert gone(family, 5)
+    again = up(started, services, tmp_path, *mode)
+    again.await_line("is ready at")
+    assert nats_port(tmp_path) == port
+    assert again.stop()[0] == 0
+
+
+@pytest.mark.parametrize("mode", [[], ["--split"]], ids=["one process", "split"])
+def test_a_service_that_does_not_drain_is_ended_all_the_same(
+    started: list[Command], services: Path, tmp_path: Path, mode: list[str]
+) -> None:
+    command = up(started, services, tmp_path, *mode, STAND_IN_HANGS="sandbox")
+    command.await_line("is ready at")
+    family = command.family()
+    code, seconds = command.stop()
+    assert (code, seconds < 5) == (0, True), command
+    assert gone(family, 0.5)
+
+
+def test_a_second_signal_ends_it_at_once(started: list[Command], services: Path, tmp_path: Path) -> None:
+    command = up(started, services, tmp_path, "--split", STAND_IN_HANGS="gateway")
+    command.await_line("is ready at")
+    family = command.family()
+    command.process.send_signal(signal.SIGINT)
+    command.await_line("drained gateway")
+    code, seconds = command.stop(signal.SIGINT)
+    assert (code, seconds < 1) == (130, True)
+    assert gone(family, 1)
+
+
+@pytest.mark.parametrize("mode", [[], ["--split"]], ids=["one process", "split"])
+def test_a_service_that_refuses_to_start_ends_the_whole_with_its_reason(
+    started: list[Command], services: Path, tmp_path: Path, mode: list[str]
+) -> None:
+    command = up(started, services, tmp_path, *mode, STAND_IN_REFUSES="sandbox")
+    assert command.process.wait(10) == 2, command
+    assert "Install it" in command.await_line("no bubblewrap here", 1)
+
+
+def test_running_without_isolation_is_said_at_every_start(started: list[Command], services: Path, tmp_path: Path) -> None:
+    command = up(started, services, tmp_path, "--unsafe-local")
+    command.await_line("is ready at")
+    command.await_line("WITHOUT ISOLATION", 1)
+
+
+def test_no_secret_is_in_any_command_line_or_readable_by_others(started: list[Command], services: Path, tmp_path: Path) -> None:
+    command = up(started, services, tmp_path, "--split", ANTHROPIC_API_KEY="sk-secret")
+    command.await_line("is ready at")
+    password = json.loads((tmp_path / "data/nats/secrets.json").read_text())["control"]
+    words = " ".join(" ".join(each.cmdline()) for each in command.family())
+    assert password not in words and "sk-secret" not in words
+    for name in ("secrets.json", "nats.conf"):
+        assert (tmp_path / "data/nats" / name).stat().st_mode & 0o077 == 0
+
+
+def nats_port(tmp_path: Path) -> int:
+    return int(json.loads((tmp_path / "data/nats/secrets.json").read_text())["clients"])
+
+
+def nats_listens(command: Command, port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.2).close()
+    except OSError:
+        return False
+    return command.process.poll() is None

@@ -1,0 +1,118 @@
+"""The parts of the local provider that only think: users, control groups, egress rules, the spool's form."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from trunkline_sandbox.adapters.providers.local import egress, identity, limits, spool
+from trunkline_sandbox.adapters.providers.local.egress import Refused, Target
+from trunkline_sandbox.ports import Exit, Limits, Line
+
+
+def test_users_begin_above_peoples_and_below_the_end_of_a_small_range() -> None:
+    assert identity.first_uid("0 0 4294967295\n") == 200_000
+    assert identity.first_uid("0 100000 65536\n") == 65536 - identity.COUNT - 1
+
+
+def test_the_lowest_free_user_is_taken() -> None:
+    assert identity.free_uid(10, [10, 11, None, 13]) == 12
+    assert identity.free_uid(10, range(10, 10 + identity.COUNT)) is None
+
+
+def unified(mount: Path, controllers: str) -> Path:
+    (mount / "svc").mkdir(parents=True)
+    (mount / "cgroup.controllers").write_text("cpu memory pids")
+    (mount / "svc" / "cgroup.subtree_control").write_text(controllers)
+    own = mount.parent / "own"
+    own.write_text("0::/svc\n")
+    return own
+
+
+def test_a_delegated_group_of_version_two_is_used(tmp_path: Path) -> None:
+    mount = tmp_path / "cg"
+    groups = limits.find(mount, unified(mount, "cpu memory pids"))
+    assert groups.kind == "cgroup v2" and groups.parents["unified"] == mount / "svc"
+
+
+def test_limits_of_version_two_are_written(tmp_path: Path) -> None:
+    made = limits.make(limits.Groups("cgroup v2", {"unified": tmp_path}), "x", Limits(cpus=0.5, memory=1 << 20, processes=10))
+    (dir,) = (Path(one) for one in made)
+    assert (dir / "pids.max").read_text() == "18" and (dir / "memory.max").read_text() == str(1 << 20)
+    assert (dir / "cpu.max").read_text() == "50000 100000"
+
+
+def test_without_groups_there_are_only_resource_limits(tmp_path: Path) -> None:
+    assert limits.find(tmp_path, tmp_path / "none") == limits.NONE
+    assert limits.make(limits.NONE, "x", Limits()) == ()
+
+
+@pytest.mark.parametrize(
+    ("rule", "host", "port", "ok"),
+    [
+        ("a.example", "a.example", 443, True), ("a.example", "A.example.", 80, True), ("a.example", "a.example", 22, False),
+        ("a.example:8443", "a.example", 8443, True), ("a.example:8443", "a.example", 443, False),
+        ("a.example", "evil.a.example", 443, False),
+        ("a.example", "a.example.evil", 443, False), ("[::1]:80", "::1", 80, True),
+    ],
+)  # fmt: skip
+def test_a_rule_names_one_host_and_its_ports(rule: str, host: str, port: int, ok: bool) -> None:
+    assert egress.allowed((rule,), Target(host, port)) is ok
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "::1", "fe80::1%eth0",
+     "fd00::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "::"],
+)  # fmt: skip
+def test_addresses_of_our_own_network_are_not_public(address: str) -> None:
+    assert not egress.public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111"])
+def test_addresses_of_the_internet_are_public(address: str) -> None:
+    assert egress.public(address)
+
+
+def test_a_plain_request_is_written_anew_for_the_far_side() -> None:
+    head = b"GET http://a.example:81/x?y HTTP/1.1\r\nHost: evil\r\nProxy-Authorization: z\r\nConnection: keep-alive\r\nAccept: */*\r\n\r\n"
+    target = egress.parse(head)
+    assert (target.host, target.port) == ("a.example", 81)
+    assert target.head == b"GET /x?y HTTP/1.1\r\nHost: a.example:81\r\nConnection: close\r\nAccept: */*\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"CONNECT a.example HTTP/1.1", b"CONNECT a\0b:443 HTTP/1.1", b"CONNECT a:99999 HTTP/1.1", b"CONNECT a/b:1 HTTP/1.1",
+     b"GET /x HTTP/1.1",
+     b"GET https://a/ HTTP/1.1", b"GET http://u@a/ HTTP/1.1", b"nonsense", b"CONNECT -a:1 HTTP/1.1", b"CONNECT \xff:1 HTTP/1.1",
+     b"GET http:///x HTTP/1.1"],
+)  # fmt: skip
+def test_an_odd_request_is_refused(line: bytes) -> None:
+    with pytest.raises(Refused):
+        egress.parse(line + b"\r\n\r\n")
+
+
+def frame(kind: bytes, data: bytes, number: int = 0, cut: int = 0) -> bytes:
+    return spool.HEAD.pack(kind, len(data), number, cut) + data
+
+
+def test_a_frame_that_is_half_written_is_left_for_later(tmp_path: Path) -> None:
+    fd = os.open(tmp_path / "s", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    whole = frame(b"S", b"1.5 1") + frame(b"O", b"a\0b", 1) + frame(b"E", b"", 2, 9)
+    os.write(fd, whole[:-3])
+    reader = spool.Reader(fd)
+    assert reader.read() == [spool.Start(1.5, 1), Line(1, b"a\0b")] and reader.read() == []
+    os.write(fd, whole[-3:])
+    assert reader.read() == [Line(2, b"", True, 9)]
+
+
+def test_an_end_is_sealed_once_and_over_no_half_frame(tmp_path: Path) -> None:
+    fd = os.open(tmp_path / "s", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    os.write(fd, frame(b"S", b"1.5 1") + frame(b"O", b"line", 1) + frame(b"O", b"cut off", 2)[:-2])
+    spool.seal(fd, Exit(None, 9, "killed"))
+    spool.seal(fd, Exit(None, None, "lost"))
+    assert [one for one, _ in spool.frames(fd)] == [spool.Start(1.5, 1), Line(1, b"line"), Exit(None, 9, "killed")]
+    assert spool.began(fd) == spool.Start(1.5, 1)

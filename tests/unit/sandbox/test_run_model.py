@@ -1,0 +1,108 @@
+"""The run: its steps in order, who may claim it, and when a stop is still honoured."""
+
+from datetime import UTC, datetime, timedelta
+
+from trunkline.contracts.message import Fact
+from trunkline.contracts.run import (
+    AgentEnded,
+    AgentStarted,
+    BranchPushed,
+    ChangesCommitted,
+    Phase,
+    PhaseBegan,
+    PullRequestOpened,
+    RepositoryCloned,
+    RunClaimed,
+    RunFailed,
+    RunStopped,
+    RunSucceeded,
+    SandboxReady,
+    Usage,
+)
+from trunkline_sandbox.model import Run, Step, claim, evolve, may_stop, next_step, stop_unclaimed, succeeded
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+CLAIMED = RunClaimed(attempt=1, owner="a")
+STORY: list[tuple[Fact, Step]] = [
+    (CLAIMED, Step.MAKE_SANDBOX),
+    (SandboxReady(sandbox_id="t1-1", provider="local", isolation="bubblewrap"), Step.CLONE),
+    (RepositoryCloned(branch="main", commit="aaa"), Step.START_AGENT),
+    (AgentStarted(agent="command"), Step.WATCH_AGENT),
+    (AgentEnded(summary="done", usage=Usage(model="m")), Step.COMMIT),
+    (ChangesCommitted(branch="b", commit="ccc", files_changed=2, additions=3, deletions=1), Step.PUSH),
+    (BranchPushed(branch="b", commit="ccc"), Step.OPEN_PULL_REQUEST),
+]
+
+
+def after(*facts: Fact) -> Run | None:
+    run: Run | None = None
+    for fact in facts:
+        run = evolve(run, fact, NOW)
+    return run
+
+
+def test_every_recorded_step_leads_to_the_next() -> None:
+    run: Run | None = None
+    for fact, step in STORY:
+        run = evolve(run, fact, NOW)
+        assert run is not None
+        assert next_step(run) is step
+
+
+def test_a_run_that_is_over_has_no_next_step() -> None:
+    for end in (RunFailed(attempt=1, code="X", error="x", recoverable=False), RunStopped(attempt=1)):
+        run = after(CLAIMED, end)
+        assert run is not None
+        assert next_step(run) is Step.NOTHING
+
+
+def test_the_first_claim_says_where_the_work_begins() -> None:
+    assert claim(None, 1, "a", "bubblewrap") == [
+        CLAIMED,
+        PhaseBegan(phase=Phase.SANDBOX, message="Creating sandbox (bubblewrap)..."),
+    ]
+
+
+def test_a_takeover_keeps_what_was_done_and_when_it_began() -> None:
+    half_way = after(*(fact for fact, _ in STORY[:4]))
+    [taken] = claim(half_way, 1, "b", "bubblewrap")
+    run = evolve(half_way, taken, NOW + timedelta(minutes=1))
+    assert run is not None
+    assert (run.owner, run.began_at, next_step(run)) == ("b", NOW, Step.WATCH_AGENT)
+
+
+def test_another_attempt_begins_from_the_beginning() -> None:
+    failed = after(*(fact for fact, _ in STORY), RunFailed(attempt=1, code="X", error="x", recoverable=True))
+    facts = claim(failed, 2, "b", "bubblewrap")
+    run = evolve(failed, facts[0], NOW)
+    assert run is not None
+    assert next_step(run) is Step.MAKE_SANDBOX
+
+
+def test_what_is_over_or_was_overtaken_cannot_be_claimed() -> None:
+    assert claim(after(CLAIMED, RunStopped(attempt=1)), 1, "b", "x") == []
+    assert claim(after(RunClaimed(attempt=2, owner="a")), 1, "b", "x") == []
+
+
+def test_an_attempt_stopped_before_it_was_taken_cannot_be_taken() -> None:
+    [stopped] = stop_unclaimed(None, 1)
+    assert claim(after(stopped), 1, "a", "x") == []
+
+
+def test_an_attempt_that_was_taken_is_stopped_by_its_owner_alone() -> None:
+    assert stop_unclaimed(after(CLAIMED), 1) == []
+
+
+def test_a_stop_is_honoured_until_the_push_begins() -> None:
+    assert [step for step in Step if not may_stop(step)] == [Step.PUSH, Step.OPEN_PULL_REQUEST]
+
+
+def test_the_result_is_made_of_what_was_recorded() -> None:
+    run = after(*(fact for fact, _ in STORY))
+    assert run is not None
+    opened, end = succeeded(run, PullRequestOpened(number=7, url="u"), NOW + timedelta(seconds=4.5))
+    assert isinstance(opened, PullRequestOpened)
+    assert isinstance(end, RunSucceeded)
+    result = end.result
+    assert (result.pull_request, result.commit, result.files_changed, result.additions, result.deletions) == (7, "ccc", 2, 3, 1)
+    assert (result.base, result.branch, result.summary, result.usage.model, result.sandbox_seconds) == ("main", "b", "done", "m", 4.5)
