@@ -92,17 +92,22 @@ class Api:
         """Every event from the first to the last; a connection that breaks is resumed where it broke."""
         seen, failures = "", 0
         while failures < TRIES:
-            try:
-                async for event in self._stream(job, seen):
-                    seen, failures = event.id or seen, 0
-                    yield event
-                    if event.last:
-                        return
-            except (aiohttp.ClientError, TimeoutError):
-                pass  # counted below, then resumed
+            async for event in self._until_cut(job, seen):
+                seen, failures = event.id or seen, 0
+                yield event
+                if event.last:
+                    return
             failures += 1
             await asyncio.sleep(min(0.1 * 2.0**failures, _LONGEST_WAIT))
         raise self._unreachable()
+
+    async def _until_cut(self, job: str, seen: str) -> AsyncIterator[StreamEvent]:
+        """What one connection gives; that it breaks is no error here, as the next one goes on from there."""
+        try:
+            async for event in self._stream(job, seen):
+                yield event
+        except (aiohttp.ClientError, TimeoutError):
+            return
 
     async def _stream(self, job: str, seen: str) -> AsyncIterator[StreamEvent]:
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": seen} if seen else {})}

@@ -78,7 +78,7 @@ async def show(events: AsyncIterable[StreamEvent], console: Console) -> list[Str
         spinner = progress.add_task("waiting for its turn")
         async for event in events:
             seen.append(event)
-            progress.update(spinner, description=DOING.get(event.phase) or progress.tasks[0].description)
+            progress.update(spinner, description=DOING.get(event.phase) or progress.tasks[0].description, refresh=True)
             console.print(line(event, seen[0].timestamp))
     return seen
 

@@ -271,7 +271,9 @@ async def test_a_timer_fires_once_after_its_time_and_survives_the_death_of_the_s
 
 async def test_a_record_of_a_newer_version_is_read_without_understanding_it(bus: Bus) -> None:
     js = bus.client.jetstream()
-    body = b'{"at":"2026-01-01T00:00:00Z","facts":[{"type":"task.sung","song":"x"},{"type":"task.assigned","pool":"dev","attempt":1,"new":1}]}'
+    body = (
+        b'{"at":"2026-01-01T00:00:00Z","facts":[{"type":"task.sung","song":"x"},{"type":"task.assigned","pool":"dev","attempt":1,"new":1}]}'
+    )
     await js.publish(SUBJECT, body)
     [stored] = (await bus.log.load(SUBJECT)).records
     unknown, known = stored.record.facts

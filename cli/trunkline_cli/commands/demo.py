@@ -23,7 +23,7 @@ from trunkline.contracts.errors import Broken, DomainError, Invalid, Unsupported
 from trunkline_cli import children, sample
 from trunkline_cli.api import Result, StreamEvent, connected
 from trunkline_cli.console import FAILED, OK, complain, out
-from trunkline_cli.health import is_healthy
+from trunkline_cli.health import is_healthy, until_shown
 from trunkline_cli.sockets import LOOPBACK, base_url, free_port
 from trunkline_cli.timeline import bars, durations, show
 
@@ -77,6 +77,7 @@ async def _demo(args: argparse.Namespace, place: Place) -> int:
         say(f"[bold]2[/] Trunkline is ready at [cyan]{place.url}[/] ({time.monotonic() - began:.1f} s)")
         say(f"[bold]3[/] POST /api/pr-agent/execute: [italic]{escape(sample.TASK)}[/]\n")
         events = await _watch(place)
+        await _visit(events, place.console)
     return _conclude(bare, events, place.console)
 
 
@@ -86,6 +87,14 @@ async def _watch(place: Place) -> list[StreamEvent]:
             return await show(api.follow(await api.execute(sample.REPO, sample.TASK, "main")), place.console)
     except TimeoutError:
         raise Broken(f"The task was not over after {LONGEST:.0f} s.") from None
+
+
+async def _visit(events: list[StreamEvent], console: Console) -> None:
+    """Look at the page of the pull request while the gateway that shows it is there."""
+    result = events[-1].result if events else None
+    if result:
+        await until_shown(result.prUrl)
+        console.print(f"\n[bold]The pull request[/]: #{result.prNumber} {result.prUrl} (its page answers)")
 
 
 def _introduce(agent: str, console: Console) -> None:
@@ -146,7 +155,6 @@ def _conclude(bare: Path, events: list[StreamEvent], console: Console) -> int:
 
 
 def _show_change(bare: Path, result: Result, console: Console) -> None:
-    console.print(f"\n[bold]The pull request[/]: #{result.prNumber} {result.prUrl}")
     console.print(f"  branch {result.fixBranch}, {result.filesChanged} file(s), +{result.additions} -{result.deletions}\n")
     sys.stdout.flush()
     print(sample.diff(bare, result.fixBranch, colour=console.is_terminal), flush=True)

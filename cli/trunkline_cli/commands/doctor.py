@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 def _machine(said: Sources) -> list[Check]:
     stack = said.load(StackSettings).settings
     root = stack.root()
-    looks = {
+    looks: dict[str, Callable[[], Check]] = {
         "python": checks.python,
         "git": checks.git,
         "nats-server": checks.nats_server,

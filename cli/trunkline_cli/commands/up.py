@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Final
 
 import uvloop
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _up(said: Sources, settings: StackSettings, url: str, began: float) -> int:
     stop = asyncio.Event()
-    _listen(stop)
+    _listen(stop, settings.root())
     try:
         nats = None if settings.nats_url else prepare(settings.root(), settings.nats_store_limit)
         said = _with_nats(said, nats) if nats else said
@@ -66,7 +67,7 @@ async def _up(said: Sources, settings: StackSettings, url: str, began: float) ->
     except BaseExceptionGroup as group:
         return complain(first_refusal(group))
     finally:
-        await end_agents(settings.root() / "sandbox" / "boxes")
+        end_agents(settings.root())
     return OK
 
 
@@ -98,20 +99,28 @@ async def _announce(settings: StackSettings, url: str, began: float) -> None:
     _say(f"Trunkline is ready at {url} (data in {settings.root()}, {time.monotonic() - began:.1f} s). Ctrl-C stops it.")
 
 
-def _listen(stop: asyncio.Event) -> None:
+def _listen(stop: asyncio.Event, root: Path) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, _stopping, stop)
+        loop.add_signal_handler(number, _stopping, stop, root)
 
 
-def _stopping(stop: asyncio.Event) -> None:
+def _stopping(stop: asyncio.Event, root: Path) -> None:
     """The first signal drains, within a time; the second ends at once."""
     if stop.is_set():
-        os._exit(130)
+        _die(root, 130)
     stop.set()
-    limit = threading.Timer(HARD_KILL, os._exit, (FAILED,))
+    limit = threading.Timer(HARD_KILL, _die, (root, FAILED))
     limit.daemon = True
     limit.start()
+
+
+def _die(root: Path, code: int) -> None:
+    """End without another word; the kernel ends the children, and the agents are ours to end."""
+    try:
+        end_agents(root)
+    finally:
+        os._exit(code)
 
 
 def _say(line: str) -> None:

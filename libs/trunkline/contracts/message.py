@@ -40,5 +40,3 @@ class Accepted(Message):
     seq: int
     """Stream sequence of the last fact of the aggregate: a read at or after it sees this write."""
     body: dict[str, JsonValue] = {}
-
-

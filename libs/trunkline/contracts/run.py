@@ -86,6 +86,8 @@ class AgentEnded(Fact):
     type: Literal["run.agent_ended"] = "run.agent_ended"
     summary: str = ""
     usage: Usage = Usage()
+    caveat: str = ""
+    """What kept it from doing all it wanted (tools it was denied), as a sentence."""
 
 
 class ChangesCommitted(Fact):
@@ -175,5 +177,3 @@ class AgentOutput(Fact):
     text: str = ""
     is_error: bool = False
     detail: dict[str, JsonValue] = {}
-
-

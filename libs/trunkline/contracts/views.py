@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from trunkline.contracts.ids import Token
 from trunkline.contracts.message import Command, Fact, Message
 from trunkline.contracts.record import Event
-from trunkline.contracts.run import AgentStarted, ChangesCommitted, Phase, PhaseBegan, PullRequestOpened, RunClaimed, RunResult, SandboxReady
+from trunkline.contracts.run import (
+    AgentStarted,
+    ChangesCommitted,
+    Phase,
+    PhaseBegan,
+    PullRequestOpened,
+    RunClaimed,
+    RunResult,
+    SandboxReady,
+)
 from trunkline.contracts.task import (
     Assignment,
     TaskAssigned,

@@ -49,5 +49,3 @@ async def until_signal(name: str, service: AbstractAsyncContextManager[None]) ->
         await stop.wait()
         loop.call_later(DRAIN, os._exit, FAILED)
     log.info("service.stopped", service=name)
-
-

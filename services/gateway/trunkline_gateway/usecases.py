@@ -34,10 +34,14 @@ class UseCases:
     feed: Feed
     now: Callable[[], datetime]
     new_task_id: Callable[[], TaskId]
+    deadline_s: float = 3600.0
+    """What a task gets that asks for no deadline of its own."""
 
     async def submit(self, principal: Principal, assignment: Assignment) -> TaskId:
         """Returns when the task is on disk."""
         task = self.new_task_id()
+        if "deadline_s" not in assignment.model_fields_set:
+            assignment = assignment.model_copy(update={"deadline_s": self.deadline_s})
         command = SubmitTask(tenant=principal.tenant, at=self.now(), task_id=task, assignment=assignment, submitted_by=principal.subject)
         await self.commands.send(ROUTER, task, command)
         return task

@@ -68,7 +68,7 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> None:
 
 
 def dialects(bus: Bus, streams: Streams, settings: Settings) -> Sequence[Dialect]:
-    usecases = UseCases(bus.commands, BusFeed(bus), clock.now, ids.new_task_id)
+    usecases = UseCases(bus.commands, BusFeed(bus), clock.now, ids.new_task_id, settings.deadline_s)
     body = BodyReader(settings.body_limit, settings.body_depth, settings.body_deadline_s)
     return (
         PrAgent(usecases, streams, body, settings.frame_cache),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from functools import partial
 
 import structlog
 
 from trunkline.bus import Bus, connect
+from trunkline.runtime.vital import vital
 from trunkline_relay.adapters.sqlite_views import open_views
 from trunkline_relay.handlers.answer_get_task import AnswerGetTask
 from trunkline_relay.handlers.answer_list_tasks import AnswerListTasks
@@ -37,7 +37,7 @@ async def answering(bus: Bus, events: Log, views: Views, settings: Settings) -> 
     """Entered, the views hold what `events` held and queries are answered from them; left, they are not any more."""
     freshness = Freshness(events.last_seq, views.checkpoint)
     folding = Folding(events, views, bus.epoch, freshness.advanced)
-    async with _ending_with(freshness.run(), folding.run()):
+    async with vital(freshness.run, folding.run):
         await freshness.settled(settings.relay_build_within_s)
         log.info("relay.views_built", seq=views.checkpoint)
         settled = partial(freshness.settled, settings.relay_fresh_within_s)
@@ -47,21 +47,3 @@ async def answering(bus: Bus, events: Log, views: Views, settings: Settings) -> 
             yield
         finally:
             await bus.inlet.stop()
-
-
-@asynccontextmanager
-async def _ending_with(*works: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    """The block ends with the first of `works` that breaks: a new start finds out what is wrong with the views."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-            yield
-            for task in tasks:
-                task.cancel()
-    except ExceptionGroup as broken:
-        raise _first(broken) from broken
-
-
-def _first(broken: ExceptionGroup[Exception]) -> Exception:
-    first = broken.exceptions[0]
-    return _first(first) if isinstance(first, ExceptionGroup) else first

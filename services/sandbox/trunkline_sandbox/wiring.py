@@ -10,16 +10,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import aiohttp
 
 from trunkline.bus import Bus, connect
-from trunkline.bus.background import background
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
+from trunkline.runtime.vital import vital
 from trunkline_sandbox.adapters.agents.claude import ClaudeAgent, ClaudeOptions
 from trunkline_sandbox.adapters.agents.command import CommandAgent
 from trunkline_sandbox.adapters.door_keys import DoorKeys
 from trunkline_sandbox.adapters.door_relay import Upstream
 from trunkline_sandbox.adapters.forges.local import LocalForge
 from trunkline_sandbox.adapters.git import GitProgram
-from trunkline_sandbox.adapters.model_door import model_door, model_session
+from trunkline_sandbox.adapters.model_door import forget_door, model_door, model_session
 from trunkline_sandbox.adapters.providers.local import LocalProvider
 from trunkline_sandbox.adapters.secret_file import shared_secret
 from trunkline_sandbox.handlers.drive_run import DriveRun
@@ -54,7 +54,7 @@ async def serving(bus: Bus, world: World, hands: int) -> AsyncIterator[None]:
     subscribe(bus.inlet, StopUnclaimed(bus.log, now), ShowPullRequestPage(world.forge))
     await bus.inlet.start("sandbox")
     reap = Reap(bus.log, world.provider, steps, now)
-    async with background(reap.run), background(lambda: bus.work.take(POOL, hands, drive.carry)):
+    async with vital(reap.run, lambda: bus.work.take(POOL, hands, drive.carry)):
         yield
 
 
@@ -71,7 +71,7 @@ def assemble(settings: Settings, upstream: Upstream, session: aiohttp.ClientSess
     def claude_door(key: str) -> AbstractAsyncContextManager[None]:
         return model_door(keys(key), upstream, session)
 
-    doors: Mapping[str, Door] = {"claude": claude_door}
+    doors: Mapping[str, Door] = {"claude": Door(claude_door, lambda key: forget_door(keys(key)))}
     return World(
         provider=LocalProvider(folder / "boxes", unsafe=settings.unsafe_local),
         git=GitProgram(size=settings.repository_mb * MIB),

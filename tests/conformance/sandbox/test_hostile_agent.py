@@ -49,6 +49,11 @@ async def test_output_that_never_ends_a_line_needs_no_memory(box: Box) -> None:
     assert [(len(line.data), line.cut) for line in heard.lines] == [(1 << 16, (64 << 20) - (1 << 16))]
 
 
+async def test_empty_lines_are_not_free(box: Box) -> None:
+    heard = await box.run(python("import os\nfor _ in range(16): os.write(1, b'\\n'*(1<<16))"), replace(SMALL, output=24 * 1000))
+    assert heard.out == [b""] * 1000 and heard.exit.dropped > 0
+
+
 async def test_a_full_share_of_the_disk_ends_the_program(box: Box) -> None:
     heard = await box.run(shell("head -c 30M /dev/zero > big; sleep 60"), replace(SMALL, disk=8 << 20))
     assert heard.exit.cause == "disk"

@@ -160,6 +160,12 @@ async def test_a_program_may_end_by_itself_after_its_last_line(box: Box) -> None
     assert heard.out[-1] == b"more" and heard.exit == Exit(4)
 
 
+async def test_what_is_left_ten_seconds_after_the_last_line_is_killed(walled: Box) -> None:
+    began = time.monotonic()
+    heard = await walled.run(replace(shell("echo the end; trap '' TERM; sleep 7715"), ends_with=b"end"))
+    assert heard.exit == Exit(None, 9) and 9.5 < time.monotonic() - began < 13 and await gone("7715")
+
+
 async def test_nothing_may_run_when_the_tree_is_taken_or_given(box: Box, tmp_path: Path) -> None:
     await box.start(shell("sleep 60"))
     with pytest.raises(Conflict):

@@ -45,7 +45,9 @@ class Reap:
 
     async def _needed(self, sandbox: Sandbox) -> bool:
         labels = sandbox.labels
-        attempt = int(labels.get("attempt", "0"))
+        if not labels.keys() >= {"tenant", "task", "attempt"}:
+            return False
+        attempt = int(labels["attempt"])
         item = WorkItem(tenant=labels["tenant"], task=labels["task"], attempt=attempt, pool="-", priority="-")
         run = await RunLog(self._events, item, self._now).load()
         return run is not None and run.attempt == attempt and not run.over

@@ -63,11 +63,12 @@ class Steps:
     async def clear(self, id: SandboxId) -> None:
         """Leave nothing of an attempt behind."""
         await self._world.provider.remove(id)
+        self._world.forget(id)
         shutil.rmtree(self._world.folder / id, ignore_errors=True)
 
     def _door(self, agent: str, key: str) -> AbstractAsyncContextManager[None]:
         door = self._world.doors.get(agent)
-        return door(key) if door else nullcontext()
+        return door.open(key) if door else nullcontext()
 
     def _bare(self, job: Job) -> Path:
         return self._world.folder / job.sandbox_id / "clean.git"
@@ -108,11 +109,11 @@ class Steps:
             ending = await watch(agent, self._world.provider.output(job.sandbox_id, job.sandbox_id), job.log)
         await self.halt(job.sandbox_id)
         if ending.ok:
-            return [AgentEnded(summary=ending.summary, usage=ending.usage)]
+            return [AgentEnded(summary=ending.summary, usage=ending.usage, caveat=ending.error)]
         return [RunFailed(attempt=run.attempt, code=ending.code, error=ending.error, recoverable=ending.recoverable)]
 
     async def _commit(self, job: Job, run: Run) -> list[Fact]:
-        assert run.cloned
+        assert run.cloned and run.agent_ended
         faultpoint("committed.before_effect")
         tree = await self._world.provider.take(job.sandbox_id)
         # The time is that of the first claim, so that whoever commits, and however often, makes the same commit.
@@ -120,7 +121,8 @@ class Steps:
         commit = await self._world.git.commit(self._bare(job), run.cloned.commit, tree, spec)
         faultpoint("committed.after_effect")
         if commit is None:
-            return [RunFailed(attempt=run.attempt, code="NO_CHANGES", error=NOTHING_CHANGED, recoverable=False)]
+            why = run.agent_ended.caveat or NOTHING_CHANGED
+            return [RunFailed(attempt=run.attempt, code="NO_CHANGES", error=why, recoverable=False)]
         committed = ChangesCommitted(
             branch=job.branch,
             commit=commit.sha,

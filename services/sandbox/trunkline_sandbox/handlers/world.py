@@ -16,8 +16,14 @@ from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.naming import branch_name
 from trunkline_sandbox.ports import Agent, Forge, Git, Limits, SandboxProvider
 
-Door = Callable[[str], AbstractAsyncContextManager[None]]
-"""Opens what an agent needs beside it while it runs, by the key of its launch."""
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What an agent needs beside it while it runs, by the key of its launch."""
+
+    open: Callable[[str], AbstractAsyncContextManager[None]]
+    forget: Callable[[str], None]
+    """Remove what is left of it; may be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,11 @@ class World:
     limits: Limits
     egress: tuple[str, ...]
     now: Callable[[], datetime]
+
+    def forget(self, key: str) -> None:
+        """Nobody will ask for the doors of this launch again."""
+        for door in self.doors.values():
+            door.forget(key)
 
     def agent(self, assignment: Assignment) -> Agent:
         """Raises Invalid when the task wants an agent that is not there."""

@@ -14,6 +14,7 @@ from pathlib import Path
 HEAD = 16 << 10
 _PATIENCE = 30.0
 _IDLE = 900.0
+_AT_ONCE = 128
 _HOST = re.compile(r"\A[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\Z")
 _TRANSLATED = tuple(ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
 """IPv6 that is carried to an IPv4 address of the sender's choice."""
@@ -108,6 +109,7 @@ class Egress:
     def __init__(self, dir: Path, rules: tuple[str, ...]) -> None:
         self._dir, self._rules = dir, rules
         self._server: asyncio.Server | None = None
+        self._open = 0
 
     async def open(self) -> None:
         """Listen; the socket of a service that is gone is replaced."""
@@ -128,13 +130,17 @@ class Egress:
             self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open += 1
         try:
+            if self._open > _AT_ONCE:
+                raise Refused("503 Too many connections at once")
             await self._carry(reader, writer)
         except Refused as refused:
             writer.write(f"HTTP/1.1 {refused}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:
+            self._open -= 1
             writer.close()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -23,7 +23,7 @@ def stop(place: Place, record: Record, cause: str = "killed") -> int:
     """End everything inside and record why; how many processes there were. Raises Broken when something cannot be ended."""
     active = [run for run in place.runs() if not ended(run)]
     for run in active:
-        if not run.stopping.exists():
+        if _held(run) and not run.stopping.exists():
             write_durably(run.stopping, cause.encode())
     seen: set[Process] = set()
     end = time.monotonic() + PATIENCE

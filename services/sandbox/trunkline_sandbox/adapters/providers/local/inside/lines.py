@@ -6,6 +6,8 @@ import os
 import time
 
 CHUNK = 1 << 18
+FRAME = 24
+"""Bytes that a line costs beside its own; counted, or empty lines would be free."""
 START, OUT, ERR, EXIT = b"S", b"O", b"E", b"X"
 
 
@@ -41,7 +43,7 @@ class Spool:
         if frames and not self.append(b"".join(frames)):
             self.lines, self.room = first, 0
             self.dropped += size
-        self.room -= size
+        self.room -= size + FRAME * len(frames)
 
     def end(self, code: int | None, signal: int | None, cause: str | None) -> None:
         words = {"code": code, "signal": signal, "cause": None if cause is None else f'"{cause}"', "dropped": self.dropped}
@@ -101,7 +103,7 @@ class Stream:
 
     def bulk(self, block: bytes) -> None:
         """Whole lines, shorter than a chunk: the quick way when they are all kept, or all dropped."""
-        if len(block) > self.spool.room:
+        if len(block) + FRAME * (block.count(b"\n") + 1) > self.spool.room:
             self.sift(block)
             return
         if self.needle and self.needle in block:
@@ -127,7 +129,7 @@ class Stream:
         if self.needle and not self.ended and self.needle in line:
             self.ended = True
             return True
-        return self.spool.room > 0 and len(line) <= self.spool.room
+        return len(line) + FRAME <= self.spool.room
 
     def close(self) -> None:
         if self.rest or self.cut:

@@ -1,0 +1,1 @@
+"""Measures Trunkline against the floor and against its own targets: `python -m bench`."""

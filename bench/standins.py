@@ -1,0 +1,125 @@
+"""A world in memory for the sandbox service: everything around a run costs nothing, so that what is left is Trunkline itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from trunkline.contracts.errors import NotFound
+from trunkline.contracts.ids import SandboxId
+from trunkline.contracts.run import AgentOutput, Said
+from trunkline.runtime.clock import now
+from trunkline_sandbox.handlers.world import World
+from trunkline_sandbox.ports import (
+    Ability,
+    AgentTask,
+    Commit,
+    CommitSpec,
+    Ending,
+    Exit,
+    Heard,
+    Launch,
+    Limits,
+    Line,
+    PullRequest,
+    PullRequestPage,
+    PullRequestSpec,
+    Remote,
+    Sandbox,
+    SandboxSpec,
+)
+
+LINES = 20
+SHA = "c" * 40
+
+
+class MemoryProvider:
+    """Sandboxes that are only names; what runs in them has said its 20 lines at once."""
+
+    name = "memory"
+    isolation = "none (bench)"
+    ability = Ability(egress_policy=True, unix_sockets=True)
+
+    async def ensure(self, spec: SandboxSpec) -> Sandbox:
+        return Sandbox(spec.id, self.name, self.isolation, spec.labels)
+
+    async def give(self, id: SandboxId, workspace: Path) -> None: ...
+
+    async def start(self, id: SandboxId, launch: Launch) -> None: ...
+
+    async def output(self, id: SandboxId, key: str) -> AsyncIterator[Line | Exit]:
+        for number in range(1, LINES + 1):
+            yield Line(number, b"line %d of what the agent has to say about its work" % number)
+        yield Exit(0)
+
+    async def send(self, id: SandboxId, key: str, data: bytes) -> None: ...
+
+    async def stop(self, id: SandboxId) -> None: ...
+
+    async def take(self, id: SandboxId) -> Path:
+        return Path()
+
+    async def remove(self, id: SandboxId) -> None: ...
+
+    async def list(self) -> list[Sandbox]:
+        return []
+
+
+class MemoryGit:
+    """Every commit is the same one."""
+
+    async def fetch(self, remote: Remote, branch: str, bare: Path) -> str:
+        return SHA
+
+    async def checkout(self, bare: Path, commit: str, tree: Path) -> None: ...
+
+    async def commit(self, bare: Path, base: str, tree: Path, spec: CommitSpec) -> Commit | None:
+        return Commit(SHA, files_changed=1, additions=1, deletions=0)
+
+    async def push(self, bare: Path, remote: Remote, commit: str, branch: str) -> None: ...
+
+
+class MemoryForge:
+    """Every pull request is number 1."""
+
+    name = "memory"
+
+    async def remote(self, repo: str) -> Remote:
+        return Remote(repo)
+
+    async def open_pull_request(self, spec: PullRequestSpec) -> PullRequest:
+        return PullRequest(1, "http://127.0.0.1/pulls/1")
+
+    async def show_pull_request(self, repo: str, number: int) -> PullRequestPage:
+        raise NotFound("the bench shows no pages")
+
+
+class TalkingAgent:
+    """Every line is a message."""
+
+    name = "command"
+
+    def launch(self, task: AgentTask, key: str) -> Launch:
+        return Launch(key, ("true",), {})
+
+    def hear(self, line: Line, known: Ending | None = None) -> Heard:
+        text = line.data.decode()
+        return Heard((AgentOutput(attempt=0, line=line.number, kind=Said.MESSAGE, display=text, text=text),))
+
+    def outcome(self, ending: Ending | None, exit: Exit) -> Ending:
+        return Ending(ok=True, summary="done")
+
+
+def world(folder: Path) -> World:
+    return World(
+        provider=MemoryProvider(),
+        git=MemoryGit(),
+        forge=MemoryForge(),
+        agents={"command": TalkingAgent()},
+        doors={},
+        default_agent="command",
+        folder=folder,
+        limits=Limits(),
+        egress=(),
+        now=now,
+    )
