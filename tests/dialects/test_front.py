@@ -83,7 +83,7 @@ async def test_the_page_of_a_pull_request_shows_it_and_runs_nothing_of_it() -> N
         assert (response.status, response.content_type) == (200, "text/html")
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert "It&#x27;s &lt;i&gt;done&lt;/i&gt;" in page
+    assert "It's &lt;i&gt;done&lt;/i&gt;" in page
     assert "removed &lt;b&gt;bold&lt;/b&gt;" in page
     assert "added &amp;amp; \\u202eturned" in page
     assert "src/app.py" in page

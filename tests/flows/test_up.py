@@ -55,8 +55,7 @@ def url_of(command: Command) -> str:
     return next(word for word in command.await_line("is ready at").split() if word.startswith("http://"))
 
 
-@pytest.mark.parametrize("mode", [[], ["--split"]], ids=["one process", "split"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize(("mode", "number"), [([], signal.SIGINT), (["--split"], signal.SIGTERM)], ids=["one process", "split"])
 def test_it_says_when_it_is_ready_and_a_signal_ends_all_of_it_within_five_seconds(
     started: list[Command], services: Path, tmp_path: Path, mode: list[str], number: int
 ) -> None:
@@ -110,11 +109,8 @@ def test_a_setting_that_does_not_exist_is_refused_before_anything_starts(started
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("mode", [[], ["--split"]], ids=["one process", "split"])
-def test_a_killed_nats_server_comes_back_at_the_same_address(
-    started: list[Command], services: Path, tmp_path: Path, mode: list[str]
-) -> None:
-    command = up(started, services, tmp_path, *mode)
+def test_a_killed_nats_server_comes_back_at_the_same_address(started: list[Command], services: Path, tmp_path: Path) -> None:
+    command = up(started, services, tmp_path)
     command.await_line("is ready at")
     before = child(command, "nats-server")
     [address] = [each.laddr for each in before.net_connections() if each.status == "LISTEN" and each.laddr.port == nats_port(tmp_path)]

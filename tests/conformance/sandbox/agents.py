@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,15 +15,21 @@ from trunkline.contracts.ids import SandboxId
 from trunkline_sandbox.adapters.providers.local import LocalProvider
 from trunkline_sandbox.ports import Exit, Launch, Limits, Line, SandboxSpec
 
+LONG = str(1_000_000 + os.getpid())
+"""How long agents sleep for ever, in seconds; also the word by which this test run finds them again."""
 SMALL = Limits(wall=20, memory=512 << 20, processes=64)
 
 
+def spelled(code: str) -> str:
+    return textwrap.dedent(code).replace("LONG", LONG)
+
+
 def python(code: str, key: str = "k") -> Launch:
-    return Launch(key, ("/usr/bin/python3", "-c", textwrap.dedent(code)), {})
+    return Launch(key, ("/usr/bin/python3", "-c", spelled(code)), {})
 
 
 def shell(code: str, key: str = "k") -> Launch:
-    return Launch(key, ("/bin/bash", "-c", textwrap.dedent(code)), {})
+    return Launch(key, ("/bin/bash", "-c", spelled(code)), {})
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.sandbox.agents import SMALL, Box, gone, python, shell
+from tests.conformance.sandbox.agents import LONG, SMALL, Box, gone, python, shell
 from trunkline_sandbox.adapters.providers.local import limits
 
 
@@ -183,10 +183,10 @@ async def test_an_agent_cannot_outlive_its_end_by_forking_away(walled: Box) -> N
     if os.fork():
         os._exit(0)
     os.closerange(0, 3)
-    os.execvp("sleep", ["sleep", "7721"])
+    os.execvp("sleep", ["sleep", "LONG"])
     """
     assert (await walled.run(python(daemon))).out == [b"bye"]
-    assert await gone("7721")
+    assert await gone(LONG)
 
 
 def _pids(box: Box) -> list[int]:

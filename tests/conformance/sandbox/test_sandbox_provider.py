@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.sandbox.agents import SMALL, Box, alive, gone, python, shell
+from tests.conformance.sandbox.agents import LONG, SMALL, Box, alive, gone, python, shell
 from trunkline.contracts.errors import Conflict, Invalid, NotFound
 from trunkline.contracts.ids import SandboxId
 from trunkline_sandbox.ports import Exit, Line, SandboxSpec
@@ -132,27 +132,27 @@ async def test_a_home_file_never_goes_through_a_link(box: Box, tmp_path: Path) -
 
 
 async def test_stop_ends_everything_and_is_told_in_the_exit(box: Box) -> None:
-    await box.start(shell("trap '' TERM INT HUP; setsid sleep 7711 & (setsid nohup sleep 7711 >/dev/null 2>&1 &) ; echo up; sleep 7711"))
+    await box.start(shell("trap '' TERM INT HUP; setsid sleep LONG & (setsid nohup sleep LONG >/dev/null 2>&1 &) ; echo up; sleep LONG"))
     assert await box.first_line() == b"up"
     await asyncio.sleep(0.1)
-    assert len(alive("7711")) >= 3
+    assert len(alive(LONG)) >= 3
     began = time.monotonic()
     await box.provider.stop(box.id)
-    assert time.monotonic() - began < 1.0 and not alive("7711")
+    assert time.monotonic() - began < 1.0 and not alive(LONG)
     await box.provider.stop(box.id)
     assert (await box.hear()).exit == Exit(None, 9, "killed")
 
 
 async def test_what_a_program_leaves_running_ends_with_it(box: Box) -> None:
-    heard = await box.run(shell("(setsid sleep 7712 &); setsid sleep 7712 & sleep 0.1; echo done"))
+    heard = await box.run(shell("(setsid sleep LONG &); setsid sleep LONG & sleep 0.1; echo done"))
     assert heard.out == [b"done"] and heard.exit == Exit(0)
-    assert await gone("7712")
+    assert await gone(LONG)
 
 
 async def test_a_program_past_its_wall_limit_is_ended(box: Box) -> None:
-    heard = await box.run(shell("trap '' TERM; echo up; while :; do sleep 7713; done"), replace(SMALL, wall=0.5))
+    heard = await box.run(shell("trap '' TERM; echo up; while :; do sleep LONG; done"), replace(SMALL, wall=0.5))
     assert heard.out == [b"up"] and heard.exit.cause == "wall" and heard.exit.signal == 9
-    assert await gone("7713")
+    assert await gone(LONG)
 
 
 async def test_a_program_may_end_by_itself_after_its_last_line(box: Box) -> None:
@@ -162,8 +162,8 @@ async def test_a_program_may_end_by_itself_after_its_last_line(box: Box) -> None
 
 async def test_what_is_left_ten_seconds_after_the_last_line_is_killed(walled: Box) -> None:
     began = time.monotonic()
-    heard = await walled.run(replace(shell("echo the end; trap '' TERM; sleep 7715"), ends_with=b"end"))
-    assert heard.exit == Exit(None, 9) and 9.5 < time.monotonic() - began < 13 and await gone("7715")
+    heard = await walled.run(replace(shell("echo the end; trap '' TERM; sleep LONG"), ends_with=b"end"))
+    assert heard.exit == Exit(None, 9) and 9.5 < time.monotonic() - began < 13 and await gone(LONG)
 
 
 async def test_nothing_may_run_when_the_tree_is_taken_or_given(box: Box, tmp_path: Path) -> None:
@@ -177,10 +177,10 @@ async def test_nothing_may_run_when_the_tree_is_taken_or_given(box: Box, tmp_pat
 async def test_sandboxes_are_listed_with_their_labels_and_reaped_when_nobody_wants_them(box: Box) -> None:
     await box.ensure(labels={"task": "wanted"})
     orphan = box.other("orphan")
-    await orphan.start(shell("sleep 7714"))
+    await orphan.start(shell("sleep LONG"))
     assert {one.id: dict(one.labels) for one in await box.provider.list()}[box.id] == {"task": "wanted"}
     assert await box.provider.reap(lambda sandbox: sandbox.labels["task"] == "wanted") == 1
-    assert [one.id for one in await box.provider.list()] == [box.id] and not alive("7714")
+    assert [one.id for one in await box.provider.list()] == [box.id] and not alive(LONG)
 
 
 async def test_remove_leaves_nothing_however_the_tree_looks(box: Box) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.sandbox.agents import SMALL, Box, alive, gone, shell
+from tests.conformance.sandbox.agents import LONG, SMALL, Box, alive, gone, shell, spelled
 from trunkline_sandbox.adapters.providers.local import LocalProvider, kill_all
 from trunkline_sandbox.ports import Exit
 
@@ -36,7 +36,8 @@ asyncio.run(main())
 def service(box: Box, agent: str) -> subprocess.Popen[str]:
     kind = "walled" if box.provider.ability.egress_policy else "unsafe"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.Popen([sys.executable, "-c", _SERVICE, str(box.root), kind, agent], stdout=subprocess.PIPE, text=True, env=env)
+    argv = [sys.executable, "-c", _SERVICE, str(box.root), kind, spelled(agent)]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=env)
 
 
 def hears(process: subprocess.Popen[str], number: int) -> None:
@@ -62,12 +63,12 @@ async def test_another_service_hears_every_line_and_the_end(box: Box) -> None:
 
 
 async def test_another_service_stops_what_a_dead_one_started(box: Box) -> None:
-    first = service(box, "trap '' TERM; setsid sleep 7731 & echo up; sleep 7731")
+    first = service(box, "trap '' TERM; setsid sleep LONG & echo up; sleep LONG")
     hears(first, 1)
     die(first)
-    assert alive("7731")
+    assert alive(LONG)
     await box.provider.stop(box.id)
-    assert not alive("7731") and (await box.hear()).exit.cause == "killed"
+    assert not alive(LONG) and (await box.hear()).exit.cause == "killed"
 
 
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.02, 0.03, 0.05, 0.08])
@@ -85,14 +86,14 @@ async def test_a_service_killed_while_it_starts_leaves_one_program_or_none(walle
 
 
 async def test_a_run_whose_runner_vanished_is_lost_once_and_for_all(walled: Box) -> None:
-    await walled.start(shell("echo up; sleep 7732"))
+    await walled.start(shell("echo up; sleep LONG"))
     assert await walled.first_line() == b"up"
-    runner = next(one for one in alive("7732") if one.name() == "sleep").parents()
+    runner = next(one for one in alive(LONG) if one.name() == "sleep").parents()
     next(one for one in runner if "/run/runner/runner.pyc" in one.cmdline() and "bwrap" not in one.name()).kill()
     assert (await walled.hear()).exit == Exit(None, None, "lost")
     await walled.provider.stop(walled.id)
     await walled.provider.start(walled.id, shell("echo again"))
-    assert (await walled.hear()).exit == Exit(None, None, "lost") and await gone("7732")
+    assert (await walled.hear()).exit == Exit(None, None, "lost") and await gone(LONG)
 
 
 async def test_stopping_a_sandbox_whose_process_is_gone_is_no_error(walled: Box) -> None:
@@ -111,10 +112,10 @@ async def test_an_end_on_record_stays_what_it_was(box: Box) -> None:
 
 async def test_kill_all_ends_every_sandbox_without_an_event_loop(box: Box) -> None:
     for id in ("a", "b"):
-        await box.other(id).start(shell("echo up; setsid sleep 7733 & sleep 7733"))
+        await box.other(id).start(shell("echo up; setsid sleep LONG & sleep LONG"))
         await box.other(id).first_line()
     assert kill_all(box.root) >= 2
-    assert not alive("7733") and kill_all(box.root) == 0
+    assert not alive(LONG) and kill_all(box.root) == 0
     assert (await box.other("b").hear()).exit.cause == "killed"
 
 

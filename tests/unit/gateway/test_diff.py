@@ -60,3 +60,15 @@ def test_no_diff_breaks_the_page(text: str) -> None:
 def test_a_diff_that_was_cut_says_so() -> None:
     assert "The diff goes on" in page("diff --git a/x b/x\n@@ -1 +1 @@\n-a", cut=True)
     assert "changes nothing" in page("")
+
+
+def test_what_an_agent_says_is_markup_that_can_do_nothing() -> None:
+    body = "**bold** <img src=x onerror=alert(1)> ![spy](http://x.test/p.png) [go](javascript:alert(1)) `code`"
+    view = PullRequestView(
+        number=1, repo="o/n", base="m", head="h", title="t", body=body, diff="", cut=False, created_at="2025-01-02T03:04:05Z"
+    )
+    html = pull_request.page(view, "")
+    assert "<strong>bold</strong>" in html
+    assert "<img" not in html
+    assert 'href="javascript' not in html
+    assert "2 January 2025, 03:04 UTC" in html

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import UTC, datetime
 from html import escape
 from typing import Final
+
+from markdown_it import MarkdownIt
 
 from trunkline.contracts.forge import PullRequestView
 from trunkline_gateway.pages.diff import FileDiff, Row, parse
@@ -12,13 +16,16 @@ SIGN: Final = {"add": "+", "del": "&minus;", "same": "", "hunk": "", "note": ""}
 _TURNS: Final = {point: f"\\u{point:04x}" for point in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 """Characters that turn the writing direction could show a reviewer another program than the one that runs."""
 
+_MARKDOWN: Final = MarkdownIt("commonmark", {"html": False}).disable(["image", "html_inline", "html_block"])
+"""Markup of strangers: HTML in it is shown as text, pictures are not fetched, and links to scripts are no links."""
+
 
 def page(view: PullRequestView, style: str) -> str:
     files = parse(view.diff)
     content = f"""<header><p class="where">{escape(view.repo)}</p>
 <h1>{escape(view.title)} <span class="number">#{view.number}</span></h1>
 <p class="refs"><code>{escape(view.base)}</code> <span aria-label="takes changes from">←</span> <code>{escape(view.head)}</code>
-<span class="when">opened <time>{escape(view.created_at)}</time></span></p></header>
+<span class="when">opened <time datetime="{escape(view.created_at)}">{escape(_moment(view.created_at))}</time></span></p></header>
 {_body(view.body)}{_contents(files)}{"".join(_file(index, file) for index, file in enumerate(files))}{_cut(view)}"""
     return _document(f"{view.title} · {view.repo} #{view.number}", content, style)
 
@@ -37,7 +44,14 @@ def _document(title: str, content: str, style: str) -> str:
 
 
 def _body(body: str) -> str:
-    return f'<section class="said">{escape(body.strip())}</section>\n' if body.strip() else ""
+    return f'<section class="said text">{_MARKDOWN.render(body)}</section>\n' if body.strip() else ""
+
+
+def _moment(text: str) -> str:
+    """As people read it; a time that is none is shown as it came."""
+    with suppress(ValueError):
+        return f"{datetime.fromisoformat(text).astimezone(UTC):%-d %B %Y, %H:%M} UTC"
+    return text
 
 
 def _contents(files: list[FileDiff]) -> str:

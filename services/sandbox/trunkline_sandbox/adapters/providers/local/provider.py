@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import structlog
 
+from trunkline.contracts.errors import Unavailable
 from trunkline.contracts.ids import SandboxId
 from trunkline_sandbox.adapters.providers.local import setting_up
 from trunkline_sandbox.adapters.providers.local.boxes import Boxes
@@ -16,6 +19,9 @@ from trunkline_sandbox.adapters.providers.local.egress import Egress
 from trunkline_sandbox.adapters.providers.local.following import Follow
 from trunkline_sandbox.adapters.providers.local.places import Record, place
 from trunkline_sandbox.ports import Ability, Exit, Launch, Line, Sandbox, SandboxSpec
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 RESERVE = 256 << 20
@@ -43,18 +49,18 @@ class LocalProvider:
         return self._boxes.isolation
 
     async def ensure(self, spec: SandboxSpec) -> Sandbox:
-        record = await asyncio.to_thread(self._boxes.ensure, spec)
+        record = await _blocking(self._boxes.ensure, spec)
         await self._open_way_out(record)
         return _sandbox(record)
 
     async def give(self, id: SandboxId, workspace: Path) -> None:
         """Raises Conflict while something runs; NotFound when there is no such tree or sandbox."""
-        await asyncio.to_thread(self._boxes.give, id, workspace)
+        await _blocking(self._boxes.give, id, workspace)
 
     async def start(self, id: SandboxId, launch: Launch) -> None:
         """Returns when the program runs, or did. Raises Invalid, NotFound, Unavailable."""
         await self._open_way_out(self._boxes.record(id))
-        await asyncio.to_thread(self._boxes.start, id, launch)
+        await _blocking(self._boxes.start, id, launch)
 
     async def output(self, id: SandboxId, key: str) -> AsyncIterator[Line | Exit]:
         """Raises NotFound when nothing was started under this key."""
@@ -64,24 +70,24 @@ class LocalProvider:
 
     async def send(self, id: SandboxId, key: str, data: bytes) -> None:
         """Raises Conflict when the program ended or its stdin is closed; Unavailable when it does not read."""
-        await asyncio.to_thread(self._boxes.send, id, key, data)
+        await _blocking(self._boxes.send, id, key, data)
 
     async def stop(self, id: SandboxId) -> None:
         """A sandbox that is not there is stopped."""
-        await asyncio.to_thread(self._boxes.stop, id)
+        await _blocking(self._boxes.stop, id)
 
     async def take(self, id: SandboxId) -> Path:
         """Raises Conflict while something runs."""
-        return await asyncio.to_thread(self._boxes.take, id)
+        return await _blocking(self._boxes.take, id)
 
     async def remove(self, id: SandboxId) -> None:
         """A sandbox that is not there is removed."""
         if way_out := self._ways_out.pop(id, None):
             way_out.close()
-        await asyncio.to_thread(self._boxes.remove, id)
+        await _blocking(self._boxes.remove, id)
 
     async def list(self) -> list[Sandbox]:
-        return [_sandbox(record) for record in await asyncio.to_thread(self._boxes.list)]
+        return [_sandbox(record) for record in await _blocking(self._boxes.list)]
 
     async def reap(self, keep: Callable[[Sandbox], bool]) -> int:
         """Stop and remove the sandboxes that `keep` does not want; how many there were."""
@@ -105,6 +111,16 @@ class LocalProvider:
         way_out = Egress(place(self._boxes.root, id).egress, record.spec.egress)
         self._ways_out[id] = way_out
         await way_out.open()
+
+
+async def _blocking(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run it beside the event loop. Raises Unavailable when the disk is full."""
+    try:
+        return await asyncio.to_thread(call, *args, **kwargs)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Unavailable("The disk that holds the sandboxes is full; free some space and try again.", code="DISK_FULL") from error
 
 
 def _sandbox(record: Record) -> Sandbox:

@@ -63,7 +63,7 @@ def start(engine: Engine, order: Order) -> None:
     order.run.dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with Handed() as handed:
         fd = handed.open(order.run.spool, os.O_RDWR | os.O_APPEND | os.O_CREAT)
-        if spool.began(fd) is not None or not locks.take(fd):
+        if not _claim(fd):
             return
         if order.run.stopping.exists():
             raise Conflict("This start was stopped before it began; start under another key.", code="START_STOPPED")
@@ -71,6 +71,18 @@ def start(engine: Engine, order: Order) -> None:
         pid = _spawn(engine, order, handed, fd)
     _await(order.run)
     _remember(engine, order.run, pid)
+
+
+def _claim(fd: int) -> bool:
+    """Take the spool; False when a program was started on it. One that is half-way there begins, or lets go, within a moment."""
+    end = time.monotonic() + PATIENCE
+    while spool.began(fd) is None:
+        if locks.take(fd):
+            return spool.began(fd) is None
+        if time.monotonic() > end:
+            raise Unavailable("An earlier start of this program neither begins nor ends; stop the sandbox.", code="SANDBOX_START_FAILED")
+        time.sleep(0.002)
+    return False
 
 
 def check(launch: Launch) -> None:

@@ -50,6 +50,7 @@ class Spool:
         text = "{" + ",".join(f'"{name}":{"null" if word is None else word}' for name, word in words.items()) + "}"
         for _ in range(50):
             if self.append(self.put(EXIT, text.encode())):
+                os.fsync(self.fd)
                 return
             time.sleep(0.1)
 
