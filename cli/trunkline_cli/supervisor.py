@@ -13,7 +13,7 @@ from trunkline.contracts.errors import Conflict, Denied, DomainError, Invalid, U
 
 FIRST: Final = 0.2
 LONGEST: Final = 5.0
-HEALTHY: Final = 30.0
+HEALTHY: Final = 5.0
 """Seconds of life after which earlier deaths are forgotten."""
 HOPELESS: Final = (Invalid, Unsupported, Denied, Conflict)
 """Refusals that another try cannot mend: said once, and nothing is started."""

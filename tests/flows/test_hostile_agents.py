@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from tests.flows.jobs import ACTING, WORK, Job, living, outputs, submit, until
@@ -40,7 +40,7 @@ def hostile(running: Stack, code: str) -> tuple[Job, str]:
     """A job that does `code`, and the word by which its processes are known."""
     mark = f"mark-{secrets.token_hex(6)}"
     make_bare(running.forge, f"evil/{mark}", FILES)
-    return submit(running, f"evil/{mark}", f"# {mark}\n{textwrap.dedent(code)}"), mark
+    return submit(running, f"evil/{mark}", f"# {mark}\n{code}"), mark
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ CASES = (
     Case("ends with an exit code", "import sys; print('no key'); sys.exit(3)" , "AGENT_FAILED", ("exit code 3", "no key")),
     Case("fills the disk", "f = open('fat', 'wb')\nwhile True: f.write(b'x' * (1 << 20)); f.flush()", "AGENT_DISK_LIMIT", ("disk limit", "raise the limit")),
     Case("hogs memory", "kept = []\nwhile True: kept.append(b'x' * (8 << 20))", "AGENT_MEMORY_LIMIT", ("memory limit", "raise the limit")),
-    Case("bombs with forks", """
+    Case("bombs with forks", dedent("""
         import os, time
         made = 0
         for _ in range(2000):
@@ -103,23 +103,23 @@ CASES = (
             except OSError:
                 pass
         assert made < 60, made
-        """ + DONE),
-    Case("forks away and ends", """
+        """) + DONE),
+    Case("forks away and ends", dedent("""
         import os, time
         if os.fork() == 0:
             os.setsid()
             if os.fork() == 0:
                 time.sleep(120)
             os._exit(0)
-        """ + DONE),
-    Case("edits .git", """
+        """) + DONE),
+    Case("edits .git", dedent("""
         import os, shutil
         open('.git/config', 'w').write('[core]\\n\\tfsmonitor = touch /tmp/owned\\n\\tworktree = /etc\\n[filter "x"]\\n\\tclean = touch /tmp/owned\\n')
         open('.git/HEAD', 'w').write('ref: refs/heads/../../../../etc/passwd\\n')
         shutil.rmtree('.git/objects')
-        """ + DONE),
+        """) + DONE),
     Case("replaces .git", "import os, shutil\nshutil.rmtree('.git'); os.symlink('/etc', '.git')" + DONE),
-    Case("plants hooks", """
+    Case("plants hooks", dedent("""
         import os
         os.makedirs('.githooks')
         for dir in ('.git/hooks', '.githooks'):
@@ -128,18 +128,18 @@ CASES = (
                 open(f'{dir}/{name}', 'w').write('#!/bin/sh\\ntouch /tmp/owned\\n')
                 os.chmod(f'{dir}/{name}', 0o755)
         open('.git/config', 'a').write('[core]\\n\\thooksPath = .githooks\\n')
-        """ + DONE, adds=("done.txt", *(f".githooks/{name}" for name in ("pre-commit", "pre-push", "post-commit", "reference-transaction")))),
-    Case("plants a repository within", """
+        """) + DONE, adds=("done.txt", *(f".githooks/{name}" for name in ("pre-commit", "pre-push", "post-commit", "reference-transaction")))),
+    Case("plants a repository within", dedent("""
         import os
         os.makedirs('sub/.git/hooks'); open('sub/.git/HEAD', 'w').write('ref: refs/heads/x'); open('sub/file', 'w').write('f')
         os.mkfifo('pipe')
-        """ + DONE, adds=("done.txt", "sub/file")),
+        """) + DONE, adds=("done.txt", "sub/file")),
     Case("deletes everything", "import os, shutil\nfor name in os.listdir('.'): (shutil.rmtree if os.path.isdir(name) else os.remove)(name)", adds=()),
-    Case("leaves files of mode 000", """
+    Case("leaves files of mode 000", dedent("""
         import os
         os.mkdir('shut'); open('shut/in.txt', 'w').write('in'); open('none.txt', 'w').write('none')
         os.chmod('none.txt', 0); os.chmod('shut/in.txt', 0); os.chmod('shut', 0)
-        """ + DONE, adds=("done.txt", "none.txt", "shut/in.txt")),
+        """) + DONE, adds=("done.txt", "none.txt", "shut/in.txt")),
 )  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def test_symlinks_lead_nowhere_and_are_committed_as_links(running: Stack, beside
     (outside / "victim.txt").chmod(0o666)
     job, _ = hostile(
         running,
-        f"""
+        dedent(f"""
         import os
         os.symlink({str(outside)!r}, 'way'); os.symlink('/etc/shadow', 'shadow'); os.symlink('../../../..', 'up'); os.symlink('self', 'self')
         for path in ('way/victim.txt', 'way/new.txt', 'up/new.txt', {str(outside / "victim.txt")!r}):
@@ -172,7 +172,7 @@ def test_symlinks_lead_nowhere_and_are_committed_as_links(running: Stack, beside
                 open(path, 'w').write('owned')
             except OSError:
                 pass
-        """,
+        """),
     )
     found = added(job)
     assert found == {"way": str(outside).encode(), "shadow": b"/etc/shadow", "up": b"../../../..", "self": b"self"}
@@ -226,3 +226,9 @@ def test_an_agent_that_never_ends_is_ended_at_the_deadline() -> None:
         assert living(mark) == []
         make_bare(running.forge, "honest/after", FILES)
         submit(running, "honest/after", WORK).succeeded()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _dbg(running):
+    yield
+    open("/tmp/tl/hostile.log","w").write(running.log())

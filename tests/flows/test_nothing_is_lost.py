@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.flows.reader import Reader, history, order
 from trunkline.runtime.faults import MOMENTS, POINTS
 from trunkline.testing.repositories import make_bare
 from trunkline.testing.stack import SERVICES, Stack, stack
+from trunkline_sandbox.adapters.providers.local import kill_all
 
 pytestmark = [pytest.mark.flow, pytest.mark.kill]
 
@@ -115,3 +117,22 @@ def git(bare: Path, *words: str) -> str:
     return subprocess.run(
         ["git", "-c", "safe.directory=*", "--git-dir", str(bare), *words], capture_output=True, text=True, check=True, timeout=20
     ).stdout
+
+
+def test_a_run_whose_machine_is_gone_is_done_again_elsewhere(running: Stack) -> None:
+    bare = make_bare(running.forge, "acme/lost-machine", {"README.md": "sample\n"})
+    running.await_ready()
+    path = submitted(running, "acme/lost-machine", bare)
+    reader = Reader(running.url, path).start()
+    while not any(one.data["type"] == "agent" for one in reader.seen):
+        time.sleep(0.02)
+    boxes = running.folder / "data" / "sandbox" / "boxes"
+    running.kill("sandbox")
+    kill_all(boxes)
+    shutil.rmtree(boxes)
+
+    seen = reader.join()
+
+    assert seen[-1].data["type"] == "result", seen[-1].data
+    assert any("gone" in str(one.data.get("message")) for one in seen), "nobody said why it begins again"
+    exactly_one_branch_and_pull_request(bare)

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-import nats
 import structlog
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from trunkline.bus.background import background
@@ -97,6 +97,8 @@ async def _running(bus: Bus, direct: DirectReader) -> AsyncIterator[None]:
 
 
 async def _client(settings: BusSettings, name: str, reconnects: list[Callable[[], None]]) -> Client:
+    client = Client()
+
     async def reconnected() -> None:
         log.info("bus.reconnected")
         for tell in reconnects:
@@ -106,12 +108,14 @@ async def _client(settings: BusSettings, name: str, reconnects: list[Callable[[]
         log.debug("bus.error", error=f"{type(error).__name__}: {error}")
 
     async def disconnected() -> None:
-        log.warning("bus.disconnected")
+        if not client.is_closed and not client.is_draining:
+            log.warning("bus.disconnected")
 
     try:
         async with asyncio.timeout(CONNECT_WITHIN):
-            return await nats.connect(
+            await client.connect(
                 settings.address(), name=name, error_cb=failed, disconnected_cb=disconnected, reconnected_cb=reconnected, **_OPTIONS
             )
-    except (OSError, TimeoutError, nats.errors.Error) as error:
+            return client
+    except (OSError, TimeoutError, NatsError) as error:
         raise Unavailable(f"nats-server does not answer at {settings.nats_url}: {error}", code="BUS_AWAY") from error

@@ -31,5 +31,5 @@ class Settings(BusSettings):
     @classmethod
     def _not_yet(cls, wish: str) -> str:
         if wish == "on":
-            raise ValueError("rate limits are not built yet: set it to off, and keep strangers away by --host 127.0.0.1 or a proxy of yours")
+            raise ValueError("rate limits are not built yet: set it to off, and keep strangers away by a proxy of yours")
         return wish

@@ -100,6 +100,11 @@ def next_step(run: Run) -> Step:
     return next((step for fact, step in done if fact is None), Step.OPEN_PULL_REQUEST)
 
 
+def needs_sandbox(step: Step) -> bool:
+    """Whether the step works on a sandbox that an earlier step made."""
+    return step in (Step.CLONE, Step.START_AGENT, Step.WATCH_AGENT, Step.COMMIT)
+
+
 def may_stop(step: Step) -> bool:
     """Whether a stop is still honoured: once the push began, the world may see it, and the run goes on to its end."""
     return step not in (Step.PUSH, Step.OPEN_PULL_REQUEST)

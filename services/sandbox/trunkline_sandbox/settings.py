@@ -13,7 +13,7 @@ from trunkline.bus import BusSettings
 class Settings(BusSettings):
     """Where agents run, which, with what limits, and where their work goes."""
 
-    data_dir: Path = Field(Path(".trunkline"), description="Beside where you started it, so that trying leaves one folder.")
+    data_dir: Path = Field(Path("~/.local/share/trunkline"), description="Below the user's own folder: needs nobody else's rights.")
     public_url: str = Field("http://127.0.0.1:8787", description="The gateway's default address; pull request links begin with it.")
     forge: Literal["local"] = Field("local", description="Bare repositories in a folder: works with no account anywhere.")
     forge_root: Path | None = Field(None, description="Unset: the folder `forge` in the data directory.")
@@ -40,5 +40,15 @@ class Settings(BusSettings):
     repository_mb: int = Field(2048, ge=1, description="Larger than nearly every repository, smaller than a disk.")
 
     @property
+    def folder(self) -> Path:
+        """Where runs and their sandboxes live while they are needed."""
+        return self.data_dir.expanduser().absolute() / "sandbox"
+
+    @property
+    def boxes(self) -> Path:
+        """The local provider's sandboxes."""
+        return self.folder / "boxes"
+
+    @property
     def repositories(self) -> Path:
-        return self.forge_root or self.data_dir / "forge"
+        return self.forge_root or self.data_dir.expanduser().absolute() / "forge"

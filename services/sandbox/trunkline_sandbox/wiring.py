@@ -65,7 +65,7 @@ def owner() -> str:
 
 def assemble(settings: Settings, upstream: Upstream, session: aiohttp.ClientSession) -> World:
     """The world as the settings want it. Raises Unsupported when sandboxes cannot be isolated here."""
-    folder = settings.data_dir.resolve() / "sandbox"
+    folder = settings.folder
     keys = DoorKeys(folder / "doors", shared_secret(folder / "doors.secret"))
 
     def claude_door(key: str) -> AbstractAsyncContextManager[None]:
@@ -73,7 +73,7 @@ def assemble(settings: Settings, upstream: Upstream, session: aiohttp.ClientSess
 
     doors: Mapping[str, Door] = {"claude": Door(claude_door, lambda key: forget_door(keys(key)))}
     return World(
-        provider=LocalProvider(folder / "boxes", unsafe=settings.unsafe_local),
+        provider=LocalProvider(settings.boxes, unsafe=settings.unsafe_local),
         git=GitProgram(size=settings.repository_mb * MIB),
         forge=LocalForge(settings.repositories, settings.public_url),
         agents=_agents(settings, keys),

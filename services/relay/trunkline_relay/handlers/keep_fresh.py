@@ -62,18 +62,23 @@ class Freshness:
     async def _ask(self) -> None:
         # Whoever comes while the log is being asked belongs to the next asking: this answer may be older than their writes.
         asking, self._asking = self._asking, []
+        folded = self._folded
         try:
             async with asyncio.timeout(ASK_WITHIN):
                 end = await self._last_seq()
         except Exception as error:
             _refuse(asking, error)
         else:
+            self._check(asking, end, folded)
             self._sort(asking, end)
 
-    def _sort(self, asking: list[_Waiter], end: int) -> None:
-        if 0 < end < self._folded:
+    def _check(self, asking: list[_Waiter], end: int, folded: int) -> None:
+        # `folded` is from before the asking: while the answer travels, the views may well get further than it says.
+        if 0 < end < folded:
             _refuse(asking, None)
             raise Broken("the log ends before what is folded already: it was replaced; the views are made anew", code="LOG_REPLACED")
+
+    def _sort(self, asking: list[_Waiter], end: int) -> None:
         for waiter in asking:
             if end <= self._folded:
                 _wake(waiter)

@@ -21,7 +21,7 @@ from trunkline.runtime.faults import MOMENTS, faultpoint
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.handlers.steps import Steps
 from trunkline_sandbox.handlers.world import Job, World, sandbox_id
-from trunkline_sandbox.model import Run, Step, claim, may_stop, next_step
+from trunkline_sandbox.model import Run, Step, claim, may_stop, needs_sandbox, next_step
 
 log = structlog.get_logger()
 
@@ -85,10 +85,18 @@ class DriveRun:
         log.info("run.driven", step=next_step(run), deliveries=deliveries)
         if deliveries > MOST_DELIVERIES:
             error = f"its runner died {deliveries} times while carrying it; look for what it does to the machine"
-            await job.log.append([RunFailed(attempt=run.attempt, code="POISON", error=error, recoverable=False)], "poison")
-            return
+            run = await job.log.append([_failed(run, "POISON", error, False)], "poison")
+        elif await self._sandbox_is_gone(job, run):
+            error = "the machine that ran it is gone, and its sandbox with it"
+            run = await job.log.append([_failed(run, "SANDBOX_LOST", error, True)], "takeover")
         while (step := next_step(run)) is not Step.NOTHING:
             run = await self._advance(step, job, run)
+
+    async def _sandbox_is_gone(self, job: Job, run: Run) -> bool:
+        """A run taken over from a replica on another machine finds nothing here to go on with."""
+        if not needs_sandbox(next_step(run)):
+            return False
+        return job.sandbox_id not in [sandbox.id for sandbox in await self._world.provider.list()]
 
     async def _advance(self, step: Step, job: Job, run: Run) -> Run:
         try:

@@ -1,0 +1,153 @@
+"""Writes api/asyncapi/<service>.json: what one service hears and says, as an AsyncAPI 3.0 document.
+
+FastStream could write one from its subscribers, but ours take bytes and answer by themselves, so it would call every payload empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Union
+
+from pydantic import BaseModel, Field, create_model
+from pydantic.json_schema import models_json_schema
+
+from tools import heard, who
+from tools.heard import Heard
+from trunkline.bus.commands import Ping, Reply
+from trunkline.contracts import subjects
+from trunkline.contracts.message import Command, Fact
+from trunkline.contracts.record import FACTS, Record
+from trunkline_cli.services import NAMES
+
+Object = dict[str, Any]
+REF = "#/components/schemas/{model}"
+TOKENS = {"cmd": ("tenant", "id"), "evt": ("tenant", "task"), "work": ("priority_and_tenant",)}
+"""What the wildcards of a subject stand for, by its first token."""
+MEANING = {
+    "tenant": "Who the task belongs to.",
+    "id": "The aggregate that is meant; `-` where it is none.",
+    "task": "The id of the task.",
+    "priority_and_tenant": "`<priority>.<tenant>`.",
+}
+
+
+def document(service: str) -> Object:
+    """Everything that a service takes and gives on the bus."""
+    every = heard.everything()
+    mine = [one for one in every if one.service == service]
+    asked = [one for one in every if one.kind == "command" and one.message and service in who.makers(one.message.__name__)]
+    said = {part: facts for part, facts in _parts().items() if service in who.makers(facts[0].__name__)}
+    entries = [
+        *(_entry(one, "receive", _payload(one)) for one in mine),
+        *(_entry(one, "send", _payload(one)) for one in asked),
+        *(_entry(_fact_channel(service, part), "send", _records(part)) for part in said),
+        *([] if service == "gateway" else [_entry(_ping(service), "receive", Ping)]),
+    ]
+    return _document(service, entries)
+
+
+Entry = tuple[Heard, str, type[BaseModel]]
+
+
+def _entry(one: Heard, action: str, payload: type[BaseModel]) -> Entry:
+    return one, action, payload
+
+
+def _ping(service: str) -> Heard:
+    return Heard(service, "command", "ping", subjects.commands_of(service, "ping"), message=Ping)
+
+
+def _fact_channel(service: str, part: str) -> Heard:
+    return Heard(service, "facts", part, f"evt.*.*.{part}")
+
+
+def _parts() -> dict[str, list[type[Fact]]]:
+    """Every fact, by the part of a task whose subject it lies on."""
+    found: dict[str, list[type[Fact]]] = {}
+    for fact in FACTS:
+        found.setdefault(who.part(fact), []).append(fact)
+    return found
+
+
+def _payload(one: Heard) -> type[BaseModel]:
+    return one.message or _records(one.name)
+
+
+def _records(part: str) -> type[BaseModel]:
+    """A Record as it looks on the subject of one part: with the facts that it may hold spelt out."""
+    facts = tuple(_parts()[part])
+    kind = Union[facts] if len(facts) > 1 else facts[0]  # noqa: UP007  # built, not written
+    listed: Any = (tuple[kind, ...], Field(min_length=1))  # type: ignore[valid-type]  # known when it runs
+    fields = {name: (info.annotation, info) for name, info in Record.model_fields.items() if name != "facts"}
+    named = f"{part.partition('-')[0].capitalize()}Record"
+    return create_model(named, __doc__=Record.__doc__, **fields, facts=listed)  # type: ignore[call-overload,no-any-return]
+
+
+def _document(service: str, entries: Sequence[Entry]) -> Object:
+    answers = any(issubclass(payload, Command) for _, _, payload in entries if payload.__name__ != "ExpireApproval")
+    payloads = {payload.__name__: payload for _, _, payload in entries} | ({"Reply": Reply} if answers else {})
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": f"Trunkline: {service}", "version": "1", "description": "Written by `make docs` from the code."},
+        "defaultContentType": "application/json",
+        "channels": {_name(one): _channel(one, payload) for one, _, payload in entries} | ({"reply": _reply()} if answers else {}),
+        "operations": {f"{action}.{_name(one)}": _operation(one, action, payload) for one, action, payload in entries},
+        "components": {
+            "messages": {name: {"payload": {"$ref": REF.format(model=name)}} for name in sorted(payloads)},
+            "schemas": _schemas(payloads.values()),
+        },
+    }
+
+
+def _schemas(payloads: Iterable[type[BaseModel]]) -> Object:
+    _, together = models_json_schema([(payload, "validation") for payload in payloads], ref_template=REF)
+    definitions: Object = together["$defs"]
+    return definitions
+
+
+def _is_command(payload: type[BaseModel]) -> bool:
+    return issubclass(payload, Command)
+
+
+def _name(one: Heard) -> str:
+    owner = one.subject.split(".")[1] if one.kind == "command" else one.kind
+    return re.sub(r"[^A-Za-z0-9_.-]", "", f"{owner}.{one.name}").strip(".-")
+
+
+def _channel(one: Heard, payload: type[BaseModel]) -> Object:
+    address = _address(one.subject)
+    names = re.findall(r"{(\w+)}", address)
+    channel: Object = {"address": address, "messages": {payload.__name__: {"$ref": f"#/components/messages/{payload.__name__}"}}}
+    where = f" Read from the stream {one.stream} as the durable consumer `{one.durable}`." if one.stream else ""
+    channel["description"] = ((vars(payload).get("__doc__") or payload.__name__).strip().partition("\n")[0] + where).strip()
+    return channel | ({"parameters": {name: {"description": MEANING[name]} for name in names}} if names else {})
+
+
+def _address(subject: str) -> str:
+    names = iter(TOKENS.get(subject.partition(".")[0], ()))
+    return ".".join(f"{{{next(names)}}}" if token in ("*", ">") else token for token in subject.split("."))
+
+
+def _operation(one: Heard, action: str, payload: type[BaseModel]) -> Object:
+    channel = {"$ref": f"#/channels/{_name(one)}"}
+    found: Object = {"action": action, "channel": channel, "messages": [{"$ref": f"#/channels/{_name(one)}/messages/{payload.__name__}"}]}
+    if one.kind == "command":
+        found["reply"] = {
+            "address": {"location": "$message.header#/reply", "description": "The inbox of the request."},
+            "channel": {"$ref": "#/channels/reply"},
+        }
+        found["bindings"] = {"nats": {"queue": one.service, "bindingVersion": "0.1.0"}}
+    return found
+
+
+def _reply() -> Object:
+    return {
+        "address": None,
+        "description": "The answer to a command: `accepted` or `refused`.",
+        "messages": {"Reply": {"$ref": "#/components/messages/Reply"}},
+    }
+
+
+def documents() -> dict[str, Object]:
+    return {service: document(service) for service in NAMES}

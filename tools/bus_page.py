@@ -1,0 +1,161 @@
+"""Writes api/bus.md: who says what, who hears it, and how it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nats.js.api import ConsumerConfig, StreamConfig
+from pydantic import BaseModel
+
+from tools import heard, who
+from tools.heard import Heard
+from trunkline.bus.commands import Ping
+from trunkline.bus.delivery import PAUSES, TRIES
+from trunkline.bus.settings import BusSettings
+from trunkline.bus.streams import CONSUMERS, DAY, HEARTBEAT, declared
+from trunkline.contracts.record import FACTS
+from trunkline_cli.services import NAMES
+
+HEAD = """# The bus: who says, who hears
+
+Written by `make docs` from the code; do not edit. The words are explained in [words](../docs/reference/words.md), the reasons in
+[one log](../docs/why/one-log.md). Every message has its schema in [schemas/](schemas), every service its document in [asyncapi/](asyncapi).
+"""
+FLAGS = ("allow_direct", "deny_delete", "allow_msg_schedules", "allow_msg_ttl")
+
+
+def page() -> str:
+    every = heard.everything()
+    defaults = BusSettings()
+    streams = declared(defaults.replicas, defaults.events_days)
+    parts = (HEAD, picture(every), _streams(streams), _consumers(every), _commands(every), _timers(every), _facts(), _others())
+    return "\n".join(parts)
+
+
+def picture(every: Sequence[Heard]) -> str:
+    """Commands as arrows between services, facts as arrows to and from the streams."""
+    lines = ["```mermaid", "flowchart LR", *(f"  {name}([{name}])" for name in NAMES), *(f"  {name}[({name})]" for name in _stream_names())]
+    for sender, owner, verbs in _sent(every):
+        lines.append(f"  {sender} -- {verbs} --> {owner}")
+    for owner, names in _said().items():
+        lines.append(f"  {owner} == {names} ==> EVENTS")
+    for one in every:
+        if one.stream:
+            lines.append(f"  {one.stream} -. {one.name} .-> {one.service}")
+    lines += ["  router == released work ==> WORK", "  router & approvals == alarms ==> TIMERS"]
+    lines += ["  EVENTS -. everything .-> relay", "  EVENTS -. timelines .-> gateway", "```", ""]
+    legend = "Thin arrows are commands, thick ones what is stored, dotted ones what is heard. What no handler could take goes to `DEAD`.\n"
+    return "\n".join([*lines, legend])
+
+
+def _stream_names() -> list[str]:
+    return [str(stream.name) for stream in declared(1, 1)]
+
+
+def _sent(every: Sequence[Heard]) -> list[tuple[str, str, str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in every:
+        for sender in who.makers(one.message.__name__) if one.kind == "command" and one.message else ():
+            found.setdefault((sender, one.service), []).append(one.name)
+    return [(*ends, ", ".join(verbs)) for ends, verbs in found.items()]
+
+
+def _said() -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for fact in FACTS:
+        for maker in who.makers(fact.__name__):
+            names = found.setdefault(maker, [])
+            names.extend([] if who.part(fact) in names else [who.part(fact)])
+    return {maker: "facts of " + ", ".join(names).replace("{id}", "id") for maker, names in found.items()}
+
+
+def _streams(streams: Iterable[StreamConfig]) -> str:
+    rows = [(f"`{stream.name}`", _codes(stream.subjects or ()), stream.description or "", _settings(stream)) for stream in streams]
+    note = "Ages are those of the default `events_days`. nats-server syncs every append to the disk before it says that it is stored.\n"
+    return "\n".join(["## Streams\n", table(("stream", "subjects", "holds", "settings"), rows), note])
+
+
+def _settings(stream: StreamConfig) -> str:
+    kept = f"kept {stream.max_age / DAY:g} days" if stream.max_age else "kept until taken"
+    facts = [f"retention {stream.retention.value if stream.retention else ''}", kept, f"repeats known for {stream.duplicate_window or 0:g} s"]
+    facts += [f"at most {stream.max_msg_size >> 10} KiB a message"] if (stream.max_msg_size or -1) > 0 and stream.max_msg_size else []
+    facts += [f"republished below `{stream.republish.dest}`"] if stream.republish else []
+    return "; ".join([*facts, *(f"`{flag}`" for flag in FLAGS if getattr(stream, flag))])
+
+
+def _consumers(every: Sequence[Heard]) -> str:
+    by_name = {one.durable: one for one in every if one.durable}
+    rows = [_consumer(stream, config, by_name.get(config.name)) for stream, config in CONSUMERS]
+    note = (
+        f"Each is pulled by all replicas of its service, and a message is with one of them at a time. While it is worked on, a sign of life goes\n"
+        f"out every {HEARTBEAT:g} s. A failed try is repeated after {', '.join(f'{pause:g}' for pause in PAUSES)} s; after {TRIES} tries a letter is\n"
+        "put under `dead.>`. A bus or an owner that is away does not count as a try.\n"
+    )
+    return "\n".join(["## Durable consumers\n", table(("consumer", "stream", "subject", "heard by", "settings", "for"), rows), note])
+
+
+def _consumer(stream: str, config: ConsumerConfig, one: Heard | None) -> tuple[str, ...]:
+    policy = config.ack_policy.value if config.ack_policy else ""
+    settings = f"ack {policy}, again after {config.ack_wait or 0:g} s, at most {config.max_ack_pending} at once"
+    return f"`{config.name}`", stream, f"`{config.filter_subject}`", one.service if one else "nobody", settings, config.description or ""
+
+
+def _commands(every: Sequence[Heard]) -> str:
+    rows = [
+        (f"`{one.subject}`", link(one.message), one.service, ", ".join(who.makers(one.message.__name__)) or "nobody yet", sentence(one.message))
+        for one in every
+        if one.kind == "command" and one.message
+    ]
+    ping = (f"`cmd.*.*.*.{Ping.model_fields['type'].default}`", "Ping", "every service but the gateway", "gateway", sentence(Ping))
+    note = (
+        "Request and reply. The answer comes after the owner's facts are on disk: `accepted` ([Accepted](schemas/Accepted.json)) or `refused`\n"
+        "([Refusal](schemas/Refusal.json)). A command carries its deadline in the header `Trunkline-Deadline` and is refused when it comes later.\n"
+    )
+    return "\n".join(["## Commands\n", table(("subject", "message", "owner", "sent by", "what"), [*rows, ping]), note])
+
+
+def _timers(every: Sequence[Heard]) -> str:
+    rows = [
+        (f"`timer.{one.name}.<id>`", f"`{one.subject}`", one.service, one.message.__name__ if one.message else "", sentence(one.message))
+        for one in every
+        if one.kind == "timer"
+    ]
+    return "\n".join(["## Timers\n", table(("pending under", "fires to", "set and heard by", "carries", "what"), rows)])
+
+
+def _facts() -> str:
+    rows = []
+    for fact in FACTS:
+        type_name, name = fact.model_fields["type"].default, fact.__name__
+        makers, readers = who.makers(name), who.readers(name)
+        subject = f"`evt.<tenant>.<task>.{who.part(fact).replace('{id}', '<id>')}`"
+        rows.append((f"`{type_name}`", link(fact), ", ".join(makers) or "nobody yet", subject, ", ".join(readers) or "kept for readers"))
+    note = "What each means is told in [events](../docs/reference/events.md). One decision is one [Record](schemas/Record.json) with one or more facts.\n"
+    return "\n".join(["## Facts\n", table(("type", "message", "owner", "stored under", "acted on or shown by"), rows), note])
+
+
+def _others() -> str:
+    return (
+        "## Without a consumer\n\n"
+        "* The **gateway** follows timelines, and the **relay** everything, over one core subscription of `live.evt.>` for each process; what they\n"
+        "  missed they read from EVENTS by direct get. See [ADR 0008](../docs/adr/0008-timelines-by-one-subscription.md).\n"
+        "* Nobody hears `dead.>`; people [read it](../docs/how-to/read-a-dead-letter.md).\n"
+    )
+
+
+def link(model: type[BaseModel]) -> str:
+    return f"[{model.__name__}](schemas/{model.__name__}.json)"
+
+
+def sentence(model: type[BaseModel] | None) -> str:
+    """The first line of a model's own docstring."""
+    return (vars(model).get("__doc__") or "").strip().partition("\n")[0] if model else ""
+
+
+def _codes(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    cells = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells) + "\n"

@@ -1,0 +1,77 @@
+"""Finds out what each service hears, by having it subscribe to a notebook instead of the bus."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module, util
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from trunkline.bus.streams import EVENTS, TIMERS, WORK
+from trunkline.bus.work import WorkItem
+from trunkline.contracts import subjects
+from trunkline.contracts.message import Command
+from trunkline_cli.services import NAMES
+from trunkline_sandbox.wiring import POOL
+
+Kind = Literal["command", "facts", "timer", "work"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One subscription of one service."""
+
+    service: str
+    kind: Kind
+    name: str
+    """The verb, the part, or the pool."""
+    subject: str
+    stream: str | None = None
+    durable: str | None = None
+    message: type[BaseModel] | None = None
+    """What travels there; None: records."""
+
+
+@dataclass(slots=True)
+class Notebook:
+    """Takes down what a service would hear; it has the three words of the Inlet."""
+
+    service: str
+    heard: list[Heard] = field(default_factory=list)
+
+    def command(self, service: str, model: type[Command], answer: Callable[..., Any]) -> None:
+        verb = str(model.model_fields["type"].default)
+        self.heard.append(Heard(self.service, "command", verb, subjects.commands_of(service, verb), message=model))
+
+    def facts(self, durable: str, part: str, answer: Callable[..., Any]) -> None:
+        self.heard.append(Heard(self.service, "facts", part, subjects.events_of_part(part), EVENTS, durable))
+
+    def timer(self, service: str, verb: str, model: type[BaseModel], answer: Callable[..., Any]) -> None:
+        due = subjects.due(service, verb)
+        self.heard.append(Heard(self.service, "timer", verb, due, TIMERS, f"due-{service}-{verb}", model))
+
+
+class _Anybody:
+    """Stands for every handler while a service subscribes."""
+
+    def __getattr__(self, name: str) -> _Anybody:
+        return self
+
+
+def of(service: str) -> list[Heard]:
+    """Everything that a service hears on subscriptions of its own."""
+    notebook = Notebook(service)
+    if util.find_spec(f"trunkline_{service}.subscriptions"):
+        subscribe = import_module(f"trunkline_{service}.subscriptions").subscribe
+        handlers = [_Anybody() for _ in list(inspect.signature(subscribe).parameters)[1:]]
+        subscribe(notebook, *handlers)
+    if service == "sandbox":  # released work is taken in its wiring, by hands and not by a handler
+        notebook.heard.append(Heard(service, "work", POOL, subjects.work_of(POOL), WORK, f"work-{POOL}", WorkItem))
+    return notebook.heard
+
+
+def everything() -> list[Heard]:
+    return [heard for service in NAMES for heard in of(service)]
