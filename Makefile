@@ -37,7 +37,7 @@ check: $(MADE)/project ## ruff, mypy, import contracts, budgets, generated files
 	@echo "check 3/6: mypy --strict";     $(BIN)/mypy
 	@echo "check 4/6: import contracts";  $(BIN)/lint-imports
 	@echo "check 5/6: budgets and rooms"; $(BIN)/python -m pytest -q tests/architecture
-	@echo "check 6/6: api/ is up to date"; $(BIN)/python tools/generate_api.py --check
+	@echo "check 6/6: api/ is up to date"; $(BIN)/python -m tools.generate_api --check
 	@echo "check: all good"
 
 test: $(MADE)/project ## run every test (ARGS="-k name", WORKERS=4)
@@ -48,7 +48,7 @@ bench: $(MADE)/project ## measure against the floor and print ratios
 	@$(BIN)/python -m bench $(ARGS)
 
 docs: $(MADE)/project ## write api/ and the generated tables again
-	@$(BIN)/python tools/generate_api.py
+	@$(BIN)/python -m tools.generate_api
 
 lock: $(MADE)/project ## resolve requirements/*.txt again (ARGS=--upgrade for newer ones)
 	@$(BIN)/python tools/lock.py $(ARGS)

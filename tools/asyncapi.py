@@ -16,7 +16,7 @@ from tools import heard, who
 from tools.heard import Heard
 from trunkline.bus.commands import Ping, Reply
 from trunkline.contracts import subjects
-from trunkline.contracts.message import Command, Fact
+from trunkline.contracts.message import Fact
 from trunkline.contracts.record import FACTS, Record
 from trunkline_cli.services import NAMES
 
@@ -31,6 +31,9 @@ MEANING = {
     "priority_and_tenant": "`<priority>.<tenant>`.",
 }
 
+Entry = tuple[Heard, str, type[BaseModel]]
+"""A subscription or its counterpart, `receive` or `send`, and what travels."""
+
 
 def document(service: str) -> Object:
     """Everything that a service takes and gives on the bus."""
@@ -38,20 +41,13 @@ def document(service: str) -> Object:
     mine = [one for one in every if one.service == service]
     asked = [one for one in every if one.kind == "command" and one.message and service in who.makers(one.message.__name__)]
     said = {part: facts for part, facts in _parts().items() if service in who.makers(facts[0].__name__)}
-    entries = [
-        *(_entry(one, "receive", _payload(one)) for one in mine),
-        *(_entry(one, "send", _payload(one)) for one in asked),
-        *(_entry(_fact_channel(service, part), "send", _records(part)) for part in said),
-        *([] if service == "gateway" else [_entry(_ping(service), "receive", Ping)]),
+    entries: list[Entry] = [
+        *((one, "receive", _payload(one)) for one in mine),
+        *((one, "send", _payload(one)) for one in asked),
+        *((_fact_channel(service, part), "send", _records(part)) for part in said),
+        *([] if service == "gateway" else [(_ping(service), "receive", Ping)]),
     ]
     return _document(service, entries)
-
-
-Entry = tuple[Heard, str, type[BaseModel]]
-
-
-def _entry(one: Heard, action: str, payload: type[BaseModel]) -> Entry:
-    return one, action, payload
 
 
 def _ping(service: str) -> Heard:
@@ -85,7 +81,7 @@ def _records(part: str) -> type[BaseModel]:
 
 
 def _document(service: str, entries: Sequence[Entry]) -> Object:
-    answers = any(issubclass(payload, Command) for _, _, payload in entries if payload.__name__ != "ExpireApproval")
+    answers = any(one.kind == "command" for one, _, _ in entries)
     payloads = {payload.__name__: payload for _, _, payload in entries} | ({"Reply": Reply} if answers else {})
     return {
         "asyncapi": "3.0.0",
@@ -106,10 +102,6 @@ def _schemas(payloads: Iterable[type[BaseModel]]) -> Object:
     return definitions
 
 
-def _is_command(payload: type[BaseModel]) -> bool:
-    return issubclass(payload, Command)
-
-
 def _name(one: Heard) -> str:
     owner = one.subject.split(".")[1] if one.kind == "command" else one.kind
     return re.sub(r"[^A-Za-z0-9_.-]", "", f"{owner}.{one.name}").strip(".-")
@@ -119,8 +111,7 @@ def _channel(one: Heard, payload: type[BaseModel]) -> Object:
     address = _address(one.subject)
     names = re.findall(r"{(\w+)}", address)
     channel: Object = {"address": address, "messages": {payload.__name__: {"$ref": f"#/components/messages/{payload.__name__}"}}}
-    where = f" Read from the stream {one.stream} as the durable consumer `{one.durable}`." if one.stream else ""
-    channel["description"] = ((vars(payload).get("__doc__") or payload.__name__).strip().partition("\n")[0] + where).strip()
+    channel["description"] = (vars(payload).get("__doc__") or payload.__name__).strip().partition("\n")[0]
     return channel | ({"parameters": {name: {"description": MEANING[name]} for name in names}} if names else {})
 
 
@@ -137,7 +128,10 @@ def _operation(one: Heard, action: str, payload: type[BaseModel]) -> Object:
             "address": {"location": "$message.header#/reply", "description": "The inbox of the request."},
             "channel": {"$ref": "#/channels/reply"},
         }
+    if one.kind == "command" and action == "receive":
         found["bindings"] = {"nats": {"queue": one.service, "bindingVersion": "0.1.0"}}
+    if one.stream:
+        found["description"] = f"From the stream {one.stream}, as the durable consumer `{one.durable}`."
     return found
 
 

@@ -26,7 +26,7 @@ FLAGS = ("allow_direct", "deny_delete", "allow_msg_schedules", "allow_msg_ttl")
 
 def page() -> str:
     every = heard.everything()
-    defaults = BusSettings()
+    defaults = BusSettings.model_validate({})
     streams = declared(defaults.replicas, defaults.events_days)
     parts = (HEAD, picture(every), _streams(streams), _consumers(every), _commands(every), _timers(every), _facts(), _others())
     return "\n".join(parts)
@@ -77,7 +77,8 @@ def _streams(streams: Iterable[StreamConfig]) -> str:
 
 def _settings(stream: StreamConfig) -> str:
     kept = f"kept {stream.max_age / DAY:g} days" if stream.max_age else "kept until taken"
-    facts = [f"retention {stream.retention.value if stream.retention else ''}", kept, f"repeats known for {stream.duplicate_window or 0:g} s"]
+    facts = [f"retention {stream.retention.value if stream.retention else ''}", kept]
+    facts += [f"repeats known for {stream.duplicate_window or 0:g} s"]
     facts += [f"at most {stream.max_msg_size >> 10} KiB a message"] if (stream.max_msg_size or -1) > 0 and stream.max_msg_size else []
     facts += [f"republished below `{stream.republish.dest}`"] if stream.republish else []
     return "; ".join([*facts, *(f"`{flag}`" for flag in FLAGS if getattr(stream, flag))])
@@ -85,11 +86,12 @@ def _settings(stream: StreamConfig) -> str:
 
 def _consumers(every: Sequence[Heard]) -> str:
     by_name = {one.durable: one for one in every if one.durable}
-    rows = [_consumer(stream, config, by_name.get(config.name)) for stream, config in CONSUMERS]
+    rows = [_consumer(stream, config, by_name.get(config.name or "")) for stream, config in CONSUMERS]
+    pauses = ", ".join(f"{pause:g}" for pause in PAUSES)
     note = (
-        f"Each is pulled by all replicas of its service, and a message is with one of them at a time. While it is worked on, a sign of life goes\n"
-        f"out every {HEARTBEAT:g} s. A failed try is repeated after {', '.join(f'{pause:g}' for pause in PAUSES)} s; after {TRIES} tries a letter is\n"
-        "put under `dead.>`. A bus or an owner that is away does not count as a try.\n"
+        "Each is pulled by all replicas of its service, and a message is with one of them at a time. While it is worked on, a sign of\n"
+        f"life goes out every {HEARTBEAT:g} s. A failed try is repeated after {pauses} s; after {TRIES} tries a letter is put under\n"
+        "`dead.>`. When a bus or an owner is away, the message is tried for as long as it takes.\n"
     )
     return "\n".join(["## Durable consumers\n", table(("consumer", "stream", "subject", "heard by", "settings", "for"), rows), note])
 
@@ -102,43 +104,48 @@ def _consumer(stream: str, config: ConsumerConfig, one: Heard | None) -> tuple[s
 
 def _commands(every: Sequence[Heard]) -> str:
     rows = [
-        (f"`{one.subject}`", link(one.message), one.service, ", ".join(who.makers(one.message.__name__)) or "nobody yet", sentence(one.message))
+        (f"`{one.subject}`", link(one.message), one.service, _names(who.makers(one.message.__name__)), sentence(one.message))
         for one in every
         if one.kind == "command" and one.message
     ]
     ping = (f"`cmd.*.*.*.{Ping.model_fields['type'].default}`", "Ping", "every service but the gateway", "gateway", sentence(Ping))
     note = (
-        "Request and reply. The answer comes after the owner's facts are on disk: `accepted` ([Accepted](schemas/Accepted.json)) or `refused`\n"
-        "([Refusal](schemas/Refusal.json)). A command carries its deadline in the header `Trunkline-Deadline` and is refused when it comes later.\n"
+        "Request and reply. The answer comes after the owner's facts are on disk: `accepted` ([Accepted](schemas/Accepted.json)) or\n"
+        "`refused` ([Refusal](schemas/Refusal.json)). A command carries its deadline in the header `Trunkline-Deadline` and is refused\n"
+        "when it comes later.\n"
     )
     return "\n".join(["## Commands\n", table(("subject", "message", "owner", "sent by", "what"), [*rows, ping]), note])
 
 
 def _timers(every: Sequence[Heard]) -> str:
     rows = [
-        (f"`timer.{one.name}.<id>`", f"`{one.subject}`", one.service, one.message.__name__ if one.message else "", sentence(one.message))
+        (f"`{one.subject}`", one.service, one.message.__name__ if one.message else "", sentence(one.message))
         for one in every
         if one.kind == "timer"
     ]
-    return "\n".join(["## Timers\n", table(("pending under", "fires to", "set and heard by", "carries", "what"), rows)])
+    note = "A pending timer lies under `timer.<name>.<id>` and is fired by nats-server itself. One that comes late or twice is refused.\n"
+    return "\n".join(["## Timers\n", table(("fires to", "set and heard by", "carries", "what"), rows), note])
 
 
 def _facts() -> str:
     rows = []
     for fact in FACTS:
         type_name, name = fact.model_fields["type"].default, fact.__name__
-        makers, readers = who.makers(name), who.readers(name)
+        readers = _names(who.readers(name), "kept for readers")
         subject = f"`evt.<tenant>.<task>.{who.part(fact).replace('{id}', '<id>')}`"
-        rows.append((f"`{type_name}`", link(fact), ", ".join(makers) or "nobody yet", subject, ", ".join(readers) or "kept for readers"))
-    note = "What each means is told in [events](../docs/reference/events.md). One decision is one [Record](schemas/Record.json) with one or more facts.\n"
+        rows.append((f"`{type_name}`", link(fact), _names(who.makers(name)), subject, readers))
+    note = (
+        "What each means is told in [events](../docs/reference/events.md). One decision is one [Record](schemas/Record.json) with one or\n"
+        "more facts.\n"
+    )
     return "\n".join(["## Facts\n", table(("type", "message", "owner", "stored under", "acted on or shown by"), rows), note])
 
 
 def _others() -> str:
     return (
         "## Without a consumer\n\n"
-        "* The **gateway** follows timelines, and the **relay** everything, over one core subscription of `live.evt.>` for each process; what they\n"
-        "  missed they read from EVENTS by direct get. See [ADR 0008](../docs/adr/0008-timelines-by-one-subscription.md).\n"
+        "* The **gateway** follows timelines, and the **relay** everything, over one core subscription of `live.evt.>` for each process;\n"
+        "  what they missed they read from EVENTS by direct get. See [ADR 0008](../docs/adr/0008-timelines-by-one-subscription.md).\n"
         "* Nobody hears `dead.>`; people [read it](../docs/how-to/read-a-dead-letter.md).\n"
     )
 
@@ -150,6 +157,10 @@ def link(model: type[BaseModel]) -> str:
 def sentence(model: type[BaseModel] | None) -> str:
     """The first line of a model's own docstring."""
     return (vars(model).get("__doc__") or "").strip().partition("\n")[0] if model else ""
+
+
+def _names(services: Sequence[str], nobody: str = "nobody yet") -> str:
+    return ", ".join(services) or nobody
 
 
 def _codes(words: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Writes api/ from the contracts, or with --check says which files of it are stale."""
+"""Writes api/ and the generated pages of docs/ from the code, or with --check says which of these files are stale."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from tools import asyncapi, bus_page, settings_page
 from trunkline import contracts
 from trunkline.contracts.message import Command, Fact, Message, UnknownFact
 
-SCHEMAS = Path(__file__).resolve().parent.parent / "api" / "schemas"
+ROOT = Path(__file__).resolve().parent.parent
+API = ROOT / "api"
 ABSTRACT = (Message, Command, Fact, UnknownFact)
 REPLIES = ("Accepted", "Refusal", "Record", "View", "Page")
 """How the names of what travels and is neither a command nor a fact end."""
@@ -41,39 +43,50 @@ def travels(model: type[BaseModel]) -> bool:
     return model not in ABSTRACT and (issubclass(model, Command | Fact) or model.__name__.endswith(REPLIES))
 
 
-def schemas() -> dict[Path, str]:
+def wanted() -> dict[Path, str]:
+    """Every generated file with the text that belongs into it."""
     return {
-        SCHEMAS / f"{name}.json": json.dumps(model.model_json_schema(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-        for name, model in messages().items()
+        **{API / "schemas" / f"{name}.json": _json(model.model_json_schema(), sort_keys=True) for name, model in messages().items()},
+        **{API / "asyncapi" / f"{service}.json": _json(document) for service, document in asyncapi.documents().items()},
+        API / "bus.md": bus_page.page(),
+        ROOT / "docs" / "reference" / "settings.md": settings_page.page(),
     }
 
 
-def stale(wanted: dict[Path, str]) -> list[str]:
+def _json(body: object, *, sort_keys: bool = False) -> str:
+    return json.dumps(body, indent=2, ensure_ascii=False, sort_keys=sort_keys) + "\n"
+
+
+def stale(texts: dict[Path, str]) -> list[str]:
     """A sentence for each file that is missing, differs or should not be there."""
-    there = {path: path.read_text() for path in SCHEMAS.glob("*.json")}
-    lost = [f"{path.name} is missing" for path in wanted.keys() - there.keys()]
-    old = [f"{path.name} is stale" for path in wanted.keys() & there.keys() if wanted[path] != there[path]]
-    extra = [f"{path.name} belongs to no message" for path in there.keys() - wanted.keys()]
+    there = {path: path.read_text() for path in {*API.rglob("*.*"), *texts} if path.is_file()}
+    lost = [f"{_name(path)} is missing" for path in texts.keys() - there.keys()]
+    old = [f"{_name(path)} is stale" for path in texts.keys() & there.keys() if texts[path] != there[path]]
+    extra = [f"{_name(path)} belongs to nothing any more" for path in there.keys() - texts.keys()]
     return sorted(lost + old + extra)
 
 
-def write(wanted: dict[Path, str]) -> None:
-    SCHEMAS.mkdir(parents=True, exist_ok=True)
-    for path in set(SCHEMAS.glob("*.json")) - wanted.keys():
+def write(texts: dict[Path, str]) -> None:
+    for path in {path for path in API.rglob("*.*") if path.is_file()} - texts.keys():
         path.unlink()
-    for path, text in wanted.items():
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
 
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
 def main() -> int:
-    wanted = schemas()
-    found = stale(wanted)
+    texts = wanted()
+    found = stale(texts)
     if "--check" not in sys.argv:
-        write(wanted)
-        print(f"docs: api/schemas holds {len(wanted)} messages; {len(found)} files changed")
+        write(texts)
+        print(f"docs: {len(texts)} generated files in api/ and docs/reference; {len(found)} changed")
         return 0
     for line in found:
-        print(f"api/schemas/{line}: run `make docs`", file=sys.stderr)
+        print(f"{line}: run `make docs`", file=sys.stderr)
     return 1 if found else 0
 
 

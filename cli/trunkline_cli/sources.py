@@ -64,7 +64,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """One flag per setting, except secrets: a command line can be read by everybody on the machine."""
     parser.add_argument("--config", metavar="FILE", help="settings file (default: ./trunkline.toml, then <data-dir>/trunkline.toml)")
     for name, info in every_field():
-        if not _is_secret(info):
+        if not is_secret(info):
             _add_flag(parser, name, info)
 
 
@@ -98,7 +98,8 @@ def _with_file(sources: Sources, asked: str | None) -> Sources:
     return Sources(sources.flags, sources.environ, read_file(path_found), path_found) if path_found else sources
 
 
-def _is_secret(info: FieldInfo) -> bool:
+def is_secret(info: FieldInfo) -> bool:
+    """Whether a value must never be shown."""
     return "SecretStr" in str(info.annotation) or info.annotation is SecretStr
 
 

@@ -31,8 +31,8 @@ C = TypeVar("C", bound=Command)
 B = TypeVar("B", bound=BaseModel)
 
 
-async def _bytes(message: NatsMessage) -> bytes:
-    return message.body
+async def _whole(message: NatsMessage) -> NatsMessage:
+    return message
 
 
 class Inlet:
@@ -55,7 +55,7 @@ class Inlet:
         verb = str(model.model_fields["type"].default)
         subject = subjects.commands_of(service, verb)
         hear = self._broker.subscriber(
-            subject, queue=service, max_workers=WORKERS, decoder=_bytes, no_reply=True, title=f"{service}.{verb}", description=model.__doc__
+            subject, queue=service, max_workers=WORKERS, decoder=_whole, no_reply=True, title=f"{service}.{verb}", description=model.__doc__
         )
 
         async def receive(message: NatsMessage) -> None:
@@ -90,7 +90,7 @@ class Inlet:
             durable=durable,
             pull_sub=PullSub(batch_size=BATCH, timeout=PULL_WAIT),
             ack_policy=AckPolicy.MANUAL,
-            decoder=_bytes,
+            decoder=_whole,
             no_reply=True,
             title=durable,
         )

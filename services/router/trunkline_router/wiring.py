@@ -11,6 +11,7 @@ from trunkline.contracts.message import Fact
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
 from trunkline_router.adapters.timers import BusTimers
+from trunkline_router.handlers.stop_overdue import OverdueStop
 from trunkline_router.handlers.task_effects import TaskEffects
 from trunkline_router.handlers.task_life import TaskLife
 from trunkline_router.model import Cue, Task, decide, evolve
@@ -24,7 +25,8 @@ async def running(settings: Settings) -> AsyncIterator[None]:
     async with connect(settings, "router") as bus:
         actor: Actor[Task, tuple[Cue, datetime]] = Actor(bus.log, _decide, evolve)
         timers = BusTimers(bus.timers)
-        subscribe(bus.inlet, TaskLife(actor, timers, now), TaskEffects(actor, bus.work, timers))
+        life = TaskLife(actor, timers, now)
+        subscribe(bus.inlet, life, TaskEffects(actor, bus.work, timers), OverdueStop(life, bus.log, timers, now))
         await bus.inlet.start("router")
         yield
 

@@ -61,7 +61,8 @@ def evolve(run: Run | None, fact: Fact, at: datetime) -> Run | None:
         same = run is not None and run.attempt == fact.attempt
         return replace(run, owner=fact.owner) if run and same else Run(fact.attempt, fact.owner, at)
     if isinstance(fact, RunStopped):
-        return replace(run, over=True) if run else Run(fact.attempt, "", at, over=True)
+        same = run is not None and run.attempt == fact.attempt
+        return replace(run, over=True) if run and same else Run(fact.attempt, "", at, over=True)
     return _evolved(run, fact, at) if run else None
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from trunkline.contracts.errors import Conflict, NotFound
 from trunkline.contracts.message import Fact
 from trunkline.contracts.run import RunResult

@@ -89,6 +89,12 @@ def test_an_attempt_stopped_before_it_was_taken_cannot_be_taken() -> None:
     assert claim(after(stopped), 1, "a", "x") == []
 
 
+def test_a_second_attempt_stopped_before_it_was_taken_cannot_be_taken_either() -> None:
+    given = (CLAIMED, RunFailed(attempt=1, code="X", error="x", recoverable=True))
+    [stopped] = stop_unclaimed(after(*given), 2)
+    assert claim(after(*given, stopped), 2, "a", "x") == []
+
+
 def test_an_attempt_that_was_taken_is_stopped_by_its_owner_alone() -> None:
     assert stop_unclaimed(after(CLAIMED), 1) == []
 
