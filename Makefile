@@ -12,7 +12,7 @@ MADE := $(VENV)/.made
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help setup demo up dev check test bench docs lock clean
+.PHONY: help setup demo up dev check test kills bench docs lock clean
 
 help: ## show this list
 	@echo "Trunkline. Needs Python 3.11+, git and make; everything else goes into $(VENV)."
@@ -43,6 +43,9 @@ check: $(MADE)/project ## ruff, mypy, import contracts, budgets, generated files
 test: $(MADE)/project ## run every test (ARGS="-k name", WORKERS=4)
 	@echo "test: pytest on $(WORKERS) workers"
 	@$(BIN)/python -m pytest -n $(WORKERS) --durations=15 $(ARGS)
+
+kills: $(MADE)/project ## the long form: kill everything at every moment of a job (some ten minutes)
+	@TRUNKLINE_KILLS=all $(BIN)/python -m pytest tests/flows/test_nothing_is_lost.py -n $(WORKERS) --durations=5 $(ARGS)
 
 bench: $(MADE)/project ## measure against the floor and print ratios
 	@$(BIN)/python -m bench $(ARGS)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+
 from trunkline.bus import Bus, BusSettings, LeaveAlone, Raced, Stored, WorkItem, connect
 from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from tests.flows.reader import Reader, history, order
 from trunkline.runtime.faults import MOMENTS, POINTS
 from trunkline.testing.repositories import make_bare

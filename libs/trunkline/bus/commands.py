@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from nats.errors import ConnectionClosedError, NoRespondersError, OutboundBufferLimitError
 from nats.errors import TimeoutError as NatsTimeout
 
+from trunkline.bus.heeding import heeding
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import DomainError, Refusal, Unavailable
 from trunkline.contracts.ids import TenantId
@@ -65,7 +66,7 @@ class Commands:
 
     async def _ask(self, subject: str, body: bytes, headers: dict[str, str], timeout: float) -> Reply | None:
         try:
-            message = await self._client.request(subject, body, timeout=timeout, headers=headers)
+            message = await heeding(self._client.request(subject, body, timeout=timeout, headers=headers))
         except (NatsTimeout, TimeoutError, NoRespondersError):
             return None
         except (ConnectionClosedError, OutboundBufferLimitError) as error:

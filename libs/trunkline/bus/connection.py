@@ -72,7 +72,7 @@ async def connect(settings: BusSettings, name: str) -> AsyncIterator[Bus]:
         js = client.jetstream(timeout=5)
         epoch = await bootstrap(js, replicas=settings.replicas, events_days=settings.events_days)
         bus, direct = _assembled(client, js, broker, epoch)
-        reconnects.append(bus.live.missed)
+        reconnects.extend((bus.live.missed, bus.inlet.reconnected))
         async with _running(bus, direct):
             yield bus
     finally:
@@ -83,14 +83,13 @@ def _assembled(client: Client, js: JetStreamContext, broker: NatsBroker, epoch: 
     direct = DirectReader(client)
     live = Live(client, js, direct, epoch)
     dead = DeadLetters(js)
-    bus = Bus(client, epoch, Commands(client), Log(js, direct, live), live, Inlet(broker, dead), Work(js, dead), Timers(js), dead)
+    bus = Bus(client, epoch, Commands(client), Log(js, direct, live), live, Inlet(client, broker, dead), Work(js, dead), Timers(js), dead)
     return bus, direct
 
 
 @asynccontextmanager
 async def _running(bus: Bus, direct: DirectReader) -> AsyncIterator[None]:
     await direct.start()
-    await bus.live.start()
     async with background(bus.live.watch):
         try:
             yield

@@ -1,20 +1,24 @@
-"""What a service hears: commands, facts and timers, served by FastStream, each with its rules of delivery."""
+"""What a service hears: commands by FastStream, facts and timers by pulling, each with its rules of delivery."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Final, TypeVar
 
 import structlog
-from faststream import AckPolicy
-from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from faststream.nats import NatsBroker, NatsMessage
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 from pydantic import BaseModel, ValidationError
 
+from trunkline.bus.background import background
 from trunkline.bus.commands import DEADLINE, Ping, Reply
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import settle
 from trunkline.bus.direct import Stored
+from trunkline.bus.pull import Pull
 from trunkline.bus.streams import EVENTS, TIMERS
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import Broken, DomainError, Invalid, Overdue, Refusal
@@ -24,8 +28,6 @@ log = structlog.get_logger()
 
 WORKERS: Final = 64
 """Commands of one verb that are worked on at once; more wait in the subscription's own bounded queue."""
-BATCH: Final = 64
-PULL_WAIT: Final = 5.0
 
 C = TypeVar("C", bound=Command)
 B = TypeVar("B", bound=BaseModel)
@@ -38,17 +40,28 @@ async def _whole(message: NatsMessage) -> NatsMessage:
 class Inlet:
     """Declare everything, then `start`. Nothing is heard before, nothing new is taken after `stop`."""
 
-    def __init__(self, broker: NatsBroker, dead: DeadLetters) -> None:
+    def __init__(self, client: Client, broker: NatsBroker, dead: DeadLetters) -> None:
+        self._client = client
         self._broker = broker
         self._dead = dead
+        self._pulls: list[Pull] = []
+        self._pulling = AsyncExitStack()
 
     async def start(self, service: str) -> None:
         """Begin to hear, and to answer pings as `service`."""
         self.command(service, Ping, _pong)
+        for pull in self._pulls:
+            await self._pulling.enter_async_context(background(pull.run))
         await self._broker.start()
 
     async def stop(self) -> None:
+        await self._pulling.aclose()
         await self._broker.stop()
+
+    def reconnected(self) -> None:
+        """What was asked of the server before is forgotten."""
+        for pull in self._pulls:
+            pull.ask_again()
 
     def command(self, service: str, model: type[C], answer: Callable[[C], Awaitable[Accepted]]) -> None:
         """Answer commands of one kind; one replica of the service gets each."""
@@ -67,34 +80,19 @@ class Inlet:
     def facts(self, durable: str, part: str, answer: Callable[[Stored], Awaitable[None]]) -> None:
         """Act on the facts of one kind of aggregate; each is shown to one replica until it is done."""
 
-        async def receive(message: NatsMessage) -> None:
-            raw = message.raw_message
-            stored = Stored(raw.metadata.sequence.stream, raw.subject, raw.data)
-            await settle(raw, lambda: answer(stored), self._dead.put)
+        async def receive(message: Msg) -> None:
+            stored = Stored(message.metadata.sequence.stream, message.subject, message.data)
+            await settle(message, lambda: answer(stored), self._dead.put)
 
-        self._pull(EVENTS, durable, subjects.events_of_part(part), receive)
+        self._pulls.append(Pull(self._client, EVENTS, durable, receive))
 
     def timer(self, service: str, verb: str, model: type[B], answer: Callable[[B], Awaitable[None]]) -> None:
         """Act when a timer of one kind is due."""
 
-        async def receive(message: NatsMessage) -> None:
-            raw = message.raw_message
-            await settle(raw, lambda: answer(model.model_validate_json(raw.data)), self._dead.put)
+        async def receive(message: Msg) -> None:
+            await settle(message, lambda: answer(model.model_validate_json(message.data)), self._dead.put)
 
-        self._pull(TIMERS, f"due-{service}-{verb}", subjects.due(service, verb), receive)
-
-    def _pull(self, stream: str, durable: str, subject: str, receive: Callable[[NatsMessage], Awaitable[None]]) -> None:
-        hear = self._broker.subscriber(
-            subject,
-            stream=JStream(stream, declare=False),
-            durable=durable,
-            pull_sub=PullSub(batch_size=BATCH, timeout=PULL_WAIT),
-            ack_policy=AckPolicy.MANUAL,
-            decoder=_whole,
-            no_reply=True,
-            title=durable,
-        )
-        hear(receive)
+        self._pulls.append(Pull(self._client, TIMERS, f"due-{service}-{verb}", receive))
 
 
 async def _pong(_: Ping) -> Accepted:

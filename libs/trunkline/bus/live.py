@@ -14,6 +14,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from trunkline.bus.direct import DirectReader, Stored
+from trunkline.bus.heeding import heeding
 from trunkline.bus.patience import patiently
 from trunkline.bus.streams import EVENTS
 from trunkline.contracts import subjects
@@ -70,9 +71,18 @@ class Live:
         self._epoch = epoch
         self._readers: dict[str, set[_Reader]] = {}
         self._last = 0
+        self._listening = False
+        self._starting = asyncio.Lock()
 
-    async def start(self) -> None:
-        """Subscribe; what is stored from here on is seen or found missing."""
+    async def _listen(self) -> None:
+        """Subscribe, once and for the first follower: most services follow nothing, and hearing everything has its price."""
+        async with self._starting:
+            if not self._listening:
+                await patiently(self._subscribe)
+                self._listening = True
+
+    async def _subscribe(self) -> None:
+        """What is stored from here on is seen or found missing."""
         await self._client.subscribe(subjects.ALL_LIVE, cb=self._on)
         await self._client.flush(timeout=5)
         await self._client.flush(timeout=5)  # the first may overtake the subscription in the client's own queue
@@ -88,7 +98,7 @@ class Live:
 
     async def _look(self) -> None:
         seen = self._last
-        newest = (await self._js.stream_info(EVENTS)).state.last_seq
+        newest = (await heeding(self._js.stream_info(EVENTS))).state.last_seq
         if self._last == seen and newest > seen:
             self.missed()
             self._last = newest
@@ -119,6 +129,7 @@ class Live:
         reader = _Reader(filter_subject)
         self._readers.setdefault(filter_subject, set()).add(reader)
         try:
+            await self._listen()
             while True:
                 async for stored in self._direct.read(filter_subject, after + 1):
                     yield stored

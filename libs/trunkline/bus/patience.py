@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRespondersError
 from nats.js.errors import ServiceUnavailableError
 
+from trunkline.bus.heeding import heeding
 from trunkline.bus.publish import BusAway
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
     """The answer to a question that may be asked twice. Raises BusAway after some ten seconds."""
     for attempt in range(TRIES):
         try:
-            return await ask()
+            return await heeding(ask())
         except _AGAIN as error:
             last = error
             await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.5, 1.0))

@@ -13,6 +13,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError
 
+from trunkline.bus.heeding import heeding
 from trunkline.contracts.errors import Unavailable
 
 PATIENCE: Final = 30.0
@@ -40,7 +41,7 @@ async def publish(js: JetStreamContext, subject: str, body: bytes, *, id: str, h
     pause = FIRST_PAUSE
     while True:
         try:
-            return (await js.publish(subject, body, timeout=TRY, headers=all_headers)).seq
+            return (await heeding(js.publish(subject, body, timeout=TRY, headers=all_headers))).seq
         except _AGAIN as error:
             await _rest(pause, deadline, error)
         except ConnectionClosedError as error:

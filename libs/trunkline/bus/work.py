@@ -14,6 +14,7 @@ from nats.js import JetStreamContext
 
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import deliveries, settle
+from trunkline.bus.heeding import heeding
 from trunkline.bus.publish import publish
 from trunkline.bus.streams import WORK
 from trunkline.contracts import subjects
@@ -79,7 +80,7 @@ class Work:
 
     async def _next(self, subscription: JetStreamContext.PullSubscription) -> Msg | None:
         try:
-            return (await subscription.fetch(1, timeout=WAIT))[0]
+            return (await heeding(subscription.fetch(1, timeout=WAIT)))[0]
         except TimeoutError:
             return None
         except NatsError as error:

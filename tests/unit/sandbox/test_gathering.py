@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+
 from trunkline.contracts.run import AgentOutput, Said
 from trunkline.runtime.alongside import alongside
 from trunkline_sandbox.handlers.gather import BOUND, MOST, PAUSE, Gatherer

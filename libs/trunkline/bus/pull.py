@@ -1,0 +1,109 @@
+"""Reading a durable consumer by a callback: few requests for many messages, each worked on as it comes, some dozens at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+log = structlog.get_logger()
+
+BATCH: Final = 64
+"""Messages asked for at a time, and worked on at once at most; more wait in the subscription, which stops asking."""
+LOW: Final = 16
+EXPIRES: Final = 5.0
+"""Seconds a request waits at the server; one that was lost with its server or its consumer is missed no longer than that."""
+PAUSE: Final = 0.2
+DRAIN: Final = 2.0
+
+
+class Pull:
+    """One durable consumer as this process reads it; its replicas share the messages."""
+
+    def __init__(self, client: Client, stream: str, durable: str, take: Callable[[Msg], Awaitable[None]]) -> None:
+        self._client = client
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
+        self._take = take
+        self._inbox = client.new_inbox()
+        self._hands = asyncio.Semaphore(BATCH)
+        self._requests = 0
+        self._owed = 0
+        self._again = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """For ever; cancelling takes nothing new and gives what is under way some seconds to end."""
+        async with asyncio.TaskGroup() as group:
+
+            async def arrived(message: Msg) -> None:
+                await self._arrived(message, group)
+
+            subscription = await self._client.subscribe(f"{self._inbox}.*", cb=arrived)
+            try:
+                while True:
+                    await self._ask()
+            except asyncio.CancelledError:
+                with suppress(NatsError):
+                    await subscription.unsubscribe()
+                await self._finish()
+                raise
+
+    def ask_again(self) -> None:
+        """The server may have forgotten what it was asked (a reconnect)."""
+        self._owed = 0
+        self._again.set()
+
+    async def _ask(self) -> None:
+        """Ask for a batch; return when little of it is left to come, or when it may be lost."""
+        self._requests += 1
+        self._owed = BATCH
+        self._again.clear()
+        wish = json.dumps({"batch": BATCH, "expires": int(EXPIRES * 1e9)}).encode()
+        try:
+            await self._client.publish(self._next, wish, reply=f"{self._inbox}.{self._requests}")
+        except NatsError as error:
+            log.warning("pull.not_asked", error=str(error))
+            await asyncio.sleep(PAUSE)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EXPIRES + 1):
+                await self._again.wait()
+
+    async def _arrived(self, message: Msg, group: asyncio.TaskGroup) -> None:
+        if message.subject.startswith(self._inbox):  # a status: this request is over
+            if message.subject == f"{self._inbox}.{self._requests}":
+                await self._over(message)
+            return
+        self._owed -= 1
+        if self._owed <= LOW:
+            self._again.set()
+        await self._hands.acquire()
+        task = group.create_task(self._worked(message))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _over(self, status: Msg) -> None:
+        code = (status.headers or {}).get("Status", "")
+        if code != "408":  # a consumer without a leader, or gone: not to be asked in a tight loop
+            log.warning("pull.refused", status=code, said=(status.headers or {}).get("Description", ""))
+            await asyncio.sleep(PAUSE)
+        self._again.set()
+
+    async def _worked(self, message: Msg) -> None:
+        try:
+            await self._take(message)
+        except Exception:
+            log.exception("pull.broke", subject=message.subject)
+        finally:
+            self._hands.release()
+
+    async def _finish(self) -> None:
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=DRAIN)
