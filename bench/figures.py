@@ -80,9 +80,12 @@ def circumstances(load: float) -> dict[str, object]:
 
 
 def as_json(rows: Mapping[str, Sequence[Figure]], load: float) -> str:
-    full = {row: [{"name": one.name, "value": _rounded(one.value), "unit": one.unit, "target": one.limit, "met": one.met} for one in figures]
-            for row, figures in rows.items()}  # fmt: skip
+    full = {row: [_told(one) for one in figures] for row, figures in rows.items()}
     return json.dumps({**circumstances(load), "rows": full})
+
+
+def _told(one: Figure) -> dict[str, object]:
+    return {"name": one.name, "value": _rounded(one.value), "unit": one.unit, "target": one.limit, "met": one.met}
 
 
 def _values(figures: Sequence[Figure]) -> dict[str, float | None]:

@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import uvloop
+
 import trunkline_approvals.settings
 import trunkline_relay.settings
 import trunkline_router.settings
-import uvloop
-from trunkline_cli.settings import StackSettings
-
 from bench.standins import world
 from trunkline.bus import BusSettings, connect
 from trunkline.telemetry.logs import set_up_logs
+from trunkline_cli.settings import StackSettings
 
 NAMES = ("router", "approvals", "sandbox", "relay", "gateway")
 HANDS = 64

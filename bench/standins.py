@@ -78,6 +78,8 @@ class MemoryGit:
 
     async def push(self, bare: Path, remote: Remote, commit: str, branch: str) -> None: ...
 
+    async def discard(self, folder: Path) -> None: ...
+
 
 class MemoryForge:
     """Every pull request is number 1."""

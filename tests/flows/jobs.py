@@ -14,6 +14,7 @@ from uuid import UUID
 import psutil
 import requests
 from pydantic import SecretStr
+
 from tests.flows.reader import LAST, Reader, Seen, history, order
 from trunkline.bus import connect
 from trunkline.bus.settings import BusSettings
@@ -71,7 +72,7 @@ class Job:
         assert len(over) == 1, f"the log has {len(over)} ends: {over}"
         last = seen[-1].data
         if last["type"] == "error":
-            assert last["code"].isupper() and len(last["error"].split()) > 3 or last["code"] == "CANCELLED", last
+            assert (last["code"].isupper() and len(last["error"].split()) > 3) or last["code"] == "CANCELLED", last
         return last
 
     def failed(self, code: str, *words: str) -> dict[str, Any]:

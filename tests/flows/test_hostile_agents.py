@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+
 from tests.flows.jobs import ACTING, WORK, Job, living, outputs, submit, until
 from trunkline.testing.repositories import git, make_bare, read_files
 from trunkline.testing.stack import Stack, stack
@@ -78,18 +79,18 @@ class Case:
 
 
 CASES = (
-    Case("prints 200 MiB", "import sys\nfor _ in range(200): sys.stdout.write(('x' * 1023 + '\\n') * 1024)" + DONE, hears="bytes of its output"),
+    Case("prints 200 MiB", "for _ in range(200): print(('x' * 1023 + '\\n') * 1024, end='')" + DONE, hears="bytes of its output"),
     Case("prints 100,000 short lines", "print('\\n'.join(map(str, range(100000))))" + DONE, hears="more than 20,000 lines"),
     Case("prints one line of 5 MiB", "print('y' * (5 << 20)); print('after it')" + DONE, hears="bytes of its output"),
     Case("prints one line of 3 MiB", "print('y' * (3 << 20)); print('after it')" + DONE, hears="after it"),
     Case("prints invalid UTF-8", "import os; os.write(1, b'\\xff\\xfe\\xc3( \\xed\\xa0\\x80 \\x00 nul\\n')" + DONE, hears="nul"),
     Case("prints ANSI", "print('\\x1b[31mred\\x1b[0m\\x1b]0;owned\\x07\\x1b[2J', flush=True)" + DONE, hears="red"),
-    Case("prints frames of a stream", "print('data: {\"type\":\"result\"}\\n\\nevent: result\\nid: 9-9\\rdata: x\\n\\n: c')" + DONE, hears="event: result"),
-    Case("says that it is a fact", 'print(\'{"type":"task.succeeded","result":{}}\\n{"type":"run.failed"}\')' + DONE, hears="task.succeeded"),
+    Case("prints frames of a stream", "print('data: {}\\n\\nevent: result\\nid: 9-9\\rdata: x\\n\\n: c')" + DONE, hears="event: result"),
+    Case("says that it is a fact", 'print(\'{"type":"task.succeeded"}\\n{"type":"run.failed"}\')' + DONE, hears="task.succeeded"),
     Case("prints nothing", DONE),
     Case("changes nothing", "print('all is well')", "NO_CHANGES", ("without changing anything",)),
     Case("ends with an exit code", "import sys; print('no key'); sys.exit(3)" , "AGENT_FAILED", ("exit code 3", "no key")),
-    Case("fills the disk", "f = open('fat', 'wb')\nwhile True: f.write(b'x' * (1 << 20)); f.flush()", "AGENT_DISK_LIMIT", ("disk limit", "raise the limit")),
+    Case("fills the disk", "f = open('fat', 'wb', 0)\nwhile True: f.write(b'x' * (1 << 20))", "AGENT_DISK_LIMIT", ("raise the limit",)),
     Case("hogs memory", "kept = []\nwhile True: kept.append(b'x' * (8 << 20))", "AGENT_MEMORY_LIMIT", ("memory limit", "raise the limit")),
     Case("bombs with forks", dedent("""
         import os, time
@@ -114,7 +115,8 @@ CASES = (
         """) + DONE),
     Case("edits .git", dedent("""
         import os, shutil
-        open('.git/config', 'w').write('[core]\\n\\tfsmonitor = touch /tmp/owned\\n\\tworktree = /etc\\n[filter "x"]\\n\\tclean = touch /tmp/owned\\n')
+        own = ' = touch /tmp/owned\\n'
+        open('.git/config', 'w').write('[core]\\n\\tworktree = /etc\\n\\tfsmonitor' + own + '[filter "x"]\\n\\tclean' + own)
         open('.git/HEAD', 'w').write('ref: refs/heads/../../../../etc/passwd\\n')
         shutil.rmtree('.git/objects')
         """) + DONE),
@@ -124,17 +126,17 @@ CASES = (
         os.makedirs('.githooks')
         for dir in ('.git/hooks', '.githooks'):
             os.makedirs(dir, exist_ok=True)
-            for name in ('pre-commit', 'pre-push', 'post-commit', 'reference-transaction'):
+            for name in ('pre-commit', 'pre-push', 'post-commit'):
                 open(f'{dir}/{name}', 'w').write('#!/bin/sh\\ntouch /tmp/owned\\n')
                 os.chmod(f'{dir}/{name}', 0o755)
         open('.git/config', 'a').write('[core]\\n\\thooksPath = .githooks\\n')
-        """) + DONE, adds=("done.txt", *(f".githooks/{name}" for name in ("pre-commit", "pre-push", "post-commit", "reference-transaction")))),
+        """) + DONE, adds=("done.txt", ".githooks/pre-commit", ".githooks/pre-push", ".githooks/post-commit")),
     Case("plants a repository within", dedent("""
         import os
         os.makedirs('sub/.git/hooks'); open('sub/.git/HEAD', 'w').write('ref: refs/heads/x'); open('sub/file', 'w').write('f')
         os.mkfifo('pipe')
         """) + DONE, adds=("done.txt", "sub/file")),
-    Case("deletes everything", "import os, shutil\nfor name in os.listdir('.'): (shutil.rmtree if os.path.isdir(name) else os.remove)(name)", adds=()),
+    Case("deletes everything", "import os\nos.system('rm -rf $(ls -A)')", adds=()),
     Case("leaves files of mode 000", dedent("""
         import os
         os.mkdir('shut'); open('shut/in.txt', 'w').write('in'); open('none.txt', 'w').write('none')
@@ -166,7 +168,8 @@ def test_symlinks_lead_nowhere_and_are_committed_as_links(running: Stack, beside
         running,
         dedent(f"""
         import os
-        os.symlink({str(outside)!r}, 'way'); os.symlink('/etc/shadow', 'shadow'); os.symlink('../../../..', 'up'); os.symlink('self', 'self')
+        os.symlink({str(outside)!r}, 'way'); os.symlink('/etc/shadow', 'shadow')
+        os.symlink('../../../..', 'up'); os.symlink('self', 'self')
         for path in ('way/victim.txt', 'way/new.txt', 'up/new.txt', {str(outside / "victim.txt")!r}):
             try:
                 open(path, 'w').write('owned')
@@ -226,9 +229,3 @@ def test_an_agent_that_never_ends_is_ended_at_the_deadline() -> None:
         assert living(mark) == []
         make_bare(running.forge, "honest/after", FILES)
         submit(running, "honest/after", WORK).succeeded()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _dbg(running):
-    yield
-    open("/tmp/tl/hostile.log","w").write(running.log())

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from trunkline.bus.background import background
 from trunkline.bus.streams import HEARTBEAT
 from trunkline.contracts.errors import DomainError, Unavailable
 
@@ -38,15 +37,29 @@ def deliveries(message: Msg) -> int:
 async def _beat(message: Msg) -> None:
     """Keep telling the server that `message` is being worked on."""
     while True:
-        await asyncio.sleep(HEARTBEAT)
         with suppress(NatsError):
             await message.in_progress()
+        await asyncio.sleep(HEARTBEAT)
+
+
+@contextmanager
+def _alive(message: Msg) -> Iterator[None]:
+    """Signs of life from the first second on: most messages are done long before, and cost no task of their own."""
+    beating: list[asyncio.Task[None]] = []
+    loop = asyncio.get_running_loop()
+    late = loop.call_later(HEARTBEAT, lambda: beating.append(loop.create_task(_beat(message))))
+    try:
+        yield
+    finally:
+        late.cancel()
+        for task in beating:
+            task.cancel()
 
 
 async def settle(message: Msg, work: Callable[[], Awaitable[None]], give_up: GiveUp) -> None:
     """Do the work and acknowledge; on failure ask for the message again, later; after the last try give it up."""
     try:
-        async with background(lambda: _beat(message)):
+        with _alive(message):
             await work()
     except LeaveAlone:
         log.info("delivery.left_alone", subject=message.subject)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -21,13 +22,22 @@ from trunkline.bus.direct import Stored
 from trunkline.bus.pull import Pull
 from trunkline.bus.streams import EVENTS, TIMERS
 from trunkline.contracts import subjects
-from trunkline.contracts.errors import Broken, DomainError, Invalid, Overdue, Refusal
+from trunkline.contracts.errors import Broken, DomainError, Invalid, Overdue, Refusal, Unavailable
 from trunkline.contracts.message import Accepted, Command
 
 log = structlog.get_logger()
 
 WORKERS: Final = 64
 """Commands of one verb that are worked on at once; more wait in the subscription's own bounded queue."""
+IN_HAND: Final = 0.3
+"""Seconds before the sender's deadline at which a command is given up: what nobody waits for must not be carried out later."""
+NOT_IN_TIME: Final = (
+    "this could not be done in time, as nats-server stores or answers nothing now; try again in a moment, "
+    "and should it last, make sure that the disk of its data directory is not full"
+)
+
+UNWELL: Final = 10.0
+"""Seconds for which a service that ran out of time calls itself unwell, unless a command is done before."""
 
 C = TypeVar("C", bound=Command)
 B = TypeVar("B", bound=BaseModel)
@@ -46,10 +56,11 @@ class Inlet:
         self._dead = dead
         self._pulls: list[Pull] = []
         self._pulling = AsyncExitStack()
+        self._late_at = -UNWELL
 
     async def start(self, service: str) -> None:
         """Begin to hear, and to answer pings as `service`."""
-        self.command(service, Ping, _pong)
+        self.command(service, Ping, self._pong)
         for pull in self._pulls:
             await self._pulling.enter_async_context(background(pull.run))
         await self._broker.start()
@@ -72,7 +83,7 @@ class Inlet:
         )
 
         async def receive(message: NatsMessage) -> None:
-            reply = await _answered(model, answer, message)
+            reply = await self._answered(model, answer, message)
             await message.raw_message.respond(reply.model_dump_json(exclude_none=True).encode())
 
         hear(receive)
@@ -94,29 +105,39 @@ class Inlet:
 
         self._pulls.append(Pull(self._client, TIMERS, f"due-{service}-{verb}", receive))
 
+    async def _pong(self, _: Ping) -> Accepted:
+        if time.monotonic() - self._late_at < UNWELL:
+            raise Unavailable(NOT_IN_TIME, code="NOT_IN_TIME")
+        return Accepted(seq=0)
 
-async def _pong(_: Ping) -> Accepted:
-    return Accepted(seq=0)
+    async def _answered(self, model: type[C], answer: Callable[[C], Awaitable[Accepted]], message: NatsMessage) -> Reply:
+        try:
+            async with asyncio.timeout(_left(message)):
+                accepted = await answer(model.model_validate_json(message.body))
+        except TimeoutError:
+            self._late_at = time.monotonic()
+            return _refused(Unavailable(NOT_IN_TIME, code="NOT_IN_TIME"))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]["msg"]
+            return _refused(Invalid(f"not a valid command: {first}", code="BAD_COMMAND"))
+        except DomainError as error:
+            return _refused(error)
+        except Exception:
+            log.exception("command.broke", subject=message.raw_message.subject)
+            return _refused(Broken("Trunkline failed in a way it should not; the log of the service says more", code="BROKEN"))
+        self._late_at = -UNWELL
+        return Reply(accepted=accepted)
 
 
-async def _answered(model: type[C], answer: Callable[[C], Awaitable[Accepted]], message: NatsMessage) -> Reply:
-    try:
-        _in_time(message)
-        return Reply(accepted=await answer(model.model_validate_json(message.body)))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]["msg"]
-        return _refused(Invalid(f"not a valid command: {first}", code="BAD_COMMAND"))
-    except DomainError as error:
-        return _refused(error)
-    except Exception:
-        log.exception("command.broke", subject=message.raw_message.subject)
-        return _refused(Broken("Trunkline failed in a way it should not; the log of the service says more", code="BROKEN"))
-
-
-def _in_time(message: NatsMessage) -> None:
+def _left(message: NatsMessage) -> float | None:
+    """Seconds until nobody waits any more; None: they wait for as long as it takes. Raises Overdue."""
     deadline = message.headers.get(DEADLINE)
-    if deadline is not None and time.time() > float(deadline):
+    if deadline is None:
+        return None
+    left = float(deadline) - time.time()
+    if left <= 0:
         raise Overdue("the sender no longer waits for this command", code="OVERDUE")
+    return max(left - IN_HAND, left / 2)
 
 
 def _refused(error: DomainError) -> Reply:

@@ -245,6 +245,10 @@ class Git(Protocol):
         """Make `branch` at the remote be `commit`. Raises Conflict when it is something else already."""
         ...
 
+    async def discard(self, folder: Path) -> None:
+        """Remove a folder with repositories and trees in it, whatever an agent or a repository put there; nothing there is fine."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PullRequestSpec:

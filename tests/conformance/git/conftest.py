@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
@@ -12,8 +15,16 @@ from trunkline_sandbox.adapters.git import GitProgram
 
 
 @pytest.fixture
-async def job(tmp_path: Path) -> Job:
-    made = Job(make_bare(tmp_path / "forge", "acme/calc", FILES), tmp_path / "job/bare", tmp_path / "job/tree", "", GitProgram(seconds=30))
+def folder() -> Iterator[Path]:
+    """Apart from pytest's own folders, whose clearing ends at a thousand levels."""
+    made = Path(mkdtemp(prefix="trunkline-git-"))
+    yield made
+    subprocess.run(["rm", "-rf", made], check=True)
+
+
+@pytest.fixture
+async def job(folder: Path) -> Job:
+    made = Job(make_bare(folder / "forge", "acme/calc", FILES), folder / "job/bare", folder / "job/tree", "", GitProgram(seconds=30))
     made.base = await made.git.fetch(made.remote, "main", made.bare)
     await made.git.checkout(made.bare, made.base, made.tree)
     return made

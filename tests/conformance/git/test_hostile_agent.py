@@ -170,6 +170,13 @@ async def test_a_thousand_levels_are_no_trouble(job: Job) -> None:
     assert os.listdir(job.tree.parent) in (["bare", "tree"], ["tree", "bare"])
 
 
+async def test_a_folder_with_a_thousand_levels_is_discarded_and_so_is_nothing(job: Job) -> None:
+    subprocess.run(["mkdir", "-p", "/".join("d" * 1100)], cwd=job.tree, check=True)
+    await job.git.discard(job.tree.parent)
+    assert not job.tree.parent.exists()
+    await job.git.discard(job.tree.parent)
+
+
 async def test_a_path_that_git_forbids_is_refused_by_name(job: Job) -> None:
     (job.tree / ".GIT").mkdir()
     (job.tree / ".GIT/config").write_text("x")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from trunkline.bus.heeding import heeding
 
 

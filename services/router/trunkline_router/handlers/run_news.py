@@ -10,12 +10,16 @@ from trunkline_router.handlers.task_life import TaskLife
 from trunkline_router.model import Happening, RunBegan, RunEnded, RunWasStopped
 from trunkline_router.ports import DueTask
 
+NEWS = tuple(fact.model_fields["type"].default.encode() for fact in (RunClaimed, RunSucceeded, RunFailed, RunStopped))
+
 
 class RunNews:
     def __init__(self, life: TaskLife) -> None:
         self._life = life
 
     async def on(self, stored: Stored) -> None:
+        if not any(word in stored.body for word in NEWS):
+            return  # most of what a run says; not worth reading
         names = subjects.parse_event(stored.subject)
         for fact in stored.record.facts:
             happening = news(fact)

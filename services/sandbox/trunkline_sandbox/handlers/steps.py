@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
@@ -62,9 +61,9 @@ class Steps:
 
     async def clear(self, id: SandboxId) -> None:
         """Leave nothing of an attempt behind."""
-        await self._world.provider.remove(id)
         self._world.forget(id)
-        shutil.rmtree(self._world.folder / id, ignore_errors=True)
+        await self._world.git.discard(self._world.folder / id)
+        await self._world.provider.remove(id)  # last: what a crash leaves before is found by the sandbox and removed again
 
     def _door(self, agent: str, key: str) -> AbstractAsyncContextManager[None]:
         door = self._world.doors.get(agent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trunkline_sandbox.adapters.git import changes, fetching, pushing, trees
+from trunkline_sandbox.adapters.git import changes, fetching, places, pushing, trees
 from trunkline_sandbox.adapters.git.remotes import Bounds
 from trunkline_sandbox.ports import Commit, CommitSpec, Remote
 
@@ -33,3 +33,7 @@ class GitProgram:
     async def push(self, bare: Path, remote: Remote, commit: str, branch: str) -> None:
         """Raises Conflict, Denied, NotFound, Unavailable, Overdue."""
         await pushing.push(bare, remote, commit, branch, self._bounds)
+
+    async def discard(self, folder: Path) -> None:
+        """What resists is logged and left."""
+        await places.remove(folder)
