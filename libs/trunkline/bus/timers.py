@@ -1,6 +1,7 @@
 """Timers kept by nats-server: they survive everything, fire once, and a late one is refused by whoever it wakes.
 
-Set a timer before appending the fact it belongs to: a timer without its fact does nothing, a fact without its timer waits for ever.
+Set a timer before appending the fact it belongs to, or as the effect of that fact, which is repeated until it is done: a timer without
+its fact does nothing, a fact without its timer waits for ever.
 """
 
 from __future__ import annotations

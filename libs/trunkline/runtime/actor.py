@@ -54,13 +54,14 @@ class Actor(Generic[S, C]):
                 try:
                     return await self._attempt(subject, command, at, cause)
                 except Raced:
-                    self._known.pop(subject, None)
                     await asyncio.sleep(random.uniform(0, 0.005 * race))
+                    self._remember(subject, *await self._load(subject))
         raise Unavailable("too many writers at once; try again in a moment", code="CONTENDED")
 
-    async def state(self, subject: str) -> S | None:
-        """The state as the log has it now."""
-        return (await self._load(subject))[0]
+    async def state(self, subject: str, since: int) -> S | None:
+        """The state after the record with sequence `since` at least."""
+        state, seq = self._known.get(subject, (None, 0))
+        return state if seq >= since else (await self._load(subject))[0]
 
     async def _attempt(self, subject: str, command: C, at: datetime, cause: str) -> Decided[S]:
         state, seq, facts = await self._decided(subject, command)
@@ -72,12 +73,11 @@ class Actor(Generic[S, C]):
         return Decided(state, seq, facts)
 
     async def _decided(self, subject: str, command: C) -> tuple[S | None, int, tuple[Fact, ...]]:
-        """Decide on what is remembered; only an append proves that to be fresh, so all else is decided on the log."""
-        known = self._known.get(subject)
-        if known is not None:
-            with suppress(DomainError):
-                if facts := tuple(self._decide(known[0], command)):
-                    return *known, facts
+        """Decide on what is remembered, or as if it were new; only an append proves that to be right, so all else is decided on the log."""
+        state, seq = self._known.get(subject, (None, 0))
+        with suppress(DomainError):
+            if facts := tuple(self._decide(state, command)):
+                return state, seq, facts
         state, seq = await self._load(subject)
         return state, seq, tuple(self._decide(state, command))
 

@@ -25,7 +25,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
     async with connect(settings, "router") as bus:
         actor: Actor[Task, tuple[Cue, datetime]] = Actor(bus.log, _decide, evolve)
         timers = BusTimers(bus.timers)
-        life = TaskLife(actor, timers, now)
+        life = TaskLife(actor, now)
         subscribe(bus.inlet, life, TaskEffects(actor, bus.work, timers), OverdueStop(life, bus.log, timers, now))
         await bus.inlet.start("router")
         yield

@@ -111,6 +111,11 @@ def may_stop(step: Step) -> bool:
     return step not in (Step.PUSH, Step.OPEN_PULL_REQUEST)
 
 
+def is_last_exit(step: Step) -> bool:
+    """Whether this is the last step at which a stop is still honoured."""
+    return step is Step.COMMIT
+
+
 def claim(run: Run | None, attempt: int, owner: str, isolation: str) -> list[Fact]:
     """Take an attempt. Nothing, when it is over or a later one was made."""
     claimed = RunClaimed(attempt=attempt, owner=owner)

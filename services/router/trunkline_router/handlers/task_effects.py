@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from trunkline.bus import Stored, WorkItem
 from trunkline.contracts import subjects
-from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact
 from trunkline.contracts.task import (
     TaskAssigned,
@@ -14,6 +13,7 @@ from trunkline.contracts.task import (
     TaskFailed,
     TaskRetryScheduled,
     TaskStopRequested,
+    TaskSubmitted,
     TaskSucceeded,
 )
 from trunkline.runtime.actor import Actor
@@ -34,13 +34,16 @@ class TaskEffects:
     async def on(self, stored: Stored) -> None:
         names = subjects.parse_event(stored.subject)
         record = stored.record
-        for fact in record.facts:
-            await self._act(DueTask(tenant=names.tenant, task=names.task), fact, record.at)
+        for fact in reversed(record.facts):  # what lets the work begin does not wait for an alarm
+            if isinstance(fact, TaskAssigned):
+                await self._release(DueTask(tenant=names.tenant, task=names.task), fact, stored)
+            else:
+                await self._act(DueTask(tenant=names.tenant, task=names.task), fact, record.at)
 
     async def _act(self, due: DueTask, fact: Fact, at: datetime) -> None:
         match fact:
-            case TaskAssigned():
-                await self._release(due, fact)
+            case TaskSubmitted():
+                await self._timers.deadline(due, fact.deadline_at)
             case TaskRetryScheduled():
                 await self._timers.retry(due.model_copy(update={"attempt": fact.attempt}), fact.due_at)
             case TaskStopRequested():
@@ -50,8 +53,8 @@ class TaskEffects:
             case _:
                 pass
 
-    async def _release(self, due: DueTask, fact: TaskAssigned) -> None:
-        task = await self._actor.state(subjects.event(TenantId(due.tenant), TaskId(due.task), "task"))
+    async def _release(self, due: DueTask, fact: TaskAssigned, stored: Stored) -> None:
+        task = await self._actor.state(stored.subject, stored.seq)
         if task is None or task.status.terminal or task.attempt != fact.attempt:
             return
         priority = task.assignment.priority.value

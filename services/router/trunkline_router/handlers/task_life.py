@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from trunkline.contracts import subjects
 from trunkline.contracts.ids import TaskId, TenantId
@@ -12,22 +12,19 @@ from trunkline.contracts.task import CancelTask, SubmitTask
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.faults import faultpoint
 from trunkline_router.model import Cue, Happening, Task
-from trunkline_router.ports import DueTask, Timers
+from trunkline_router.ports import DueTask
 
 
 class TaskLife:
     """The door to every task."""
 
-    def __init__(self, actor: Actor[Task, tuple[Cue, datetime]], timers: Timers, now: Callable[[], datetime]) -> None:
+    def __init__(self, actor: Actor[Task, tuple[Cue, datetime]], now: Callable[[], datetime]) -> None:
         self._actor = actor
-        self._timers = timers
         self._now = now
 
     async def submit(self, wish: SubmitTask) -> Accepted:
         faultpoint("accepted.before_effect")
-        due = DueTask(tenant=wish.tenant, task=wish.task_id)
-        await self._timers.deadline(due, wish.at + timedelta(seconds=wish.assignment.deadline_s))
-        seq = await self._receive(due, wish, wish.at)
+        seq = await self._receive(DueTask(tenant=wish.tenant, task=wish.task_id), wish, wish.at)
         faultpoint("accepted.after_effect")
         return Accepted(seq=seq)
 

@@ -21,7 +21,7 @@ from trunkline.runtime.faults import MOMENTS, faultpoint
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.handlers.steps import Steps
 from trunkline_sandbox.handlers.world import Job, World, sandbox_id
-from trunkline_sandbox.model import Run, Step, claim, may_stop, needs_sandbox, next_step
+from trunkline_sandbox.model import Run, Step, claim, is_last_exit, may_stop, needs_sandbox, next_step
 
 log = structlog.get_logger()
 
@@ -121,7 +121,7 @@ class DriveRun:
         """Perform the step; while a stop is still honoured, give it up as soon as one is asked for."""
         if not may_stop(step):
             return await self._insist(step, job, run)
-        if await self._stop_wanted(job.item):
+        if is_last_exit(step) and await self._stop_wanted(job.item):
             raise StopWanted
         return await alongside(self._steps.perform(step, job, run), self._look(job.item))
 
