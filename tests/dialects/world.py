@@ -86,12 +86,14 @@ class World:
                 return Accepted(seq=0, body=self._pull_request(command).model_dump(mode="json"))
         return Accepted(seq=len(self.events))
 
-    async def follow(self, tenant: TenantId, task: TaskId, after: Cursor | None) -> AsyncIterator[Event | Gap]:
+    async def follow(self, tenant: TenantId, task: TaskId, after: Cursor | None, end: int | None) -> AsyncIterator[Event | Gap]:
         start = after or Cursor(self.epoch, 0)
         last = self.events[-1].cursor.seq if self.events else 0
         if start.epoch != self.epoch or (after and not self.first_kept - 1 <= start.seq <= last):
             yield Gap(start, Cursor(self.epoch, self.first_kept))
             start = Cursor(self.epoch, 0)
+        if end is not None and start.seq > end:
+            return
         self.readers += 1
         try:
             place = 0
@@ -100,6 +102,8 @@ class World:
                     event, place = self.events[place], place + 1
                     if event.task == task and event.cursor > start and event.cursor.seq >= self.first_kept:
                         yield event
+                if end is not None and last >= end:
+                    return
                 async with self._changed:
                     while place >= len(self.events):
                         await self._changed.wait()

@@ -28,10 +28,14 @@ class Settings(BaseModel):
     data_dir: Path | None = Field(None, description="d")
     host: str = Field("127.0.0.1", description="e")
     port: int = Field(8787, description="f")
+    refuses: str = Field("", description="h", json_schema_extra={"env": "STAND_IN_REFUSES"})
+    hangs: str = Field("", description="i", json_schema_extra={"env": "STAND_IN_HANGS"})
+"""
+KEY = """
     anthropic_api_key: SecretStr = Field(SecretStr(""), description="g", json_schema_extra={"env": "ANTHROPIC_API_KEY"})
 """
 WIRING = """
-import asyncio, contextlib, os
+import asyncio, contextlib
 from pathlib import Path
 from trunkline.contracts.errors import Unsupported
 from trunkline_cli.nats_wire import greet
@@ -39,7 +43,7 @@ NAME = __name__.partition(".")[0].removeprefix("trunkline_")
 
 @contextlib.asynccontextmanager
 async def running(settings):
-    if os.environ.get("STAND_IN_REFUSES") == NAME:
+    if settings.refuses == NAME:
         raise Unsupported("There is no bubblewrap here. Install it.")
     await greet(settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value())
     server = await asyncio.start_server(answer, settings.host, settings.port) if NAME == "gateway" else None
@@ -52,7 +56,7 @@ async def running(settings):
             print("drained", NAME, flush=True)
             if server:
                 server.close()
-            if os.environ.get("STAND_IN_HANGS") == NAME:
+            if settings.hangs == NAME:
                 await asyncio.sleep(60)
             falling.cancel()
 
@@ -75,7 +79,8 @@ def write(folder: Path) -> Path:
     for name in NAMES:
         package = folder / f"trunkline_{name}"
         package.mkdir(parents=True)
-        for file, text in (("__init__.py", ""), ("settings.py", SETTINGS), ("wiring.py", WIRING)):
+        settings = SETTINGS + (KEY if name == "sandbox" else "")
+        for file, text in (("__init__.py", ""), ("settings.py", settings), ("wiring.py", WIRING)):
             (package / file).write_text(text)
     return folder
 

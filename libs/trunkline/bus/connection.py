@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,16 +15,18 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
-from trunkline.bus.background import background
 from trunkline.bus.commands import Commands
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.direct import DirectReader
 from trunkline.bus.inlet import Inlet
 from trunkline.bus.live import Live
 from trunkline.bus.log import Log
+from trunkline.bus.patience import patiently
+from trunkline.bus.publish import BusAway
 from trunkline.bus.settings import BusSettings
-from trunkline.bus.streams import bootstrap
+from trunkline.bus.streams import LogLife, bootstrap
 from trunkline.bus.timers import Timers
+from trunkline.bus.vital import vital
 from trunkline.bus.work import Work
 from trunkline.contracts.errors import Unavailable
 
@@ -63,60 +66,75 @@ class Bus:
 @asynccontextmanager
 async def connect(settings: BusSettings, name: str) -> AsyncIterator[Bus]:
     """A connected bus; leaving it stops hearing first, then lets go. Raises Unavailable after half a minute."""
-    reconnects: list[Callable[[], None]] = []
-    client = await _client(settings, name, reconnects)
+    events = _Events()
+    client = await _client(settings, name, events)
     try:
         # Handlers take the message itself: type casting and injection would cost more than all the rest of a delivery.
         plain: dict[str, Any] = {"logger": None, "apply_types": False, "serializer": None, "graceful_timeout": STOP_WITHIN}
-        broker = NatsBroker(settings.address(), name=f"{name}-inlet", **plain, **_OPTIONS)
+        broker = NatsBroker(settings.addresses(), name=f"{name}-inlet", **plain, **_OPTIONS)
         js = client.jetstream(timeout=5)
-        epoch = await bootstrap(js, replicas=settings.replicas, events_days=settings.events_days)
-        bus, direct = _assembled(client, js, broker, epoch)
-        reconnects.extend((bus.live.missed, bus.inlet.reconnected))
-        async with _running(bus, direct):
-            yield bus
+        life = await patiently(lambda: bootstrap(js, replicas=settings.replicas, events_days=settings.events_days))
+        bus, direct = _assembled(client, js, broker, life)
+        events.tell.extend((bus.live.missed, bus.inlet.reconnected))
+        await direct.start()
+        try:
+            async with vital(bus.live.watch, bus.inlet.pull, events.until_closed):
+                yield bus
+        finally:
+            await bus.inlet.stop()
     finally:
         await client.close()
 
 
-def _assembled(client: Client, js: JetStreamContext, broker: NatsBroker, epoch: str) -> tuple[Bus, DirectReader]:
-    direct = DirectReader(client)
-    live = Live(client, js, direct, epoch)
+def _assembled(client: Client, js: JetStreamContext, broker: NatsBroker, life: LogLife) -> tuple[Bus, DirectReader]:
+    direct = DirectReader(client, js, replicated=life.replicas > 1)
+    live = Live(client, js, direct, life.epoch)
     dead = DeadLetters(js)
-    bus = Bus(client, epoch, Commands(client), Log(js, direct, live), live, Inlet(client, broker, dead), Work(js, dead), Timers(js), dead)
-    return bus, direct
+    inlet = Inlet(client, broker, dead)
+    return Bus(client, life.epoch, Commands(client), Log(js, direct, live), live, inlet, Work(js, dead), Timers(js), dead), direct
 
 
-@asynccontextmanager
-async def _running(bus: Bus, direct: DirectReader) -> AsyncIterator[None]:
-    await direct.start()
-    async with background(bus.live.watch):
-        try:
-            yield
-        finally:
-            await bus.inlet.stop()
+class _Events:
+    """What happens to a connection, and who is told."""
 
+    def __init__(self) -> None:
+        self.tell: list[Callable[[], None]] = []
+        self._closed = asyncio.Event()
 
-async def _client(settings: BusSettings, name: str, reconnects: list[Callable[[], None]]) -> Client:
-    client = Client()
-
-    async def reconnected() -> None:
+    async def reconnected(self) -> None:
         log.info("bus.reconnected")
-        for tell in reconnects:
+        for tell in self.tell:
             tell()
 
-    async def failed(error: Exception) -> None:
-        log.debug("bus.error", error=f"{type(error).__name__}: {error}")
+    async def failed(self, error: Exception) -> None:
+        usual = isinstance(error, (OSError, EOFError, TimeoutError, NatsError))
+        log.log(logging.DEBUG if usual else logging.WARNING, "bus.error", error=f"{type(error).__name__}: {error}")
 
-    async def disconnected() -> None:
-        if not client.is_closed and not client.is_draining:
+    async def disconnected(self) -> None:
+        if not self._closed.is_set():
             log.warning("bus.disconnected")
 
+    async def closed(self) -> None:
+        self._closed.set()
+
+    async def until_closed(self) -> None:
+        """Returns never: a connection that is closed for good, as after a change of credentials, is the end of its service."""
+        await self._closed.wait()
+        raise BusAway("nats-server closed the connection for good; are the credentials still right?", code="BUS_CLOSED")
+
+
+async def _client(settings: BusSettings, name: str, events: _Events) -> Client:
+    client = Client()
+    callbacks: dict[str, Any] = {
+        "error_cb": events.failed,
+        "disconnected_cb": events.disconnected,
+        "reconnected_cb": events.reconnected,
+        "closed_cb": events.closed,
+    }
     try:
         async with asyncio.timeout(CONNECT_WITHIN):
-            await client.connect(
-                settings.address(), name=name, error_cb=failed, disconnected_cb=disconnected, reconnected_cb=reconnected, **_OPTIONS
-            )
+            await client.connect(settings.addresses(), name=name, **callbacks, **_OPTIONS)
             return client
     except (OSError, TimeoutError, NatsError) as error:
-        raise Unavailable(f"nats-server does not answer at {settings.nats_url}: {error}", code="BUS_AWAY") from error
+        reason = str(error) or type(error).__name__
+        raise Unavailable(f"nats-server does not answer at {settings.shown()}: {reason}", code="BUS_AWAY") from error

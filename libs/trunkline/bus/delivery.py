@@ -76,7 +76,7 @@ async def _failed(message: Msg, error: Exception, give_up: GiveUp) -> None:
     # A bus or an owner that is away is not the message's fault: such a try is repeated for as long as it takes.
     away = isinstance(error, Unavailable)
     log.warning("delivery.failed", subject=message.subject, tries=tries, error=reason, exc_info=not isinstance(error, DomainError))
-    with suppress(NatsError):
+    with suppress(NatsError, Unavailable):  # it comes again by itself
         if tries >= TRIES and not away:
             await give_up(message, reason)
             await message.term()

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 
+from trunkline.bus.patience import patiently
 from trunkline.bus.publish import BusAway
 from trunkline.bus.streams import EVENTS
 from trunkline.contracts.record import Record
 
 PAGE: Final = 256
+PAGE_BYTES: Final = 1 << 20
+PAGES_AT_ONCE: Final = 4
+"""Of a whole process: with both bounds the server never holds more for us than it takes before it cuts a slow connection."""
 PAGE_DEADLINE: Final = 5.0
 TRIES: Final = 6
+LAG: Final = 5.0
+"""Seconds for which a replica may lag behind its leader before a reader is sent away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +54,34 @@ class _Page:
     def take(self, message: Msg) -> None:
         headers = message.headers or {}
         status = headers.get("Status")
+        if "Nats-Last-Sequence" in headers:
+            self._follow_on(int(headers["Nats-Last-Sequence"]))
         if status is None:
             name = headers.get("Nats-Msg-Id", "")
             self.messages.append(Stored(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, name))
             return
         self.pending = int(headers.get("Nats-Num-Pending") or 0)
-        self.error = "" if status in ("204", "404") else f"{status} {headers.get('Description', '')}"
+        if status not in ("204", "404"):
+            self.error = f"{status} {headers.get('Description', '')}"
         self.done.set()
+
+    def _follow_on(self, before: int) -> None:
+        """Each message names the one before it: a page that a lost connection tore has a hole, and may still come to its end mark."""
+        if before != (self.messages[-1].seq if self.messages else 0):
+            self.error = "torn"
 
 
 class DirectReader:
     """Pages of one filter from one sequence on, in order."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, js: JetStreamContext, *, replicated: bool) -> None:
         self._client = client
+        self._js = js
+        self._replicated = replicated
         self._inbox = client.new_inbox()
         self._pages: dict[str, _Page] = {}
         self._count = 0
+        self._turns = asyncio.Semaphore(PAGES_AT_ONCE)
 
     async def start(self) -> None:
         await self._client.subscribe(f"{self._inbox}.*", cb=self._on)
@@ -74,18 +94,42 @@ class DirectReader:
 
     async def read(self, filter_subject: str, first: int) -> AsyncIterator[Stored]:
         """Every stored message that matches, with sequence >= `first`. Raises Unavailable when the bus stays silent."""
+        end = await self._newest(filter_subject) if self._replicated else 0
+        late: float | None = None
         while True:
             page = await self._page(filter_subject, first)
             for stored in page.messages:
                 yield stored
+                first = stored.seq + 1
             if not page.pending or not page.messages:
-                return
-            first = page.messages[-1].seq + 1
+                if first > end:
+                    return
+                late = late or time.monotonic() + LAG
+                await self._lag(late)
+
+    async def last(self, subject: str) -> Stored | None:
+        """The newest record of `subject`. Raises BusAway."""
+        try:
+            found = await patiently(lambda: self._js.get_last_msg(EVENTS, subject, direct=not self._replicated))
+        except NotFoundError:
+            return None
+        return Stored(found.seq or 0, subject, found.data or b"")
+
+    async def _newest(self, filter_subject: str) -> int:
+        """As the leader knows it: any replica answers a direct get, also one that lags behind."""
+        newest = await self.last(filter_subject)
+        return newest.seq if newest else 0
+
+    async def _lag(self, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            raise BusAway("a replica of the log lags behind for too long; try again in a moment", code="LOG_UNREADABLE")
+        await asyncio.sleep(0.05)
 
     async def _page(self, filter_subject: str, first: int) -> _Page:
         problem = ""
         for attempt in range(TRIES):
-            page = await self._ask(filter_subject, first)
+            async with self._turns:
+                page = await self._ask(filter_subject, first)
             if page is not None and not page.error:
                 return page
             problem = page.error if page else "no answer"
@@ -96,7 +140,7 @@ class DirectReader:
         self._count += 1
         token = str(self._count)
         page = self._pages[token] = _Page()
-        wish = json.dumps({"seq": max(first, 1), "next_by_subj": filter_subject, "batch": PAGE}).encode()
+        wish = json.dumps({"seq": max(first, 1), "next_by_subj": filter_subject, "batch": PAGE, "max_bytes": PAGE_BYTES}).encode()
         try:
             await self._client.publish(f"$JS.API.DIRECT.GET.{EVENTS}", wish, reply=f"{self._inbox}.{token}")
             async with asyncio.timeout(PAGE_DEADLINE):

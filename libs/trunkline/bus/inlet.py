@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from typing import Final, TypeVar
 
 import structlog
@@ -14,7 +13,6 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from pydantic import BaseModel, ValidationError
 
-from trunkline.bus.background import background
 from trunkline.bus.commands import DEADLINE, Ping, Reply
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import settle
@@ -55,18 +53,23 @@ class Inlet:
         self._broker = broker
         self._dead = dead
         self._pulls: list[Pull] = []
-        self._pulling = AsyncExitStack()
+        self._started = asyncio.Event()
         self._late_at = -UNWELL
 
     async def start(self, service: str) -> None:
         """Begin to hear, and to answer pings as `service`."""
         self.command(service, Ping, self._pong)
-        for pull in self._pulls:
-            await self._pulling.enter_async_context(background(pull.run))
+        self._started.set()
         await self._broker.start()
 
+    async def pull(self) -> None:
+        """For ever, once started: read all durable consumers."""
+        await self._started.wait()
+        async with asyncio.TaskGroup() as group:
+            for pull in self._pulls:
+                group.create_task(pull.run())
+
     async def stop(self) -> None:
-        await self._pulling.aclose()
         await self._broker.stop()
 
     def reconnected(self) -> None:

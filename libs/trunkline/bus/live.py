@@ -146,23 +146,36 @@ class Live:
         if not readers:
             del self._readers[reader.filter]
 
-    async def follow(self, tenant: TenantId, task: TaskId, after: Cursor | None) -> AsyncIterator[Event | Gap]:
-        """The timeline of a task beyond `after`, fact by fact, for ever; a Gap first when something is lost for good."""
-        start, gap = await self._start(after)
+    async def follow(self, tenant: TenantId, task: TaskId, after: Cursor | None, end: int | None = None) -> AsyncIterator[Event | Gap]:
+        """The timeline of a task beyond `after`, fact by fact, to the record with sequence `end`, else for ever.
+
+        A Gap comes first when something is lost for good.
+        """
+        start, gap, over = await self._start(after, end)
         if gap:
             yield gap
+        if over:
+            return
         async for stored in self.stored(subjects.timeline(tenant, task), max(start.seq - 1, 0)):
             for event in self.events(stored):
                 if event.cursor > start:
                     yield event
+            if stored.seq == end:
+                return
 
-    async def _start(self, after: Cursor | None) -> tuple[Cursor, Gap | None]:
+    async def _start(self, after: Cursor | None, end: int | None) -> tuple[Cursor, Gap | None, bool]:
+        """Where to begin, what is lost, and whether nothing is left to come."""
         beginning = Cursor(self._epoch, 0)
-        if after is None:
-            return beginning, None
+        if after is None and end is None:
+            return beginning, None, False
         state = (await patiently(lambda: self._js.stream_info(EVENTS))).state
+        gone = end is not None and state.first_seq > end
+        if after is None:
+            return beginning, Gap(beginning, Cursor(self._epoch, state.first_seq)) if gone else None, gone
         kept = after.epoch == self._epoch and state.first_seq <= after.seq + 1 and after.seq <= state.last_seq
-        return (after, None) if kept else (beginning, Gap(after, Cursor(self._epoch, max(state.first_seq, 1))))
+        if not kept:
+            return beginning, Gap(after, Cursor(self._epoch, max(state.first_seq, 1))), gone
+        return after, None, gone or (end is not None and after.seq > end)
 
     def events(self, stored: Stored) -> list[Event]:
         """The facts of one record, each with its own cursor."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
 
 from trunkline.bus.direct import DirectReader, Stored
 from trunkline.bus.live import Live
@@ -57,11 +56,7 @@ class Log:
 
     async def last(self, subject: str) -> Stored | None:
         """The newest record of `subject`. Raises BusAway."""
-        try:
-            found = await patiently(lambda: self._js.get_last_msg(EVENTS, subject, direct=True))
-        except NotFoundError:
-            return None
-        return Stored(found.seq or 0, subject, found.data or b"")
+        return await self._direct.last(subject)
 
     async def last_seq(self) -> int:
         """The sequence of the newest record there is, asked of the leader now; 0 when there is none. Raises BusAway."""

@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRespondersError
+from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRespondersError, OutboundBufferLimitError
 from nats.js.errors import ServiceUnavailableError
 
 from trunkline.bus.heeding import heeding
@@ -16,7 +16,14 @@ from trunkline.bus.publish import BusAway
 T = TypeVar("T")
 
 TRIES: Final = 6
-_AGAIN = (TimeoutError, NoRespondersError, ServiceUnavailableError, ConnectionClosedError, ConnectionReconnectingError)
+_AGAIN = (
+    TimeoutError,
+    NoRespondersError,
+    ServiceUnavailableError,
+    ConnectionClosedError,
+    ConnectionReconnectingError,
+    OutboundBufferLimitError,
+)
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:

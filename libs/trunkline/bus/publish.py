@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from nats.errors import ConnectionClosedError, NoRespondersError
+from nats.errors import ConnectionClosedError, NoRespondersError, OutboundBufferLimitError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError
@@ -23,7 +23,7 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
 WRONG_LAST_SEQUENCE: Final = (10071, 10164)
 
-_AGAIN = (NatsTimeout, TimeoutError, NoStreamResponseError, ServiceUnavailableError, NoRespondersError)
+_AGAIN = (NatsTimeout, TimeoutError, NoStreamResponseError, ServiceUnavailableError, NoRespondersError, OutboundBufferLimitError)
 
 
 class Raced(Exception):

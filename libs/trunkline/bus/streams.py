@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from typing import Final
 
 from nats.js import JetStreamContext, api
@@ -105,21 +106,30 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
 )
 
 
-async def bootstrap(js: JetStreamContext, *, replicas: int, events_days: int) -> str:
-    """Make what is missing, leave what is there; returns the epoch of the log."""
+@dataclass(frozen=True, slots=True)
+class LogLife:
+    """The name of this life of the log, and how many servers hold it."""
+
+    epoch: str
+    replicas: int
+
+
+async def bootstrap(js: JetStreamContext, *, replicas: int, events_days: int) -> LogLife:
+    """Make what is missing, leave what is there."""
     for config in declared(replicas, events_days):
         await _stream(js, config)
     for stream, consumer in CONSUMERS:
         await _consumer(js, stream, consumer)
-    return await epoch(js)
+    return await _life(js)
 
 
-async def epoch(js: JetStreamContext) -> str:
-    """The name of this life of the log. Raises Unavailable when the log was not made by us."""
-    metadata = (await js.stream_info(EVENTS)).config.metadata or {}
+async def _life(js: JetStreamContext) -> LogLife:
+    """Raises Unavailable when the log was not made by us."""
+    config = (await js.stream_info(EVENTS)).config
+    metadata = config.metadata or {}
     if EPOCH not in metadata:
         raise Unavailable("the stream EVENTS was not made by Trunkline; give Trunkline a nats account of its own", code="FOREIGN_STREAM")
-    return metadata[EPOCH]
+    return LogLife(metadata[EPOCH], config.num_replicas or 1)
 
 
 async def _stream(js: JetStreamContext, config: api.StreamConfig) -> None:

@@ -89,9 +89,11 @@ class Work:
             return None
 
     async def _carry(self, message: Msg, carry: Carry) -> None:
-        item = WorkItem.model_validate_json(message.data)
+        async def read_and_carry() -> None:
+            await carry(WorkItem.model_validate_json(message.data), deliveries(message))
+
         try:
-            await settle(message, lambda: carry(item, deliveries(message)), self._dead.put)
+            await settle(message, read_and_carry, self._dead.put)
         except asyncio.CancelledError:
             with suppress(NatsError, TimeoutError):
                 await message.nak()

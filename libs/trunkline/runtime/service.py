@@ -46,6 +46,8 @@ async def until_signal(name: str, service: AbstractAsyncContextManager[None]) ->
         loop.add_signal_handler(number, stop.set)
     async with service:
         log.info("service.ready", service=name, pid=os.getpid())
-        await stop.wait()
-        loop.call_later(DRAIN, os._exit, FAILED)
+        try:
+            await stop.wait()
+        finally:  # also when something vital broke: what cannot let go is ended by force
+            loop.call_later(DRAIN, os._exit, FAILED)
     log.info("service.stopped", service=name)

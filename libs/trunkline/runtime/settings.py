@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from trunkline.contracts.errors import Invalid
 
 PREFIX = "TRUNKLINE_"
 S = TypeVar("S", bound=BaseModel)
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")
 _NONE: Mapping[str, str] = {}
 _NOTHING: Mapping[str, object] = {}
 
@@ -122,6 +124,8 @@ def shown(value: object) -> str:
             return value.human_readable()
         case tuple() | list() | set() | frozenset():
             return ", ".join(map(str, value)) or "(none)"
+        case str():
+            return _CREDENTIALS.sub("://********@", value)
         case _:
             return str(value)
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,9 @@ class NatsServer:
 
     folder: Path
     port: int = field(default_factory=free_port)
+    name: str = "test"
+    cluster: str = ""
+    """The cluster block of its configuration, where it is one of several."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -47,9 +50,10 @@ class NatsServer:
     def start(self) -> None:
         config = self.folder / "nats.conf"
         config.write_text(
-            f"host: 127.0.0.1\nport: {self.port}\nmax_payload: 2MB\n"
+            f"server_name: {self.name}\nhost: 127.0.0.1\nport: {self.port}\nmax_payload: 2MB\n"
             f"jetstream {{ store_dir: '{self.folder / 'store'}', sync_interval: always, max_file_store: 4GB }}\n"
             "feature_flags { js_ack_fc_v2: false }\n"
+            f"{self.cluster}\n"
         )
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen([binary(), "-c", str(config)], stdout=log, stderr=log)
@@ -82,3 +86,19 @@ def nats_server() -> Iterator[NatsServer]:
             yield server
         finally:
             server.kill(signal.SIGKILL)
+
+
+@contextmanager
+def nats_cluster(size: int) -> Iterator[list[NatsServer]]:
+    """Several servers that hold one log between them; stopped and removed at the end."""
+    routes = [free_port() for _ in range(size)]
+    known = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
+    with tempfile.TemporaryDirectory(prefix="trunkline-nats-") as folder, ExitStack() as running:
+        servers = []
+        for number, port in enumerate(routes):
+            (Path(folder) / str(number)).mkdir()
+            block = f"cluster {{ name: test, listen: '127.0.0.1:{port}', routes: [{known}] }}"
+            servers.append(NatsServer(Path(folder) / str(number), name=f"n{number}", cluster=block))
+            running.callback(servers[-1].kill, signal.SIGKILL)
+            servers[-1].start()
+        yield servers

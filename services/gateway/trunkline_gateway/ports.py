@@ -22,15 +22,10 @@ class Commands(Protocol):
 class Feed(Protocol):
     """The timelines of tasks."""
 
-    @property
-    def epoch(self) -> str:
-        """The life of the log that cursors belong to."""
-        ...
+    def follow(self, tenant: TenantId, task: TaskId, after: Cursor | None, end: int | None) -> AsyncIterator[Event | Gap]:
+        """Everything beyond `after`, then what comes, to the record with sequence `end` or for ever; in exact order, without gap or repeat.
 
-    def follow(self, tenant: TenantId, task: TaskId, after: Cursor | None) -> AsyncIterator[Event | Gap]:
-        """Everything beyond `after`, then what comes, for ever; in exact order, without gap or repeat.
-
-        A cursor of another epoch, or of what is no longer kept, gives one Gap and then the whole of what there is.
+        A cursor of another epoch, or of what is not kept, gives one Gap and then the whole of what there is.
         """
         ...
 

@@ -21,7 +21,6 @@ ROUTER: Final = "router"
 RELAY: Final = "relay"
 SANDBOX: Final = "sandbox"
 NO_ID: Final = "-"
-LAST_INDEX: Final = 9999
 
 ENDS: Final = (TaskSucceeded, TaskFailed, TaskCancelled)
 
@@ -60,15 +59,10 @@ class UseCases:
     async def follow(self, view: TaskView, after: Cursor | None) -> AsyncIterator[Event | Gap]:
         """The timeline beyond `after`, ending behind the fact that ends the task."""
         end = view.seq if view.status.terminal else None
-        ours = after if after is not None and after.epoch == self.feed.epoch else None
-        if ours and end is not None and ours.seq > end:
-            return
-        start = _before(ours) if ours and ours.seq == end else after
-        feeding = self.feed.follow(TenantId(view.tenant), TaskId(view.task_id), start)
+        feeding = self.feed.follow(TenantId(view.tenant), TaskId(view.task_id), after, end)
         async with aclosing(cast(AsyncGenerator[Event | Gap, None], feeding)) as items:
             async for item in items:
-                if not _seen(item, ours):
-                    yield item
+                yield item
                 if isinstance(item, Event) and isinstance(item.fact, ENDS):
                     return
 
@@ -76,12 +70,3 @@ class UseCases:
         """Raises NotFound; Unsupported where the forge has pages of its own."""
         command = ShowPullRequest(tenant=principal.tenant, at=self.now(), repo=repo, number=number)
         return PullRequestView.model_validate((await self.commands.send(SANDBOX, NO_ID, command)).body)
-
-
-def _before(cursor: Cursor) -> Cursor:
-    """Just before the record that `cursor` lies in: its end is read once more, to know that it is the end."""
-    return Cursor(cursor.epoch, cursor.seq - 1, LAST_INDEX)
-
-
-def _seen(item: Event | Gap, after: Cursor | None) -> bool:
-    return after is not None and isinstance(item, Event) and item.cursor <= after

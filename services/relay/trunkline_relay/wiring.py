@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from trunkline.bus import Bus, connect
-from trunkline.runtime.vital import vital
+from trunkline.bus.vital import vital
 from trunkline_relay.adapters.sqlite_views import open_views
 from trunkline_relay.handlers.answer_get_task import AnswerGetTask
 from trunkline_relay.handlers.answer_list_tasks import AnswerListTasks

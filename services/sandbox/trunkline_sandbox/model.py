@@ -53,17 +53,20 @@ class Run:
     committed: ChangesCommitted | None = None
     pushed: BranchPushed | None = None
     over: bool = False
+    claims: int = 1
+    """How often it was taken since it last came further."""
 
 
 def evolve(run: Run | None, fact: Fact, at: datetime) -> Run | None:
     """The run after one more fact; facts of other versions change nothing."""
     if isinstance(fact, RunClaimed):
         same = run is not None and run.attempt == fact.attempt
-        return replace(run, owner=fact.owner) if run and same else Run(fact.attempt, fact.owner, at)
+        return replace(run, owner=fact.owner, claims=run.claims + 1) if run and same else Run(fact.attempt, fact.owner, at)
     if isinstance(fact, RunStopped):
         same = run is not None and run.attempt == fact.attempt
         return replace(run, over=True) if run and same else Run(fact.attempt, "", at, over=True)
-    return _evolved(run, fact, at) if run else None
+    further = _evolved(run, fact, at) if run else None
+    return replace(further, claims=0) if further and further is not run else further
 
 
 def _evolved(run: Run, fact: Fact, at: datetime) -> Run:

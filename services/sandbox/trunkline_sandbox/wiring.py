@@ -10,9 +10,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import aiohttp
 
 from trunkline.bus import Bus, connect
+from trunkline.bus.vital import vital
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
-from trunkline.runtime.vital import vital
 from trunkline_sandbox.adapters.agents.claude import ClaudeAgent, ClaudeOptions
 from trunkline_sandbox.adapters.agents.command import CommandAgent
 from trunkline_sandbox.adapters.door_keys import DoorKeys

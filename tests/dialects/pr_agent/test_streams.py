@@ -95,12 +95,23 @@ async def test_resuming_at_a_fact_that_was_never_shown_gives_exactly_the_rest() 
         assert await told(session, stream, **{"Last-Event-ID": f"{EPOCH}-2"}) == whole[1:]
 
 
-async def test_a_place_beyond_the_end_ends_at_once() -> None:
+async def test_a_place_beyond_the_end_of_the_job_ends_at_once() -> None:
     world = World()
     async with a_job(world) as (_, session, task, stream):
         await play(world, task, stories.WHOLE)
+        end = world.events[-1].cursor.seq
+        await play(world, "another", stories.WHOLE)
+        assert await told(session, stream, **{"Last-Event-ID": f"{EPOCH}-{end + 1}"}) == []
+
+
+async def test_a_place_beyond_the_end_of_the_log_is_said_aloud_and_everything_follows() -> None:
+    world = World()
+    async with a_job(world) as (_, session, task, stream):
+        await play(world, task, stories.WHOLE)
+        whole = await told(session, stream)
         for beyond in (world.events[-1].cursor.seq + 1, 10**18):
-            assert await told(session, stream, **{"Last-Event-ID": f"{EPOCH}-{beyond}"}) == []
+            gap, *rest = await told(session, stream, **{"Last-Event-ID": f"{EPOCH}-{beyond}"})
+            assert (gap[1]["phase"], rest) == ("gap", whole)
 
 
 async def test_a_place_in_another_life_of_the_log_is_said_aloud_and_everything_follows() -> None:

@@ -112,3 +112,11 @@ def test_the_result_is_made_of_what_was_recorded() -> None:
     result = end.result
     assert (result.pull_request, result.commit, result.files_changed, result.additions, result.deletions) == (7, "ccc", 2, 3, 1)
     assert (result.base, result.branch, result.summary, result.usage.model, result.sandbox_seconds) == ("main", "b", "done", "m", 4.5)
+
+
+def test_claims_count_up_until_the_run_comes_further() -> None:
+    taken = after(CLAIMED, CLAIMED, CLAIMED)
+    further = after(CLAIMED, CLAIMED, SandboxReady(sandbox_id="t1-1", provider="local", isolation="bubblewrap"))
+    assert taken is not None
+    assert further is not None
+    assert (taken.claims, further.claims) == (3, 0)

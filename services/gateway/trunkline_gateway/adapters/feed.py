@@ -15,9 +15,5 @@ from trunkline.contracts.record import Event, Gap
 class BusFeed:
     bus: Bus
 
-    @property
-    def epoch(self) -> str:
-        return self.bus.epoch
-
-    def follow(self, tenant: TenantId, task: TaskId, after: Cursor | None) -> AsyncIterator[Event | Gap]:
-        return self.bus.live.follow(tenant, task, after)
+    def follow(self, tenant: TenantId, task: TaskId, after: Cursor | None, end: int | None) -> AsyncIterator[Event | Gap]:
+        return self.bus.live.follow(tenant, task, after, end)

@@ -12,6 +12,7 @@ from trunkline.contracts.task import (
     TaskCancelled,
     TaskFailed,
     TaskRetryScheduled,
+    TaskStatus,
     TaskStopRequested,
     TaskSubmitted,
     TaskSucceeded,
@@ -55,7 +56,7 @@ class TaskEffects:
 
     async def _release(self, due: DueTask, fact: TaskAssigned, stored: Stored) -> None:
         task = await self._actor.state(stored.subject, stored.seq)
-        if task is None or task.status.terminal or task.attempt != fact.attempt:
+        if task is None or task.status is not TaskStatus.ASSIGNED or task.attempt != fact.attempt:
             return
         priority = task.assignment.priority.value
         await self._queue.put(WorkItem(tenant=due.tenant, task=due.task, attempt=fact.attempt, pool=fact.pool, priority=priority))

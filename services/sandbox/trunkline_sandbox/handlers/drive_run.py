@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Final
 
@@ -18,6 +19,7 @@ from trunkline.contracts.run import RunFailed, RunStopped
 from trunkline.contracts.task import TaskCancelled, TaskFailed, TaskStopRequested, TaskSubmitted, TaskSucceeded
 from trunkline.runtime.alongside import alongside
 from trunkline.runtime.faults import MOMENTS, faultpoint
+from trunkline_sandbox.handlers.once import Carried, once
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.handlers.steps import Steps
 from trunkline_sandbox.handlers.world import Job, World, sandbox_id
@@ -27,11 +29,12 @@ log = structlog.get_logger()
 
 LOOK_EVERY: Final = 0.4
 """Seconds between two looks whether the task is to stop: a cancel ends the agent within two seconds."""
-MOST_DELIVERIES: Final = 12
-"""A run whose runner died this often is not tried any further: it is what kills them."""
+MOST_CLAIMS: Final = 12
+"""A run that was taken this often and came no further is not tried again: it is what kills its runners."""
 INSIST_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds between tries of a push or a pull request while the forge is away."""
-_OVER = (TaskSucceeded, TaskFailed, TaskCancelled)
+_OVER: Final = (TaskSucceeded, TaskFailed, TaskCancelled)
+_STOP: Final = (TaskStopRequested, *_OVER)
 _RECORDED: Final = {
     Step.MAKE_SANDBOX: MOMENTS[1],
     Step.CLONE: MOMENTS[2],
@@ -54,76 +57,69 @@ class DriveRun:
         self._world = world
         self._steps = steps
         self._owner = owner
-        self._carried: dict[tuple[str, int], asyncio.Event] = {}
+        self._carried: Carried = {}
 
     async def carry(self, item: WorkItem, deliveries: int) -> None:
         """Bring one attempt to its end; returning means that it is over. Raises LeaveAlone when another owner carries it."""
-        key = (item.task, item.attempt)
-        if key in self._carried:  # shown again after the bus was away: whoever carries it here goes on
-            await self._carried[key].wait()
-            return
-        self._carried[key] = asyncio.Event()
+        log.info("run.taken", task=item.task, attempt=item.attempt, deliveries=deliveries)
         try:
-            await self._carry(item, deliveries)
+            await once(self._carried, item, lambda: self._carry(item))
         except Raced as race:
             raise LeaveAlone from race
-        finally:
-            self._carried.pop(key).set()
 
-    async def _carry(self, item: WorkItem, deliveries: int) -> None:
+    async def _carry(self, item: WorkItem) -> None:
         with structlog.contextvars.bound_contextvars(task=item.task, attempt=item.attempt):
             run_log = RunLog(self._events, item, self._world.now)
             run = await run_log.load()
             submitted = await self._submitted(item)
             if submitted is not None and (facts := claim(run, item.attempt, self._owner, self._world.provider.isolation)):
                 run = await run_log.append(facts, "claim")
-                await self._drive(Job(item, submitted.assignment, run_log), run, deliveries)
+                await self._drive(Job(item, submitted.assignment, run_log), run)
             await self._steps.clear(sandbox_id(item.task, item.attempt))
             log.info("run.over")
 
-    async def _drive(self, job: Job, run: Run, deliveries: int) -> None:
-        log.info("run.driven", step=next_step(run), deliveries=deliveries)
-        if deliveries > MOST_DELIVERIES:
-            error = f"its runner died {deliveries} times while carrying it; look for what it does to the machine"
-            run = await job.log.append([_failed(run, "POISON", error, False)], "poison")
-        elif await self._sandbox_is_gone(job, run):
-            error = "the machine that ran it is gone, and its sandbox with it"
-            run = await job.log.append([_failed(run, "SANDBOX_LOST", error, True)], "takeover")
+    async def _drive(self, job: Job, run: Run) -> None:
+        if facts := await self._facts(next_step(run), run, self._hopeless(job, run)):
+            run = await job.log.append(facts, "takeover")
         while (step := next_step(run)) is not Step.NOTHING:
-            run = await self._advance(step, job, run)
+            run = await job.log.append(await self._facts(step, run, self._attempt(step, job, run)), step)
+            if step in _RECORDED:
+                faultpoint(f"{_RECORDED[step]}.after_record")
 
-    async def _sandbox_is_gone(self, job: Job, run: Run) -> bool:
-        """A run taken over from a replica on another machine finds nothing here to go on with."""
-        if not needs_sandbox(next_step(run)):
-            return False
-        return job.sandbox_id not in [sandbox.id for sandbox in await self._world.provider.list()]
+    async def _hopeless(self, job: Job, run: Run) -> list[Fact]:
+        """The end of a run that kills its runners, or whose sandbox stayed behind on another machine."""
+        if run.claims > MOST_CLAIMS:
+            error = f"it was taken {run.claims} times and came no further; look for what it does to the machine"
+            return [_failed(run, "POISON", error, False)]
+        if needs_sandbox(next_step(run)) and job.sandbox_id not in [sandbox.id for sandbox in await self._world.provider.list()]:
+            return [_failed(run, "SANDBOX_LOST", "the machine that ran it is gone, and its sandbox with it", True)]
+        return []
 
-    async def _advance(self, step: Step, job: Job, run: Run) -> Run:
+    async def _facts(self, step: Step, run: Run, work: Awaitable[list[Fact]]) -> list[Fact]:
+        """What came of `work`; a failure that is not the bus's is the end of the run."""
         try:
-            facts = await self._attempt(step, job, run)
-        except StopWanted:
-            await self._steps.halt(job.sandbox_id)
-            facts = [RunStopped(attempt=run.attempt)]
+            return await work
         except (Raced, BusAway):
             raise
         except DomainError as error:
-            facts = [_failed(run, error.code, error.message, isinstance(error, (Unavailable, Overdue)) and may_stop(step))]
+            return [_failed(run, error.code, error.message, isinstance(error, (Unavailable, Overdue)) and may_stop(step))]
         except Exception as error:
             log.exception("run.step_broke", step=step)
             told = f"Trunkline failed at the step {step}: {type(error).__name__}; its log says more"
-            facts = [_failed(run, "BROKEN", told, may_stop(step))]
-        run = await job.log.append(facts, step)
-        if step in _RECORDED:
-            faultpoint(f"{_RECORDED[step]}.after_record")
-        return run
+            return [_failed(run, "BROKEN", told, may_stop(step))]
 
     async def _attempt(self, step: Step, job: Job, run: Run) -> list[Fact]:
         """Perform the step; while a stop is still honoured, give it up as soon as one is asked for."""
         if not may_stop(step):
-            return await self._insist(step, job, run)
-        if is_last_exit(step) and await self._stop_wanted(job.item):
-            raise StopWanted
-        return await alongside(self._steps.perform(step, job, run), self._look(job.item))
+            # A stop that nobody confirmed in time has ended the task: as when this process was frozen since its commit.
+            return [RunStopped(attempt=run.attempt)] if await self._is(job.item, _OVER) else await self._insist(step, job, run)
+        try:
+            if is_last_exit(step) and await self._is(job.item, _STOP):
+                raise StopWanted
+            return await alongside(self._steps.perform(step, job, run), self._look(job.item))
+        except StopWanted:
+            await self._steps.halt(job.sandbox_id)
+            return [RunStopped(attempt=run.attempt)]
 
     async def _insist(self, step: Step, job: Job, run: Run) -> list[Fact]:
         """A step that the world may have seen is not begun anew by another attempt: it is tried again, here and now."""
@@ -139,12 +135,13 @@ class DriveRun:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             with suppress(BusAway):
-                if await self._stop_wanted(item):
+                if await self._is(item, _STOP):
                     raise StopWanted
 
-    async def _stop_wanted(self, item: WorkItem) -> bool:
+    async def _is(self, item: WorkItem, ends: tuple[type[Fact], ...]) -> bool:
+        """Whether the newest news of the task is one of `ends`."""
         newest = await self._events.last(_task_subject(item))
-        return newest is not None and any(isinstance(fact, (TaskStopRequested, *_OVER)) for fact in newest.record.facts)
+        return newest is not None and any(isinstance(fact, ends) for fact in newest.record.facts)
 
     async def _submitted(self, item: WorkItem) -> TaskSubmitted | None:
         """What was asked for; None when the task is over and nothing is to be done."""

@@ -10,7 +10,10 @@ from typing import Final
 import structlog
 
 from trunkline.bus import Log, WorkItem
+from trunkline.contracts import subjects
 from trunkline.contracts.errors import DomainError
+from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.task import TaskCancelled, TaskFailed, TaskSucceeded
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.handlers.steps import Steps
 from trunkline_sandbox.ports import Sandbox, SandboxProvider
@@ -38,10 +41,16 @@ class Reap:
 
     async def once(self) -> None:
         for sandbox in await self._provider.list():
-            if not await self._needed(sandbox):
-                await self._steps.halt(sandbox.id)
-                await self._steps.clear(sandbox.id)
-                log.info("sandbox.reaped", sandbox=sandbox.id)
+            try:
+                await self._look_at(sandbox)
+            except Exception as error:  # one that resists must not keep the others, nor end the service
+                log.warning("reap.resisted", sandbox=sandbox.id, error=f"{type(error).__name__}: {error}")
+
+    async def _look_at(self, sandbox: Sandbox) -> None:
+        if not await self._needed(sandbox):
+            await self._steps.halt(sandbox.id)
+            await self._steps.clear(sandbox.id)
+            log.info("sandbox.reaped", sandbox=sandbox.id)
 
     async def _needed(self, sandbox: Sandbox) -> bool:
         labels = sandbox.labels
@@ -50,4 +59,9 @@ class Reap:
         attempt = int(labels["attempt"])
         item = WorkItem(tenant=labels["tenant"], task=labels["task"], attempt=attempt, pool="-", priority="-")
         run = await RunLog(self._events, item, self._now).load()
-        return run is not None and run.attempt == attempt and not run.over
+        return run is not None and run.attempt == attempt and not run.over and not await self._task_is_over(item)
+
+    async def _task_is_over(self, item: WorkItem) -> bool:
+        """Then nobody goes on with the run, whatever its own last word was."""
+        newest = await self._events.last(subjects.event(TenantId(item.tenant), TaskId(item.task), "task"))
+        return newest is not None and any(isinstance(fact, (TaskSucceeded, TaskFailed, TaskCancelled)) for fact in newest.record.facts)
