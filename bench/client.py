@@ -100,7 +100,7 @@ class Line:
 
     def ask(self, method: str, path: str, body: bytes = b"") -> None:
         kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
-        self.writer.write(f"{method} {path} HTTP/1.1\r\nHost: bench\r\n{kind}\r\n".encode() + body)
+        self.writer.write(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\n".encode() + body)
 
     async def answer(self) -> tuple[int, dict[str, Any]]:
         """One answer with a length and JSON in it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ import aiohttp
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from trunkline.contracts.errors import Conflict, DomainError, Exhausted, Invalid, NotFound, Unavailable
+from trunkline_cli.plain import Plain, plain
 
 ROOT: Final = "/api/pr-agent"
 DEFAULT_URL: Final = "http://127.0.0.1:8787"
@@ -22,6 +24,7 @@ TRIES: Final = 20
 _LONGEST_WAIT: Final = 3.0
 _SILENCE: Final = 60.0
 """Seconds without a byte, heartbeats included, after which a stream is given up and opened again."""
+_JOB: Final = re.compile(r"[0-9A-Fa-f]{8}(-?)[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{12}")
 _ERRORS: Final[dict[int, type[DomainError]]] = {404: NotFound, 409: Conflict, 429: Exhausted}
 
 
@@ -32,16 +35,28 @@ class _Read(BaseModel):
 class Job(_Read):
     """A task that was taken."""
 
-    jobId: str
+    jobId: Plain
+
+
+class State(_Read):
+    """How a task stands."""
+
+    status: Plain = ""
+    completedAt: datetime | None = None
+    errorCode: Plain | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.completedAt is not None
 
 
 class Result(_Read):
     """What came out of a task that succeeded."""
 
-    fixBranch: str
+    fixBranch: Plain
     prNumber: int
-    prUrl: str
-    commitSha: str
+    prUrl: Plain
+    commitSha: Plain
     filesChanged: int | None = None
     additions: int | None = None
     deletions: int | None = None
@@ -51,17 +66,17 @@ class StreamEvent(_Read):
     """One event of a task's stream; which fields are there goes by `type`."""
 
     id: str = ""
-    type: str
+    type: Plain
     timestamp: datetime
-    status: str = ""
-    phase: str = ""
-    message: str = ""
-    eventType: str = ""
-    tool: str = ""
-    display: str = ""
-    output: str = ""
+    status: Plain = ""
+    phase: Plain = ""
+    message: Plain = ""
+    eventType: Plain = ""
+    tool: Plain = ""
+    display: Plain = ""
+    output: Plain = ""
     isError: bool = False
-    error: str = ""
+    error: Plain = ""
     result: Result | None = None
 
     @property
@@ -83,14 +98,18 @@ class Api:
 
     async def execute(self, repo: str, task: str, branch: str) -> str:
         """Submit a task; its job id."""
-        return Job.model_validate(await self._post("/execute", {"repo": repo, "task": task, "branch": branch})).jobId
+        return Job.model_validate(await self._ask("POST", "/execute", {"repo": repo, "task": task, "branch": branch})).jobId
+
+    async def state(self, job: str) -> State:
+        return State.model_validate(await self._ask("GET", f"/{job_id(job)}"))
 
     async def cancel(self, job: str, reason: str) -> None:
-        await self._post(f"/{job}/cancel", {"reason": reason})
+        """Raises Conflict when it is over already, unless it was cancelled."""
+        await self._ask("POST", f"/{job_id(job)}/cancel", {"reason": reason})
 
     async def follow(self, job: str) -> AsyncIterator[StreamEvent]:
         """Every event from the first to the last; a connection that breaks is resumed where it broke."""
-        seen, failures = "", 0
+        job, seen, failures = job_id(job), "", 0
         while failures < TRIES:
             async for event in self._until_cut(job, seen):
                 seen, failures = event.id or seen, 0
@@ -120,9 +139,9 @@ class Api:
                 for event in filter(None, map(parse, blocks)):
                     yield event
 
-    async def _post(self, path: str, body: dict[str, str]) -> JsonValue:
+    async def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> JsonValue:
         try:
-            async with self.http.post(f"{self.url}{ROOT}{path}", json=body) as answer:
+            async with self.http.request(method, f"{self.url}{ROOT}{path}", json=body) as answer:
                 await _refuse(answer)
                 return await answer.json()  # type: ignore[no-any-return]
         except (aiohttp.ClientError, TimeoutError):
@@ -136,6 +155,13 @@ class Api:
 async def connected(url: str) -> AsyncIterator[Api]:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30, sock_connect=5)) as http:
         yield Api(url.rstrip("/"), http)
+
+
+def job_id(text: str) -> str:
+    """A job id as it was typed. Raises NotFound for what cannot be one: no gateway has to be asked."""
+    if not _JOB.fullmatch(text):
+        raise NotFound(f"There is no job {text!r}: `trunkline run` prints the id of a job, 32 hexadecimal digits with or without dashes.")
+    return text
 
 
 def parse(block: bytes) -> StreamEvent | None:
@@ -154,7 +180,7 @@ async def _refuse(answer: aiohttp.ClientResponse) -> None:
         return
     try:
         body = await answer.json()
-        said, code = str(body["error"]), str(body.get("code", ""))
+        said, code = plain(str(body["error"])), plain(str(body.get("code", "")))
     except (aiohttp.ClientError, ValueError, KeyError, TypeError):
         said, code = f"{answer.url} answers {answer.status}", ""
     kind = Unavailable if answer.status >= 500 else _ERRORS.get(answer.status, Invalid)

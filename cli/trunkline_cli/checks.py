@@ -21,12 +21,20 @@ from trunkline_cli.data_dir import LEAST_FREE
 
 MOUNT: Final = Path("/sys/fs/cgroup")
 COMFORT: Final = 2 << 30
+LOOSER: Final = "limits by rlimits and by weighing: memory is checked a few times a second, cpu by affinity"
 
 
 class State(StrEnum):
     OK = "ok"
     WARN = "warn"
     MISSING = "missing"
+    REFUSED = "refused"
+    """It is there, and Trunkline does not take it."""
+
+    @property
+    def enough(self) -> bool:
+        """Whether Trunkline runs all the same."""
+        return self in (State.OK, State.WARN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +97,14 @@ def user_namespaces() -> Check:
 
 def cgroups() -> Check:
     """Limits on memory and processes hold for an agent and all its children only with control groups."""
-    kind = import_module("trunkline_sandbox.adapters.providers.local.limits").find().kind
-    if kind == "rlimits":
-        return Check(
-            "control groups", State.WARN, "none that we may write: rlimits instead", "Run as a systemd user service with Delegate=yes."
-        )
-    return Check("control groups", State.OK, str(kind))
+    return limits(str(import_module("trunkline_sandbox.adapters.providers.local.limits").find().kind))
+
+
+def limits(kind: str) -> Check:
+    """What the limits on agents are worth where this is all that the machine gives. Pure."""
+    if not kind.startswith("cgroup"):
+        return Check("control groups", State.WARN, f"none that we may write: {LOOSER}", "Run as a systemd user service with Delegate=yes.")
+    return Check("control groups", State.OK, kind)
 
 
 def data_dir(root: Path) -> Check:

@@ -9,6 +9,8 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from trunkline_cli.plain import plain
+
 TETHER = Path(__file__).with_name("tether.py")
 LONGEST_LINE = 64 << 10
 
@@ -58,9 +60,14 @@ async def pass_on(reader: asyncio.StreamReader, name: str, write: Write) -> None
     while chunk := await reader.read(LONGEST_LINE):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            write(f"{name:>9} | {line.decode(errors='replace')}")
+            write(f"{name:>9} | {_one(line)}")
         if len(rest) >= LONGEST_LINE:
-            write(f"{name:>9} | {rest.decode(errors='replace')}")
+            write(f"{name:>9} | {_one(rest)}")
             rest = b""
     if rest:
-        write(f"{name:>9} | {rest.decode(errors='replace')}")
+        write(f"{name:>9} | {_one(rest)}")
+
+
+def _one(line: bytes) -> str:
+    """A line of a child, which may tell what an agent said."""
+    return plain(line.decode(errors="replace")).replace("\n", " ")

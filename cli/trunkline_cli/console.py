@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from trunkline.contracts.errors import DomainError, Unavailable
+from trunkline_cli.plain import plain
 
 OK, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
 """Exit codes of every command."""
+COMPLAINT = "trunkline:"
 
 
 def out() -> Console:
@@ -21,11 +26,15 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty(), no_color=not sys.stderr.isatty() or None)
 
 
+def program() -> str:
+    """How `trunkline` is called from here: by its name where it is on the path, else by its place."""
+    if shutil.which("trunkline"):
+        return "trunkline"
+    place = Path(sys.executable).with_name("trunkline")
+    return str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place)
+
+
 def complain(error: DomainError) -> int:
     """Say a refusal; returns the exit code that goes with it."""
-    err().print(f"[bold red]trunkline:[/] {_plain(error.message)}")
+    err().print(f"[bold red]{COMPLAINT}[/] {escape(plain(error.message))}")
     return UNREACHABLE if isinstance(error, Unavailable) else USAGE
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")

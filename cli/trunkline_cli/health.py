@@ -34,6 +34,16 @@ async def is_shown(url: str) -> bool:
         return False
 
 
+async def is_trunkline(url: str) -> bool:
+    """Whether what answers at `url` says that it is Trunkline."""
+    try:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http, http.get(url) as answer:
+            body = await answer.json()
+            return isinstance(body, dict) and body.get("service") == "trunkline"
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return False
+
+
 async def _shown_at_last(url: str) -> None:
     while True:
         if await is_shown(url):

@@ -13,6 +13,7 @@ from typing import Final
 from trunkline.contracts.errors import DomainError, Unsupported
 from trunkline_cli import children
 from trunkline_cli.children import Write
+from trunkline_cli.console import COMPLAINT
 from trunkline_cli.services import Service
 from trunkline_cli.supervisor import Switch, innermost
 
@@ -50,6 +51,7 @@ class OwnProcess:
 
     async def __call__(self, switch: Switch) -> str:
         here, there = os.pipe()
+        complaint = _Complaint(self.write)
         try:
             argv = [sys.executable, "-m", "trunkline_cli", "serve", self.name]
             process = await children.spawn(argv, {**self.env, READY_FD: str(there)}, out=PIPE, inherit=(there,))
@@ -57,7 +59,7 @@ class OwnProcess:
             os.close(there)
         try:
             async with asyncio.TaskGroup() as group:
-                _pass_on(group, process, self)
+                _pass_on(group, process, self.name, complaint)
                 watching = [group.create_task(_tell_ready(here, switch.ready)), group.create_task(_end_when_told(process, switch.stop))]
                 await process.wait()
                 for task in watching:
@@ -65,13 +67,25 @@ class OwnProcess:
         finally:
             children.kill(process)
             os.close(here)
-        return _ended(self.name, process, switch)
+        return _ended(self.name, process, switch, complaint.text)
 
 
-def _pass_on(group: asyncio.TaskGroup, process: Process, life: OwnProcess) -> None:
+@dataclass(slots=True)
+class _Complaint:
+    """Writes what a child says, and remembers the last sentence in which it complained."""
+
+    write: Write
+    text: str = ""
+
+    def __call__(self, line: str) -> None:
+        self.write(line)
+        self.text = line.partition(f"| {COMPLAINT}")[2].strip() or self.text
+
+
+def _pass_on(group: asyncio.TaskGroup, process: Process, name: str, write: Write) -> None:
     for reader in (process.stdout, process.stderr):
         if reader is not None:
-            group.create_task(children.pass_on(reader, life.name, life.write))
+            group.create_task(children.pass_on(reader, name, write))
 
 
 async def _tell_ready(pipe: int, ready: asyncio.Event) -> None:
@@ -92,9 +106,9 @@ async def _end_when_told(process: Process, stop: asyncio.Event) -> None:
     await children.end(process, PATIENCE)
 
 
-def _ended(name: str, process: Process, switch: Switch) -> str:
+def _ended(name: str, process: Process, switch: Switch, complaint: str) -> str:
     if process.returncode == REFUSED and not switch.ready.is_set():
-        raise Unsupported(f"{name} refuses to start; its reason is above.", code="SERVICE_REFUSED")
+        raise Unsupported(complaint or f"{name} refuses to start; its reason is above.", code="SERVICE_REFUSED")
     return children.ending(process.returncode)
 
 

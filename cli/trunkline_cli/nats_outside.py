@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trunkline.contracts.errors import Unsupported
-from trunkline_cli.nats_wire import ServerInfo
+from trunkline.bus.settings import shown
+from trunkline.contracts.errors import Unavailable, Unsupported
+from trunkline_cli.nats_wire import ServerInfo, greet
+from trunkline_cli.settings import StackSettings
 
 ACCEPT = "--accept-unsafe-nats"
+UNSAFE: Final = "UNSAFE_NATS"
 _REMEDY = (
     "Set `jetstream { sync_interval: always }` in its configuration (or run three servers as a cluster); "
     f"{ACCEPT} takes it as it is, and writes may be lost at a power cut."
@@ -66,22 +70,39 @@ def objection(varz: Varz, info: ServerInfo) -> str | None:
     return None
 
 
+async def judge(settings: StackSettings) -> str:
+    """Whether this outside server may be used; returns what to warn of, if anything. Raises Unavailable, Denied or Unsupported."""
+    info = await _first_answer(settings)
+    if settings.accept_unsafe_nats:
+        return f"WARNING: {ACCEPT}: nobody checked that nats-server keeps what it acknowledges; a power cut may lose work."
+    await check(settings.nats_url, settings.nats_monitor, info)
+    return ""
+
+
+async def _first_answer(settings: StackSettings) -> ServerInfo:
+    """What the first server of the address says that answers."""
+    *urls, last = settings.nats_url.split(",")
+    user, password = settings.nats_user, settings.nats_password.get_secret_value()
+    for url in urls:
+        try:
+            return await greet(url, user, password)
+        except Unavailable:
+            continue
+    return await greet(last, user, password)
+
+
 async def check(nats_url: str, monitor: str, info: ServerInfo) -> None:
     """Raises Unsupported (UNSAFE_NATS), with what to do, unless the server is known to keep what it acknowledges."""
     monitor = monitor or monitor_of(nats_url)
     varz = await _varz(monitor)
     if varz is None:
         raise Unsupported(
-            f"Whether the nats-server at {_shown(nats_url)} keeps what it acknowledges cannot be known: its monitoring port does not "
+            f"Whether the nats-server at {shown(nats_url)} keeps what it acknowledges cannot be known: its monitoring port does not "
             f"answer at {monitor}. Start it with `http: 8222`, or say where by --nats-monitor URL. {_REMEDY}",
-            code="UNSAFE_NATS",
+            code=UNSAFE,
         )
     if why := objection(varz, info):
-        raise Unsupported(f"The nats-server at {_shown(nats_url)} is refused: {why}. {_REMEDY}", code="UNSAFE_NATS")
-
-
-def _shown(url: str) -> str:
-    return ",".join(each.rpartition("@")[2].removeprefix("nats://") for each in url.split(","))
+        raise Unsupported(f"The nats-server at {shown(nats_url)} is refused: {why}. {_REMEDY}", code=UNSAFE)
 
 
 async def _varz(monitor: str) -> Varz | None:

@@ -17,12 +17,14 @@ from trunkline.contracts.errors import DomainError, Exhausted, Unavailable
 from trunkline_cli import children, nats_binary
 from trunkline_cli.data_dir import write_private
 from trunkline_cli.nats_config import SMALLEST_STORE, Credentials, Ports, render, store_limit
+from trunkline_cli.nats_disk import until_room_after_full
 from trunkline_cli.nats_wire import greet
 from trunkline_cli.sockets import free_port
 from trunkline_cli.supervisor import Switch
 
 START: Final = 30.0
 """Seconds that a large store may take to be read."""
+LOG: Final = "nats-server.log"
 PATIENCE: Final = 0.8
 """Seconds from SIGTERM to SIGKILL: with always-sync a kill costs nothing that was acknowledged."""
 
@@ -66,12 +68,16 @@ class NatsServer:
             children.kill(process)
 
     async def _watch(self, process: Process, switch: Switch) -> str:
+        freed = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(self._tell_ready(switch))
             ending = group.create_task(_end_when_told(process, switch))
+            healing = group.create_task(_end_after_full_disk(process, self.folder / LOG, freed))
             await process.wait()
-            telling.cancel()
-            ending.cancel()
+            for task in (telling, ending, healing):
+                task.cancel()
+        if freed.is_set():
+            return "its disk was full and has room again"
         return children.ending(process.returncode) + ("" if switch.ready.is_set() else f"; it said: {self._last_words()}")
 
     async def _tell_ready(self, switch: Switch) -> None:
@@ -86,7 +92,7 @@ class NatsServer:
 
     def _last_words(self) -> str:
         try:
-            lines = (self.folder / "nats-server.log").read_text("utf-8", "replace").splitlines()
+            lines = (self.folder / LOG).read_text("utf-8", "replace").splitlines()
         except OSError:
             return "nothing"
         return lines[-1] if lines else "nothing"
@@ -130,6 +136,12 @@ def _room(folder: Path, wanted: int) -> int:
 
 async def _end_when_told(process: Process, switch: Switch) -> None:
     await switch.stop.wait()
+    await children.end(process, PATIENCE)
+
+
+async def _end_after_full_disk(process: Process, log: Path, freed: asyncio.Event) -> None:
+    await until_room_after_full(log)
+    freed.set()
     await children.end(process, PATIENCE)
 
 

@@ -38,9 +38,9 @@ def make(forge: Path) -> Path:
     return bare
 
 
-def diff(bare: Path, branch: str, *, colour: bool) -> str:
-    """What the branch changes."""
-    return git(bare, "diff", f"--color={'always' if colour else 'never'}", f"main...{branch}")
+def diff(bare: Path, branch: str) -> str:
+    """What the branch changes, as the agent wrote it."""
+    return git(bare, "diff", "--color=never", f"main...{branch}")
 
 
 def passes(bare: Path, branch: str) -> bool:

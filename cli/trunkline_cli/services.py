@@ -13,6 +13,15 @@ from pydantic import BaseModel
 NAMES = ("router", "approvals", "sandbox", "relay", "gateway")
 """In the order of starting; the gateway comes last, because its door opens on the others, and stops first."""
 
+DOES = {
+    "router": "takes tasks, hands them out, tries again, ends them",
+    "approvals": "asks people, and counts silence as no",
+    "sandbox": "runs the agents and publishes their work",
+    "relay": "shows how every task stands",
+    "gateway": "speaks HTTP with clients",
+}
+"""What each is for, in a few words."""
+
 Running = Callable[[BaseModel], AbstractAsyncContextManager[None]]
 
 

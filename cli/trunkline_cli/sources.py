@@ -7,12 +7,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from trunkline.runtime.settings import Loaded, Row, env_name, load, read_file, refuse_unknown, rows, unknown_variables
+from trunkline.runtime.settings import Loaded, Row, env_name, load, read_file, refuse_unknown, rows, shown, unknown_variables
+from trunkline_cli.inheritance import inherited
+from trunkline_cli.meanings import meaning
 from trunkline_cli.services import NAMES, settings_of
 from trunkline_cli.settings import StackSettings
 
@@ -20,6 +22,9 @@ S = TypeVar("S", bound=BaseModel)
 CONFIG = "TRUNKLINE_CONFIG"
 OUTSIDE = ("TRUNKLINE_URL", CONFIG)
 """Variables that are read though they are no settings."""
+EPILOG: Final = "Each is also a variable or a line of the file: `trunkline settings` lists them with value, source and reason."
+FOR_ONE: Final = ("data_dir", "log_level", "nats_url", "nats_user", "nats_password", "nats_monitor", "accept_unsafe_nats")
+"""Settings of ours that a single service goes by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +43,12 @@ class Sources:
         """The same, with these values decided."""
         return Sources({**self.flags, **values}, self.environ, self.toml, self.path)
 
-    def environment(self) -> dict[str, str]:
-        """An environment in which a child finds the same values: what was a flag here is a variable there."""
-        names = {name: env_name(name, field) for name, field in every_field()}
-        said = {names[name]: value for name, value in self.flags.items() if name in names}
-        return {**self.environ, **said, **({CONFIG: str(self.path)} if self.path else {})}
+    def environment(self, service: str) -> dict[str, str]:
+        """All that a child finds around it: what any program needs, and what was said here by flag or variable of its own settings."""
+        own = {name: env_name(name, info) for name, info in fields_of(service).items()}
+        said = {own[name]: value for name, value in self.flags.items() if name in own}
+        kept = {name: value for name, value in self.environ.items() if inherited(name) or name in own.values()}
+        return {**kept, **said, **({CONFIG: str(self.path)} if self.path else {})}
 
 
 def models() -> list[type[BaseModel]]:
@@ -60,10 +66,16 @@ def every_field() -> Iterator[tuple[str, FieldInfo]]:
                 yield name, info
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """One flag per setting, except secrets: a command line can be read by everybody on the machine."""
+def fields_of(service: str) -> dict[str, FieldInfo]:
+    """What `trunkline serve SERVICE` reads: the settings of the service, and the few of ours that mean something to one service."""
+    return {name: info for name, info in StackSettings.model_fields.items() if name in FOR_ONE} | settings_of(service).model_fields
+
+
+def add_flags(parser: argparse.ArgumentParser, service: str | None = None) -> None:
+    """One flag per setting (of one service), except secrets: a command line can be read by everybody on the machine."""
+    parser.epilog = EPILOG
     parser.add_argument("--config", metavar="FILE", help="settings file (default: ./trunkline.toml, then <data-dir>/trunkline.toml)")
-    for name, info in every_field():
+    for name, info in fields_of(service).items() if service else every_field():
         if not is_secret(info):
             _add_flag(parser, name, info)
 
@@ -105,8 +117,19 @@ def is_secret(info: FieldInfo) -> bool:
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, info: FieldInfo) -> None:
     flag = ["--" + name.replace("_", "-"), *(["--nats"] if name == "nats_url" else [])]
-    reason = (info.description or "").replace("%", "%%")
+    text = f"{meaning(name)}{_default(info)}".replace("%", "%%")
     if info.annotation is bool:
-        parser.add_argument(*flag, dest=name, nargs="?", const="true", metavar="on|off", help=reason)
+        parser.add_argument(*flag, dest=name, nargs="?", const="true", metavar="on|off", help=text)
     else:
-        parser.add_argument(*flag, dest=name, metavar=name.rpartition("_")[2].upper(), help=reason)
+        parser.add_argument(*flag, dest=name, metavar=_metavar(name, info), help=text)
+
+
+def _metavar(name: str, info: FieldInfo) -> str:
+    if get_origin(info.annotation) is Literal:
+        return "|".join(map(str, get_args(info.annotation)))
+    return name.rpartition("_")[2].upper()
+
+
+def _default(info: FieldInfo) -> str:
+    """Only a default that is something: `off`, empty and unset go without saying."""
+    return f" (default: {shown(info.default)})" if info.default else ""

@@ -57,7 +57,7 @@ async def keep_alive(unit: Unit, say: Say) -> None:
     deaths, seen_ready = 0, False
     while not unit.switch.stop.is_set():
         began = time.monotonic()
-        how = await _live(unit, hopeful=seen_ready)
+        how = await _live(unit, say, hopeful=seen_ready)
         if unit.switch.stop.is_set():
             return
         seen_ready = seen_ready or unit.switch.ready.is_set()
@@ -77,12 +77,13 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
         pass  # the pause is over
 
 
-async def _live(unit: Unit, *, hopeful: bool) -> str:
+async def _live(unit: Unit, say: Say, *, hopeful: bool) -> str:
     try:
         return await unit.life(unit.switch)
     except DomainError as error:
         if hopeful or unit.switch.ready.is_set() or not hopeless(error):
             return error.message
+        say(f"{unit.name} cannot start: {error.message}")
         raise
     except Exception as error:
         return reason(error)

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from trunkline_cli.api import StreamEvent
+from trunkline_cli.plain import one_line
 
 WIDTH: Final = 100
 BAR: Final = 24
@@ -84,10 +85,11 @@ async def show(events: AsyncIterable[StreamEvent], console: Console) -> list[Str
 
 
 def line(event: StreamEvent, began: datetime) -> str:
-    """One line of markup."""
+    """One line of markup, whatever the event holds."""
     told = tell(event)
-    text = f"[{told.style}]{escape(told.text)}[/]" if told.style else escape(told.text)
-    return f"[dim]{(event.timestamp - began).total_seconds():6.2f} s[/]  {escape(told.label):<9}{text}"
+    text = escape(one_line(told.text) if "\n" in told.text else told.text)
+    styled = f"[{told.style}]{text}[/]" if told.style else text
+    return f"[dim]{(event.timestamp - began).total_seconds():6.2f} s[/]  {escape(one_line(told.label)):<9}{styled}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,11 @@ def test_only_the_gateway_listens_outside(compose: dict[str, Any]) -> None:
     assert [name for name, container in compose["services"].items() if "ports" in container] == ["gateway"]
 
 
+def test_the_gateway_that_asks_nobody_who_they_are_is_reached_from_this_machine_only(compose: dict[str, Any]) -> None:
+    assert [port.startswith("127.0.0.1:") for port in compose["services"]["gateway"]["ports"]] == [True]
+    assert compose["services"]["gateway"]["environment"]["TRUNKLINE_ALLOWED_HOSTS"]
+
+
 def test_every_volume_that_is_mounted_is_declared(compose: dict[str, Any]) -> None:
     mounts = (mount.split(":")[0] for container in compose["services"].values() for mount in container.get("volumes", []))
     assert {mount for mount in mounts if not mount.startswith(".")} == set(compose["volumes"])

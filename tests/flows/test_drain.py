@@ -105,8 +105,8 @@ def test_a_full_disk_is_answered_with_503_loses_nothing_and_is_over_once_there_i
             assert (refusal.status_code, "disk" in refusal.json()["error"]) == (503, True), refusal.text
             assert refusal.headers["Retry-After"] and not running.healthy()
             filler.unlink()
-            running.stop()
-            running.start()
+            until(lambda: "its disk was full and has room again" in running.log(), 20, "nats-server is not started anew")
+            running.await_ready()
 
             assert running.ask("GET", before.path)[1]["status"] == "success"
             for id in taken:  # what was acknowledged is there and ends
@@ -136,7 +136,7 @@ def refused(running: Stack, data: Path, port: int) -> subprocess.CompletedProces
 @contextmanager
 def half_a_request(port: int) -> Iterator[socket.socket]:
     """A request whose body never comes whole."""
-    head = b"POST /api/pr-agent/execute HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"
+    head = b"POST /api/pr-agent/execute HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"
     with socket.create_connection(("127.0.0.1", port), 5) as request:
         request.sendall(head)
         yield request

@@ -148,3 +148,64 @@ def test_an_outside_server_is_taken_only_when_it_keeps_what_it_acknowledges(
             assert command.stop()[0] == 0
     finally:
         command.process.kill()
+
+
+@pytest.mark.parametrize(
+    ("outside", "words", "said"),
+    [
+        (ALWAYS, ["--nats-monitor", "MONITOR"], None),
+        (ALWAYS, [], "cannot be known"),
+        (DEFAULT, ["--nats-monitor", "MONITOR"], "before they are on disk"),
+        (DEFAULT, ["--accept-unsafe-nats"], None),
+    ],
+    indirect=["outside"],
+    ids=["always-sync is taken", "unknown is refused", "default sync is refused", "unless told to"],
+)
+def test_a_single_service_judges_the_server_as_up_does(
+    tmp_path: Path, outside: tuple[str, str], words: list[str], said: str | None
+) -> None:
+    url, monitor = outside
+    words = [word.replace("MONITOR", monitor) for word in words]
+    command = trunkline(write(tmp_path / "s"), "serve", "relay", "--nats", url, *words, TRUNKLINE_DATA_DIR=str(tmp_path))
+    try:
+        if said:
+            assert command.process.wait(10) == 2
+            assert "--accept-unsafe-nats" in command.await_line(said, 1)
+            assert "is ready" not in str(command)
+        else:
+            command.await_line("relay is ready")
+            assert ("a power cut may lose work" in str(command)) == ("--accept-unsafe-nats" in words)
+            assert command.stop()[0] == 0
+    finally:
+        command.process.kill()
+
+
+@pytest.mark.parametrize("outside", [DEFAULT], indirect=True)
+def test_services_below_up_do_not_judge_the_server_again(tmp_path: Path, outside: tuple[str, str]) -> None:
+    words = ["--split", "--nats", outside[0], "--accept-unsafe-nats"]
+    command = trunkline(write(tmp_path / "s"), "up", "--port", "0", "--data-dir", tmp_path / "d", *words)
+    try:
+        command.await_line("is ready at")
+        assert str(command).count("a power cut may lose work") == 1
+        assert command.stop()[0] == 0
+    finally:
+        command.process.kill()
+
+
+def test_a_single_service_without_a_server_says_where_it_looked_and_why_it_found_none(tmp_path: Path) -> None:
+    port = free_port()
+    command = trunkline(write(tmp_path / "s"), "serve", "router", "--nats", f"nats://127.0.0.1:{port}", TRUNKLINE_DATA_DIR=str(tmp_path))
+    assert command.process.wait(10) == 3
+    assert "refused" in command.await_line(f"127.0.0.1:{port} (", 1).lower()
+
+
+@pytest.mark.parametrize("outside", [DEFAULT], indirect=True)
+@pytest.mark.parametrize(("words", "state", "code"), [([], "refused", 1), (["--accept-unsafe-nats"], "warn", 0)])
+def test_the_doctor_calls_a_server_that_is_there_by_what_it_is(
+    tmp_path: Path, outside: tuple[str, str], words: list[str], state: str, code: int
+) -> None:
+    url, monitor = outside
+    place = ["--data-dir", tmp_path / "d", "--nats", url, "--nats-monitor", monitor, *words]
+    doctor = trunkline(None, "doctor", *place)
+    assert doctor.process.wait(30) == code, doctor
+    assert f" {state} " in doctor.await_line("running server", 1)

@@ -43,6 +43,15 @@ def test_the_tutorial_ends_with_the_change_in_ones_own_repository(tmp_path: Path
     assert shell(f"git --git-dir={forge} show main:README.md", tmp_path, environment) == "the first line\n"
 
 
+def test_the_readme_works_when_it_is_copied(tmp_path: Path, environment: dict[str, str]) -> None:
+    readme = (ROOT / "README.md").read_text().replace(":8787", f":{environment['TRUNKLINE_PORT']}")
+    start, ask = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    with running(start.replace("make up", ".venv/bin/trunkline up"), tmp_path, environment):
+        told = shell(ask, tmp_path, environment)
+    assert '"type":"result"' in told.splitlines()[-2] + told.splitlines()[-1], told
+    assert "/forge/local/acme/shop/pulls/1" in told
+
+
 def shell(block: str, folder: Path, environment: dict[str, str]) -> str:
     """What a block prints; it has to succeed."""
     done = subprocess.run(["bash", "-ec", block], cwd=folder, env=environment, capture_output=True, text=True, timeout=40)

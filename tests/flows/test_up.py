@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.flows.stand_ins import Command, trunkline, until, write
+from tests.flows.stand_ins import NAMES, Command, trunkline, until, write
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(40)]
 
@@ -92,6 +93,32 @@ def test_a_port_in_use_is_said_before_anything_starts(started: list[Command], se
         assert command.process.wait(10) == 2
     assert "--port" in command.await_line("is in use", 1)
     assert not (tmp_path / "data" / "nats").exists()
+
+
+def test_a_port_that_another_trunkline_has_is_said_to_be_so(started: list[Command], services: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        threading.Thread(target=_say_trunkline, args=(taken,), daemon=True).start()
+        command = up(started, services, tmp_path, "--port", str(taken.getsockname()[1]))
+        assert command.process.wait(10) == 2
+    line = command.await_line("already running at http://127.0.0.1:", 1)
+    assert "--port" in line and str(tmp_path / "data") in line
+
+
+def _say_trunkline(server: socket.socket) -> None:
+    """What `GET /` of a gateway answers."""
+    client, _ = server.accept()
+    with client:
+        client.recv(4096)
+        body = b'{"service": "trunkline"}'
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+
+def test_a_second_up_on_the_same_port_and_data_is_told_of_the_data(started: list[Command], services: Path, tmp_path: Path) -> None:
+    first = up(started, services, tmp_path)
+    port = url_of(first).rpartition(":")[2]
+    second = up(started, services, tmp_path, "--port", port)
+    assert second.process.wait(10) == 2
+    second.await_line(f"process {first.process.pid}", 1)
 
 
 def test_a_data_directory_that_is_a_file_is_refused_with_the_remedy(started: list[Command], services: Path, tmp_path: Path) -> None:
@@ -198,6 +225,7 @@ def test_a_service_that_refuses_to_start_ends_the_whole_with_its_reason(
     command = up(started, services, tmp_path, *mode, STAND_IN_REFUSES="sandbox")
     assert command.process.wait(10) == 2, command
     assert "Install it" in command.await_line("no bubblewrap here", 1)
+    assert "Install it" in command.lines[0] and "Install it" in command.lines[-1]
 
 
 def test_running_without_isolation_is_said_at_every_start(started: list[Command], services: Path, tmp_path: Path) -> None:
@@ -214,6 +242,20 @@ def test_no_secret_is_in_any_command_line_or_readable_by_others(started: list[Co
     assert password not in words and "sk-secret" not in words
     for name in ("secrets.json", "nats.conf"):
         assert (tmp_path / "data/nats" / name).stat().st_mode & 0o077 == 0
+
+
+def test_a_service_of_its_own_process_has_only_the_variables_that_it_reads(started: list[Command], services: Path, tmp_path: Path) -> None:
+    strays = {"AWS_SECRET_ACCESS_KEY": "stray", "https_proxy": "http://u:p@proxy.example", "TRUNKLINE_AGENT": "command"}
+    needed = {"TRUNKLINE_FAULTS": str(tmp_path), "TZ": "UTC", "LC_TIME": "C"}
+    command = up(started, services, tmp_path, "--split", ANTHROPIC_API_KEY="sk-secret", **strays, **needed)
+    command.await_line("is ready at")
+    found = {name: child(command, f"serve {name}").environ() for name in NAMES}
+
+    assert [name for name, environ in found.items() if "sk-secret" in environ.values()] == ["sandbox"]
+    assert not any(strays.keys() & environ.keys() for environ in found.values())
+    assert all(needed.items() <= environ.items() for environ in found.values())
+    assert all({"PATH", "HOME"} <= environ.keys() for environ in found.values())
+    assert child(command, "nats-server").environ().keys() <= {"PATH", "LC_CTYPE"}
 
 
 def nats_port(tmp_path: Path) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from trunkline_cli.api import add_url, connected
-from trunkline_cli.console import OK
+from trunkline.contracts.errors import Conflict
+from trunkline_cli.api import State, add_url, connected
+from trunkline_cli.console import FAILED, OK
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,11 +17,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    asyncio.run(_cancel(args.url, args.task, args.reason))
+    over = asyncio.run(_cancel(args.url, args.task, args.reason))
+    if over:
+        print(f"{args.task} is over already: it {_outcome(over)}. Nothing of it is left to stop.")
+        return FAILED
     print(f"{args.task} is being stopped. `trunkline watch {args.task}` shows its end.")
     return OK
 
 
-async def _cancel(url: str, task: str, reason: str) -> None:
+async def _cancel(url: str, task: str, reason: str) -> State | None:
+    """How it ended, if it was over before anybody could stop it."""
     async with connected(url) as api:
-        await api.cancel(task, reason)
+        before = await api.state(task)
+        if before.over:
+            return before
+        try:
+            await api.cancel(task, reason)
+        except Conflict:  # it ended between the two questions
+            return await api.state(task)
+    return None
+
+
+def _outcome(state: State) -> str:
+    if state.errorCode == "CANCELLED":
+        return "was cancelled"
+    return "succeeded" if state.status == "success" else "failed"

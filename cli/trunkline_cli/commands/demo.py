@@ -22,8 +22,9 @@ from rich.syntax import Syntax
 from trunkline.contracts.errors import Broken, DomainError, Invalid, Unsupported
 from trunkline_cli import children, sample
 from trunkline_cli.api import Result, StreamEvent, connected
-from trunkline_cli.console import FAILED, OK, complain, out
+from trunkline_cli.console import FAILED, OK, complain, out, program
 from trunkline_cli.health import is_healthy, until_shown
+from trunkline_cli.plain import one_line, plain
 from trunkline_cli.sockets import LOOPBACK, base_url, free_port
 from trunkline_cli.timeline import bars, durations, show
 
@@ -31,6 +32,12 @@ READY: Final = 60.0
 LONGEST: Final = 900.0
 """Seconds until the demo gives up on its task; a real model may need some minutes."""
 STOP: Final = 6.0
+NEXT: Final = (
+    ("up", "the same, to stay"),
+    ("demo --agent claude", "a real model (needs ANTHROPIC_API_KEY)"),
+    ('run OWNER/REPO "fix the login bug"', "with `up` running: a repository of your own, below its forge_root"),
+    ("doctor", "what this machine has and lacks"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ async def _visit(events: list[StreamEvent], console: Console) -> None:
     result = events[-1].result if events else None
     if result:
         await until_shown(result.prUrl)
-        console.print(f"\n[bold]The pull request[/]: #{result.prNumber} {result.prUrl} (its page answers)")
+        console.print(f"\n[bold]The pull request[/]: #{result.prNumber} {escape(one_line(result.prUrl))} (its page answers)")
 
 
 def _introduce(agent: str, console: Console) -> None:
@@ -155,19 +162,18 @@ def _conclude(bare: Path, events: list[StreamEvent], console: Console) -> int:
 
 
 def _show_change(bare: Path, result: Result, console: Console) -> None:
-    console.print(f"  branch {result.fixBranch}, {result.filesChanged} file(s), +{result.additions} -{result.deletions}\n")
-    sys.stdout.flush()
-    print(sample.diff(bare, result.fixBranch, colour=console.is_terminal), flush=True)
+    console.print(
+        f"  branch {escape(one_line(result.fixBranch))}, {result.filesChanged} file(s), +{result.additions} -{result.deletions}\n"
+    )
+    change = plain(sample.diff(bare, result.fixBranch))
+    console.print(Syntax(change, "diff", background_color="default") if console.is_terminal else change, markup=False)
 
 
 def _what_next(console: Console) -> None:
-    console.print(
-        "\n[bold]What to try next[/]\n"
-        "  trunkline up                                   the same, to stay\n"
-        "  trunkline demo --agent claude                  a real model (needs ANTHROPIC_API_KEY)\n"
-        '  trunkline run OWNER/REPO "fix the login bug"   a repository of your own (trunkline settings: forge_root)\n'
-        "  trunkline doctor                               what this machine has and lacks"
-    )
+    name = program()
+    console.print("\n[bold]What to try next[/]")
+    for words, text in NEXT:
+        console.print(f"  {escape(f'{name} {words}'):<{len(name) + 38}}{text}")
 
 
 def _clean_up(keep: bool, place: Place) -> None:

@@ -14,16 +14,17 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from rich.markup import escape
 from rich.table import Table
 
-from trunkline.contracts.errors import DomainError
+from trunkline.contracts.errors import DomainError, Unavailable
 from trunkline_cli import checks, nats_outside, sources
 from trunkline_cli.checks import Check, State, guarded
 from trunkline_cli.console import FAILED, OK, out
 from trunkline_cli.nats_wire import greet
+from trunkline_cli.plain import plain
 from trunkline_cli.services import settings_of
 from trunkline_cli.settings import StackSettings
 from trunkline_cli.sources import Sources
 
-MARK = {State.OK: "green", State.WARN: "yellow", State.MISSING: "bold red"}
+MARK = {State.OK: "green", State.WARN: "yellow", State.MISSING: "bold red", State.REFUSED: "bold red"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         out().print(_table(found))
     else:
         print("\n".join(_plain(found)))
-    return FAILED if any(check.state is State.MISSING for check in found) else OK
+    return OK if all(check.state.enough for check in found) else FAILED
 
 
 def _machine(said: Sources) -> list[Check]:
@@ -82,9 +83,12 @@ def _server(stack: StackSettings) -> Check:
     """Whether the server that runs now, ours or the outside one, acknowledges only what is on disk."""
     try:
         return asyncio.run(_ask(stack))
-    except DomainError as error:
+    except Unavailable as error:
         state = State.MISSING if stack.nats_url else State.OK
         return Check("running server", state, error.message if stack.nats_url else "none runs now; `trunkline up` starts one")
+    except DomainError as error:
+        accepted = stack.accept_unsafe_nats and error.code == nats_outside.UNSAFE
+        return Check("running server", State.WARN if accepted else State.REFUSED, error.message)
 
 
 async def _ask(stack: StackSettings) -> Check:
@@ -107,9 +111,9 @@ def _where(stack: StackSettings) -> tuple[str, str, str, str]:
 def _table(found: list[Check]) -> Table:
     table = Table("check", "", "found", "what to do", box=None, padding=(0, 2, 0, 0), header_style="bold")
     for check in found:
-        table.add_row(check.name, f"[{MARK[check.state]}]{check.state}[/]", escape(check.found), escape(check.remedy))
+        table.add_row(check.name, f"[{MARK[check.state]}]{check.state}[/]", escape(plain(check.found)), escape(plain(check.remedy)))
     return table
 
 
 def _plain(found: list[Check]) -> list[str]:
-    return [f"{check.name:<16} {check.state:<8} {check.found}{'  ->  ' + check.remedy if check.remedy else ''}" for check in found]
+    return [plain(f"{check.name:<16} {check.state:<8} {check.found}{'  ->  ' + check.remedy if check.remedy else ''}") for check in found]

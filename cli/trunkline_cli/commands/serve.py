@@ -12,10 +12,10 @@ from typing import Final
 import uvloop
 
 from trunkline.telemetry.logs import set_up_logs
-from trunkline_cli import sources
+from trunkline_cli import nats_outside, sources
 from trunkline_cli.console import FAILED, OK, complain, err
 from trunkline_cli.lives import READY_FD, REFUSED, InProcess
-from trunkline_cli.services import NAMES, Service, settings_of
+from trunkline_cli.services import DOES, NAMES, Service, settings_of
 from trunkline_cli.settings import StackSettings
 from trunkline_cli.supervisor import Switch, first_refusal, hopeless
 
@@ -24,8 +24,10 @@ DRAIN: Final = 4.5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("service", choices=NAMES)
-    sources.add_flags(parser)
+    services = parser.add_subparsers(dest="service", required=True, metavar="SERVICE", title="services")
+    for name in NAMES:
+        text = f"Runs {name} in the foreground: it {DOES[name]}."
+        sources.add_flags(services.add_parser(name, help=DOES[name], description=text, allow_abbrev=False), name)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,11 +37,19 @@ def run(args: argparse.Namespace) -> int:
     set_up_logs(args.service, stack.log_level)
     if ready_fd < 0:
         for warning in warnings:
-            err().print(warning, style="yellow", markup=False)
+            _warn(warning)
     service = Service(args.service, said.over(data_dir=str(stack.root())).load(settings_of(args.service)).settings)
     os.environ.pop("TRUNKLINE_NATS_PASSWORD", None)  # read; nothing that is started from here has any use for it
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if ready_fd < 0:  # else `up` has judged the server, and says what is amiss
+            url = str(getattr(service.settings, "nats_url", ""))
+            _warn(runner.run(nats_outside.judge(stack.model_copy(update={"nats_url": url}))))
         return runner.run(_serve(service, ready_fd))
+
+
+def _warn(line: str) -> None:
+    if line:
+        err().print(line, style="yellow", markup=False)
 
 
 async def _serve(service: Service, ready_fd: int) -> int:

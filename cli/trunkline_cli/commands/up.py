@@ -14,16 +14,16 @@ from typing import Final
 
 import uvloop
 
+from trunkline.contracts.errors import Conflict
 from trunkline.telemetry.logs import set_up_logs
 from trunkline_cli import nats_outside, sources, stack
 from trunkline_cli.agents_left import end_agents
 from trunkline_cli.console import FAILED, OK, complain
 from trunkline_cli.data_dir import held
-from trunkline_cli.health import until_healthy
+from trunkline_cli.health import is_trunkline, until_healthy
 from trunkline_cli.lives import InProcess, OwnProcess
 from trunkline_cli.nats_config import Credentials
 from trunkline_cli.nats_server import NatsServer, prepare
-from trunkline_cli.nats_wire import greet
 from trunkline_cli.services import NAMES, Service, settings_of
 from trunkline_cli.settings import StackSettings
 from trunkline_cli.sockets import base_url, claim
@@ -47,11 +47,26 @@ def run(args: argparse.Namespace) -> int:
         _warn(warning)
     set_up_logs("trunkline", settings.log_level)
     with held(settings.root()):
-        port = claim(settings.host, settings.port)
+        port = _claim(settings)
         url = base_url(settings.host, port)
         said = said.over(data_dir=str(settings.root()), host=settings.host, port=str(port), public_url=settings.public_url or url)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_up(said, settings, url, began))
+
+
+def _claim(settings: StackSettings) -> int:
+    """The port of the door. Raises Conflict when it is taken, and says so when another Trunkline has it."""
+    try:
+        return claim(settings.host, settings.port)
+    except Conflict as taken:
+        url = base_url(settings.host, settings.port)
+        if not asyncio.run(is_trunkline(url)):
+            raise
+        raise Conflict(
+            f"Port {settings.port} is in use: Trunkline is already running at {url}, on another data directory than {settings.root()}. "
+            "Use that one, or stop it, or choose another port for this one by --port (0 picks a free one).",
+            code=taken.code,
+        ) from None
 
 
 async def _up(said: Sources, settings: StackSettings, url: str, began: float) -> int:
@@ -61,7 +76,7 @@ async def _up(said: Sources, settings: StackSettings, url: str, began: float) ->
         nats = None if settings.nats_url else prepare(settings.root(), settings.nats_store_limit)
         said = _with_nats(said, nats) if nats else said
         if nats is None:
-            await _check_outside(settings)
+            _warn(await nats_outside.judge(settings))
         units = _stack(said, settings, nats)
         await stack.run(units, stop, _say, lambda: _announce(settings, url, began))
     except BaseExceptionGroup as group:
@@ -75,20 +90,15 @@ def _with_nats(said: Sources, server: NatsServer) -> Sources:
     return said.over(nats_url=server.url, nats_user=Credentials.CONTROL_USER, nats_password=server.credentials.control)
 
 
-async def _check_outside(settings: StackSettings) -> None:
-    info = await greet(settings.nats_url.split(",")[0], settings.nats_user, settings.nats_password.get_secret_value())
-    if settings.accept_unsafe_nats:
-        _warn("WARNING: --accept-unsafe-nats: nobody checked that nats-server keeps what it acknowledges; a power cut may lose work.")
-    else:
-        await nats_outside.check(settings.nats_url, settings.nats_monitor, info)
-
-
 def _stack(said: Sources, settings: StackSettings, nats: NatsServer | None) -> stack.Stack:
     """Every service's settings are read here, so that what is wrong is said before anything starts."""
     services = [Service(name, said.load(settings_of(name)).settings) for name in NAMES]
-    env = said.environment() if settings.split else {}
-    units = [Unit(service.name, OwnProcess(service.name, env, _say) if settings.split else InProcess(service)) for service in services]
+    units = [Unit(service.name, _process(service.name, said) if settings.split else InProcess(service)) for service in services]
     return stack.Stack(Unit("nats-server", nats) if nats else None, units[:-1], units[-1])
+
+
+def _process(name: str, said: Sources) -> OwnProcess:
+    return OwnProcess(name, said.environment(name), _say)
 
 
 async def _announce(settings: StackSettings, url: str, began: float) -> None:
@@ -128,4 +138,5 @@ def _say(line: str) -> None:
 
 
 def _warn(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    if line:
+        print(line, file=sys.stderr, flush=True)

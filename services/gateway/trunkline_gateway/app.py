@@ -15,6 +15,7 @@ from aiohttp.typedefs import Middleware
 from trunkline.auth.policy import may
 from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import Broken, Denied, DomainError, Invalid, NotFound, TooLarge, Unsupported
+from trunkline_gateway.body import BROKEN_BODY
 from trunkline_gateway.dialect import Dialect, Route, owner
 
 log = structlog.get_logger()
@@ -23,6 +24,8 @@ Identify = Callable[[web.Request], Principal]
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+CLAIMS: Final = web.AppKey("claims", tuple[str, ...])
+"""Every path prefix that a dialect answers for."""
 RETRY_AFTER: Final = 2
 CLIENT_LEFT: Final = 499
 _ID: Final = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
@@ -43,6 +46,7 @@ def build(dialects: Sequence[Dialect], identify: Identify) -> web.Application:
         app.router.add_route(route.method, route.path, answer)
         if route.method == "GET" and not route.streams:
             app.router.add_route("HEAD", route.path, answer)
+    app[CLAIMS] = tuple(claim for dialect in dialects for claim in dialect.claims)
     app.on_response_prepare.append(_dress)
     return app
 
@@ -98,8 +102,8 @@ def _refused(error: DomainError, dialect: Dialect) -> web.Response:
         response.headers["Allow"] = str(error.details.get("allow", ""))
     if response.status in (429, 503):
         response.headers["Retry-After"] = str(error.details.get("retry_after", RETRY_AFTER))
-    if response.status in (408, 413):
-        response.force_close()  # the rest of the body is not wanted
+    if response.status in (408, 413) or error.code == BROKEN_BODY:
+        response.force_close()  # the rest of the body is not wanted, or cannot be told from what follows
     return response
 
 

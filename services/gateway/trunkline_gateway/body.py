@@ -14,6 +14,7 @@ from trunkline.contracts.errors import Invalid, Overdue, TooLarge, Unsupported
 from trunkline_gateway import strict_json
 
 BODY_TIMEOUT: Final = "BODY_TIMEOUT"
+BROKEN_BODY: Final = "BROKEN_BODY"
 UNSUPPORTED_MEDIA_TYPE: Final = "UNSUPPORTED_MEDIA_TYPE"
 
 
@@ -50,7 +51,7 @@ class BodyReader:
         except TimeoutError:
             raise Overdue(f"the body did not arrive within {self.seconds:g} seconds", code=BODY_TIMEOUT) from None
         except (web.RequestPayloadError, ClientPayloadError, HttpProcessingError):
-            raise Invalid("the body broke off, or its chunks are malformed", code="BROKEN_BODY") from None
+            raise Invalid("the body broke off, or its chunks are malformed", code=BROKEN_BODY) from None
 
     async def _gathered(self, request: web.Request) -> bytes:
         gathered = bytearray()

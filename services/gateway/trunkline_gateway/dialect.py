@@ -59,7 +59,9 @@ _STATUS: Final[Mapping[str, int]] = {
 _STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "METHOD_NOT_ALLOWED": 405,
     "BODY_TIMEOUT": 408,
+    "URI_TOO_LONG": 414,
     "UNSUPPORTED_MEDIA_TYPE": 415,
+    "HEADERS_TOO_LARGE": 431,
 }
 
 
@@ -70,10 +72,10 @@ def status_of(error: DomainError) -> int:
 
 def owner(dialects: Sequence[Dialect], path: str) -> Dialect:
     """Who answers for a path. One of the dialects must claim `/`."""
-    claims = [(claim, dialect) for dialect in dialects for claim in dialect.claims if _covers(claim, path)]
+    claims = [(claim, dialect) for dialect in dialects for claim in dialect.claims if covers(claim, path)]
     return max(claims, key=lambda pair: len(pair[0]))[1]
 
 
-def _covers(claim: str, path: str) -> bool:
+def covers(claim: str, path: str) -> bool:
     """A claim covers whole segments: `/api/x` does not cover `/api/xy`."""
     return claim == "/" or path == claim or path.startswith(f"{claim.rstrip('/')}/")

@@ -30,7 +30,8 @@ class Front:
         return (Route("GET", "/", Action.READ_HEALTH, self._welcome), Route("GET", "/health", Action.READ_HEALTH, self._health))
 
     def encode_error(self, error: DomainError) -> web.Response:
-        return _json({"error": error.message, "code": error.code}, status_of(error))
+        said = {"error": error.message, "message": error.message, "code": error.code, "details": error.details}
+        return _json(said, status_of(error))
 
     async def _welcome(self, request: web.Request, principal: Principal) -> web.Response:
         return _json({"service": "trunkline", "version": self.version, "url": self.public_url, "health": "/health"})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from aiohttp import web
@@ -15,6 +16,7 @@ from trunkline.bus import Bus, connect
 from trunkline.contracts.errors import Conflict
 from trunkline.runtime import clock, ids
 from trunkline_gateway import app
+from trunkline_gateway.adapters import door, wire
 from trunkline_gateway.adapters.feed import BusFeed
 from trunkline_gateway.adapters.readiness import BusReadiness
 from trunkline_gateway.body import BodyReader
@@ -49,18 +51,25 @@ async def running(settings: Settings) -> AsyncIterator[None]:
 @asynccontextmanager
 async def serving(site: web.Application, settings: Settings) -> AsyncIterator[int]:
     """Listens; gives the port that was taken. Raises Conflict when it is in use."""
-    runner = web.AppRunner(site, access_log=None, handler_cancellation=True, auto_decompress=False, shutdown_timeout=settings.drain_s)
+    site.middlewares.append(door.guard(door.door(settings)))
+    runner = wire.runner(site, settings.drain_s)
     await runner.setup()
     try:
-        await _listen(runner, settings)
-        yield int(runner.addresses[0][1])
+        listener = await _listen(runner, settings)
+        try:
+            yield int(listener.sockets[0].getsockname()[1])
+        finally:
+            listener.close()
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+async def _listen(runner: web.AppRunner, settings: Settings) -> asyncio.Server:
+    """As web.TCPSite does, which knows no way to have a say in what a connection is made of."""
+    server, claims = cast(web.Server, runner.server), runner.app[app.CLAIMS]
     try:
-        await web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG).start()
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(lambda: wire.connection(server, claims), settings.host, settings.port, backlog=BACKLOG)
     except OSError as error:
         place = f"{settings.host}:{settings.port}"
         message = f"cannot listen on {place}: {error.strerror or error}. Stop what holds the port, or choose another with --port"

@@ -169,14 +169,14 @@ async def raw(url: str, *pieces: bytes) -> bytes:
 
 async def test_a_large_body_is_refused_before_it_is_sent() -> None:
     async with served(World()) as gateway:
-        head = f"POST {EXECUTE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 999999999\r\n\r\n"
+        head = f"POST {EXECUTE} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 999999999\r\n\r\n"
         assert b" 413 " in await raw(gateway.url, head.encode())
 
 
 async def test_a_body_that_drips_is_refused_after_its_deadline() -> None:
     world = World()
     async with served(world, body=BodyReader(seconds=0.2)) as gateway:
-        head = f"POST {EXECUTE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+        head = f"POST {EXECUTE} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
         answer = await raw(gateway.url, head.encode())
     assert b" 408 " in answer
     assert b'"BODY_TIMEOUT"' in answer
@@ -186,7 +186,7 @@ async def test_a_body_that_drips_is_refused_after_its_deadline() -> None:
 async def test_chunks_that_are_malformed_are_refused() -> None:
     world = World()
     async with served(world) as gateway:
-        head = f"POST {EXECUTE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+        head = f"POST {EXECUTE} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
         assert b" 400 " in await raw(gateway.url, head.encode())
     assert world.sent == []
 

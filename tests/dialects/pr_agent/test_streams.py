@@ -184,7 +184,7 @@ async def test_a_reader_that_takes_nothing_is_cut_and_harms_nobody() -> None:
         stuck = socket.socket()
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         stuck.connect(("127.0.0.1", int(gateway.url.rpartition(":")[2])))
-        stuck.sendall(f"GET {stream} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        stuck.sendall(f"GET {stream} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         await until(lambda: world.readers == 1)
         for line in range(200):
             await world.say(task, stories.said(line + 1, Said.MESSAGE, display="x", text="x" * 65_536))

@@ -39,7 +39,11 @@ def test_anything_else_is_refused_and_never_breaks(raw: bytes) -> None:
 
 @pytest.mark.parametrize("levels", [1, 31, 32])
 def test_nesting_up_to_the_limit_is_taken(levels: int) -> None:
-    strict_json.parse(b"[" * levels + b"1" + b"]" * levels, DEPTH)
+    value = strict_json.parse(b"[" * levels + b"1" + b"]" * levels, DEPTH)
+    for _ in range(levels):
+        assert isinstance(value, list)
+        (value,) = value
+    assert value == 1
 
 
 @pytest.mark.parametrize("levels", [33, 34, 900, 5_000, 130_000])

@@ -1,0 +1,153 @@
+"""Turns what aiohttp cannot read into a request that is refused, so that one way answers and logs everything that comes.
+
+Left alone, aiohttp answers such a request past every middleware: in plain text, with a piece of the request in it, and with the same
+piece in a traceback on stderr. That piece may be a credential. What stands between is put around its parser: only there can an error still
+become a message, and then the rest is as for every other request.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from aiohttp import HttpVersion11, StreamReader, web
+from aiohttp.http import HttpRequestParser, RawRequestMessage
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from trunkline.contracts.errors import DomainError, Invalid, TooLarge
+from trunkline_gateway.dialect import covers
+
+log = structlog.get_logger()
+
+PATH_LIMIT: Final = 8192
+HEADER_LIMIT: Final = 8190
+"""Bytes. They differ because nothing else in aiohttp's error tells which of the two was passed."""
+URI_TOO_LONG: Final = "URI_TOO_LONG"
+HEADERS_TOO_LARGE: Final = "HEADERS_TOO_LARGE"
+_MARK: Final = b""
+"""The name of a header that nobody can send."""
+_LINE: Final = re.compile(rb"[!-~]{1,32} (/[!->@-~]{0,200})")
+_NO_HEADERS: Final = CIMultiDictProxy[str](CIMultiDict())
+
+Read = tuple[Sequence[tuple[RawRequestMessage, StreamReader]], bool, bytes]
+
+
+class Reader:
+    """aiohttp's parser for one connection. `claims` are the path prefixes of the dialects: all that is kept of an unreadable request."""
+
+    def __init__(self, parser: HttpRequestParser, claims: Sequence[str]) -> None:
+        self._parser = parser
+        self._claims = claims
+        self._claim = "/"
+        self._broken = False
+        self._body: StreamReader = EMPTY_PAYLOAD
+
+    def feed_data(self, data: bytes) -> Read:
+        """The requests that are whole now. After one that cannot be read, what follows on the connection is dropped."""
+        if self._broken:
+            return (), False, b""
+        if line := _LINE.match(data):
+            self._claim = self._claimed(line[1].decode())
+        try:
+            messages, upgraded, tail = self._parser.feed_data(data)
+        except Exception as error:  # whatever it is, its text is the sender's
+            self._broken = True
+            self._break_off()
+            return [(_stand_in(_code(error), self._claim), EMPTY_PAYLOAD)], False, b""
+        self._body = messages[-1][1] if messages else self._body
+        return [(self._expected(message), payload) for message, payload in messages], upgraded, tail
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._parser, name)
+
+    def _break_off(self) -> None:
+        """Whoever still reads the body of the request before would wait in vain."""
+        if not self._body.is_eof():
+            self._body.set_exception(web.RequestPayloadError("the body cannot be read"))
+            self._body.feed_eof()
+
+    def _expected(self, message: RawRequestMessage) -> RawRequestMessage:
+        """aiohttp answers an `Expect` that it does not know by itself too, and repeats it."""
+        if message.headers.get("Expect", "100-continue").lower() == "100-continue":
+            return message
+        return _stand_in("INVALID_REQUEST", self._claimed(message.path.partition("?")[0]))
+
+    def _claimed(self, path: str) -> str:
+        return max((claim for claim in self._claims if covers(claim, path)), key=len, default="/")
+
+
+def connection(server: web.Server, claims: Sequence[str]) -> web.RequestHandler:
+    """A connection as aiohttp makes it, with our reader in front of its parser."""
+    made = server()
+    made._parser = Reader(made._parser, claims)  # type: ignore[assignment, arg-type]  # has what a parser has
+    return made
+
+
+def refusal(request: web.BaseRequest) -> DomainError | None:
+    """Why this stands for a request that could not be read; nothing when it is one that could."""
+    match request.raw_headers:
+        case ((name, code),) if name == _MARK:
+            return _refusal(code.decode())
+        case _:
+            return None
+
+
+def runner(site: web.Application, drain: float) -> web.AppRunner:
+    """What runs the site; requests under way at its end get `drain` seconds."""
+    return web.AppRunner(
+        site,
+        logger=quiet_logger(),
+        access_log=None,
+        handler_cancellation=True,
+        auto_decompress=False,
+        shutdown_timeout=drain,
+        max_line_size=PATH_LIMIT,
+        max_field_size=HEADER_LIMIT,
+    )
+
+
+def quiet_logger() -> logging.Logger:
+    """For aiohttp's server: one JSON line that says what broke and where, without the error's text, which may hold the sender's."""
+    logger = logging.getLogger("trunkline_gateway.http")
+    logger.setLevel(logging.WARNING)
+    logger.addFilter(_told)
+    return logger
+
+
+def _told(record: logging.LogRecord) -> bool:
+    """Says the record our way and keeps it from logging's own."""
+    error = record.exc_info[1] if record.exc_info else None
+    trace = error.__traceback__ if error else None
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else f"{record.funcName}:{record.lineno}"
+    say = log.info if isinstance(error, web.RequestPayloadError) else log.error  # the sender's fault, or a defect
+    say("http.connection_broken", error=type(error).__name__ if error else record.levelname, where=where)
+    return False
+
+
+def _code(error: Exception) -> str:
+    if isinstance(error, LineTooLong):
+        return URI_TOO_LONG if PATH_LIMIT in error.args else HEADERS_TOO_LARGE
+    return HEADERS_TOO_LARGE if "Too many headers" in str(error) else "INVALID_REQUEST"
+
+
+def _refusal(code: str) -> DomainError:
+    if code == URI_TOO_LONG:
+        return TooLarge(f"the path is longer than {PATH_LIMIT} bytes", code=URI_TOO_LONG, limit=PATH_LIMIT)
+    if code == HEADERS_TOO_LARGE:
+        message = f"a header is larger than {HEADER_LIMIT} bytes, or there are too many of them; send fewer and smaller ones"
+        return TooLarge(message, code=HEADERS_TOO_LARGE, limit=HEADER_LIMIT)
+    return Invalid("this cannot be read as HTTP; check its first line, its headers and its Content-Length", code="INVALID_REQUEST")
+
+
+def _stand_in(code: str, path: str) -> RawRequestMessage:
+    """A request that says nothing but why the real one is refused, and that its connection ends."""
+    told = ((_MARK, code.encode()),)
+    return RawRequestMessage("-", path, HttpVersion11, _NO_HEADERS, told, True, None, False, False, URL.build(path=path))

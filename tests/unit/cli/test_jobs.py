@@ -1,0 +1,87 @@
+"""Commands that name a job: what can be none is said before anybody is asked, and what is over is not stopped again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+from aiohttp import web
+
+from trunkline_cli.__main__ import main
+from trunkline_cli.api import job_id
+from trunkline_cli.sockets import free_port
+
+JOB = "01a1fe1f-f694-7289-a962-8da64c1a1365"
+SUCCEEDED = {"status": "success", "completedAt": "2026-01-01T00:00:00.000Z", "errorCode": None}
+CANCELLED = {"status": "failed", "completedAt": "2026-01-01T00:00:00.000Z", "errorCode": "CANCELLED"}
+RUNNING = {"status": "running", "completedAt": None, "errorCode": None}
+
+
+@pytest.fixture
+def gateway(request: pytest.FixtureRequest) -> Iterator[str]:
+    """One job on the wire: how it stands at the first question, and what an attempt to cancel it is answered."""
+    before, answer, after = request.param
+    port, stands = free_port(), iter([before, after, after])
+
+    async def show(_: web.Request) -> web.Response:
+        return web.json_response(next(stands))
+
+    async def cancel(_: web.Request) -> web.Response:
+        return web.json_response({"error": "it is over", "code": "CONFLICT"}, status=answer)
+
+    app = web.Application()
+    app.add_routes([web.get(f"/api/pr-agent/{JOB}", show), web.post(f"/api/pr-agent/{JOB}/cancel", cancel)])
+    with Served(app, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+class Served:
+    """An application in a thread of its own, ready when entered."""
+
+    def __init__(self, app: web.Application, port: int) -> None:
+        self._app, self._port = app, port
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(5)
+
+    async def _start(self) -> None:
+        self._runner = web.AppRunner(self._app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+
+@pytest.mark.parametrize(
+    ("gateway", "said", "code"),
+    [
+        ((RUNNING, 202, RUNNING), "is being stopped", 0),
+        ((SUCCEEDED, 409, SUCCEEDED), "is over already: it succeeded", 1),
+        ((CANCELLED, 202, CANCELLED), "is over already: it was cancelled", 1),
+        ((RUNNING, 409, SUCCEEDED), "is over already: it succeeded", 1),
+    ],
+    indirect=["gateway"],
+    ids=["it runs", "it succeeded", "it was cancelled", "it ended meanwhile"],
+)
+def test_a_cancel_says_what_it_found(gateway: str, said: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cancel", JOB, "--url", gateway]) == code
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["watch", "cancel"])
+def test_what_is_no_id_is_said_to_be_none_though_nobody_is_there_to_ask(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "nope", "--url", f"http://127.0.0.1:{free_port()}"]) == 2
+    assert "There is no job 'nope'" in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_id_may_be_typed_with_or_without_dashes() -> None:
+    assert [job_id(text) for text in (JOB, JOB.replace("-", ""), JOB.upper())] == [JOB, JOB.replace("-", ""), JOB.upper()]

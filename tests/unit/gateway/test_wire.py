@@ -1,0 +1,44 @@
+"""What breaks below every middleware is told in one line of ours, without the error's text."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from trunkline_gateway.adapters import wire
+
+
+@pytest.mark.parametrize(("error", "level"), [(ValueError, "error"), (web.RequestPayloadError, "info")])
+def test_an_error_of_the_server_is_told_without_its_text(
+    error: type[Exception], level: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = wire.quiet_logger()
+    with capture_logs() as lines:
+        try:
+            raise error("Bearer ghp_canary")
+        except error as caught:
+            logger.exception("Unhandled exception of %s", "ghp_canary", exc_info=caught)
+    (line,) = lines
+    assert (line["event"], line["log_level"], line["error"]) == ("http.connection_broken", level, error.__name__)
+    assert line["where"].startswith("test_an_error_of_the_server")
+    out = capsys.readouterr()
+    assert "canary" not in repr(lines) + out.out + out.err + caplog.text
+
+
+def test_what_aiohttp_says_of_its_own_accord_is_told_the_same_way() -> None:
+    with capture_logs() as lines:
+        wire.quiet_logger().warning("ghp_canary")
+        wire.quiet_logger().debug("ghp_canary")
+    (line,) = lines
+    assert (line["event"], line["error"]) == ("http.connection_broken", "WARNING")
+    assert line["where"].startswith("test_what_aiohttp_says")
+    assert "canary" not in repr(lines)
+
+
+def test_the_server_of_the_gateway_has_that_logger() -> None:
+    runner = wire.runner(web.Application(), 1.0)
+    assert runner._kwargs["logger"] is logging.getLogger("trunkline_gateway.http")
+    assert runner._kwargs["access_log"] is None
