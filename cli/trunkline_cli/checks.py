@@ -21,7 +21,11 @@ from trunkline_cli.data_dir import LEAST_FREE
 
 MOUNT: Final = Path("/sys/fs/cgroup")
 COMFORT: Final = 2 << 30
-LOOSER: Final = "limits by rlimits and by weighing: memory is checked a few times a second, cpu by affinity"
+REMEDY: Final = (
+    "Fine for agents that you trust. For limits that the kernel keeps, and parts of cores, run as root or as a systemd user service "
+    "with Delegate=yes."
+)
+LOOSER: Final = "memory is weighed instead (AGENT_MEMORY_LIMIT holds), and whole cores are pinned"
 
 
 class State(StrEnum):
@@ -96,15 +100,16 @@ def user_namespaces() -> Check:
 
 
 def cgroups() -> Check:
-    """Limits on memory and processes hold for an agent and all its children only with control groups."""
-    return limits(str(import_module("trunkline_sandbox.adapters.providers.local.limits").find().kind))
+    """Without control groups the runner weighs the memory of an agent and all its children, and pins them; the kernel does it better."""
+    found = import_module("trunkline_sandbox.adapters.providers.local.limits")
+    return limits(str(found.words(found.find())))
 
 
-def limits(kind: str) -> Check:
+def limits(words: str) -> Check:
     """What the limits on agents are worth where this is all that the machine gives. Pure."""
-    if not kind.startswith("cgroup"):
-        return Check("control groups", State.WARN, f"none that we may write: {LOOSER}", "Run as a systemd user service with Delegate=yes.")
-    return Check("control groups", State.OK, kind)
+    if not words.startswith("cgroup"):
+        return Check("control groups", State.WARN, f"none that we may write: {LOOSER}", REMEDY)
+    return Check("control groups", State.OK, words)
 
 
 def data_dir(root: Path) -> Check:

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.sandbox.agents import LONG, SMALL, Box, gone, python, shell
-from trunkline_sandbox.adapters.providers.local import limits
 
 
 async def test_much_output_is_counted_and_dropped_at_full_speed(box: Box) -> None:
@@ -80,8 +79,6 @@ async def test_a_fork_bomb_hits_its_limit_and_is_stopped(walled: Box) -> None:
 
 
 async def test_a_memory_hog_is_ended_and_the_cause_is_known(walled: Box) -> None:
-    if limits.find() == limits.NONE:
-        pytest.skip("this user may make no control groups")
     heard = await walled.run(python("x=[]\nwhile True: x.append(bytearray(16<<20))"), replace(SMALL, memory=128 << 20))
     assert heard.exit.cause == "memory" and heard.exit.signal == 9
 
@@ -115,6 +112,69 @@ async def test_the_kernel_is_out_of_reach(walled: Box) -> None:
     )
     expected = [b"closed"] * 4 + ([b"1"] * 3 if os.uname().machine == "x86_64" else heard.out[4:])
     assert heard.out == expected
+
+
+async def test_no_socket_reaches_past_the_empty_network(walled: Box) -> None:
+    heard = await walled.run(
+        python("""
+        import ctypes, os, socket
+        def ask(make, *words):
+            try: made = make(*words)
+            except OSError as error: return os.strerror(error.errno)
+            if not isinstance(made, socket.socket): [one.close() for one in made]; return "MADE"
+            if words[0] != 40: made.close(); return "MADE"
+            made.settimeout(2)
+            try: made.connect((2, 1024)); return "REACHED"
+            except OSError as error: return f"MADE, {error}"
+        STREAM, DATAGRAM, RAW, PACKET = 1, 2, 3, 5
+        wanted = (40, STREAM), (40, DATAGRAM), (38, PACKET), (17, DATAGRAM), (15, RAW), (30, PACKET), (21, PACKET)
+        print({ask(socket.socket, *words) for words in wanted})
+        print({ask(socket.socketpair, family, STREAM) for family in (30, 40)})
+        print([ask(socket.socket, family, STREAM) for family in (1, 2)], ask(socket.socket, 16, RAW), ask(socket.socketpair, 1, STREAM))
+        """)
+    )
+    none = "Address family not supported by protocol"
+    if os.uname().machine not in ("x86_64", "aarch64"):
+        pytest.skip("there is no filter for this machine")
+    assert heard.out == [f"{{'{none}'}}".encode()] * 2 + [b"['MADE', 'MADE'] MADE MADE"], heard.text
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="other machines have no second table of system calls")
+async def test_no_other_table_of_system_calls_makes_sockets(walled: Box) -> None:
+    heard = await walled.run(
+        python("""
+        import ctypes, mmap, os
+        libc = ctypes.CDLL(None, use_errno=True)
+        for number, family in ((41, 40), (41, 40 | 1 << 40), (0x40000000 + 41, 40), (0x40000000 + 53, 1)):
+            print(libc.syscall(ctypes.c_long(number), ctypes.c_long(family), 1, 0), ctypes.get_errno())
+        # 32-bit socket(40, 1, 0): push rbx; mov eax, 359; mov ebx, 40; mov ecx, 1; xor edx, edx; int 0x80; pop rbx; ret
+        page = mmap.mmap(-1, 4096, prot=7)
+        page.write(bytes.fromhex("53 b867010000 bb28000000 b901000000 31d2 cd80 5b c3"))
+        call = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+        if os.fork() == 0: os._exit(9 if call() >= 0 else 0)
+        print("MADE" if os.waitstatus_to_exitcode(os.wait()[1]) == 9 else "no")
+        """)
+    )
+    assert heard.out == [b"-1 97", b"-1 97", b"-1 1", b"-1 1", b"no"], heard.text
+
+
+async def test_ordinary_programs_have_the_sockets_that_they_need(walled: Box) -> None:
+    heard = await walled.run(
+        shell(
+            """
+        git init -q . && git status --porcelain && getent hosts localhost && getent passwd agent && python3 -c '
+        import asyncio, socket
+        async def main():
+            server = await asyncio.start_server(lambda reader, writer: (writer.write(b"hello"), writer.close()), "127.0.0.1", 0)
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            print(await reader.read())
+            writer.close()
+        asyncio.run(main()); print(socket.getaddrinfo("localhost", 80) != [])'
+        """.replace("\n        ", "\n")
+        )
+    )
+    assert heard.exit.code == 0, heard.text
+    assert b"agent" in heard.out[-3] and heard.out[-2:] == [b"b'hello'", b"True"]
 
 
 async def test_the_runner_can_neither_be_killed_nor_read_by_the_agent(walled: Box) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -121,7 +122,8 @@ async def test_kill_all_ends_every_sandbox_without_an_event_loop(box: Box) -> No
 
 async def test_no_control_group_and_no_zombie_is_left(walled: Box) -> None:
     await walled.run(shell("sleep 0.1"))
-    cages = [path for path in Path("/sys/fs/cgroup").rglob("trunkline-*") if path.name.endswith(walled.id)]
+    digest = hashlib.sha256(str(walled.root).encode()).hexdigest()[:8]
+    cages = list(Path("/sys/fs/cgroup").rglob(f"trunkline-{digest}-{walled.id}"))
     await walled.provider.remove(walled.id)
     assert not [path for path in cages if path.exists()]
     with pytest.raises(ChildProcessError):

@@ -6,9 +6,9 @@ from trunkline_cli.checks import State, limits
 
 
 def test_a_machine_without_control_groups_is_told_what_that_means() -> None:
-    found = limits("rlimits")
+    found = limits("rlimits, memory weighed, cores pinned")
     assert found.state is State.WARN and found.state.enough
-    assert "memory is checked a few times a second, cpu by affinity" in found.found
+    assert "memory is weighed instead" in found.found
     assert "Delegate=yes" in found.remedy
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from trunkline_sandbox.adapters.providers.local import egress, identity, limits, spool
+from trunkline_sandbox.adapters.providers.local import egress, identity, limits, seats, spool
 from trunkline_sandbox.adapters.providers.local.egress import Refused, Target
+from trunkline_sandbox.adapters.providers.local.inside import memory
 from trunkline_sandbox.ports import Exit, Limits, Line
 
 
@@ -42,6 +43,34 @@ def test_limits_of_version_two_are_written(tmp_path: Path) -> None:
     (dir,) = (Path(one) for one in made)
     assert (dir / "pids.max").read_text() == "18" and (dir / "memory.max").read_text() == str(1 << 20)
     assert (dir / "cpu.max").read_text() == "50000 100000"
+
+
+def test_without_groups_the_limits_are_said_to_be_others() -> None:
+    v1 = {"pids": Path("/p"), "memory": Path("/m")}
+    assert limits.words(limits.NONE) == "rlimits, memory weighed, cores pinned"
+    assert limits.words(limits.Groups("cgroup v1", v1)) == "cgroup v1, cores pinned"
+    assert limits.words(limits.Groups("cgroup v1", v1 | {"cpu": Path("/c")})) == "cgroup v1"
+    assert limits.words(limits.Groups("cgroup v2", {"unified": Path("/u")})) == "cgroup v2"
+
+
+def test_sandboxes_sit_where_the_fewest_others_sit() -> None:
+    taken: list[int] = []
+    for id in ("a", "b", "c", "d"):
+        taken += seats.choose(id, 1.0, {3, 5, 7, 9}, taken)
+    assert sorted(taken) == [3, 5, 7, 9]
+    assert len({seats.choose(f"s{at}", 1.0, range(8), ()) for at in range(40)}) == 8
+
+
+@pytest.mark.parametrize(("cpus", "most"), [(0.5, 1), (1.0, 1), (1.5, 2), (2.0, 2), (64.0, 4)])
+def test_parts_of_processors_are_rounded_up_and_no_more_is_given_than_there_is(cpus: float, most: int) -> None:
+    assert len(seats.choose("x", cpus, range(4), ())) == most
+
+
+def test_memory_is_looked_at_more_often_the_nearer_its_limit_is() -> None:
+    looks = [memory.pause(room, 1.0, 0.0005) for room in (4 << 30, 512 << 20, 256 << 20, 1 << 20)]
+    assert looks == [0.25, 0.125, 0.0625, 0.01]
+    assert memory.pause(512 << 20, 4.0, 0.0005) == 0.03125 and memory.pause(1 << 20, 1.0, 0.02) == pytest.approx(0.18)
+    assert memory.pause(1 << 20, 1.0, 10.0) == 0.5
 
 
 def test_without_groups_there_are_only_resource_limits(tmp_path: Path) -> None:

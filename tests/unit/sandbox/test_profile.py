@@ -62,26 +62,47 @@ def test_the_environment_is_the_sandboxes_own() -> None:
     assert profile.environment({}, proxied=True)["https_proxy"] == "http://127.0.0.1:3128"
 
 
-def run(code: bytes, number: int, architecture: int) -> int:
+def run(code: bytes, number: int, architecture: int, argument: int = 0) -> int:
     """What the filter answers to a system call, by a small machine for the four instructions that it uses."""
     at, value = 0, 0
     while True:
-        operation, yes, no, argument = struct.unpack_from("<HBBI", code, 8 * at)
+        operation, yes, no, operand = struct.unpack_from("<HBBI", code, 8 * at)
         if operation == 0x06:
-            return int(argument)
+            return int(operand)
         if operation == 0x20:
-            value, at = {0: number, 4: architecture}[argument], at + 1
+            value, at = {0: number, 4: architecture, 16: argument & 0xFFFFFFFF}[operand], at + 1
             continue
-        at += 1 + (yes if (value == argument if operation == 0x15 else value >= argument) else no)
+        at += 1 + (yes if (value == operand if operation == 0x15 else value >= operand) else no)
+
+
+ALLOW, EPERM, ENOSYS, EAFNOSUPPORT = 0x7FFF0000, 0x00050001, 0x00050026, 0x00050061
 
 
 @pytest.mark.parametrize(("machine", "architecture", "keyctl", "read"), [("x86_64", 0xC000003E, 250, 0), ("aarch64", 0xC00000B7, 219, 63)])
 def test_the_filter_denies_what_it_lists_and_allows_the_rest(machine: str, architecture: int, keyctl: int, read: int) -> None:
     code = seccomp.program(machine)
     assert code is not None
-    assert [run(code, number, architecture) for number in (keyctl, 425, 442)] == [0x00050001] * 3
-    assert [run(code, number, architecture) for number in (read, 434, 435)] == [0x7FFF0000] * 3
-    assert run(code, read, 0x40000003) == 0x00050026 and run(code, 0x40000000 + read, architecture) == 0x00050001
+    assert [run(code, number, architecture) for number in (keyctl, 425, 442)] == [EPERM] * 3
+    assert [run(code, number, architecture) for number in (read, 434, 435)] == [ALLOW] * 3
+    assert run(code, read, 0x40000003) == ENOSYS and run(code, 0x40000000 + read, architecture) == EPERM
+
+
+@pytest.mark.parametrize(("machine", "architecture", "calls"), [("x86_64", 0xC000003E, (41, 53)), ("aarch64", 0xC00000B7, (198, 199))])
+def test_only_sockets_of_four_families_are_made(machine: str, architecture: int, calls: tuple[int, int]) -> None:
+    code = seccomp.program(machine)
+    assert code is not None
+    for call in calls:
+        made = [family for family in range(64) if run(code, call, architecture, family) == ALLOW]
+        assert made == [1, 2, 10, 16]
+        assert run(code, call, architecture, 40) == run(code, call, architecture, 40 | 1 << 32) == EAFNOSUPPORT
+
+
+@pytest.mark.parametrize(("machine", "architecture", "affinity"), [("x86_64", 0xC000003E, 203), ("aarch64", 0xC00000B7, 122)])
+def test_who_is_kept_to_processors_cannot_choose_others(machine: str, architecture: int, affinity: int) -> None:
+    free, pinned = seccomp.program(machine), seccomp.program(machine, pinned=True)
+    assert free is not None and pinned is not None
+    assert (run(free, affinity, architecture), run(pinned, affinity, architecture)) == (ALLOW, EPERM)
+    assert run(pinned, affinity + 1, architecture) == ALLOW
 
 
 def test_a_machine_that_we_know_no_numbers_of_gets_no_filter() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from trunkline.contracts.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
 from trunkline.contracts.ids import SandboxId
-from trunkline_sandbox.adapters.providers.local import identity, limits, locks, places, reaping, trees
+from trunkline_sandbox.adapters.providers.local import identity, limits, locks, places, reaping, seats, trees
 from trunkline_sandbox.adapters.providers.local.limits import Groups
 from trunkline_sandbox.adapters.providers.local.places import Place, Record, Run
 from trunkline_sandbox.adapters.providers.local.starting import Engine, Order, start
@@ -54,7 +54,13 @@ class Boxes:
             uid = identity.free_uid(self.first_uid, (record.uid for _, record in reaping.known(self.root)))
             if uid is None:
                 raise Exhausted(f"All {identity.COUNT} users for sandboxes are taken.", code="NO_SANDBOX_USER", retry_after=60)
-        return Record(spec, uid, self.isolation, self._cage(spec))
+        return Record(spec, uid, self.isolation, self._cage(spec), self._seats(spec))
+
+    def _seats(self, spec: SandboxSpec) -> tuple[int, ...]:
+        if limits.divides_time(self.groups):
+            return ()
+        taken = (seat for _, record in reaping.known(self.root) for seat in record.seats)
+        return seats.choose(spec.id, spec.limits.cpus, os.sched_getaffinity(0), taken)
 
     def _build(self, place: Place, record: Record) -> None:
         """Lay it out beside its place, so that it is there whole or not at all."""

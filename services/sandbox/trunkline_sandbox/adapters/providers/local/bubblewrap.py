@@ -93,8 +93,9 @@ def shown(python: Python, stage: Stage) -> tuple[Bind, ...]:
     return () if python.prefix is None else (Bind(stage.seen_as(python.prefix), str(python.prefix)),)
 
 
-def filter_file(handed: Handed) -> int | None:
-    code = seccomp.program(platform.machine())
+def filter_file(handed: Handed, pinned: bool = False) -> int | None:
+    """The filter as an open file; `pinned` keeps the sandbox from choosing its processors."""
+    code = seccomp.program(platform.machine(), pinned)
     return None if code is None else handed.memory(code)
 
 

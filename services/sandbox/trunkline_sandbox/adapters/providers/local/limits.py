@@ -1,4 +1,4 @@
-"""Limits by control groups, version 2 or 1, where the host lets us; where not, only the runner's resource limits are left."""
+"""Limits by control groups, version 2 or 1, where the host lets us; where not, the runner weighs memory and `seats` keeps to few cores."""
 
 from __future__ import annotations
 
@@ -25,6 +25,18 @@ class Groups:
 
 
 NONE = Groups("rlimits")
+
+
+def divides_time(groups: Groups) -> bool:
+    """Whether the groups limit the processors' time; if not, sandboxes are kept on few processors."""
+    return "unified" in groups.parents or "cpu" in groups.parents
+
+
+def words(groups: Groups) -> str:
+    """What kind of limits holds, for people."""
+    pinned = () if divides_time(groups) else ("cores pinned",)
+    weighed = ("memory weighed",) if groups == NONE else ()
+    return ", ".join((groups.kind, *weighed, *pinned))
 
 
 def find(mount: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Groups:

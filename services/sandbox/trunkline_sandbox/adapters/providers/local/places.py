@@ -94,6 +94,8 @@ class Record:
     isolation: str
     cage: tuple[str, ...] = ()
     """Control group directories."""
+    seats: tuple[int, ...] = ()
+    """The processors to keep to; none where a control group divides their time."""
 
 
 def place(root: Path, id: SandboxId) -> Place:
@@ -120,7 +122,7 @@ def load(path: Path) -> Record | None:
         data = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    return Record(_spec(data["spec"]), data["uid"], data["isolation"], tuple(data["cage"]))
+    return Record(_spec(data["spec"]), data["uid"], data["isolation"], tuple(data["cage"]), tuple(data.get("seats", ())))
 
 
 def _spec(data: Mapping[str, object]) -> SandboxSpec:

@@ -14,7 +14,7 @@ from trunkline_sandbox.adapters.providers.local.interpreter import Python
 from trunkline_sandbox.adapters.providers.local.limits import Groups
 from trunkline_sandbox.adapters.providers.local.starting import Engine
 
-_RUNNER = ("lines.py", "program.py", "runner.py")
+_RUNNER = ("lines.py", "program.py", "memory.py", "runner.py")
 """The runner's parts, lowest first; installed they are one file, as each import costs a millisecond at every start."""
 _COMPILE = "import py_compile, sys; py_compile.compile(sys.argv[1], sys.argv[2], doraise=True)"
 
@@ -36,7 +36,7 @@ def _walled(root: Path, groups: Groups, reserve: int) -> Boxes:
     uid = identity.first_uid(Path("/proc/self/uid_map").read_text()) if os.geteuid() == 0 else None
     python = interpreter.choose()
     walls = bubblewrap.find(python, root, uid)
-    parts = [walls.version, groups.kind, *(["own user"] if uid is not None else [])]
+    parts = [walls.version, limits.words(groups), *(["own user"] if uid is not None else [])]
     return Boxes(root, Engine(walls, python, install(root, python), reserve), groups, uid, ", ".join(parts))
 
 

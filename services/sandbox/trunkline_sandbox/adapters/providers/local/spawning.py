@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from trunkline.contracts.errors import Unavailable
-from trunkline_sandbox.adapters.providers.local import limits
+from trunkline_sandbox.adapters.providers.local import limits, seats
+from trunkline_sandbox.adapters.providers.local.places import Record
 from trunkline_sandbox.adapters.providers.local.staging import Stage
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -42,13 +43,14 @@ class Plan:
         )  # fmt: skip
 
 
-def spawn(plan: Plan, cage: tuple[str, ...], log: Path) -> int:
-    """Start it in its control groups and return its pid; it is not our child. Raises Unavailable."""
+def spawn(plan: Plan, record: Record, log: Path) -> int:
+    """Start it in its control groups, or on its processors, and return its pid; it is not our child. Raises Unavailable."""
     with open(log, "ab") as stderr:
-        doors = limits.doors(cage, plan.stage.uid)
+        doors = limits.doors(record.cage, plan.stage.uid)
         child = plan.popen(("/bin/sh", "-c", _DETACH, "sh", *doors, "--", *plan.command), stderr)
     try:
-        limits.join(cage, child.pid)
+        limits.join(record.cage, child.pid)
+        seats.sit(child.pid, record.seats)
         said, _ = child.communicate(b"go\n", timeout=10)
         return int(said)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trunkline.contracts.errors import Conflict, Invalid, NotFound, Unavailable
-from trunkline_sandbox.adapters.providers.local import bubblewrap, limits, locks, processes, profile, spool, trees, unsafe
+from trunkline_sandbox.adapters.providers.local import bubblewrap, limits, locks, processes, profile, seats, spool, trees, unsafe
 from trunkline_sandbox.adapters.providers.local.bubblewrap import Bubblewrap
 from trunkline_sandbox.adapters.providers.local.handed import Handed
 from trunkline_sandbox.adapters.providers.local.interpreter import Python
@@ -129,7 +129,7 @@ def _spawn(engine: Engine, order: Order, handed: Handed, spool_fd: int) -> int:
     else:
         command = _walled(engine, engine.walls, order, handed, (stage, words))
         env = bubblewrap.environment(engine.walls, stage)
-    return spawn(Plan(command, tuple(handed.fds), env, stage), record.cage, order.run.log)
+    return spawn(Plan(command, tuple(handed.fds), env, stage), record, order.run.log)
 
 
 def _walled(engine: Engine, walls: Bubblewrap, order: Order, handed: Handed, told: tuple[Stage, tuple[str, ...]]) -> tuple[str, ...]:
@@ -142,7 +142,7 @@ def _walled(engine: Engine, walls: Bubblewrap, order: Order, handed: Handed, tol
         bubblewrap.merged_links(),
         {"/etc/passwd": handed.memory(PASSWD), "/etc/group": handed.memory(GROUP), "/etc/hosts": handed.memory(HOSTS)},
         handed.open(order.run.info, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-        bubblewrap.filter_file(handed),
+        bubblewrap.filter_file(handed, pinned=bool(order.record.seats)),
     )
     return tuple(profile.argv(shape, command))
 
@@ -168,7 +168,7 @@ def runner_file(dir: Path) -> Path:
 
 
 def _job(engine: Engine, order: Order, launch: Launch) -> bytes:
-    """What the runner is told, as it reads it: ten numbers, then words, divided by NUL."""
+    """What the runner is told, as it reads it: twelve numbers, then words, divided by NUL."""
     limit, place = order.record.spec.limits, order.place
     walled = engine.walls is not None
     numbers: Mapping[str, float] = {
@@ -176,6 +176,8 @@ def _job(engine: Engine, order: Order, launch: Launch) -> bytes:
         # Without a uid and a namespace of its own, the limit would count every process of this user.
         "processes": limit.processes if walled else 0,
         "reserve": engine.reserve, "grace": GRACE, "keep_stdin": launch.keep_stdin, "open": not walled,
+        # A memory group counts for itself, and better.
+        "memory": 0 if order.record.cage else limit.memory, "cores": seats.count(limit.cpus),
     }  # fmt: skip
     cwd, home = ("/workspace", "/home/agent") if walled else (str(place.workspace), str(place.home))
     env = profile.environment(launch.env, order.proxied and walled)

@@ -19,12 +19,12 @@ class Job:
         while chunk := os.read(fd, CHUNK):
             data += chunk
         fields = data.split(b"\0")
-        self.number = {name.decode(): float(value) for name, _, value in (field.partition(b"=") for field in fields[:10])}
-        self.ends_with = bytes.fromhex(fields[10].decode())
-        self.cwd, self.home = fields[11], fields[12]
-        count = int(fields[13])
-        self.argv = fields[14 : 14 + count]
-        self.env = dict(field.split(b"=", 1) for field in fields[14 + count :] if field)
+        self.number = {name.decode(): float(value) for name, _, value in (field.partition(b"=") for field in fields[:12])}
+        self.ends_with = bytes.fromhex(fields[12].decode())
+        self.cwd, self.home = fields[13], fields[14]
+        count = int(fields[15])
+        self.argv = fields[16 : 16 + count]
+        self.env = dict(field.split(b"=", 1) for field in fields[16 + count :] if field)
 
 
 class Input:

@@ -10,9 +10,11 @@ import sys
 import time
 
 from trunkline_sandbox.adapters.providers.local.inside.lines import ERR, OUT, START, Spool, Stream
+from trunkline_sandbox.adapters.providers.local.inside.memory import held, pause
 from trunkline_sandbox.adapters.providers.local.inside.program import Input, Job, adopt, keep_only, launch
 
 SIGTERM, SIGKILL = 15, 9
+CAUSES = {b"d": "disk", b"m": "memory"}
 
 
 def usage(paths: tuple[bytes, ...], stop: float) -> int:
@@ -49,6 +51,23 @@ def watch_disk(job: Job, bell: int) -> None:
             os.write(bell, b"d")
             return
         time.sleep(max(0.5, 10 * (time.monotonic() - began)))
+
+
+def watch_memory(job: Job, bell: int) -> None:
+    """A thread: ring when all processes of the sandbox together hold more than it may."""
+    share, cores = job.number["memory"], job.number["cores"]
+    while True:
+        began = time.monotonic()
+        room = share - held(members(job), share)
+        if room < 0:
+            os.write(bell, b"m")
+            return
+        time.sleep(pause(room, cores, time.monotonic() - began))
+
+
+def members(job: Job) -> list[int]:
+    """Everybody in the sandbox; without a namespace, everybody below us."""
+    return children() if job.number["open"] else [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def parent_of(pid: int) -> int:
@@ -89,6 +108,8 @@ class Watch:
         self.death = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
         self.bell, ring = os.pipe()
         _thread.start_new_thread(watch_disk, (job, ring))
+        if job.number["memory"]:
+            _thread.start_new_thread(watch_memory, (job, ring))
 
     def signal(self, number: int) -> None:
         try:
@@ -142,9 +163,10 @@ class Watch:
 
     def answer(self, fd: int) -> None:
         if fd == self.bell:
-            os.read(self.bell, 1)
-            self.cause = "disk"
+            self.cause = CAUSES[os.read(self.bell, 1)]
             self.signal(SIGKILL)
+            if self.cause == "memory":
+                self.end_all()
         elif fd == self.input.agent:
             self.input.push()
         elif fd == self.input.pipe:
@@ -182,6 +204,14 @@ class Watch:
         if self.job.number["open"]:
             self.sweep()
         self.finish(status)
+
+    def end_all(self) -> None:
+        """At once, and not only with the agent's end: each of them may be the one that grows."""
+        if os.getpid() == 1:
+            os.kill(-1, SIGKILL)
+            return
+        for pid in children():
+            end(pid)
 
     def sweep(self) -> None:
         """Without a namespace: end whoever the agent left behind."""

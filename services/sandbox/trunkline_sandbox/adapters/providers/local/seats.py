@@ -1,0 +1,31 @@
+"""Which processors a sandbox runs on, where no control group divides the processors' time."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable
+
+
+def count(cpus: float) -> int:
+    """Whole processors: half of one cannot be given this way."""
+    return max(1, math.ceil(cpus))
+
+
+def choose(id: str, cpus: float, allowed: Iterable[int], taken: Iterable[int]) -> tuple[int, ...]:
+    """The processors on which the fewest sandboxes sit; among equals it goes by the id, as others may be choosing at the same time."""
+    seats, load = sorted(allowed), Counter(taken)
+    first = int.from_bytes(hashlib.sha256(id.encode()).digest()[:4], "big") % len(seats)
+    order = sorted(range(len(seats)), key=lambda at: (load[seats[at]], (at - first) % len(seats)))
+    return tuple(sorted(seats[at] for at in order[: count(cpus)]))
+
+
+def sit(pid: int, seats: tuple[int, ...]) -> None:
+    """Keep the process, and all that it will start, on these processors; those that we may not use (any more) are replaced."""
+    if not seats:
+        return
+    allowed = os.sched_getaffinity(0)
+    missing = len(set(seats) - allowed)
+    os.sched_setaffinity(pid, {*seats} & allowed | {*sorted(allowed - set(seats))[:missing]})
