@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     settings = said.load(StackSettings).settings
     for warning in warnings:
         _warn(warning)
+    if settings.unsafe_local:
+        _warn("WARNING: --unsafe-local: agents run WITHOUT ISOLATION, with all the rights of this user. Only for code that you trust.")
     set_up_logs("trunkline", settings.log_level)
     with held(settings.root()):
         port = _claim(settings)
@@ -104,8 +106,6 @@ def _process(name: str, said: Sources) -> OwnProcess:
 async def _announce(settings: StackSettings, url: str, began: float) -> None:
     while not await until_healthy(url, AWAITED):
         _warn(f"{url}/health is not 200 yet; waiting on.")
-    if settings.unsafe_local:
-        _warn("WARNING: --unsafe-local: agents run WITHOUT ISOLATION, with all the rights of this user. Only for code that you trust.")
     _say(f"Trunkline is ready at {url} (data in {settings.root()}, {time.monotonic() - began:.1f} s). Ctrl-C stops it.")
 
 
