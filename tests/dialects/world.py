@@ -17,13 +17,14 @@ from trunkline.contracts.forge import PullRequestView, ShowPullRequest
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Accepted, Command, Fact
 from trunkline.contracts.record import Event, Gap
-from trunkline.contracts.task import CancelTask, SubmitTask, TaskCancelled, TaskSubmitted
+from trunkline.contracts.task import ENDS, CancelTask, SubmitTask, TaskCancelled, TaskSubmitted
 from trunkline.contracts.views import GetTask, TaskView, fold
 from trunkline_gateway import app
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialects.pr_agent.routes import PrAgent
 from trunkline_gateway.front import Front
 from trunkline_gateway.pages.routes import Pages
+from trunkline_gateway.ports import Timeline
 from trunkline_gateway.settings import Settings
 from trunkline_gateway.sse import StreamLimits, Streams
 from trunkline_gateway.usecases import UseCases
@@ -86,7 +87,13 @@ class World:
                 return Accepted(seq=0, body=self._pull_request(command).model_dump(mode="json"))
         return Accepted(seq=len(self.events))
 
-    async def follow(self, tenant: TenantId, task: TaskId, after: Cursor | None, end: int | None) -> AsyncIterator[Event | Gap]:
+    async def find(self, tenant: TenantId, task: TaskId) -> Timeline | None:
+        known = [event for event in self.events if event.task == task and event.cursor.seq >= self.first_kept]
+        over = [event.cursor.seq for event in known if isinstance(event.fact, ENDS)]
+        return Timeline(tenant, task, over[-1] if over else None) if known else None
+
+    async def follow(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
+        task, end = timeline.task, timeline.end
         start = after or Cursor(self.epoch, 0)
         last = self.events[-1].cursor.seq if self.events else 0
         if start.epoch != self.epoch or (after and not self.first_kept - 1 <= start.seq <= last):

@@ -19,11 +19,10 @@ from tests.flows.reader import LAST, Reader, Seen, history, order
 from trunkline.bus import connect
 from trunkline.bus.settings import BusSettings
 from trunkline.contracts.message import Fact
-from trunkline.contracts.task import TaskCancelled, TaskFailed, TaskSucceeded
+from trunkline.contracts.task import ENDS
 from trunkline.testing.repositories import branches
 from trunkline.testing.stack import Stack
 
-OVER = (TaskSucceeded, TaskFailed, TaskCancelled)
 ACTING = """python3 -c 'import os, sys; os.execv(sys.executable, [sys.executable, "-c", sys.stdin.read()])'"""
 """An agent that does what its task says in Python; the task's text stands in the command line of all that it starts by forking."""
 WORK = "import time\nfor n in range(5): print('step', n, flush=True); time.sleep(0.05)\nopen('done.txt', 'w').write('done')\n"
@@ -68,7 +67,7 @@ class Job:
         assert ids == sorted(set(ids)), "ids do not increase"
         assert sum(one.data["type"] in LAST for one in seen) == 1
         assert history(self.stack.url, f"{self.path}/stream") == [(one.id, one.data) for one in seen]
-        over = [fact for fact in facts(self.stack, self.id) if isinstance(fact, OVER)]
+        over = [fact for fact in facts(self.stack, self.id) if isinstance(fact, ENDS)]
         assert len(over) == 1, f"the log has {len(over)} ends: {over}"
         last = seen[-1].data
         if last["type"] == "error":

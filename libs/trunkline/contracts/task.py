@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -139,6 +139,9 @@ class TaskCancelled(Fact):
     by: str
     reason: str
 
+
+ENDS: Final = (TaskSucceeded, TaskFailed, TaskCancelled)
+"""The facts after which nothing happens to a task any more."""
 
 TaskFact = Annotated[
     TaskSubmitted | TaskAssigned | TaskStarted | TaskRetryScheduled | TaskStopRequested | TaskSucceeded | TaskFailed | TaskCancelled,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from trunkline.contracts.cursor import Cursor
@@ -19,11 +20,24 @@ class Commands(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What happened to one task, and happens; `end` is the sequence of the record that ended it, if one did."""
+
+    tenant: TenantId
+    task: TaskId
+    end: int | None = None
+
+
 class Feed(Protocol):
     """The timelines of tasks."""
 
-    def follow(self, tenant: TenantId, task: TaskId, after: Cursor | None, end: int | None) -> AsyncIterator[Event | Gap]:
-        """Everything beyond `after`, then what comes, to the record with sequence `end` or for ever; in exact order, without gap or repeat.
+    async def find(self, tenant: TenantId, task: TaskId) -> Timeline | None:
+        """As the log has it at this moment; nothing when it holds nothing of such a task."""
+        ...
+
+    def follow(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
+        """Everything beyond `after`, then what comes, to the task's end or for ever; in exact order, without gap or repeat.
 
         A cursor of another epoch, or of what is not kept, gives one Gap and then the whole of what there is.
         """

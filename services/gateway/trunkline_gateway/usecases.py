@@ -13,16 +13,14 @@ from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.forge import PullRequestView, ShowPullRequest
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.record import Event, Gap
-from trunkline.contracts.task import Assignment, CancelTask, SubmitTask, TaskCancelled, TaskFailed, TaskSucceeded
+from trunkline.contracts.task import ENDS, Assignment, CancelTask, SubmitTask
 from trunkline.contracts.views import GetTask, TaskView
-from trunkline_gateway.ports import Commands, Feed
+from trunkline_gateway.ports import Commands, Feed, Timeline
 
 ROUTER: Final = "router"
 RELAY: Final = "relay"
 SANDBOX: Final = "sandbox"
 NO_ID: Final = "-"
-
-ENDS: Final = (TaskSucceeded, TaskFailed, TaskCancelled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +54,16 @@ class UseCases:
         await self.commands.send(ROUTER, task, command)
         return await self.task(principal, task)
 
-    async def follow(self, view: TaskView, after: Cursor | None) -> AsyncIterator[Event | Gap]:
-        """The timeline beyond `after`, ending behind the fact that ends the task."""
-        end = view.seq if view.status.terminal else None
-        feeding = self.feed.follow(TenantId(view.tenant), TaskId(view.task_id), after, end)
+    async def timeline(self, principal: Principal, task: TaskId) -> Timeline:
+        """The log knows it first, and without the relay; of what it no longer keeps the views still know. Raises NotFound."""
+        if found := await self.feed.find(TenantId(principal.tenant), task):
+            return found
+        view = await self.task(principal, task)
+        return Timeline(TenantId(view.tenant), TaskId(view.task_id), view.seq if view.status.terminal else None)
+
+    async def follow(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
+        """What happened beyond `after`, ending behind the fact that ends the task."""
+        feeding = self.feed.follow(timeline, after)
         async with aclosing(cast(AsyncGenerator[Event | Gap, None], feeding)) as items:
             async for item in items:
                 yield item

@@ -16,7 +16,7 @@ from trunkline.contracts.errors import DomainError, Overdue, Unavailable
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact
 from trunkline.contracts.run import RunFailed, RunStopped
-from trunkline.contracts.task import TaskCancelled, TaskFailed, TaskStopRequested, TaskSubmitted, TaskSucceeded
+from trunkline.contracts.task import ENDS, TaskStopRequested, TaskSubmitted
 from trunkline.runtime.alongside import alongside
 from trunkline.runtime.faults import MOMENTS, faultpoint
 from trunkline_sandbox.handlers.once import Carried, once
@@ -33,8 +33,7 @@ MOST_CLAIMS: Final = 12
 """A run that was taken this often and came no further is not tried again: it is what kills its runners."""
 INSIST_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds between tries of a push or a pull request while the forge is away."""
-_OVER: Final = (TaskSucceeded, TaskFailed, TaskCancelled)
-_STOP: Final = (TaskStopRequested, *_OVER)
+_STOP: Final = (TaskStopRequested, *ENDS)
 _RECORDED: Final = {
     Step.MAKE_SANDBOX: MOMENTS[1],
     Step.CLONE: MOMENTS[2],
@@ -112,7 +111,7 @@ class DriveRun:
         """Perform the step; while a stop is still honoured, give it up as soon as one is asked for."""
         if not may_stop(step):
             # A stop that nobody confirmed in time has ended the task: as when this process was frozen since its commit.
-            return [RunStopped(attempt=run.attempt)] if await self._is(job.item, _OVER) else await self._insist(step, job, run)
+            return [RunStopped(attempt=run.attempt)] if await self._is(job.item, ENDS) else await self._insist(step, job, run)
         try:
             if is_last_exit(step) and await self._is(job.item, _STOP):
                 raise StopWanted
@@ -147,7 +146,7 @@ class DriveRun:
         """What was asked for; None when the task is over and nothing is to be done."""
         records = [stored.record for stored in (await self._events.load(_task_subject(item))).records]
         facts = [fact for record in records for fact in record.facts]
-        over = any(isinstance(fact, _OVER) for fact in facts)
+        over = any(isinstance(fact, ENDS) for fact in facts)
         return None if over else next((fact for fact in facts if isinstance(fact, TaskSubmitted)), None)
 
 

@@ -13,7 +13,7 @@ from trunkline.bus import Log, WorkItem
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import DomainError
 from trunkline.contracts.ids import TaskId, TenantId
-from trunkline.contracts.task import TaskCancelled, TaskFailed, TaskSucceeded
+from trunkline.contracts.task import ENDS
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.handlers.steps import Steps
 from trunkline_sandbox.ports import Sandbox, SandboxProvider
@@ -64,4 +64,4 @@ class Reap:
     async def _task_is_over(self, item: WorkItem) -> bool:
         """Then nobody goes on with the run, whatever its own last word was."""
         newest = await self._events.last(subjects.event(TenantId(item.tenant), TaskId(item.task), "task"))
-        return newest is not None and any(isinstance(fact, (TaskSucceeded, TaskFailed, TaskCancelled)) for fact in newest.record.facts)
+        return newest is not None and any(isinstance(fact, ENDS) for fact in newest.record.facts)

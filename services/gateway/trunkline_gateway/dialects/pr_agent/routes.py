@@ -60,9 +60,11 @@ class PrAgent:
 
     async def _stream(self, request: web.Request, principal: Principal) -> web.StreamResponse:
         after = decode.after(request.headers.get("Last-Event-ID"), request.query.get("lastEventId"))
-        view = await self._view(request, principal)
-        items = self.usecases.follow(view, after)
-        return await self.streams.send(request, items, lambda item: self._frame(item, view))
+        try:
+            timeline = await self.usecases.timeline(principal, _task(request))
+        except NotFound:
+            raise decode.unknown_job() from None
+        return await self.streams.send(request, self.usecases.follow(timeline, after), lambda item: self._frame(item, timeline.task))
 
     async def _cancel(self, request: web.Request, principal: Principal) -> web.Response:
         reason = decode.cancel(await self.body.json_if_any(request))
@@ -78,9 +80,9 @@ class PrAgent:
         except NotFound:
             raise decode.unknown_job() from None
 
-    def _frame(self, item: Event | Gap, view: TaskView) -> bytes:
+    def _frame(self, item: Event | Gap, task: TaskId) -> bytes:
         if isinstance(item, Gap):
-            return encode.gap(item, view.task_id, self.usecases.now())
+            return encode.gap(item, task, self.usecases.now())
         return self._frames.of(item)
 
 
