@@ -7,7 +7,7 @@ import asyncio
 
 from trunkline_cli.api import add_url, connected
 from trunkline_cli.commands.watch import follow
-from trunkline_cli.console import OK
+from trunkline_cli.console import OK, program
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,5 +25,6 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace) -> int:
     async with connected(args.url) as api:
         job = await api.execute(args.repo, args.task, args.branch)
-        print(job if args.watch else f"{job}\nFollow it: trunkline watch {job}\nStop it:   trunkline cancel {job}", flush=True)
+        said = f"{job}\nFollow it: {program()} watch {job}\nStop it:   {program()} cancel {job}"
+        print(job if args.watch else said, flush=True)
         return await follow(api, job) if args.watch else OK
