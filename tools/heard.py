@@ -42,7 +42,7 @@ class Notebook:
     service: str
     heard: list[Heard] = field(default_factory=list)
 
-    def command(self, service: str, model: type[Command], answer: Callable[..., Any]) -> None:
+    def command(self, service: str, model: type[Command], answer: Callable[..., Any], *, stores: bool = False) -> None:
         verb = str(model.model_fields["type"].default)
         self.heard.append(Heard(self.service, "command", verb, subjects.commands_of(service, verb), message=model))
 

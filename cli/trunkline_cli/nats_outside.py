@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trunkline.bus.settings import shown
+from trunkline.bus.settings import servers, shown
 from trunkline.contracts.errors import Unavailable, Unsupported
 from trunkline_cli.nats_wire import ServerInfo, greet
 from trunkline_cli.settings import StackSettings
@@ -72,23 +72,23 @@ def objection(varz: Varz, info: ServerInfo) -> str | None:
 
 async def judge(settings: StackSettings) -> str:
     """Whether this outside server may be used; returns what to warn of, if anything. Raises Unavailable, Denied or Unsupported."""
-    info = await _first_answer(settings)
+    url, info = await _first_answer(settings)
     if settings.accept_unsafe_nats:
         return f"WARNING: {ACCEPT}: nobody checked that nats-server keeps what it acknowledges; a power cut may lose work."
-    await check(settings.nats_url, settings.nats_monitor, info)
+    await check(url, settings.nats_monitor, info)
     return ""
 
 
-async def _first_answer(settings: StackSettings) -> ServerInfo:
-    """What the first server of the address says that answers."""
-    *urls, last = settings.nats_url.split(",")
+async def _first_answer(settings: StackSettings) -> tuple[str, ServerInfo]:
+    """The first server of the address that answers, and what it says."""
+    *urls, last = servers(settings.nats_url)
     user, password = settings.nats_user, settings.nats_password.get_secret_value()
     for url in urls:
         try:
-            return await greet(url, user, password)
+            return url, await greet(url, user, password)
         except Unavailable:
             continue
-    return await greet(last, user, password)
+    return last, await greet(last, user, password)
 
 
 async def check(nats_url: str, monitor: str, info: ServerInfo) -> None:

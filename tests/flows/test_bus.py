@@ -157,6 +157,22 @@ async def test_a_command_that_nobody_owns_is_unavailable_within_its_deadline(bus
             await bus.commands.send("router", "t1", CANCEL, timeout=0.5)
 
 
+@pytest.mark.parametrize("stores", [True, False])
+async def test_a_command_that_takes_too_long_is_told_so_and_one_that_stores_makes_its_service_unwell(bus: Bus, stores: bool) -> None:
+    async def answer(_: CancelTask) -> Accepted:
+        await asyncio.sleep(30)
+        return Accepted(seq=1)
+
+    bus.inlet.command("router", CancelTask, answer, stores=stores)
+    await bus.inlet.start("router")
+
+    with pytest.raises(Unavailable) as late:
+        await bus.commands.send("router", "t1", CANCEL, timeout=1)
+
+    assert late.value.code == "NOT_IN_TIME"
+    assert await bus.commands.ping("router") is not stores
+
+
 async def test_a_command_waits_for_an_owner_that_is_just_starting(bus: Bus, server: NatsServer) -> None:
     async def answer(_: CancelTask) -> Accepted:
         return Accepted(seq=1)

@@ -14,11 +14,13 @@ import nats
 import pytest
 
 from tests.flows.stand_ins import trunkline, until, write
-from trunkline.contracts.errors import Denied, Exhausted, Unavailable
+from trunkline.contracts.errors import Denied, Exhausted, Unavailable, Unsupported
 from trunkline_cli import nats_binary
 from trunkline_cli.nats_config import store_limit
+from trunkline_cli.nats_outside import judge
 from trunkline_cli.nats_server import NatsServer, prepare
 from trunkline_cli.nats_wire import greet
+from trunkline_cli.settings import StackSettings
 from trunkline_cli.sockets import free_port
 from trunkline_cli.supervisor import Switch
 
@@ -178,6 +180,17 @@ def test_a_single_service_judges_the_server_as_up_does(
             assert command.stop()[0] == 0
     finally:
         command.process.kill()
+
+
+async def test_of_several_servers_the_one_that_answers_is_judged(tmp_path: Path) -> None:
+    server = prepare(tmp_path, 1 << 30)
+    async with living(server):
+        away = f"nats://127.0.0.1:{free_port()}"
+        told = {"nats_user": "control", "nats_password": server.credentials.control, "nats_monitor": server.monitor}
+        assert await judge(StackSettings.model_validate({"nats_url": f"{away},{server.url}", **told})) == ""
+        with pytest.raises(Unsupported, match=str(server.ports.clients)):
+            settings = {"nats_url": f"{away},{server.url}", **told, "nats_monitor": "http://127.0.0.1:1"}
+            await judge(StackSettings.model_validate(settings))
 
 
 @pytest.mark.parametrize("outside", [DEFAULT], indirect=True)

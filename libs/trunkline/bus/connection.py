@@ -99,6 +99,7 @@ class _Events:
 
     def __init__(self) -> None:
         self.tell: list[Callable[[], None]] = []
+        self.client = Client()
         self._closed = asyncio.Event()
 
     async def reconnected(self) -> None:
@@ -111,7 +112,7 @@ class _Events:
         log.log(logging.DEBUG if usual else logging.WARNING, "bus.error", error=f"{type(error).__name__}: {error}")
 
     async def disconnected(self) -> None:
-        if not self._closed.is_set():
+        if not self.client.is_closed and not self.client.is_draining:
             log.warning("bus.disconnected")
 
     async def closed(self) -> None:
@@ -124,7 +125,7 @@ class _Events:
 
 
 async def _client(settings: BusSettings, name: str, events: _Events) -> Client:
-    client = Client()
+    client = events.client
     callbacks: dict[str, Any] = {
         "error_cb": events.failed,
         "disconnected_cb": events.disconnected,

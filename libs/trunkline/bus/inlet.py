@@ -34,6 +34,7 @@ NOT_IN_TIME: Final = (
     "and should it last, make sure that the disk of its data directory is not full"
 )
 
+TOO_LONG: Final = "the answer takes longer than anybody waits for it; try again in a moment"
 UNWELL: Final = 10.0
 """Seconds for which a service that ran out of time calls itself unwell, unless a command is done before."""
 
@@ -77,8 +78,8 @@ class Inlet:
         for pull in self._pulls:
             pull.ask_again()
 
-    def command(self, service: str, model: type[C], answer: Callable[[C], Awaitable[Accepted]]) -> None:
-        """Answer commands of one kind; one replica of the service gets each."""
+    def command(self, service: str, model: type[C], answer: Callable[[C], Awaitable[Accepted]], *, stores: bool = False) -> None:
+        """Answer commands of one kind; one replica of the service gets each. One that `stores` and is late makes the service unwell."""
         verb = str(model.model_fields["type"].default)
         subject = subjects.commands_of(service, verb)
         hear = self._broker.subscriber(
@@ -86,7 +87,7 @@ class Inlet:
         )
 
         async def receive(message: NatsMessage) -> None:
-            reply = await self._answered(model, answer, message)
+            reply = await self._answered(model, answer, message, stores)
             await message.raw_message.respond(reply.model_dump_json(exclude_none=True).encode())
 
         hear(receive)
@@ -113,13 +114,13 @@ class Inlet:
             raise Unavailable(NOT_IN_TIME, code="NOT_IN_TIME")
         return Accepted(seq=0)
 
-    async def _answered(self, model: type[C], answer: Callable[[C], Awaitable[Accepted]], message: NatsMessage) -> Reply:
+    async def _answered(self, model: type[C], answer: Callable[[C], Awaitable[Accepted]], message: NatsMessage, stores: bool) -> Reply:
         try:
             async with asyncio.timeout(_left(message)):
                 accepted = await answer(model.model_validate_json(message.body))
         except TimeoutError:
-            self._late_at = time.monotonic()
-            return _refused(Unavailable(NOT_IN_TIME, code="NOT_IN_TIME"))
+            self._late_at = time.monotonic() if stores else self._late_at
+            return _refused(Unavailable(NOT_IN_TIME if stores else TOO_LONG, code="NOT_IN_TIME"))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]["msg"]
             return _refused(Invalid(f"not a valid command: {first}", code="BAD_COMMAND"))
@@ -128,7 +129,7 @@ class Inlet:
         except Exception:
             log.exception("command.broke", subject=message.raw_message.subject)
             return _refused(Broken("Trunkline failed in a way it should not; the log of the service says more", code="BROKEN"))
-        self._late_at = -UNWELL
+        self._late_at = -UNWELL if stores else self._late_at
         return Reply(accepted=accepted)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+_BETWEEN = re.compile(r",(?=\s*\w+://)|,(?![^,]*@)")
 
 
 class BusSettings(BaseModel):
@@ -24,7 +27,7 @@ class BusSettings(BaseModel):
 
     def addresses(self) -> list[str]:
         """Each server's url with the credentials in it. Secret: never to be logged."""
-        return [self._with_credentials(url.strip()) for url in self.nats_url.split(",") if url.strip()]
+        return [self._with_credentials(url) for url in servers(self.nats_url)]
 
     def _with_credentials(self, url: str) -> str:
         if not self.nats_user:
@@ -37,4 +40,10 @@ class BusSettings(BaseModel):
 
 def shown(nats_url: str) -> str:
     """Host and port of each server in the address, without the credentials that it may hold."""
-    return ",".join(each.rpartition("@")[2].removeprefix("nats://") for each in nats_url.split(","))
+    return ",".join(each.rpartition("@")[2].removeprefix("nats://") for each in servers(nats_url))
+
+
+def servers(nats_url: str) -> list[str]:
+    """Each server of the address as a url; a comma within a password parts nothing."""
+    parts = [part.strip() for part in _BETWEEN.split(nats_url)]
+    return [part if "://" in part else f"nats://{part}" for part in parts if part]

@@ -20,7 +20,7 @@ from trunkline.contracts.errors import Invalid
 
 PREFIX = "TRUNKLINE_"
 S = TypeVar("S", bound=BaseModel)
-_CREDENTIALS = re.compile(r"://[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(^|,|://)[^/@\s:]+:[^/@\s]+@")
 _NONE: Mapping[str, str] = {}
 _NOTHING: Mapping[str, object] = {}
 
@@ -125,7 +125,7 @@ def shown(value: object) -> str:
         case tuple() | list() | set() | frozenset():
             return ", ".join(map(str, value)) or "(none)"
         case str():
-            return _CREDENTIALS.sub("://********@", value)
+            return _CREDENTIALS.sub(r"\1********@", value)
         case _:
             return str(value)
 

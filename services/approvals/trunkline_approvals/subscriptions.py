@@ -14,6 +14,6 @@ SERVICE: Final = "approvals"
 
 
 def subscribe(inlet: Inlet, answer: AnswerCommand, expire: Expire) -> None:
-    inlet.command(SERVICE, RequestApproval, answer.request)
-    inlet.command(SERVICE, DecideApproval, answer.decide)
+    inlet.command(SERVICE, RequestApproval, answer.request, stores=True)
+    inlet.command(SERVICE, DecideApproval, answer.decide, stores=True)
     inlet.timer(SERVICE, "expire", ExpireApproval, expire)

@@ -21,8 +21,8 @@ def subscribe(inlet: Inlet, life: TaskLife, effects: TaskEffects, overdue: Overd
     async def retry(due: DueTask) -> None:
         await life.happened(due, RetryDue(due.attempt))
 
-    inlet.command("router", SubmitTask, life.submit)
-    inlet.command("router", CancelTask, life.cancel)
+    inlet.command("router", SubmitTask, life.submit, stores=True)
+    inlet.command("router", CancelTask, life.cancel, stores=True)
     inlet.facts("router-tasks", "task", effects.on)
     inlet.facts("router-runs", "run", RunNews(life).on)
     inlet.timer("router", "deadline", DueTask, deadline)

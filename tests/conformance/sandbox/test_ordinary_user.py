@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -133,3 +134,22 @@ def test_a_program_sees_its_one_processor_and_cannot_take_another(user: Ordinary
 
 def test_the_sandbox_says_what_limits_it(user: Ordinary) -> None:
     assert user.run("pass").isolation.endswith("rlimits, memory weighed, cores pinned")
+
+
+ROOT_OF_A_CONTAINER = """
+mount -t tmpfs -o ro none /sys/fs/cgroup && exec setpriv --bounding-set=-sys_nice --inh-caps=-sys_nice "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="NOT TESTED, the root of a container: needs root and setpriv")
+def test_a_root_without_the_rights_of_one_runs_agents_too() -> None:
+    dir = Path(tempfile.mkdtemp(prefix="tlo-", dir="/tmp"))
+    dir.chmod(0o711)
+    root = Ordinary(("unshare", "--mount", "sh", "-c", ROOT_OF_A_CONTAINER, "sh", sys.executable), dir / "boxes")
+    try:
+        heard = root.run("import os; print(len(os.sched_getaffinity(0)), flush=True)", cpus=1)
+    finally:
+        kill_all(dir / "boxes")
+        shutil.rmtree(dir)
+    assert (heard.lines, heard.code) == (["1"], 0)
+    assert "cores pinned" in heard.isolation

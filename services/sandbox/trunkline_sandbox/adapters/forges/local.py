@@ -21,6 +21,8 @@ from trunkline_sandbox.ports import PullRequest, PullRequestPage, PullRequestSpe
 _PART = re.compile(r"\A(?![.-])(?!.*\.\.)[A-Za-z0-9._-]{1,100}\Z")
 _SHOWN = 400 << 10
 """Bytes of a diff that a page shows."""
+_SHOWN_WITHIN = 8
+"""Seconds: who looks at a page waits ten."""
 
 
 class LocalForge:
@@ -117,4 +119,4 @@ async def _diff(path: Path, record: Record) -> Answer:
 
 
 async def _git(path: Path, *args: str) -> Answer:
-    return await run(Call(("git", *args), {**environment(), "GIT_DIR": str(path)}, keep=_SHOWN, seconds=60))
+    return await run(Call(("git", *args), {**environment(), "GIT_DIR": str(path)}, keep=_SHOWN, seconds=_SHOWN_WITHIN))

@@ -6,7 +6,8 @@ import hashlib
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 def count(cpus: float) -> int:
@@ -22,10 +23,18 @@ def choose(id: str, cpus: float, allowed: Iterable[int], taken: Iterable[int]) -
     return tuple(sorted(seats[at] for at in order[: count(cpus)]))
 
 
-def sit(pid: int, seats: tuple[int, ...]) -> None:
-    """Keep the process, and all that it will start, on these processors; those that we may not use (any more) are replaced."""
-    if not seats:
-        return
+@contextmanager
+def seated(seats: tuple[int, ...]) -> Iterator[None]:
+    """Keep what this thread starts on these processors; those that we may not use (any more) are replaced.
+
+    By inheritance: to set them for a process of another user takes a right that root may lack, as in a container.
+    """
     allowed = os.sched_getaffinity(0)
     missing = len(set(seats) - allowed)
-    os.sched_setaffinity(pid, {*seats} & allowed | {*sorted(allowed - set(seats))[:missing]})
+    if seats:
+        os.sched_setaffinity(0, {*seats} & allowed | {*sorted(allowed - set(seats))[:missing]})
+    try:
+        yield
+    finally:
+        if seats:
+            os.sched_setaffinity(0, allowed)

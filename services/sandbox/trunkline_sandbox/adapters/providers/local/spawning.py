@@ -45,12 +45,11 @@ class Plan:
 
 def spawn(plan: Plan, record: Record, log: Path) -> int:
     """Start it in its control groups, or on its processors, and return its pid; it is not our child. Raises Unavailable."""
-    with open(log, "ab") as stderr:
+    with open(log, "ab") as stderr, seats.seated(record.seats):
         doors = limits.doors(record.cage, plan.stage.uid)
         child = plan.popen(("/bin/sh", "-c", _DETACH, "sh", *doors, "--", *plan.command), stderr)
     try:
         limits.join(record.cage, child.pid)
-        seats.sit(child.pid, record.seats)
         said, _ = child.communicate(b"go\n", timeout=10)
         return int(said)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
