@@ -16,6 +16,7 @@ import trunkline_relay.settings
 import trunkline_router.settings
 from bench.standins import world
 from trunkline.bus import BusSettings, connect
+from trunkline.runtime.collector import calm
 from trunkline.telemetry.logs import set_up_logs
 from trunkline_cli.settings import StackSettings
 
@@ -72,4 +73,5 @@ async def serve(url: str, port: int, names: list[str]) -> None:
 
 if __name__ == "__main__":
     set_up_logs("bench", StackSettings().log_level)
+    calm()
     uvloop.run(serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:] or list(NAMES)))

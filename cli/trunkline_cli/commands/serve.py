@@ -11,6 +11,7 @@ from typing import Final
 
 import uvloop
 
+from trunkline.runtime.collector import calm
 from trunkline.telemetry.logs import set_up_logs
 from trunkline_cli import nats_outside, sources
 from trunkline_cli.console import FAILED, OK, complain, err
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     said, warnings = sources.read(args)
     stack = said.load(StackSettings).settings
     set_up_logs(args.service, stack.log_level)
+    calm()
     if ready_fd < 0:
         for warning in warnings:
             _warn(warning)

@@ -15,6 +15,7 @@ from typing import Final
 import uvloop
 
 from trunkline.contracts.errors import Conflict
+from trunkline.runtime.collector import calm
 from trunkline.telemetry.logs import set_up_logs
 from trunkline_cli import nats_outside, sources, stack
 from trunkline_cli.agents_left import end_agents
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if settings.unsafe_local:
         _warn("WARNING: --unsafe-local: agents run WITHOUT ISOLATION, with all the rights of this user. Only for code that you trust.")
     set_up_logs("trunkline", settings.log_level)
+    calm()
     with held(settings.root()):
         port = _claim(settings)
         url = base_url(settings.host, port)

@@ -14,6 +14,7 @@ import structlog
 import uvloop
 
 from trunkline.contracts.errors import DomainError
+from trunkline.runtime.collector import calm
 from trunkline.telemetry.logs import set_up_logs
 
 log = structlog.get_logger()
@@ -29,6 +30,7 @@ FAILED: Final = 1
 def run(name: str, settings: S, running: Running[S]) -> int:
     """Run one service until SIGTERM or SIGINT; returns the exit code."""
     set_up_logs(name)
+    calm()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(until_signal(name, running(settings)))
