@@ -143,7 +143,7 @@ class Api:
         try:
             async with self.http.request(method, f"{self.url}{ROOT}{path}", json=body) as answer:
                 await _refuse(answer)
-                return await answer.json()  # type: ignore[no-any-return]
+                return await answer.json()  # type: ignore[no-any-return]  # aiohttp calls JSON Any
         except (aiohttp.ClientError, TimeoutError):
             raise self._unreachable() from None
 

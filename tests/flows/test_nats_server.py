@@ -123,7 +123,7 @@ def _answers(monitor: int) -> bool:
 ALWAYS, DEFAULT = "sync_interval: always", "max_mem: 1MB"
 
 
-@pytest.mark.parametrize(
+judged = pytest.mark.parametrize(
     ("outside", "words", "said"),
     [
         (ALWAYS, ["--nats-monitor", "MONITOR"], None),
@@ -134,6 +134,9 @@ ALWAYS, DEFAULT = "sync_interval: always", "max_mem: 1MB"
     indirect=["outside"],
     ids=["always-sync is taken", "unknown is refused", "default sync is refused", "unless told to"],
 )
+
+
+@judged
 def test_an_outside_server_is_taken_only_when_it_keeps_what_it_acknowledges(
     tmp_path: Path, outside: tuple[str, str], words: list[str], said: str | None
 ) -> None:
@@ -152,17 +155,7 @@ def test_an_outside_server_is_taken_only_when_it_keeps_what_it_acknowledges(
         command.process.kill()
 
 
-@pytest.mark.parametrize(
-    ("outside", "words", "said"),
-    [
-        (ALWAYS, ["--nats-monitor", "MONITOR"], None),
-        (ALWAYS, [], "cannot be known"),
-        (DEFAULT, ["--nats-monitor", "MONITOR"], "before they are on disk"),
-        (DEFAULT, ["--accept-unsafe-nats"], None),
-    ],
-    indirect=["outside"],
-    ids=["always-sync is taken", "unknown is refused", "default sync is refused", "unless told to"],
-)
+@judged
 def test_a_single_service_judges_the_server_as_up_does(
     tmp_path: Path, outside: tuple[str, str], words: list[str], said: str | None
 ) -> None:

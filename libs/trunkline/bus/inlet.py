@@ -126,7 +126,7 @@ class Inlet:
             return _refused(Invalid(f"not a valid command: {first}", code="BAD_COMMAND"))
         except DomainError as error:
             return _refused(error)
-        except Exception:
+        except Exception:  # a defect of one command is its answer, not the end of the service
             log.exception("command.broke", subject=message.raw_message.subject)
             return _refused(Broken("Trunkline failed in a way it should not; the log of the service says more", code="BROKEN"))
         self._late_at = -UNWELL if stores else self._late_at

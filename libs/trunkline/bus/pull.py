@@ -99,7 +99,7 @@ class Pull:
     async def _worked(self, message: Msg) -> None:
         try:
             await self._take(message)
-        except Exception:
+        except Exception:  # unacknowledged, it comes again; the other messages go on
             log.exception("pull.broke", subject=message.subject)
         finally:
             self._hands.release()

@@ -91,7 +91,7 @@ async def _answered(request: web.Request, answer: Answer, dialect: Dialect) -> w
         return _refused(_understood(error), dialect)
     except ConnectionResetError:
         return web.Response(status=CLIENT_LEFT)  # nobody is there to read it; the log is
-    except Exception:
+    except Exception:  # whatever broke, the answer has the shape of its API
         log.exception("http.broken", id=request[REQUEST_ID])
         return _refused(Broken("something broke on our side; the request id finds it in the log"), dialect)
 
