@@ -14,6 +14,8 @@ import nats
 import uvloop
 from nats.aio.msg import Msg
 
+from bench.bare import CREATE, token
+
 LINES = 20
 DEADLINE = 30.0
 EXECUTE = json.dumps({"repo": "acme/shop", "task": "Mend the cart: two teapots cost as much as one"}).encode()
@@ -95,12 +97,13 @@ async def floor(url: str, in_flight: int, seconds: float) -> Heard:
 class Line:
     """One kept-alive HTTP/1.1 connection, spoken by hand: a client that costs little leaves the cores to what is measured."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str = "") -> None:
         self.reader, self.writer = reader, writer
+        self.credential = f"Authorization: Bearer {token}\r\n" if token else ""
 
     def ask(self, method: str, path: str, body: bytes = b"") -> None:
         kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
-        self.writer.write(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\n".encode() + body)
+        self.writer.write(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{self.credential}{kind}\r\n".encode() + body)
 
     async def answer(self) -> tuple[int, dict[str, Any]]:
         """One answer with a length and JSON in it."""
@@ -109,8 +112,8 @@ class Line:
         return int(head[9:12]), json.loads(await self.reader.readexactly(length))
 
 
-async def connected(port: int) -> Line:
-    return Line(*await asyncio.open_connection("127.0.0.1", port))
+async def connected(port: int, token: str = "") -> Line:
+    return Line(*await asyncio.open_connection("127.0.0.1", port), token)
 
 
 async def submit(line: Line) -> str:
@@ -171,8 +174,53 @@ async def read(port: int, in_flight: int, seconds: float) -> Heard:
     return await loop(in_flight, seconds, task)
 
 
+async def create(port: int, in_flight: int, seconds: float, pause: float = 0.0) -> Heard:
+    """POST /tasks, over and over; `pause` seconds between two of one hand make half a load of a full one."""
+    lines = [await connected(port, token()) for _ in range(in_flight)]
+
+    async def task(number: int) -> Told:
+        line, told, began = lines[number], Told(), time.perf_counter()
+        line.ask("POST", "/tasks", CREATE)
+        status, body = await line.answer()
+        told.first, told.whole = time.perf_counter() - began, status == 200 and body["success"]
+        await asyncio.sleep(pause)
+        return told
+
+    return await loop(in_flight, seconds, task)
+
+
+async def get(port: int, in_flight: int, seconds: float) -> Heard:
+    """GET /tasks/{id} of one task, over and over."""
+    lines = [await connected(port, token()) for _ in range(in_flight)]
+    lines[0].ask("POST", "/tasks", CREATE)
+    name = (await lines[0].answer())[1]["task_id"]
+
+    async def task(number: int) -> Told:
+        line, told, began = lines[number], Told(), time.perf_counter()
+        line.ask("GET", f"/tasks/{name}")
+        status, body = await line.answer()
+        told.first, told.whole = time.perf_counter() - began, status == 200 and body["task_id"] == name
+        return told
+
+    return await loop(in_flight, seconds, task)
+
+
+async def half(port: int, in_flight: int, seconds: float) -> Heard:
+    """As `create`, at half the rate that the same hands reach at full speed."""
+    full = await create(port, in_flight, seconds / 2)
+    each = full.seconds * in_flight / max(len(full.tasks), 1)
+    return await create(port, in_flight, seconds, pause=each)
+
+
 async def main() -> None:
-    kinds: dict[str, Callable[[Any, int, float], Awaitable[Heard]]] = {"floor": floor, "trunkline": trunkline, "read": read}
+    kinds: dict[str, Callable[[Any, int, float], Awaitable[Heard]]] = {
+        "floor": floor,
+        "trunkline": trunkline,
+        "read": read,
+        "create": create,
+        "get": get,
+        "half": half,
+    }
     for text in sys.stdin:
         wish = json.loads(text)
         heard = await kinds[wish["kind"]](wish["address"], wish["in_flight"], wish["seconds"])

@@ -98,11 +98,11 @@ def trunkline(name: str, groups: Sequence[Sequence[str]]) -> Iterator[System]:
     port = free_port()
     with nats_server() as server, ExitStack() as stack:
         children = [stack.enter_context(python("bench.services", server.url, str(port), *group)) for group in groups]
-        _await_health(port, children)
+        await_health(port, children)
         yield System(name, "trunkline", port, server, children)
 
 
-def _await_health(port: int, children: Sequence[subprocess.Popen[str]]) -> None:
+def await_health(port: int, children: Sequence[subprocess.Popen[str]]) -> None:
     deadline = time.monotonic() + READY
     while time.monotonic() < deadline and all(child.poll() is None for child in children):
         try:

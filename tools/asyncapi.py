@@ -22,13 +22,12 @@ from trunkline_cli.services import NAMES
 
 Object = dict[str, Any]
 REF = "#/components/schemas/{model}"
-TOKENS = {"cmd": ("tenant", "id"), "evt": ("tenant", "task"), "work": ("priority_and_tenant",)}
+TOKENS = {"cmd": ("tenant", "id"), "evt": ("tenant", "task"), "work": ("tenant",)}
 """What the wildcards of a subject stand for, by its first token."""
 MEANING = {
     "tenant": "Who the task belongs to.",
     "id": "The aggregate that is meant; `-` where it is none.",
     "task": "The id of the task.",
-    "priority_and_tenant": "`<priority>.<tenant>`.",
 }
 
 Entry = tuple[Heard, str, type[BaseModel]]
@@ -67,7 +66,8 @@ def _parts() -> dict[str, list[type[Fact]]]:
 
 
 def _payload(one: Heard) -> type[BaseModel]:
-    return one.message or _records(one.name)
+    named = "approval-{id}" if one.name.startswith("approval-") else one.name
+    return one.message or _records(named)
 
 
 def _records(part: str) -> type[BaseModel]:

@@ -58,7 +58,7 @@ def _told(node: ast.AST) -> Iterator[ast.expr]:
                 yield ast.Constant(KINDS[name])
             if name.endswith("failed") or name == "PydanticCustomError":
                 yield from args
-            yield from [] if name == "Route" else _before_sentences(args)
+            yield from [] if name in ("Route", "Wish") else _before_sentences(args)
         case ast.Tuple(elts=elements):
             yield from _before_sentences(elements)
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.Dict(keys=keys, values=values)) if "CODE" in name:

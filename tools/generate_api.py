@@ -11,14 +11,14 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from tools import asyncapi, bus_page, settings_page
+from tools import api_document, asyncapi, bus_page, settings_page
 from trunkline import contracts
 from trunkline.contracts.message import Command, Fact, Message, UnknownFact
 
 ROOT = Path(__file__).resolve().parent.parent
 API = ROOT / "api"
 ABSTRACT = (Message, Command, Fact, UnknownFact)
-REPLIES = ("Accepted", "Refusal", "Record", "View", "Page")
+REPLIES = ("Accepted", "Refusal", "Record", "View", "Page", "Submitted", "Moved", "Answer", "Counts")
 """How the names of what travels and is neither a command nor a fact end."""
 
 
@@ -48,6 +48,7 @@ def wanted() -> dict[Path, str]:
     return {
         **{API / "schemas" / f"{name}.json": _json(model.model_json_schema(), sort_keys=True) for name, model in messages().items()},
         **{API / "asyncapi" / f"{service}.json": _json(document) for service, document in asyncapi.documents().items()},
+        API / "openapi.json": _json(api_document.document()),
         API / "bus.md": bus_page.page(),
         ROOT / "docs" / "reference" / "settings.md": settings_page.page(),
     }

@@ -14,6 +14,7 @@ from trunkline.bus.streams import EVENTS, TIMERS, WORK
 from trunkline.bus.work import WorkItem
 from trunkline.contracts import subjects
 from trunkline.contracts.message import Command
+from trunkline.contracts.task import Priority
 from trunkline_cli.services import NAMES
 from trunkline_sandbox.wiring import POOL
 
@@ -27,7 +28,7 @@ class Heard:
     service: str
     kind: Kind
     name: str
-    """The verb, the part, or the pool."""
+    """The verb, the part, or the lane of a pool."""
     subject: str
     stream: str | None = None
     durable: str | None = None
@@ -69,8 +70,12 @@ def of(service: str) -> list[Heard]:
         handlers = [_Anybody() for _ in list(inspect.signature(subscribe).parameters)[1:]]
         subscribe(notebook, *handlers)
     if service == "sandbox":  # released work is taken in its wiring, by hands and not by a handler
-        notebook.heard.append(Heard(service, "work", POOL, subjects.work_of(POOL), WORK, f"work-{POOL}", WorkItem))
+        notebook.heard.extend(_lane(service, lane) for lane in Priority)
     return notebook.heard
+
+
+def _lane(service: str, lane: Priority) -> Heard:
+    return Heard(service, "work", f"{POOL}-{lane}", subjects.work_of(POOL, lane), WORK, f"work-{POOL}-{lane}", WorkItem)
 
 
 def everything() -> list[Heard]:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from trunkline.contracts.message import Fact
+from trunkline.contracts.subjects import MESSAGE
 from trunkline_cli.services import NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +36,7 @@ def readers(name: str) -> list[str]:
 def part(fact: type[Fact]) -> str:
     """The part of a task that a fact belongs to, as its subject has it."""
     prefix = str(fact.model_fields["type"].default).partition(".")[0]
-    return "approval-{id}" if prefix == "approval" else prefix
+    return {"approval": "approval-{id}", "event": MESSAGE}.get(prefix, prefix)
 
 
 @cache

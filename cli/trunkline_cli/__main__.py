@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
 from typing import Final
 
 from trunkline.contracts.errors import DomainError
-from trunkline_cli.console import OK, USAGE, complain
+from trunkline_cli.console import FAILED, OK, USAGE, complain
 
 COMMANDS: Final = {
     "up": "start everything on this machine: nats-server and all services",
@@ -17,10 +18,18 @@ COMMANDS: Final = {
     "run": "submit a task on a repository",
     "watch": "follow a task from its first event",
     "cancel": "stop a task wherever it stands",
+    "tasks": "list tasks, show one in full, or `tasks create` one of a type",
+    "approvals": "list what waits for somebody's word, or was decided",
+    "approve": "allow what somebody asked for",
+    "reject": "refuse what somebody asked for, with a reason",
+    "events": "`events publish` tells everybody something",
+    "token": "mint a token on this machine, with the secret of its settings",
     "settings": "list every setting with its value, its source and its reason",
     "doctor": "check this machine, with a remedy for what is missing",
     "serve": "run one service in the foreground",
 }
+TWO_WORDS: Final = {("tasks", "create"): "tasks_create"}
+"""Commands of two words, each with a file of its own."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,11 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         print(f"trunkline: there is no command {words[0]!r}.\n\n{_overview()}", file=sys.stderr)
         return USAGE
-    return _run(words[0], words[1:])
+    two = (words[0], *words[1:2])
+    if two in TWO_WORDS:
+        return _run(TWO_WORDS[two], " ".join(two), words[2:])
+    return _run(words[0], words[0], words[1:])
 
 
-def _run(name: str, words: list[str]) -> int:
-    command = import_module(f"trunkline_cli.commands.{name}")
+def _run(file: str, name: str, words: list[str]) -> int:
+    command = import_module(f"trunkline_cli.commands.{file}")
     parser = argparse.ArgumentParser(prog=f"trunkline {name}", description=command.__doc__, allow_abbrev=False)
     try:
         command.configure(parser)
@@ -48,6 +60,9 @@ def _run(name: str, words: list[str]) -> int:
         return complain(error)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read what we print has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
 
 
 def _overview() -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
 
+from pydantic import JsonValue
 from rich.console import Console
 from rich.markup import escape
 
@@ -35,6 +37,11 @@ def program() -> str:
 
 
 def complain(error: DomainError) -> int:
-    """Say a refusal; returns the exit code that goes with it."""
+    """Say a refusal; returns the exit code that goes with it: what may go well later is told apart."""
     err().print(f"[bold red]{COMPLAINT}[/] {escape(plain(error.message))}")
-    return UNREACHABLE if isinstance(error, Unavailable) else USAGE
+    return UNREACHABLE if isinstance(error, Unavailable) or "retry_after" in error.details else USAGE
+
+
+def print_json(value: JsonValue, *, line: bool = False) -> None:
+    """Exactly one JSON document on standard output; in ASCII, so that nothing in it drives a terminal."""
+    print(json.dumps(value) if line else json.dumps(value, indent=2), flush=True)

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from trunkline.runtime.settings import Loaded, Row, env_name, load, read_file, refuse_unknown, rows, shown, unknown_variables
+from trunkline.runtime.settings import Loaded, Row, env_name, fills, load, read_file, refuse_unknown, rows, shown, unknown_variables
 from trunkline_cli.inheritance import inherited
 from trunkline_cli.meanings import meaning
 from trunkline_cli.services import NAMES, settings_of
@@ -20,7 +20,7 @@ from trunkline_cli.settings import StackSettings
 
 S = TypeVar("S", bound=BaseModel)
 CONFIG = "TRUNKLINE_CONFIG"
-OUTSIDE = ("TRUNKLINE_URL", CONFIG)
+OUTSIDE = ("TRUNKLINE_URL", "TRUNKLINE_TOKEN", CONFIG)
 """Variables that are read though they are no settings."""
 EPILOG: Final = "Each is also a variable or a line of the file: `trunkline settings` lists them with value, source and reason."
 FOR_ONE: Final = ("data_dir", "log_level", "nats_url", "nats_user", "nats_password", "nats_monitor", "accept_unsafe_nats")
@@ -45,9 +45,9 @@ class Sources:
 
     def environment(self, service: str) -> dict[str, str]:
         """All that a child finds around it: what any program needs, and what was said here by flag or variable of its own settings."""
-        own = {name: env_name(name, info) for name, info in fields_of(service).items()}
-        said = {own[name]: value for name, value in self.flags.items() if name in own}
-        kept = {name: value for name, value in self.environ.items() if inherited(name) or name in own.values()}
+        fields = fields_of(service)
+        said = {env_name(name, fields[name]): value for name, value in self.flags.items() if name in fields}
+        kept = {name: value for name, value in self.environ.items() if inherited(name) or _read_by(fields, name)}
         return {**kept, **said, **({CONFIG: str(self.path)} if self.path else {})}
 
 
@@ -91,6 +91,12 @@ def read(args: argparse.Namespace, environ: Mapping[str, str] | None = None) -> 
     return sources, unknown_variables(environ, known)
 
 
+def unchecked(args: argparse.Namespace) -> Sources:
+    """The same for a command that needs only where the stack lives: settings of services are neither read nor refused."""
+    flags = {name: value for name in StackSettings.model_fields if (value := getattr(args, name, None))}
+    return _with_file(Sources(flags, dict(os.environ)), args.config)
+
+
 def every_row(sources: Sources) -> list[Row]:
     """Every setting of every model, once, as `trunkline settings` shows it."""
     found: dict[str, Row] = {}
@@ -98,6 +104,10 @@ def every_row(sources: Sources) -> list[Row]:
         for row in rows(sources.load(model)):
             found.setdefault(row.name, row)
     return list(found.values())
+
+
+def _read_by(fields: Mapping[str, FieldInfo], variable: str) -> bool:
+    return any(fills(variable, name, info) for name, info in fields.items())
 
 
 def _with_file(sources: Sources, asked: str | None) -> Sources:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -26,6 +26,16 @@ DOING: Final = {
 }
 
 
+class Happening(Protocol):
+    """An event of any stream."""
+
+    @property
+    def timestamp(self) -> datetime: ...
+
+
+E = TypeVar("E", bound=Happening)
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """One event in words: who, what, and how it is to look."""
@@ -33,15 +43,17 @@ class Told:
     label: str
     text: str
     style: str = ""
+    doing: str = ""
+    """What goes on from here, for the spinner; empty: the same as before."""
 
 
 def tell(event: StreamEvent) -> Told:
-    """Pure: what an event means to a person."""
+    """Pure: what an event of a job means to a person."""
     match event.type:
         case "status":
-            return Told(event.phase or event.status, event.message, "bold" if event.phase else "")
+            return tell_phase(event.phase, event.message) if event.phase else Told(event.status, event.message)
         case "agent":
-            return _tell_agent(event)
+            return tell_agent(event.eventType, f"{event.tool} {event.display}", event.output or event.display, event.isError)
         case "result" if event.result:
             return Told("done", f"pull request #{event.result.prNumber}: {event.result.prUrl}", "bold green")
         case "error":
@@ -50,16 +62,21 @@ def tell(event: StreamEvent) -> Told:
             return Told(event.type, event.message)
 
 
-def _tell_agent(event: StreamEvent) -> Told:
-    match event.eventType:
+def tell_phase(phase: str, message: str) -> Told:
+    return Told(phase, message, "bold", DOING.get(phase, ""))
+
+
+def tell_agent(kind: str, call: str, output: str, is_error: bool) -> Told:
+    """What an agent did or said: a call is shown as it is, an output by its end."""
+    match kind:
         case "tool_call":
-            return Told("", f"> {event.tool} {event.display}".rstrip(), "cyan")
+            return Told("", f"> {call.strip()}", "cyan")
         case "tool_result":
-            return Told("", f"  {brief(event.output or event.display)}", "red" if event.isError else "dim")
+            return Told("", f"  {brief(output)}", "red" if is_error else "dim")
         case "thinking":
-            return Told("", f"~ {brief(event.output or event.display)}", "italic dim")
+            return Told("", f"~ {brief(output)}", "italic dim")
         case _:
-            return Told("", brief(event.output or event.display))
+            return Told("", brief(output))
 
 
 def brief(text: str) -> str:
@@ -71,25 +88,25 @@ def brief(text: str) -> str:
     return shown if len(lines) == 1 else f"{shown}  (+{len(lines) - 1} lines)"
 
 
-async def show(events: AsyncIterable[StreamEvent], console: Console) -> list[StreamEvent]:
-    """Print events as they come until the last; returns them all."""
-    seen: list[StreamEvent] = []
+async def show(events: AsyncIterable[E], console: Console, tell: Callable[[E], Told | None]) -> list[E]:
+    """Print events as they come until the last, those of which there is something to tell; returns them all."""
+    seen: list[E] = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         spinner = progress.add_task("waiting for its turn")
         async for event in events:
             seen.append(event)
-            progress.update(spinner, description=DOING.get(event.phase) or progress.tasks[0].description, refresh=True)
-            console.print(line(event, seen[0].timestamp))
+            if told := tell(event):
+                progress.update(spinner, description=escape(told.doing) or progress.tasks[0].description, refresh=True)
+                console.print(line(told, (event.timestamp - seen[0].timestamp).total_seconds()))
     return seen
 
 
-def line(event: StreamEvent, began: datetime) -> str:
-    """One line of markup, whatever the event holds."""
-    told = tell(event)
+def line(told: Told, seconds: float) -> str:
+    """One line of markup, whatever was told."""
     text = escape(one_line(told.text) if "\n" in told.text else told.text)
     styled = f"[{told.style}]{text}[/]" if told.style else text
-    return f"[dim]{(event.timestamp - began).total_seconds():6.2f} s[/]  {escape(one_line(told.label)):<9}{styled}"
+    return f"[dim]{seconds:6.2f} s[/]  {escape(one_line(told.label)):<8} {styled}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.architecture.source import ROOT, Source, product
 
-SUBJECT = re.compile(r"\A(?:live\.)?(?:evt|cmd|work|timer|due|trace|dead|rl)\.")
+SUBJECT = re.compile(r"\A(?:live\.)?(?:evt|cmd|work|timer|due|trace|dead|rl|memo)\.")
 SUBJECTS_LIVE_IN = ("libs/trunkline/contracts/subjects.py", "libs/trunkline/bus/streams.py")
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 # Written in pieces, so that this file does not find itself.

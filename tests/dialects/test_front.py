@@ -36,12 +36,13 @@ async def test_health_is_200_only_when_every_service_and_the_bus_are_there() -> 
         async def health() -> tuple[int, str, str, dict[str, str]]:
             async with session.get("/health") as response:
                 said = await response.json()
-                assert said["version"] == "1.2.3"
+                assert (said["version"], said["redis"]) == ("1.2.3", said["nats"])
+                assert (said["queue_stats"] is None) is (said["nats"] != "connected" or said["services"]["relay"] != "ready")
                 return response.status, said["status"], said["nats"], said["services"]
 
         assert (await health())[:3] == (503, "starting", "connected")
         world.down.clear()
-        assert await health() == (200, "ok", "connected", dict.fromkeys(SERVICES, "ready"))
+        assert await health() == (200, "healthy", "connected", dict.fromkeys(SERVICES, "ready"))
         world.connected = False
         assert (await health())[:3] == (503, "degraded", "disconnected")
         world.connected = True

@@ -7,32 +7,73 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from aiohttp import ClientSession, ClientTimeout
 
-from trunkline.auth.principal import ANONYMOUS, Principal
+from tests.dialects import owners
+from trunkline.auth.claims import Token
+from trunkline.auth.principal import ANONYMOUS, HOME, Principal
+from trunkline.auth.tokens import Secrets, Tokens
+from trunkline.contracts.approval import DecideApproval, OpenApproval
 from trunkline.contracts.cursor import Cursor
-from trunkline.contracts.errors import Conflict, DomainError, NotFound, Unavailable
+from trunkline.contracts.errors import Conflict, DomainError, NotFound, Unavailable, Unsupported
 from trunkline.contracts.forge import PullRequestView, ShowPullRequest
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Accepted, Command, Fact
 from trunkline.contracts.record import Event, Gap
-from trunkline.contracts.task import ENDS, CancelTask, SubmitTask, TaskCancelled, TaskSubmitted
-from trunkline.contracts.views import GetTask, TaskView, fold
+from trunkline.contracts.subjects import NO_TASK
+from trunkline.contracts.task import (
+    ENDS,
+    CancelTask,
+    Executor,
+    PublishEvent,
+    ReportTask,
+    SubmitTask,
+    Submitted,
+    TaskCancelled,
+    TaskStatus,
+    TaskSubmitted,
+)
+from trunkline.runtime import ids
 from trunkline_gateway import app
+from trunkline_gateway.adapters.limiter import Unlimited
+from trunkline_gateway.apidocs.routes import ApiDocs
 from trunkline_gateway.body import BodyReader
+from trunkline_gateway.dialect import Dialect
+from trunkline_gateway.dialects.orchestrator.routes import Means, Orchestrator, Verbs
+from trunkline_gateway.dialects.orchestrator.routes_front import About
 from trunkline_gateway.dialects.pr_agent.routes import PrAgent
-from trunkline_gateway.front import Front
 from trunkline_gateway.pages.routes import Pages
-from trunkline_gateway.ports import Timeline
-from trunkline_gateway.settings import Settings
+from trunkline_gateway.ports import Claim, Kept, Timeline
+from trunkline_gateway.settings import LIMITS, Settings
 from trunkline_gateway.sse import StreamLimits, Streams
-from trunkline_gateway.usecases import UseCases
+from trunkline_gateway.usecases import Approvals, Events, Tasks, Traces
+from trunkline_gateway.usecases.desk import Desk
 from trunkline_gateway.wiring import serving
 
 EPOCH = "k3v9"
+UNLIMITED = Unlimited(frozenset(LIMITS))
 BEGAN = datetime(2025, 1, 12, 10, 0, 0, tzinfo=UTC)
 SERVICES = ("gateway", "router", "approvals", "sandbox", "relay")
+SECRET = "a secret of thirty-two bytes or more"
+
+
+@dataclass
+class Roll:
+    """What was revoked."""
+
+    tokens: list[Token] = field(default_factory=list)
+    subjects: list[tuple[TenantId, str]] = field(default_factory=list)
+
+    def revoked(self, token: Token) -> bool:
+        return token in self.tokens
+
+    async def revoke_token(self, token: Token, until: float) -> None:
+        self.tokens.append(token)
+
+    async def revoke_subject(self, tenant: TenantId, subject: str, before: float, until: float) -> None:
+        self.subjects.append((tenant, subject))
 
 
 @dataclass
@@ -48,6 +89,8 @@ class World:
     first_kept: int = 1
     readers: int = 0
     epoch: str = EPOCH
+    memory: dict[str, tuple[str, Kept | None]] = field(default_factory=dict)
+    roll: Roll = field(default_factory=Roll)
     principal: Principal = ANONYMOUS
     """Who everybody is."""
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -60,14 +103,15 @@ class World:
         self._made += 1
         return TaskId(f"0194589f6d0070008000{self._made:012x}")
 
-    async def say(self, task: str, *facts: Fact) -> None:
+    async def say(self, task: str, *facts: Fact, tenant: str = HOME, part: str | None = None) -> None:
         """One decision: all of its facts share a sequence."""
         async with self._changed:
             seq = self.events[-1].cursor.seq + 1 if self.events else 1
             at = self.now()
             for index, fact in enumerate(facts):
                 cursor = Cursor(self.epoch, seq, index)
-                self.events.append(Event(cursor, TenantId("public"), TaskId(task), fact.type.split(".")[0], at, fact))  # type: ignore[attr-defined]
+                place = part or fact.type.split(".")[0]  # type: ignore[attr-defined]
+                self.events.append(Event(cursor, TenantId(tenant), TaskId(task), place, at, fact))
             self._changed.notify_all()
 
     async def send(self, service: str, id: str, command: Command, *, timeout: float = 10.0) -> Accepted:
@@ -77,28 +121,69 @@ class World:
         if service in self.down:
             raise Unavailable(f"the {service} service does not answer", code="NO_OWNER")
         match command:
+            case SubmitTask() if command.assignment.type:
+                return await self._decided(command.task_id, command, owners.submit(self.events, command))
+            case ReportTask():
+                return await self._decided(command.task_id, command, owners.move(self.events, command))
+            case CancelTask() if owners.elsewhere(self.events, command.tenant, command.task_id):
+                return await self._decided(command.task_id, command, owners.move(self.events, command))
+            case OpenApproval():
+                return await self._decided(command.task_id, command, owners.open_approval(self.events, command))
+            case PublishEvent():
+                return await self._decided(command.task_id or NO_TASK, command, owners.publish(self.events, command))
+            case DecideApproval():
+                return await self._approved(command)
             case SubmitTask():
-                await self.say(command.task_id, _submitted(command))
-            case GetTask():
-                return Accepted(seq=0, body=self._view(command.task).model_dump(mode="json"))
+                return await self._submitted(command)
             case CancelTask():
                 await self._cancel(command)
             case ShowPullRequest():
                 return Accepted(seq=0, body=self._pull_request(command).model_dump(mode="json"))
+            case _:
+                told = owners.read(self.events, command)
+                return Accepted(seq=0, body=told.model_dump(mode="json") if told else {})
         return Accepted(seq=len(self.events))
 
+    async def _decided(self, task: str, command: Command, decided: owners.Decided) -> Accepted:
+        if decided.facts:
+            await self.say(task, *decided.facts, tenant=command.tenant, part=decided.part)
+        return Accepted(seq=len(self.events), body=decided.body.model_dump(mode="json") if decided.body else {})
+
+    async def _approved(self, command: DecideApproval) -> Accepted:
+        decided = owners.decide(self.events, command)
+        answer = await self._decided(command.task_id, command, decided)
+        if follows := owners.after_decision(self.events, command, decided.facts):
+            await self.say(command.task_id, *follows, tenant=command.tenant)
+        return answer
+
+    async def _submitted(self, command: SubmitTask) -> Accepted:
+        """A task of ours, as a surface asks for it that knows no types."""
+        await self.say(command.task_id, _submitted(command), tenant=command.tenant)
+        made = Submitted(
+            task_id=command.task_id, pool="dev", executor=Executor.SANDBOX, status=TaskStatus.SUBMITTED, submitted_at=command.at
+        )
+        return Accepted(seq=len(self.events), body=made.model_dump(mode="json"))
+
     async def find(self, tenant: TenantId, task: TaskId) -> Timeline | None:
-        known = [event for event in self.events if event.task == task and event.cursor.seq >= self.first_kept]
+        known = [event for event in owners.of(self.events, tenant, task) if event.cursor.seq >= self.first_kept]
         over = [event.cursor.seq for event in known if isinstance(event.fact, ENDS)]
         return Timeline(tenant, task, over[-1] if over else None) if known else None
 
+    async def submitter(self, tenant: TenantId, task: TaskId) -> str | None:
+        return owners.view(self.events, tenant, task).submitted_by
+
+    async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
+        start, lost = self._start(after)
+        items = [lost] if lost else []
+        items += [event for event in owners.of(self.events, timeline.tenant, timeline.task) if event.cursor > start]
+        return tuple(items[:limit]), len(items) > limit
+
     async def follow(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
         task, end = timeline.task, timeline.end
-        start = after or Cursor(self.epoch, 0)
         last = self.events[-1].cursor.seq if self.events else 0
-        if start.epoch != self.epoch or (after and not self.first_kept - 1 <= start.seq <= last):
-            yield Gap(start, Cursor(self.epoch, self.first_kept))
-            start = Cursor(self.epoch, 0)
+        start, lost = self._start(after)
+        if lost:
+            yield lost
         if end is not None and start.seq > end:
             return
         self.readers += 1
@@ -107,7 +192,11 @@ class World:
             while True:
                 while place < len(self.events):
                     event, place = self.events[place], place + 1
-                    if event.task == task and event.cursor > start and event.cursor.seq >= self.first_kept:
+                    if (
+                        (event.tenant, event.task) == (timeline.tenant, task)
+                        and event.cursor > start
+                        and event.cursor.seq >= self.first_kept
+                    ):
                         yield event
                 if end is not None and last >= end:
                     return
@@ -117,25 +206,38 @@ class World:
         finally:
             self.readers -= 1
 
+    async def claim(self, key: str, digest: str) -> Claim | Kept:
+        known, answer = self.memory.get(key, (digest, None))
+        if known != digest:
+            raise Unsupported("another body", code="IDEMPOTENCY_KEY_REUSED")
+        self.memory[key] = (digest, answer)
+        return answer or Claim(key, digest, ids.new_id(), 0)
+
+    async def keep(self, claim: Claim, answer: Kept) -> None:
+        self.memory[claim.key] = (claim.digest, answer)
+
+    async def reopen(self, claim: Claim) -> None:
+        return
+
+    async def forget(self, claim: Claim) -> None:
+        del self.memory[claim.key]
+
     async def services(self) -> Mapping[str, bool]:
         return {name: name not in self.down for name in SERVICES}
 
     def bus(self) -> bool:
         return self.connected
 
-    def _view(self, task: str) -> TaskView:
-        view: TaskView | None = None
-        for event in self.events:
-            if event.task == task:
-                view = fold(view, event)
-        if view is None:
-            raise NotFound("no such task")
-        return view
+    def _start(self, after: Cursor | None) -> tuple[Cursor, Gap | None]:
+        last = self.events[-1].cursor.seq if self.events else 0
+        if after is None or (after.epoch == self.epoch and self.first_kept - 1 <= after.seq <= last):
+            return after or Cursor(self.epoch, 0), None
+        return Cursor(self.epoch, 0), Gap(after, Cursor(self.epoch, self.first_kept))
 
     async def _cancel(self, command: CancelTask) -> None:
-        if self._view(command.task_id).status.terminal:
+        if owners.view(self.events, command.tenant, command.task_id).status.terminal:
             raise Conflict("the task is over already", code="TASK_OVER")
-        await self.say(command.task_id, TaskCancelled(by=command.by, reason=command.reason))
+        await self.say(command.task_id, TaskCancelled(by=command.by, reason=command.reason), tenant=command.tenant)
 
     def _pull_request(self, command: ShowPullRequest) -> PullRequestView:
         found = self.pull_requests.get((command.repo, command.number))
@@ -158,19 +260,31 @@ class Served:
 
 @asynccontextmanager
 async def served(world: World, limits: StreamLimits | None = None, body: BodyReader | None = None) -> AsyncIterator[Served]:
-    usecases = UseCases(world, world, world.now, world.new_task_id)
     streams = Streams(limits or StreamLimits())
-    dialects = (
-        PrAgent(usecases, streams, body or BodyReader(), 1 << 20),
-        Pages(usecases),
-        Front(world, "1.2.3", "http://127.0.0.1:8787"),
-    )
-    site = app.build(dialects, lambda request: world.principal)
+    dialects = speaking(world, streams, body or BodyReader())
+    site = app.build((*dialects, documents()), lambda request, strict: world.principal, UNLIMITED, world)
     async with serving(site, Settings.model_validate({"port": 0})) as port:
         try:
             yield Served(f"http://127.0.0.1:{port}", streams)
         finally:
             streams.end()
+
+
+@cache
+def documents() -> ApiDocs:
+    """The same in front of every world, and a quarter of a second to make."""
+    return ApiDocs(speaking(World(), Streams(StreamLimits()), BodyReader()), "1.2.3")
+
+
+def speaking(world: World, streams: Streams, body: BodyReader) -> tuple[Dialect, ...]:
+    """Every dialect, in front of `world`."""
+    tasks = Tasks(world, world, world.now, world.new_task_id)
+    tokens = Tokens(Secrets(SECRET.encode()), now=lambda: world.now().timestamp())
+    desk = Desk(tokens, world.roll, world.now)
+    verbs = Verbs(tasks, Approvals(world, world.now), Events(world, world.now), Traces(world, world.now), desk)
+    means = Means(streams, body, world, b"s" * 32, 1 << 20)
+    about = About("1.2.3", "http://127.0.0.1:8787")
+    return PrAgent(tasks, streams, body, 1 << 20), Pages(tasks), Orchestrator(verbs, means, about)
 
 
 @asynccontextmanager

@@ -31,6 +31,10 @@ class Settings(BaseModel):
     refuses: str = Field("", description="h", json_schema_extra={"env": "STAND_IN_REFUSES"})
     hangs: str = Field("", description="i", json_schema_extra={"env": "STAND_IN_HANGS"})
 """
+KEYS = """
+    dev: bool = Field(False, description="j")
+    operator_key_file: Path | None = Field(None, description="k")
+"""
 KEY = """
     anthropic_api_key: SecretStr = Field(SecretStr(""), description="g", json_schema_extra={"env": "ANTHROPIC_API_KEY"})
 """
@@ -79,7 +83,7 @@ def write(folder: Path) -> Path:
     for name in NAMES:
         package = folder / f"trunkline_{name}"
         package.mkdir(parents=True)
-        settings = SETTINGS + (KEY if name == "sandbox" else "")
+        settings = SETTINGS + {"sandbox": KEY, "gateway": KEYS}.get(name, "")
         for file, text in (("__init__.py", ""), ("settings.py", settings), ("wiring.py", WIRING)):
             (package / file).write_text(text)
     return folder

@@ -21,12 +21,13 @@ from rich.syntax import Syntax
 
 from trunkline.contracts.errors import Broken, DomainError, Invalid, Unsupported
 from trunkline_cli import children, sample
-from trunkline_cli.api import Result, StreamEvent, connected
+from trunkline_cli.api import Api, Job, Result, StreamEvent
 from trunkline_cli.console import FAILED, OK, complain, out, program
+from trunkline_cli.door import entered
 from trunkline_cli.health import is_healthy, until_shown
 from trunkline_cli.plain import one_line, plain
 from trunkline_cli.sockets import LOOPBACK, base_url, free_port
-from trunkline_cli.timeline import bars, durations, show
+from trunkline_cli.timeline import bars, durations, show, tell
 
 READY: Final = 60.0
 LONGEST: Final = 900.0
@@ -90,8 +91,9 @@ async def _demo(args: argparse.Namespace, place: Place) -> int:
 
 async def _watch(place: Place) -> list[StreamEvent]:
     try:
-        async with asyncio.timeout(LONGEST), connected(place.url) as api:
-            return await show(api.follow(await api.execute(sample.REPO, sample.TASK, "main")), place.console)
+        async with asyncio.timeout(LONGEST), entered(place.url) as door:
+            job = Job.model_validate(await Api(door).execute(sample.REPO, sample.TASK, "main"))
+            return await show(Api(door).follow(job.jobId), place.console, tell)
     except TimeoutError:
         raise Broken(f"The task was not over after {LONGEST:.0f} s.") from None
 
@@ -131,7 +133,7 @@ async def _stack(args: argparse.Namespace, place: Place) -> AsyncIterator[None]:
 
 def _environment(agent: str, place: Place) -> dict[str, str]:
     """Nothing of the user's own settings: the demo is the same everywhere."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TRUNKLINE_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRUNKLINE_", "ORCHESTRATOR_"))}
     command = {"TRUNKLINE_AGENT_COMMAND": sample.agent_command()} if agent == "command" else {}
     forge = {"TRUNKLINE_FORGE": "local", "TRUNKLINE_FORGE_ROOT": str(place.folder / "forge")}
     config = place.folder / "trunkline.toml"

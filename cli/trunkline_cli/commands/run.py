@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from trunkline_cli.api import add_url, connected
-from trunkline_cli.commands.watch import follow
-from trunkline_cli.console import OK, program
+from trunkline_cli.api import Api, Job
+from trunkline_cli.console import OK, print_json, program
+from trunkline_cli.door import add_gateway, opened
+from trunkline_cli.watching import watch
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", help="what is to be done, in words")
     parser.add_argument("--branch", default="main", help="the base of the pull request (default: %(default)s)")
     parser.add_argument("--watch", action="store_true", help="follow it to its end; the exit code is then its outcome")
-    add_url(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document; with --watch one a line, the first for the job")
+    add_gateway(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,8 +25,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace) -> int:
-    async with connected(args.url) as api:
-        job = await api.execute(args.repo, args.task, args.branch)
-        said = f"{job}\nFollow it: {program()} watch {job}\nStop it:   {program()} cancel {job}"
-        print(job if args.watch else said, flush=True)
-        return await follow(api, job) if args.watch else OK
+    async with opened(args) as door:
+        answer = await Api(door).execute(args.repo, args.task, args.branch)
+        job = Job.model_validate(answer).jobId
+        if args.json:
+            print_json(answer, line=args.watch)
+        else:
+            said = f"{job}\nFollow it: {program()} watch {job}\nStop it:   {program()} cancel {job}"
+            print(job if args.watch else said, flush=True)
+        return await watch(door, job, args.json) if args.watch else OK

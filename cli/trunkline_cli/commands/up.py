@@ -25,6 +25,7 @@ from trunkline_cli.health import is_trunkline, until_healthy
 from trunkline_cli.lives import InProcess, OwnProcess
 from trunkline_cli.nats_config import Credentials
 from trunkline_cli.nats_server import NatsServer, prepare
+from trunkline_cli.operator import key_files
 from trunkline_cli.services import NAMES, Service, settings_of
 from trunkline_cli.settings import StackSettings
 from trunkline_cli.sockets import base_url, claim
@@ -54,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         port = _claim(settings)
         url = base_url(settings.host, port)
         said = said.over(data_dir=str(settings.root()), host=settings.host, port=str(port), public_url=settings.public_url or url)
+        said = said.over(**key_files(said, settings.root()))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_up(said, settings, url, began))
 

@@ -1,30 +1,24 @@
-"""Follows a task from its first event to its last; exit code 0 when it succeeds, 1 when it fails."""
+"""Follows a task from its first event to its last; exit code 0 when it succeeds, 1 when it fails or is cancelled."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 
-from trunkline_cli.api import Api, add_url, connected
-from trunkline_cli.console import FAILED, OK, out
-from trunkline_cli.timeline import show
+from trunkline_cli.door import add_gateway, opened
+from trunkline_cli.watching import watch
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", help="the id that `trunkline run` printed")
-    add_url(parser)
+    parser.add_argument("task", metavar="ID", help="as `trunkline run` and `trunkline tasks` print it")
+    parser.add_argument("--json", action="store_true", help="print one JSON document a line, one for each event, as the gateway says it")
+    add_gateway(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    return asyncio.run(_watch(args.url, args.task))
+    return asyncio.run(_watch(args))
 
 
-async def _watch(url: str, task: str) -> int:
-    async with connected(url) as api:
-        return await follow(api, task)
-
-
-async def follow(api: Api, task: str) -> int:
-    """Print the timeline; the exit code that goes with its end."""
-    events = await show(api.follow(task), out())
-    return OK if events and events[-1].type == "result" else FAILED
+async def _watch(args: argparse.Namespace) -> int:
+    async with opened(args) as door:
+        return await watch(door, args.task, args.json)

@@ -12,21 +12,43 @@ from trunkline.auth.principal import Principal, Role
 class Action(StrEnum):
     """Everything that a route may do. A route without one of these cannot be written."""
 
-    READ_HEALTH = "health.read"
+    LOOK_AROUND = "open.look"
+    """What anybody may see: health, counts, documents, pages about nobody."""
+    OPEN_SUBMIT = "open.submit"
+    OPEN_READ = "open.read"
+    OPEN_CANCEL = "open.cancel"
+    """The open surface: strangers may work there, and see nothing but their own."""
+    MINT_TOKEN = "token.mint"
+    """Whether the proof is good enough, and for which role, the token desk decides."""
+    REVOKE_TOKEN = "token.revoke"
+    READ_SELF = "self.read"
     SUBMIT_TASK = "task.submit"
     READ_TASK = "task.read"
+    UPDATE_TASK = "task.update"
     CANCEL_TASK = "task.cancel"
+    PUBLISH_EVENT = "event.publish"
+    READ_TRACE = "traces.read"
+    READ_APPROVAL = "approval.read"
+    DECIDE_APPROVAL = "approval.decide"
     READ_PULL_REQUEST = "pull_request.read"
 
 
-_READ: Final = frozenset({Action.READ_HEALTH, Action.READ_TASK, Action.READ_PULL_REQUEST})
-_WORK: Final = _READ | {Action.SUBMIT_TASK, Action.CANCEL_TASK}
+_OPEN: Final = frozenset(
+    {Action.LOOK_AROUND, Action.OPEN_SUBMIT, Action.OPEN_READ, Action.OPEN_CANCEL, Action.READ_PULL_REQUEST, Action.MINT_TOKEN}
+)
+_READ: Final = frozenset(
+    {
+        Action.LOOK_AROUND, Action.MINT_TOKEN, Action.REVOKE_TOKEN, Action.READ_SELF, Action.OPEN_READ, Action.READ_PULL_REQUEST,
+        Action.READ_TASK, Action.READ_TRACE, Action.READ_APPROVAL,
+    }
+)  # fmt: skip
+_WORK: Final = frozenset({Action.SUBMIT_TASK, Action.UPDATE_TASK, Action.CANCEL_TASK, Action.PUBLISH_EVENT, Action.DECIDE_APPROVAL})
 
 ALLOWED: Final[Mapping[Role, frozenset[Action]]] = {
-    Role.ANONYMOUS: _WORK,
-    Role.USER: _WORK,
-    Role.AGENT: _WORK,
-    Role.APPROVER: _READ,
+    Role.ANONYMOUS: _OPEN,
+    Role.USER: _OPEN | _READ,
+    Role.AGENT: _OPEN | _READ | _WORK,
+    Role.APPROVER: _READ | {Action.DECIDE_APPROVAL},
     Role.ADMIN: frozenset(Action),
 }
 
@@ -34,3 +56,8 @@ ALLOWED: Final[Mapping[Role, frozenset[Action]]] = {
 def may(principal: Principal, action: Action) -> bool:
     """Whether the role of the caller allows the action at all; whose thing it is, its owner decides."""
     return action in ALLOWED[principal.role]
+
+
+def owns(principal: Principal, submitted_by: str) -> bool:
+    """Whether the caller may see a task of its tenant: a stranger sees what strangers made, and everybody else sees all."""
+    return principal.role is not Role.ANONYMOUS or submitted_by == principal.subject

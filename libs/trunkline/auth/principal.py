@@ -8,6 +8,9 @@ from typing import Final
 
 from trunkline.contracts.ids import TenantId
 
+HOME: Final = TenantId("public")
+"""The tenant of everybody whose credential names no other."""
+
 
 class Role(StrEnum):
     ANONYMOUS = "anonymous"
@@ -17,6 +20,16 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class Tier(StrEnum):
+    """How much a caller may ask for."""
+
+    ANONYMOUS = "anonymous"
+    AUTHENTICATED = "authenticated"
+    PRO = "pro"
+    OPERATOR = "operator"
+    """Whoever runs this installation: no limit counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """One caller. Everything it sees and makes belongs to its tenant."""
@@ -24,7 +37,8 @@ class Principal:
     tenant: TenantId
     subject: str
     role: Role
+    tier: Tier = Tier.AUTHENTICATED
 
 
-ANONYMOUS: Final = Principal(TenantId("public"), "anonymous", Role.ANONYMOUS)
+ANONYMOUS: Final = Principal(HOME, "anonymous", Role.ANONYMOUS, Tier.ANONYMOUS)
 """Whoever shows no credential."""

@@ -5,8 +5,10 @@ from trunkline.bus.connection import Bus, connect
 from trunkline.bus.delivery import LeaveAlone
 from trunkline.bus.direct import Stored
 from trunkline.bus.inlet import Inlet
+from trunkline.bus.limits import Hit, Limits, Look, Refused, Rule, Window, key_of
 from trunkline.bus.live import Live
 from trunkline.bus.log import Loaded, Log
+from trunkline.bus.memos import Memo, Memos
 from trunkline.bus.publish import BusAway, Raced
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.timers import Timers
@@ -17,15 +19,24 @@ __all__ = [
     "BusAway",
     "BusSettings",
     "Commands",
+    "Hit",
     "Inlet",
     "LeaveAlone",
+    "Limits",
     "Live",
     "Loaded",
     "Log",
+    "Look",
+    "Memo",
+    "Memos",
     "Raced",
+    "Refused",
+    "Rule",
     "Stored",
     "Timers",
+    "Window",
     "Work",
     "WorkItem",
     "connect",
+    "key_of",
 ]

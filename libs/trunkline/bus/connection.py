@@ -19,10 +19,13 @@ from trunkline.bus.commands import Commands
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.direct import DirectReader
 from trunkline.bus.inlet import Inlet
+from trunkline.bus.limits import Limits
 from trunkline.bus.live import Live
 from trunkline.bus.log import Log
+from trunkline.bus.memos import Memos
 from trunkline.bus.patience import patiently
 from trunkline.bus.publish import BusAway
+from trunkline.bus.roll import Roll
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.streams import LogLife, bootstrap
 from trunkline.bus.timers import Timers
@@ -50,6 +53,7 @@ class Bus:
 
     client: Client
     epoch: str
+    seal: bytes
     commands: Commands
     log: Log
     live: Live
@@ -57,6 +61,9 @@ class Bus:
     work: Work
     timers: Timers
     dead: DeadLetters
+    limits: Limits
+    memos: Memos
+    roll: Roll
 
     @property
     def connected(self) -> bool:
@@ -75,10 +82,10 @@ async def connect(settings: BusSettings, name: str) -> AsyncIterator[Bus]:
         js = client.jetstream(timeout=5)
         life = await patiently(lambda: bootstrap(js, replicas=settings.replicas, events_days=settings.events_days))
         bus, direct = _assembled(client, js, broker, life)
-        events.tell.extend((bus.live.missed, bus.inlet.reconnected))
+        events.tell.extend((bus.live.missed, bus.inlet.reconnected, bus.roll.reconnected))
         await direct.start()
         try:
-            async with vital(bus.live.watch, bus.inlet.pull, events.until_closed):
+            async with vital(bus.live.watch, bus.inlet.pull, bus.roll.watch, events.until_closed):
                 yield bus
         finally:
             await bus.inlet.stop()
@@ -91,7 +98,10 @@ def _assembled(client: Client, js: JetStreamContext, broker: NatsBroker, life: L
     live = Live(client, js, direct, life.epoch)
     dead = DeadLetters(js)
     inlet = Inlet(client, broker, dead)
-    return Bus(client, life.epoch, Commands(client), Log(js, direct, live), live, inlet, Work(js, dead), Timers(js), dead), direct
+    counted, memos = Limits(client, life.replicas), Memos(client, js, replicated=life.replicas > 1)
+    log_, work, timers = Log(js, direct, live), Work(client, js, dead), Timers(js)
+    roll = Roll(client, js, replicated=life.replicas > 1)
+    return Bus(client, life.epoch, life.seal, Commands(client), log_, live, inlet, work, timers, dead, counted, memos, roll), direct
 
 
 class _Events:

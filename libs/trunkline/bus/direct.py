@@ -74,9 +74,10 @@ class _Page:
 class DirectReader:
     """Pages of one filter from one sequence on, in order."""
 
-    def __init__(self, client: Client, js: JetStreamContext, *, replicated: bool) -> None:
+    def __init__(self, client: Client, js: JetStreamContext, *, replicated: bool, stream: str = EVENTS) -> None:
         self._client = client
         self._js = js
+        self._stream = stream
         self._replicated = replicated
         self._inbox = client.new_inbox()
         self._pages: dict[str, _Page] = {}
@@ -110,10 +111,15 @@ class DirectReader:
     async def last(self, subject: str) -> Stored | None:
         """The newest record of `subject`. Raises BusAway."""
         try:
-            found = await patiently(lambda: self._js.get_last_msg(EVENTS, subject, direct=not self._replicated))
+            found = await patiently(lambda: self._js.get_last_msg(self._stream, subject, direct=not self._replicated))
         except NotFoundError:
             return None
         return Stored(found.seq or 0, subject, found.data or b"")
+
+    async def first(self, subject: str) -> Stored | None:
+        """The oldest record of `subject` that is kept. Raises BusAway."""
+        page = await self._page(subject, 1, batch=1)
+        return page.messages[0] if page.messages else None
 
     async def _newest(self, filter_subject: str) -> int:
         """As the leader knows it: any replica answers a direct get, also one that lags behind."""
@@ -125,24 +131,24 @@ class DirectReader:
             raise BusAway("a replica of the log lags behind for too long; try again in a moment", code="LOG_UNREADABLE")
         await asyncio.sleep(0.05)
 
-    async def _page(self, filter_subject: str, first: int) -> _Page:
+    async def _page(self, filter_subject: str, first: int, batch: int = PAGE) -> _Page:
         problem = ""
         for attempt in range(TRIES):
             async with self._turns:
-                page = await self._ask(filter_subject, first)
+                page = await self._ask(filter_subject, first, batch)
             if page is not None and not page.error:
                 return page
             problem = page.error if page else "no answer"
             await asyncio.sleep(0.1 * 2**attempt)
         raise BusAway(f"the log cannot be read now ({problem}); try again in a moment", code="LOG_UNREADABLE")
 
-    async def _ask(self, filter_subject: str, first: int) -> _Page | None:
+    async def _ask(self, filter_subject: str, first: int, batch: int) -> _Page | None:
         self._count += 1
         token = str(self._count)
         page = self._pages[token] = _Page()
-        wish = json.dumps({"seq": max(first, 1), "next_by_subj": filter_subject, "batch": PAGE, "max_bytes": PAGE_BYTES}).encode()
+        wish = json.dumps({"seq": max(first, 1), "next_by_subj": filter_subject, "batch": batch, "max_bytes": PAGE_BYTES}).encode()
         try:
-            await self._client.publish(f"$JS.API.DIRECT.GET.{EVENTS}", wish, reply=f"{self._inbox}.{token}")
+            await self._client.publish(f"$JS.API.DIRECT.GET.{self._stream}", wish, reply=f"{self._inbox}.{token}")
             async with asyncio.timeout(PAGE_DEADLINE):
                 await page.done.wait()
             return page

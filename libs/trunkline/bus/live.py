@@ -163,6 +163,16 @@ class Live:
             if stored.seq == end:
                 return
 
+    async def page(self, tenant: TenantId, task: TaskId, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
+        """What lies beyond `after` at this moment, at most `limit` facts, and whether more lies there; a Gap first, as in `follow`."""
+        start, gap, _ = await self._start(after, None)
+        items: list[Event | Gap] = [gap] if gap else []
+        async for stored in self._direct.read(subjects.timeline(tenant, task), max(start.seq, 1)):
+            items.extend(event for event in self.events(stored) if event.cursor > start)
+            if len(items) > limit:
+                return tuple(items[:limit]), True
+        return tuple(items), False
+
     async def _start(self, after: Cursor | None, end: int | None) -> tuple[Cursor, Gap | None, bool]:
         """Where to begin, what is lost, and whether nothing is left to come."""
         beginning = Cursor(self._epoch, 0)

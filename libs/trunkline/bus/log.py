@@ -58,6 +58,14 @@ class Log:
         """The newest record of `subject`. Raises BusAway."""
         return await self._direct.last(subject)
 
+    async def first(self, subject: str) -> Stored | None:
+        """The oldest record of `subject` that is kept. Raises BusAway."""
+        return await self._direct.first(subject)
+
+    async def say(self, subject: str, record: Record, *, id: str) -> int:
+        """Store `record` whatever lies there; the same `id` again stores nothing. Returns its sequence. Raises Unavailable."""
+        return await publish(self._js, subject, record.model_dump_json().encode(), id=id)
+
     async def last_seq(self) -> int:
         """The sequence of the newest record there is, asked of the leader now; 0 when there is none. Raises BusAway."""
         state = (await patiently(lambda: self._js.stream_info(EVENTS))).state

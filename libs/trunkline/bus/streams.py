@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,24 +11,39 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from trunkline.contracts import subjects
+from trunkline.contracts.approval import RELEASE
 from trunkline.contracts.errors import Unavailable
+from trunkline.contracts.task import Priority
 
 EVENTS: Final = "EVENTS"
 WORK: Final = "WORK"
 TIMERS: Final = "TIMERS"
 DEAD: Final = "DEAD"
+REVOKED: Final = "REVOKED"
+MEMO: Final = "MEMO"
 
 EPOCH: Final = "trunkline-epoch"
+SEAL: Final = "trunkline-seal"
 MINUTE: Final = 60.0
 DAY: Final = 24 * 60 * MINUTE
 DUPLICATE_WINDOW: Final = 10 * MINUTE
 """Longer than any publish is retried, so a repeat is always known for one."""
+
+MOST_REVOKED: Final = 1_000_000
+"""Beyond it nothing more can be revoked: an entry that made room for another would be a token that counts again."""
 
 ACK_WAIT: Final = 4.0
 """Seconds until an unacknowledged message is delivered again: what a killed service costs, at most."""
 HEARTBEAT: Final = 1.0
 """Seconds between two signs of life for a message that is being worked on."""
 MAX_ACK_PENDING: Final = 256
+
+REMEMBERED: Final = DAY
+"""Seconds for which an answer is kept for whoever asks again with the same key."""
+COUNTED_IN_MEMORY: Final = 60 * MINUTE
+"""The longest window that may be forgotten when nats-server is restarted."""
+MOST_HITS: Final = 1_000_000
+"""In all windows of one limit together: some 400 MB."""
 
 _STREAM_EXISTS: Final = 10058
 
@@ -47,7 +63,7 @@ def declared(replicas: int, events_days: int) -> list[api.StreamConfig]:
             duplicate_window=DUPLICATE_WINDOW,
             num_replicas=replicas,
             republish=api.RePublish(src=subjects.ALL_EVENTS, dest=subjects.LIVE_PREFIX + subjects.ALL_EVENTS),
-            metadata={EPOCH: secrets.token_hex(4)},
+            metadata={EPOCH: secrets.token_hex(4), SEAL: secrets.token_hex(32)},
         ),
         api.StreamConfig(
             name=WORK,
@@ -56,6 +72,7 @@ def declared(replicas: int, events_days: int) -> list[api.StreamConfig]:
             retention=api.RetentionPolicy.WORK_QUEUE,
             duplicate_window=DUPLICATE_WINDOW,
             num_replicas=replicas,
+            republish=api.RePublish(src="work.>", dest=subjects.LIVE_PREFIX + "work.>", headers_only=True),
         ),
         api.StreamConfig(
             name=TIMERS,
@@ -77,7 +94,66 @@ def declared(replicas: int, events_days: int) -> list[api.StreamConfig]:
             duplicate_window=DUPLICATE_WINDOW,
             num_replicas=replicas,
         ),
+        _answers(replicas),
+        _revocations(replicas),
     ]
+
+
+def _answers(replicas: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=MEMO,
+        description="Answers to requests that came with a key of their sender's, kept for whoever repeats them.",
+        subjects=[subjects.ALL_MEMOS],
+        retention=api.RetentionPolicy.LIMITS,
+        max_age=REMEMBERED,
+        max_msgs_per_subject=1,
+        allow_direct=True,
+        duplicate_window=DUPLICATE_WINDOW,
+        num_replicas=replicas,
+    )
+
+
+def _revocations(replicas: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=REVOKED,
+        description="Tokens that count no more though their time is not up; each entry goes when what it revokes would be over anyway.",
+        subjects=[subjects.ALL_REVOKED],
+        retention=api.RetentionPolicy.LIMITS,
+        discard=api.DiscardPolicy.NEW,
+        max_msgs=MOST_REVOKED,
+        max_msgs_per_subject=1,
+        allow_msg_ttl=True,
+        allow_direct=True,
+        duplicate_window=DUPLICATE_WINDOW,
+        num_replicas=replicas,
+        republish=api.RePublish(src=subjects.ALL_REVOKED, dest=subjects.LIVE_PREFIX + subjects.ALL_REVOKED),
+    )
+
+
+def counting_name(limit: int, window_s: int) -> str:
+    return f"RL_{limit}_{window_s}"
+
+
+def counting(limit: int, window_s: int, replicas: int) -> api.StreamConfig:
+    """Takes `limit` messages of one subject in any `window_s` seconds, and refuses the next."""
+    kept = window_s > COUNTED_IN_MEMORY
+    return api.StreamConfig(
+        name=counting_name(limit, window_s),
+        description=f"Exact windows: {limit} in {window_s} s for each caller.",
+        subjects=[subjects.limits_of(str(limit), str(window_s))],
+        retention=api.RetentionPolicy.LIMITS,
+        max_age=window_s,
+        max_msgs=MOST_HITS,
+        max_msgs_per_subject=limit,
+        max_msg_size=1024,
+        discard=api.DiscardPolicy.NEW,
+        discard_new_per_subject=True,
+        allow_direct=True,
+        storage=api.StorageType.FILE if kept else api.StorageType.MEMORY,
+        # A hit that a power cut takes is a hit more for one caller; syncing each would make counting three times as dear.
+        persist_mode=api.PersistMode.ASYNC if kept and replicas == 1 else None,
+        num_replicas=replicas,
+    )
 
 
 def durable(name: str, filter_subject: str, description: str) -> api.ConsumerConfig:
@@ -98,7 +174,13 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (EVENTS, durable("router-tasks", subjects.events_of_part("task"), "Router: release, timers, retries of its own tasks.")),
     (EVENTS, durable("router-runs", subjects.events_of_part("run"), "Router: how the runs of its tasks go.")),
     (EVENTS, durable("sandbox-tasks", subjects.events_of_part("task"), "Sandbox: tasks that are to stop before anyone runs them.")),
-    (WORK, durable("work-dev", subjects.work_of("dev"), "Sandbox: released tasks of the pool dev.")),
+    (EVENTS, durable("router-approvals", subjects.events_of_part(subjects.approval_part(RELEASE)), "Router: may its held tasks begin?")),
+    (EVENTS, durable("approvals-tasks", subjects.events_of_part("task"), "Approvals: tasks that are held, and those that end so.")),
+    *(
+        (WORK, durable(f"work-dev-{lane}", subjects.work_of("dev", lane), f"Sandbox: released tasks of the pool dev, {lane}."))
+        for lane in Priority
+    ),
+    (TIMERS, durable("due-router-sla", subjects.due("router", "sla"), "Router: tasks promised for now.")),
     (TIMERS, durable("due-router-deadline", subjects.due("router", "deadline"), "Router: tasks whose time is up.")),
     (TIMERS, durable("due-router-retry", subjects.due("router", "retry"), "Router: runs to be tried again.")),
     (TIMERS, durable("due-router-stop", subjects.due("router", "stop"), "Router: stops that nobody confirmed.")),
@@ -108,16 +190,24 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class LogLife:
-    """The name of this life of the log, and how many servers hold it."""
+    """The name of this life of the log, what it seals with, and how many servers hold it."""
 
     epoch: str
+    seal: bytes
+    """Known to every service and nobody else: what they sign for each other's eyes."""
     replicas: int
 
 
+RETIRED: Final = ((WORK, "work-dev"),)
+"""Consumers of earlier versions: where one is left, it would stand in the way of those that took its place."""
+
+
 async def bootstrap(js: JetStreamContext, *, replicas: int, events_days: int) -> LogLife:
-    """Make what is missing, leave what is there."""
+    """Make what is missing, bring up to date what an earlier version made, leave everything else as it is."""
     for config in declared(replicas, events_days):
         await _stream(js, config)
+    for stream, name in RETIRED:
+        await _retire(js, stream, name)
     for stream, consumer in CONSUMERS:
         await _consumer(js, stream, consumer)
     return await _life(js)
@@ -129,19 +219,32 @@ async def _life(js: JetStreamContext) -> LogLife:
     metadata = config.metadata or {}
     if EPOCH not in metadata:
         raise Unavailable("the stream EVENTS was not made by Trunkline; give Trunkline a nats account of its own", code="FOREIGN_STREAM")
-    return LogLife(metadata[EPOCH], config.num_replicas or 1)
+    return LogLife(metadata[EPOCH], metadata[SEAL].encode(), config.num_replicas or 1)
 
 
 async def _stream(js: JetStreamContext, config: api.StreamConfig) -> None:
     assert config.name is not None
     try:
-        await js.stream_info(config.name)
+        await _brought_up(js, (await js.stream_info(config.name)).config, config)
     except NotFoundError:
         try:
             await js.add_stream(config)
         except BadRequestError as error:
             if error.err_code != _STREAM_EXISTS:  # another service was first, with its own epoch: theirs counts
                 raise
+
+
+async def _brought_up(js: JetStreamContext, there: api.StreamConfig, wanted: api.StreamConfig) -> None:
+    """Adds what an earlier version did not know; what somebody chose otherwise (replicas, ages) stays. The epoch is never changed."""
+    metadata = {**{name: text for name, text in (wanted.metadata or {}).items() if name == SEAL}, **(there.metadata or {})}
+    ours = there.name != EVENTS or EPOCH in metadata
+    if ours and (metadata != (there.metadata or {}) or (wanted.republish and there.republish != wanted.republish)):
+        await js.update_stream(there.evolve(metadata=metadata, republish=wanted.republish))
+
+
+async def _retire(js: JetStreamContext, stream: str, name: str) -> None:
+    with suppress(NotFoundError):
+        await js.delete_consumer(stream, name)
 
 
 async def _consumer(js: JetStreamContext, stream: str, config: api.ConsumerConfig) -> None:

@@ -9,7 +9,14 @@ from typing import Any
 
 from pydantic import SerializeAsAny, field_validator
 
-from trunkline.contracts.approval import ApprovalDecided, ApprovalRequested
+from trunkline.contracts.approval import (
+    ApprovalDecided,
+    ApprovalEscalated,
+    ApprovalOverdue,
+    ApprovalRequested,
+    ApprovalVoted,
+    ApprovalWithdrawn,
+)
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact, Message, UnknownFact
@@ -29,10 +36,16 @@ from trunkline.contracts.run import (
     SandboxReady,
 )
 from trunkline.contracts.task import (
+    EventPublished,
     TaskAssigned,
     TaskCancelled,
+    TaskChildAdded,
     TaskFailed,
+    TaskHeld,
+    TaskHoldDropped,
+    TaskReleased,
     TaskRetryScheduled,
+    TaskSlaBreached,
     TaskStarted,
     TaskStopRequested,
     TaskSubmitted,
@@ -43,6 +56,8 @@ FACTS: tuple[type[Fact], ...] = (
     TaskSubmitted, TaskAssigned, TaskStarted, TaskRetryScheduled, TaskStopRequested, TaskSucceeded, TaskFailed, TaskCancelled,
     RunClaimed, PhaseBegan, SandboxReady, RepositoryCloned, AgentStarted, AgentEnded, ChangesCommitted, BranchPushed,
     PullRequestOpened, RunSucceeded, RunFailed, RunStopped, AgentOutput, ApprovalRequested, ApprovalDecided,
+    TaskHeld, TaskReleased, TaskHoldDropped, TaskSlaBreached, TaskChildAdded, EventPublished, ApprovalVoted, ApprovalEscalated,
+    ApprovalOverdue, ApprovalWithdrawn,
 )  # fmt: skip
 """Every fact that was ever released. Nothing is taken away from here."""
 

@@ -9,6 +9,13 @@ from trunkline.contracts.ids import TaskId, TenantId, token
 ALL_EVENTS = "evt.>"
 LIVE_PREFIX = "live."
 ALL_LIVE = "live.evt.>"
+ALL_MEMOS = "memo.*"
+ALL_REVOKED = "revoked.>"
+NO_TASK = TaskId("-")
+"""Stands in the task's place of what is about no task."""
+TASK = "task"
+MESSAGE = "message"
+"""The part of what people and agents say to each other; nobody fences it."""
 
 
 class EventSubject(NamedTuple):
@@ -42,6 +49,11 @@ def parse_event(subject: str) -> EventSubject:
     return EventSubject(TenantId(parts[1]), TaskId(parts[2]), parts[3])
 
 
+def approval_part(approval_id: str) -> str:
+    """The part of one approval of a task. Raises ValueError when the id leaves no room for it."""
+    return token(f"approval-{approval_id}")
+
+
 def command(service: str, tenant: TenantId, id: str, verb: str) -> str:
     """Where one command to the owner of one aggregate is sent."""
     return f"cmd.{token(service)}.{token(tenant)}.{token(id)}.{token(verb)}"
@@ -57,7 +69,12 @@ def work(pool: str, priority: str, tenant: TenantId) -> str:
     return f"work.{token(pool)}.{token(priority)}.{token(tenant)}"
 
 
-def work_of(pool: str) -> str:
+def work_of(pool: str, priority: str) -> str:
+    """One lane: what waits for agents of a pool with one priority."""
+    return f"work.{token(pool)}.{token(priority)}.>"
+
+
+def all_work_of(pool: str) -> str:
     return f"work.{token(pool)}.>"
 
 
@@ -83,3 +100,18 @@ def dead(what: str, tenant: TenantId, id: str) -> str:
 def limit(name: str, window: str, key: str) -> str:
     """One caller's hits against one limit; `key` is a hash, never text of the caller's."""
     return f"rl.{token(name)}.{token(window)}.{token(key)}"
+
+
+def limits_of(name: str, window: str) -> str:
+    """Every caller's hits against one limit."""
+    return f"rl.{token(name)}.{token(window)}.*"
+
+
+def memo(key: str) -> str:
+    """Where the answer to one request is kept for its repeats; `key` is a hash, never text of the caller's."""
+    return f"memo.{token(key)}"
+
+
+def revoked(kind: str, name: str) -> str:
+    """Where one revocation lies; `name` is a hash, never text of anybody's."""
+    return f"revoked.{token(kind)}.{token(name)}"

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from trunkline.contracts.ids import Token
 from trunkline.contracts.message import Command, Fact, Message
@@ -34,12 +34,33 @@ class TaskStatus(StrEnum):
         return self in (TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELLED)
 
 
+class Executor(StrEnum):
+    """Who carries a task out."""
+
+    SANDBOX = "sandbox"
+    """A coding agent that Trunkline runs itself."""
+    BUS = "bus"
+    """An agent of the task's pool that runs elsewhere and reports how it goes."""
+
+
 class Assignment(Message):
     """What the task is, as asked for: everything an executor needs and nothing secret."""
 
-    repo: str
-    """`owner/name` at the forge."""
-    prompt: str
+    repo: str = ""
+    """`owner/name` at the forge; a task for the bus may have none."""
+    prompt: str = ""
+    type: str = ""
+    """The word that the caller used for the kind of work; the router sends it to a pool by that. Empty: no word, the pool as given."""
+    source: str = ""
+    """Where the wish came from, in the caller's word."""
+    payload: dict[str, JsonValue] = {}
+    """What the type of work needs to know, as sent."""
+    metadata: dict[str, JsonValue] = {}
+    executor: Executor = Executor.SANDBOX
+    parent: Token | None = None
+    """The task that this one is a part of."""
+    sla_s: float | None = Field(default=None, gt=0)
+    """Seconds from submission within which it was promised; being late is a fact and stops nothing."""
     branch: str = "main"
     """The base branch of the pull request."""
     agent: str | None = None
@@ -47,9 +68,9 @@ class Assignment(Message):
     pool: Token = "dev"
     priority: Priority = Priority.P2
     deadline_s: float = Field(default=3600, gt=0)
-    """Seconds from submission to the moment the task is stopped and failed."""
+    """Seconds from the moment the work may begin to the moment the task is stopped and failed."""
     max_retries: int = Field(default=1, ge=0, le=10)
-    """How many times a run that failed recoverably is tried again."""
+    """How many times a run that failed recoverably, or a task whose agent says that it failed, is tried again."""
     surface: str = "trunkline"
     """The dialect that the task came in by."""
     labels: dict[str, str] = {}
@@ -68,6 +89,13 @@ class SubmitTask(Command):
     trace_id: str | None = None
 
 
+class CancelCause(StrEnum):
+    WISH = "wish"
+    APPROVAL_REJECTED = "approval_rejected"
+    APPROVAL_EXPIRED = "approval_expired"
+    PARENT_CANCELLED = "parent_cancelled"
+
+
 class CancelTask(Command):
     """Stop a task wherever it stands."""
 
@@ -75,6 +103,86 @@ class CancelTask(Command):
     task_id: Token
     by: str
     reason: str = ""
+    cause: CancelCause = CancelCause.WISH
+
+
+class Reported(StrEnum):
+    """How far an agent on the bus says that it is."""
+
+    STARTED = "started"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class ReportTask(Command):
+    """An agent on the bus says how its task goes. Saying the same again changes nothing."""
+
+    type: Literal["report"] = "report"
+    task_id: Token
+    reported: Reported
+    by: str
+    error: str = ""
+
+
+class SettleHold(Command):
+    """Make sure that what was decided about a held task takes effect now. Changes nothing when it has, or when nothing was decided."""
+
+    type: Literal["settle"] = "settle"
+    task_id: Token
+
+
+class Hold(Message):
+    """Why a task may not begin yet, and what would let it."""
+
+    approval_id: Token = "release"
+    """The approval's name within its task."""
+    digest: str
+    """SHA-256 (hex) of the assignment; only an approval of exactly this releases it."""
+    reasons: tuple[str, ...]
+    """The rules that hold it, as sentences."""
+
+
+class Submitted(Message):
+    """What the router made of a submission: the body of its answer."""
+
+    task_id: str
+    pool: str
+    executor: Executor
+    status: TaskStatus
+    hold: Hold | None = None
+    submitted_at: datetime
+    sla_at: datetime | None = None
+    trace_id: str | None = None
+
+
+class Moved(Message):
+    """Where a task stands after a report or a cancellation: the body of the router's answer."""
+
+    status: TaskStatus
+
+
+class EventPublished(Fact):
+    """Somebody told everybody something; Trunkline keeps it as it was said and acts on none of it."""
+
+    type: Literal["event.published"] = "event.published"
+    event_type: str
+    """Dotted lower-case words."""
+    by: str
+    """The authenticated subject; `source` is only what it calls itself."""
+    source: str = ""
+    payload: dict[str, JsonValue] = {}
+    trace_id: str | None = None
+    priority: str = ""
+
+
+class PublishEvent(Command):
+    """Tell everybody about something. Repeating it with the same id says it once."""
+
+    type: Literal["publish"] = "publish"
+    event_id: Token
+    task_id: Token | None = None
+    """The task it is about, if any; it must be there."""
+    event: EventPublished
 
 
 class TaskSubmitted(Fact):
@@ -82,6 +190,7 @@ class TaskSubmitted(Fact):
     assignment: Assignment
     submitted_by: str
     deadline_at: datetime
+    sla_at: datetime | None = None
     aliases: tuple[str, ...] = ()
     trace_id: str | None = None
 
@@ -94,9 +203,53 @@ class TaskAssigned(Fact):
     attempt: int
 
 
+class TaskHeld(Fact):
+    """The task is not released to anybody before somebody allows it."""
+
+    type: Literal["task.held"] = "task.held"
+    hold: Hold
+    subject: str
+    """What is to be allowed, as a sentence."""
+    requested_by: str
+    about: dict[str, JsonValue] = {}
+    """What the rules of approval go by: type, priority, surface."""
+
+
+class TaskReleased(Fact):
+    """The task may begin: it was allowed. Its deadline counts from here."""
+
+    type: Literal["task.released"] = "task.released"
+    approval_id: str
+    by: str
+    deadline_at: datetime
+
+
+class TaskHoldDropped(Fact):
+    """The task ended while it was held: nobody has to decide any more."""
+
+    type: Literal["task.hold_dropped"] = "task.hold_dropped"
+    approval_id: str
+
+
+class TaskSlaBreached(Fact):
+    """The moment by which the task was promised has passed, and it is not done."""
+
+    type: Literal["task.sla_breached"] = "task.sla_breached"
+    due_at: datetime
+
+
+class TaskChildAdded(Fact):
+    """Another task was submitted as a part of this one."""
+
+    type: Literal["task.child_added"] = "task.child_added"
+    child: str
+
+
 class TaskStarted(Fact):
     type: Literal["task.started"] = "task.started"
     attempt: int
+    by: str = ""
+    """The agent that said so, where an agent did."""
 
 
 class TaskRetryScheduled(Fact):
@@ -120,11 +273,14 @@ class TaskStopRequested(Fact):
     cause: StopCause
     by: str
     reason: str
+    cancel_cause: CancelCause = CancelCause.WISH
+    """Why it is to be cancelled, where it is."""
 
 
 class TaskSucceeded(Fact):
     type: Literal["task.succeeded"] = "task.succeeded"
-    result: RunResult
+    result: RunResult | None = None
+    """What a run left behind; an agent on the bus leaves what it published."""
 
 
 class TaskFailed(Fact):
@@ -138,12 +294,14 @@ class TaskCancelled(Fact):
     type: Literal["task.cancelled"] = "task.cancelled"
     by: str
     reason: str
+    cause: CancelCause = CancelCause.WISH
 
 
 ENDS: Final = (TaskSucceeded, TaskFailed, TaskCancelled)
 """The facts after which nothing happens to a task any more."""
 
 TaskFact = Annotated[
-    TaskSubmitted | TaskAssigned | TaskStarted | TaskRetryScheduled | TaskStopRequested | TaskSucceeded | TaskFailed | TaskCancelled,
+    TaskSubmitted | TaskAssigned | TaskHeld | TaskReleased | TaskHoldDropped | TaskSlaBreached | TaskChildAdded | TaskStarted
+    | TaskRetryScheduled | TaskStopRequested | TaskSucceeded | TaskFailed | TaskCancelled,
     Field(discriminator="type"),
-]
+]  # fmt: skip

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
+from typing import Final
 
+from trunkline.contracts.approval import ApprovalDecided
 from trunkline.contracts.message import Command, Fact, Message
 from trunkline.contracts.record import Event
 from trunkline.contracts.run import (
@@ -18,10 +21,18 @@ from trunkline.contracts.run import (
 )
 from trunkline.contracts.task import (
     Assignment,
+    CancelCause,
+    EventPublished,
+    Priority,
     TaskAssigned,
     TaskCancelled,
+    TaskChildAdded,
     TaskFailed,
+    TaskHeld,
+    TaskHoldDropped,
+    TaskReleased,
     TaskRetryScheduled,
+    TaskSlaBreached,
     TaskStarted,
     TaskStatus,
     TaskStopRequested,
@@ -40,6 +51,17 @@ class TaskView(Message):
     aliases: tuple[str, ...] = ()
     trace_id: str | None = None
     status: TaskStatus = TaskStatus.SUBMITTED
+    pool: str | None = None
+    """Whose agents it was assigned to."""
+    approval_id: str | None = None
+    """The approval that it was held for, by its name within the task."""
+    approval_status: str | None = None
+    """pending, approved, rejected or withdrawn, while it was ever held."""
+    children: tuple[str, ...] = ()
+    """Tasks that are parts of it, the newest hundred."""
+    sla_at: datetime | None = None
+    sla_breached_at: datetime | None = None
+    cancel_cause: CancelCause | None = None
     attempt: int = 0
     phase: Phase | None = None
     agent: str | None = None
@@ -69,19 +91,83 @@ class GetTask(Command):
     task: str
 
 
+class TaskSort(StrEnum):
+    """How a list is ordered; among equals the newest first, and where it says priority, the oldest first."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    UPDATED = "updated"
+    PRIORITY = "priority"
+
+
 class ListTasks(Command):
-    """Read a page of the tasks of a tenant, newest first."""
+    """Read a page of the tasks of a tenant. What is left empty does not filter."""
 
     type: str = "list"
     status: TaskStatus | None = None
+    """One more of `statuses`."""
+    statuses: tuple[TaskStatus, ...] = ()
+    types: tuple[str, ...] = ()
+    priorities: tuple[Priority, ...] = ()
+    pool: str | None = None
+    source: str | None = None
+    parent: str | None = None
+    trace_id: str | None = None
     submitted_by: str | None = None
+    submitted_from: datetime | None = None
+    submitted_before: datetime | None = None
+    sort: TaskSort = TaskSort.NEWEST
     limit: int = 20
     offset: int = 0
+    after: str | None = None
+    """`next` of the page before; it holds for the same filters and order only."""
 
 
 class TaskPage(Message):
     tasks: tuple[TaskView, ...]
     total: int
+    next: str | None = None
+    """Where the next page begins; None: this is the last."""
+
+
+class CountTasks(Command):
+    """How many tasks there are, of everybody: no more than what anybody may know."""
+
+    type: str = "count"
+
+
+class TaskCounts(Message):
+    pending: int
+    """Submitted or assigned, and not begun."""
+    processing: int
+    total: int
+
+
+class GetTrace(Command):
+    """Read everything that carries one trace id: the tasks, and the events that were published under it."""
+
+    type: str = "trace"
+    trace_id: str
+    limit: int = 100
+
+
+class TraceEvent(Message):
+    """A published event at its place."""
+
+    cursor: str
+    at: datetime
+    task_id: str | None = None
+    event: EventPublished
+
+
+class TraceView(Message):
+    trace_id: str
+    tasks: tuple[TaskView, ...]
+    events: tuple[TraceEvent, ...]
+
+
+MOST_CHILDREN: Final = 100
+"""Of a view; a list filtered by the parent gives them all."""
 
 
 def fold(view: TaskView | None, event: Event) -> TaskView | None:
@@ -93,7 +179,7 @@ def fold(view: TaskView | None, event: Event) -> TaskView | None:
         return _first(event)
     if view.status.terminal:
         return view
-    changes = _changes(event.fact, event)
+    changes = _changes(view, event.fact, event)
     return view.model_copy(update={**changes, "updated_at": event.at, "seq": event.cursor.seq}) if changes else view
 
 
@@ -108,18 +194,19 @@ def _first(event: Event) -> TaskView | None:
         submitted_by=fact.submitted_by,
         aliases=fact.aliases,
         trace_id=fact.trace_id,
+        sla_at=fact.sla_at,
         submitted_at=event.at,
         updated_at=event.at,
         seq=event.cursor.seq,
     )
 
 
-def _changes(fact: Fact, event: Event) -> dict[str, object]:
+def _changes(view: TaskView, fact: Fact, event: Event) -> dict[str, object]:
     match fact:
         case TaskAssigned():
-            return {"status": TaskStatus.ASSIGNED, "attempt": fact.attempt}
+            return {"status": TaskStatus.ASSIGNED, "attempt": fact.attempt, "pool": fact.pool}
         case TaskStarted():
-            return {"status": TaskStatus.IN_PROGRESS, "attempt": fact.attempt}
+            return {"status": TaskStatus.IN_PROGRESS, "attempt": fact.attempt} | _started(view, event)
         case TaskRetryScheduled():
             return {"status": TaskStatus.SUBMITTED}
         case TaskStopRequested():
@@ -129,9 +216,32 @@ def _changes(fact: Fact, event: Event) -> dict[str, object]:
         case TaskFailed():
             return {"status": TaskStatus.FAILED, "error_code": fact.code, "error": fact.error, "ended_at": event.at}
         case TaskCancelled():
-            return {"status": TaskStatus.CANCELLED, "error_code": "CANCELLED", "error": fact.reason, "ended_at": event.at}
+            ended = {"status": TaskStatus.CANCELLED, "error_code": "CANCELLED", "error": fact.reason, "ended_at": event.at}
+            return {**ended, "cancel_cause": fact.cause}
         case _:
-            return _run_changes(fact, event)
+            return _hold_changes(view, fact, event) or _run_changes(fact, event)
+
+
+def _started(view: TaskView, event: Event) -> dict[str, object]:
+    return {} if view.started_at else {"started_at": event.at}
+
+
+def _hold_changes(view: TaskView, fact: Fact, event: Event) -> dict[str, object]:
+    match fact:
+        case TaskHeld():
+            return {"approval_id": fact.hold.approval_id, "approval_status": "pending"}
+        case TaskReleased():
+            return {"approval_status": "approved"}
+        case TaskHoldDropped() if view.approval_status == "pending":
+            return {"approval_status": "withdrawn"}
+        case ApprovalDecided() if fact.approval_id == view.approval_id:
+            return {"approval_status": str(fact.verdict)}
+        case TaskSlaBreached():
+            return {"sla_breached_at": event.at}
+        case TaskChildAdded():
+            return {"children": (*view.children, fact.child)[-MOST_CHILDREN:]}
+        case _:
+            return {}
 
 
 def _run_changes(fact: Fact, event: Event) -> dict[str, object]:

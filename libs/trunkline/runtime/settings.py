@@ -55,9 +55,19 @@ class Row:
 
 def env_name(name: str, field: FieldInfo) -> str:
     """`TRUNKLINE_<NAME>`, or the one that the field asks for by `json_schema_extra={"env": …}`."""
-    extra = field.json_schema_extra
-    chosen = extra.get("env") if isinstance(extra, dict) else None
-    return str(chosen) if chosen else PREFIX + name.upper()
+    prefix, chosen = env_prefix(field), _extra(field, "env")
+    return f"{prefix}<NAME>" if prefix else chosen or PREFIX + name.upper()
+
+
+def env_prefix(field: FieldInfo) -> str:
+    """How the variables begin that fill a table, one entry each (`json_schema_extra={"env_prefix": …}`); else empty."""
+    return _extra(field, "env_prefix")
+
+
+def fills(variable: str, name: str, field: FieldInfo) -> bool:
+    """Whether a variable says something about the setting."""
+    prefix = env_prefix(field)
+    return variable.startswith(prefix) if prefix else variable == env_name(name, field)
 
 
 def load(
@@ -122,6 +132,8 @@ def shown(value: object) -> str:
             return "on" if value else "off"
         case ByteSize():
             return value.human_readable()
+        case Mapping():
+            return ", ".join(f"{name}={shown(each)}" for name, each in value.items()) or "(none)"
         case tuple() | list() | set() | frozenset():
             return ", ".join(map(str, value)) or "(none)"
         case str():
@@ -135,6 +147,8 @@ Layers = tuple[Mapping[str, str], Mapping[str, str], Mapping[str, object]]
 
 def _find(name: str, field: FieldInfo, layers: Layers) -> tuple[Source, object]:
     flags, environ, toml = layers
+    if entries := _entries(field, environ):
+        return Source.ENVIRONMENT, {**_but(toml.get(name), entries), **entries}
     if text := flags.get(name):
         return Source.FLAG, _decoded(text, field)
     if text := environ.get(env_name(name, field)):
@@ -142,6 +156,25 @@ def _find(name: str, field: FieldInfo, layers: Layers) -> tuple[Source, object]:
     if name in toml:
         return Source.FILE, toml[name]
     return Source.DEFAULT, None
+
+
+def _entries(field: FieldInfo, environ: Mapping[str, str]) -> dict[str, str]:
+    """What the variables say of a table, by the rest of their names."""
+    prefix = env_prefix(field)
+    found = environ.items() if prefix else ()
+    return {name.removeprefix(prefix): text for name, text in found if name.startswith(prefix) and text}
+
+
+def _but(table: object, entries: Mapping[str, str]) -> dict[str, object]:
+    """The entries of the file that no variable stands for, large and small letters being the same."""
+    said = {name.lower() for name in entries}
+    return {name: value for name, value in table.items() if str(name).lower() not in said} if isinstance(table, dict) else {}
+
+
+def _extra(field: FieldInfo, key: str) -> str:
+    extra = field.json_schema_extra
+    chosen = extra.get(key) if isinstance(extra, dict) else None
+    return str(chosen or "")
 
 
 def _decoded(text: str, field: FieldInfo) -> object:
@@ -164,17 +197,19 @@ def _holds_several(annotation: object) -> bool:
 
 
 def _bad(cls: type[BaseModel], error: ValidationError, sources: Mapping[str, Source]) -> Invalid:
-    told = [_told(cls, str(each["loc"][0]) if each["loc"] else "", each["msg"], sources) for each in error.errors(include_input=False)]
+    told = [_told(cls, each["loc"] or ("",), each["msg"], sources) for each in error.errors(include_input=False)]
     return Invalid("; ".join(told) + ". `trunkline settings` lists every setting.", code="BAD_SETTING")
 
 
-def _told(cls: type[BaseModel], name: str, message: str, sources: Mapping[str, Source]) -> str:
+def _told(cls: type[BaseModel], loc: tuple[int | str, ...], message: str, sources: Mapping[str, Source]) -> str:
+    name, within = str(loc[0]), "".join(f"{part}: " for part in loc[1:])
     field = cls.model_fields.get(name)
+    message = message.removeprefix("Value error, ")  # how pydantic begins what our own checks say
     if field is None:
         return message
     source = sources[name]
     place = {Source.FLAG: "--" + name.replace("_", "-"), Source.ENVIRONMENT: env_name(name, field)}.get(source, name)
-    return f"{place} (from {source}): {message[:1].lower()}{message[1:]}"
+    return f"{place} (from {source}): {within}{message[:1].lower()}{message[1:]}"
 
 
 def _nearest(name: str, names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What the approvals service needs from the world: the log of each approval, and a clock that wakes it."""
+"""What the approvals service needs from the world: the log of each approval, that of each task, and a clock that wakes it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from trunkline.bus import Loaded
 from trunkline.contracts.message import Fact
-from trunkline_approvals.model import Approval, ApprovalCommand, ExpireApproval
+from trunkline_approvals.model import Cue, ExpireApproval, State
 
 
 class Outcome(Protocol):
-    """What came of a command."""
+    """What came of a cue."""
 
     @property
-    def state(self) -> Approval | None: ...
+    def state(self) -> State | None: ...
 
     @property
     def seq(self) -> int: ...
@@ -24,10 +25,22 @@ class Outcome(Protocol):
 
 
 class Approvals(Protocol):
-    """All approvals; one command at a time for each of them, whoever else writes."""
+    """All approvals; one cue at a time for each of them, whoever else writes."""
 
-    async def receive(self, subject: str, command: ApprovalCommand, at: datetime, cause: str = "") -> Outcome:
+    async def receive(self, subject: str, command: Cue, at: datetime, cause: str = "") -> Outcome:
         """Raises what the model refuses with, and Unavailable."""
+        ...
+
+    async def state(self, subject: str, since: int) -> State | None:
+        """How it stood at the record `since`, or later. Raises Unavailable."""
+        ...
+
+
+class Tasks(Protocol):
+    """What the router said about each task."""
+
+    async def load(self, subject: str) -> Loaded:
+        """Everything up to now. Raises Unavailable."""
         ...
 
 

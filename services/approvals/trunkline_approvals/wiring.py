@@ -6,13 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from trunkline.bus import connect
+from trunkline.contracts.approval import ApprovalPolicy
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
 from trunkline_approvals.adapters.expiry_timers import ExpiryTimers
 from trunkline_approvals.handlers.answer_command import AnswerCommand
+from trunkline_approvals.handlers.ask_for_release import AskForRelease
+from trunkline_approvals.handlers.asking import Asking
 from trunkline_approvals.handlers.expire_approval import Expire
-from trunkline_approvals.model import Approval, ApprovalCommand, decide, evolve
-from trunkline_approvals.settings import Settings
+from trunkline_approvals.handlers.task_news import TaskNews
+from trunkline_approvals.model import Cue, Match, Rule, State, decide, evolve
+from trunkline_approvals.settings import PolicySetting, Settings
 from trunkline_approvals.subscriptions import SERVICE, subscribe
 
 
@@ -20,8 +24,21 @@ from trunkline_approvals.subscriptions import SERVICE, subscribe
 async def running(settings: Settings) -> AsyncIterator[None]:
     """Entered, it hears; left, it has finished what was begun. Raises Unavailable."""
     async with connect(settings, SERVICE) as bus:
-        approvals: Actor[Approval, ApprovalCommand] = Actor(bus.log, decide, evolve)
+        approvals: Actor[State, Cue] = Actor(bus.log, decide, evolve)
         expiries = ExpiryTimers(bus.timers, SERVICE)
-        subscribe(bus.inlet, AnswerCommand(approvals, expiries), Expire(approvals, expiries, now))
+        asking = Asking(approvals, expiries, [as_rule(policy) for policy in settings.approval_policies])
+        ask_for_release = AskForRelease(bus.log, asking, now)
+        answer = AnswerCommand(approvals, asking, ask_for_release)
+        subscribe(bus.inlet, answer, TaskNews(approvals, ask_for_release, now), Expire(approvals, expiries, now))
         await bus.inlet.start(SERVICE)
         yield
+
+
+def as_rule(setting: PolicySetting) -> Rule:
+    """A policy of the settings as the model knows it."""
+    match = setting.match
+    return Rule(
+        policy=ApprovalPolicy.model_validate(setting.model_dump()),
+        match=Match(match.kinds, match.priorities, match.types, match.surfaces, match.about),
+        verdict=setting.verdict,
+    )

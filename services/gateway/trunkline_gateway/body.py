@@ -16,6 +16,7 @@ from trunkline_gateway import strict_json
 BODY_TIMEOUT: Final = "BODY_TIMEOUT"
 BROKEN_BODY: Final = "BROKEN_BODY"
 UNSUPPORTED_MEDIA_TYPE: Final = "UNSUPPORTED_MEDIA_TYPE"
+_RAW: Final = web.RequestKey("raw_body", bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,16 @@ class BodyReader:
         _check_type(request)
         return strict_json.parse_object(raw, self.depth)
 
+    async def raw(self, request: web.Request) -> bytes:
+        """The bytes sent, kept for whoever reads the request next. Raises Invalid, TooLarge or Overdue."""
+        request[_RAW] = raw = await self._bytes(request) if request.body_exists else b""
+        return raw
+
     async def _bytes(self, request: web.Request) -> bytes:
         if (request.content_length or 0) > self.size:
             raise self._too_large()
+        if (known := request.get(_RAW)) is not None:
+            return self._checked(known)
         try:
             async with asyncio.timeout(self.seconds):
                 return await self._gathered(request)
@@ -60,6 +68,11 @@ class BodyReader:
             if len(gathered) > self.size:
                 raise self._too_large()
         return bytes(gathered)
+
+    def _checked(self, known: bytes) -> bytes:
+        if len(known) > self.size:
+            raise self._too_large()
+        return known
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"the body is larger than {self.size} bytes", code="PAYLOAD_TOO_LARGE", limit=self.size)

@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import DomainError
+from trunkline.contracts.ids import TaskId
+from trunkline.runtime.ids import new_id
 
 Handler = Callable[[web.Request, Principal], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """An answer, or a part of one, that is no JSON object of a model: a page, a stream, a file."""
+
+    type: str
+    """As in Content-Type, without parameters; empty: no body at all."""
+    description: str = ""
+
+
+Answer = type[BaseModel] | Media
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What the API document says of a route: the models that validate and those that answer."""
+
+    summary: str
+    tag: str
+    description: str = ""
+    path: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    headers: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    body_required: bool = True
+    answers: Mapping[int, Answer | tuple[Answer, ...]] = field(default_factory=dict)
+    """By status, refusals aside; several where the client chooses, or the thing asked for decides."""
+    refusals: tuple[int, ...] = ()
+    """Statuses that this route may refuse with, besides those that every route of its kind may."""
+    error: Answer | None = None
+    """The shape of a refusal; None takes that of the dialect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +59,39 @@ class Route:
     path: str
     rule: Action
     handler: Handler
+    spec: Spec
+    limit: str = ""
+    """The name of the limit that counts it; empty: none of its own."""
     streams: bool = False
     """An answer without end has no HEAD."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it takes an Idempotency-Key. An answer that holds a secret is never stored; asking again for one does no harm."""
+        return self.method == "POST" and not self.streams and self.rule is not Action.MINT_TOKEN
+
+
+class Ids:
+    """Ids for what a request makes. With a seed the same request, repeated, makes the same ones; without, each is new."""
+
+    def __init__(self, seed: str = "") -> None:
+        self._seed = seed
+        self._made = 0
+
+    def id(self) -> str:
+        """32 lower-case hex digits, in the layout of those that are minted elsewhere."""
+        if not self._seed:
+            return new_id()
+        self._made += 1
+        tail = int(hashlib.sha256(f"{self._seed}.{self._made}".encode()).hexdigest(), 16)
+        return f"{self._seed[:12]}7{tail & 0xFFF:03x}{8 | tail >> 12 & 3:x}{tail >> 14 & (1 << 60) - 1:015x}"
+
+    def task_id(self) -> TaskId:
+        return TaskId(self.id())
+
+
+IDS: Final = web.RequestKey("ids", Ids)
+"""On every request that reaches a handler."""
 
 
 class Dialect(Protocol):
@@ -36,6 +103,16 @@ class Dialect(Protocol):
     @property
     def claims(self) -> tuple[str, ...]:
         """Path prefixes; the longest claim over all dialects answers for a path, its 404 and 405 included."""
+        ...
+
+    @property
+    def error_model(self) -> Answer:
+        """The shape of a refusal, for the API document."""
+        ...
+
+    @property
+    def strict(self) -> bool:
+        """Whether a credential that is not valid is refused; else whoever shows one that we do not know counts as a stranger."""
         ...
 
     def routes(self) -> Sequence[Route]: ...

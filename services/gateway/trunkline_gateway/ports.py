@@ -1,11 +1,14 @@
-"""What the gateway needs from the world: owners that answer, timelines that can be followed, and who is ready."""
+"""What the gateway needs from the world: owners that answer, timelines, who is ready, who may sign, who counts, and who remembers."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from trunkline.auth.claims import Token
+from trunkline.auth.principal import Principal
+from trunkline.auth.tokens import Minted
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Accepted, Command
@@ -36,11 +39,19 @@ class Feed(Protocol):
         """As the log has it at this moment; nothing when it holds nothing of such a task."""
         ...
 
+    async def submitter(self, tenant: TenantId, task: TaskId) -> str | None:
+        """Who submitted the task; nothing when the log does not hold that any more."""
+        ...
+
     def follow(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
         """Everything beyond `after`, then what comes, to the task's end or for ever; in exact order, without gap or repeat.
 
         A cursor of another epoch, or of what is not kept, gives one Gap and then the whole of what there is.
         """
+        ...
+
+    async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
+        """What lies beyond `after` now, at most `limit` facts, and whether more lies there."""
         ...
 
 
@@ -52,3 +63,130 @@ class Readiness(Protocol):
         ...
 
     def bus(self) -> bool: ...
+
+
+class Signer(Protocol):
+    """Whoever holds the secret that tokens are signed with."""
+
+    @property
+    def signs(self) -> bool:
+        """Whether there is such a secret."""
+        ...
+
+    @property
+    def longest_s(self) -> float:
+        """Seconds that a token may live at most."""
+        ...
+
+    def knows(self, secret: str) -> bool:
+        """Whether this is the secret; takes the same time whatever comes."""
+        ...
+
+    def mint(self, principal: Principal, lifetime_s: float) -> Minted: ...
+
+    def verify(self, text: str) -> Token:
+        """What a token says. Raises Unauthenticated; whether it was revoked is the roll's to say."""
+        ...
+
+
+class Roll(Protocol):
+    """What was revoked, known to every gateway. Moments are epoch seconds; `until` is when it may be forgotten."""
+
+    def revoked(self, token: Token) -> bool: ...
+
+    async def revoke_token(self, token: Token, until: float) -> None:
+        """Returns when it is on disk. Raises Unavailable."""
+        ...
+
+    async def revoke_subject(self, tenant: TenantId, subject: str, before: float, until: float) -> None:
+        """Everything that a subject holds and that was minted up to `before`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What is left of a limit; `resets_at` in seconds since 1970, when there is room for one more."""
+
+    limit: int
+    remaining: int
+    resets_at: int
+
+
+class Counted(Protocol):
+    """A request that a limit counted, or refused."""
+
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds after which there is room again; nothing when the request was let in."""
+        ...
+
+    async def quota(self) -> Quota: ...
+
+
+class Limiter(Protocol):
+    """How often callers ask, over all gateways."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every limit that there is."""
+        ...
+
+    def caller(self, peer: str, forwarded: Sequence[str]) -> str:
+        """The address that asks, by that of the peer and what proxies say (X-Forwarded-For)."""
+        ...
+
+    def screen(self, address: str) -> float:
+        """Seconds that a flood from one address has to wait; 0 for everybody else."""
+        ...
+
+    def guessing(self, address: str) -> float:
+        """Seconds that an address has to wait that showed too many credentials that were not valid; 0 for everybody else."""
+        ...
+
+    async def failed(self, address: str) -> Counted | None:
+        """A credential that is not valid was shown from there."""
+        ...
+
+    async def count(self, name: str, caller: str, *, write: bool) -> Counted | None:
+        """One more of `caller`; nothing when nobody counts. Raises Unavailable for a write that nobody can count."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer as it is kept for repeats of its request; `type` as in Content-Type."""
+
+    status: int
+    body: bytes
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on a request. Whoever works on its repeat has the same `seed`, so that nothing is made twice."""
+
+    key: str
+    digest: str
+    seed: str
+    seq: int
+
+
+class Memory(Protocol):
+    """Answers to requests that came with a key of their sender's. Only `claim` raises."""
+
+    async def claim(self, key: str, digest: str) -> Claim | Kept:
+        """The right to work on it, or the answer that it got. `digest` is that of the body.
+
+        Raises Unsupported when the key stands for another body, Conflict while another works on it, Unavailable.
+        """
+        ...
+
+    async def keep(self, claim: Claim, answer: Kept) -> None: ...
+
+    async def reopen(self, claim: Claim) -> None:
+        """Nobody knows what was done: the same request may be worked on again at once, and no other under this key."""
+        ...
+
+    async def forget(self, claim: Claim) -> None:
+        """Nothing was done: the key is free."""
+        ...

@@ -4,15 +4,43 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Literal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from trunkline.auth import claims, keys
+from trunkline.bus.limits import Rule
 from trunkline.bus.settings import BusSettings
+from trunkline.contracts.errors import Invalid
+
+FAILURES: Final = "auth.failures"
+LIMITS: Final[Mapping[str, str]] = {
+    "tasks.create": "10/minute",
+    "tasks.read": "30/minute",
+    "tasks.status": "10/minute",
+    "events.publish": "20/minute",
+    "approvals.read": "5/minute",
+    "approvals.approve": "5/minute",
+    "approvals.reject": "5/minute",
+    "stats": "30/minute",
+    "tasks.list": "60/minute",
+    "tasks.events": "60/minute",
+    "tasks.cancel": "10/minute",
+    "traces.read": "60/minute",
+    "auth.token": "10/minute",
+    "auth.revoke": "10/minute",
+    FAILURES: "30/minute",
+}
+"""Up to `stats` as the orchestrator API has always had them."""
 
 
 class Settings(BusSettings):
     """Frozen, unknown names refused, as the bus settings are. Sizes are bytes, times are seconds."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     host: str = Field("127.0.0.1", description="Loopback: nobody else reaches a fresh installation until somebody says so.")
     port: int = Field(8787, ge=0, le=65535, description="Free on most machines; 0 takes any free port.")
@@ -32,7 +60,56 @@ class Settings(BusSettings):
     stream_stall_s: float = Field(30.0, gt=0, description="A reader that takes nothing so long is cut; it resumes by event id.")
     drain_s: float = Field(2.0, gt=0, le=4.0, description="Leaves three of the five seconds a stop may take to everything else.")
     frame_cache: int = Field(8 << 20, ge=0, description="Events as encoded, kept so that a thousand readers cost one encoding.")
-    rate_limits: Literal["on", "off"] = Field("off", description="Limits count callers by who they are, and nobody has an identity yet.")
+    rate_limits: Literal["on", "off"] = Field(
+        "on", description="One caller must not take what all need; off for benches, or behind a proxy."
+    )
+    limits: dict[str, str | tuple[str, ...]] = Field(
+        {},
+        description="The orchestrator API's own numbers; a name given here replaces its default, as N/minute, N/hour, N/day or N/Ss, or "
+        "several of them.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Networks whose X-Forwarded-For is believed. None: anybody can write that header, and be somebody else each time.",
+    )
+    prefilter_per_s: float = Field(
+        200.0,
+        ge=0,
+        description="From one address (twice that at once), before anything is read; loopback is free. No honest client comes near.",
+    )
+    gateway_replicas: int = Field(
+        1,
+        ge=1,
+        description="How many gateways share a limit while nats-server, which counts, is away; each then lets in its part of the reads.",
+    )
+
+    dev: bool = Field(False, description="Off: nobody gets a token without proof. On: anybody on this machine does; loopback only.")
+    jwt_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Signs tokens (HS256), at least 32 bytes. Empty: `jwt_secret_file`, else none are signed or taken.",
+        json_schema_extra={"env": "ORCHESTRATOR_JWT_SECRET"},
+    )
+    jwt_secret_file: Path | None = Field(None, description="For a secret that is mounted as a file; used when `jwt_secret` is not set.")
+    jwt_secret_previous: SecretStr = Field(
+        SecretStr(""),
+        description="The secret before this one: what it signed is taken still, so that a change of secret cuts nobody off.",
+        json_schema_extra={"env": "ORCHESTRATOR_JWT_SECRET_PREVIOUS"},
+    )
+    jwt_previous_until: AwareDatetime | None = Field(
+        None, description="When the previous secret ends, with its time zone. Unset: when it is no longer configured."
+    )
+    jwks_file: Path | None = Field(
+        None, description="Public keys (JWKS: RS256, ES256, EdDSA) of others who sign tokens. Unset: nobody else."
+    )
+    token_lifetime_s: float = Field(86400.0, gt=0, le=366 * 86400, description="A day: what the samples of the document ask for.")
+    token_audience: str = Field("", description="Empty: a token that names an audience (aud) is for somebody else, and refused.")
+    token_issuer: str = Field("", description="Empty: a token that names an issuer (iss) is refused.")
+    api_keys: Mapping[str, SecretStr] = Field(
+        default_factory=dict,
+        description="`<key>:<role>` or `<key>:<role>:<tenant>` by name; at least 16 characters each, or guessing would find them.",
+        json_schema_extra={"env_prefix": keys.PREFIX},
+    )
+    operator_key_file: Path | None = Field(None, description="The key of whoever runs this: `up` makes one in the data directory.")
 
     @field_validator("allowed_hosts")
     @classmethod
@@ -42,12 +119,58 @@ class Settings(BusSettings):
                 raise ValueError("write host names or addresses alone, without scheme, port or path")
         return names
 
-    @field_validator("rate_limits")
+    @field_validator("limits", mode="before")
     @classmethod
-    def _not_yet(cls, wish: str) -> str:
-        if wish == "on":
-            raise ValueError("rate limits are not built yet: set it to off, and keep strangers away by a proxy of yours")
-        return wish
+    def _pairs(cls, table: object) -> object:
+        """A flag or a variable may say it in words: `tasks.create=20/minute,stats=5/10s`."""
+        if isinstance(table, list) and all(isinstance(pair, str) for pair in table):
+            return dict(pair.split("=", 1) if "=" in pair else (pair, "") for pair in table)
+        return table
+
+    @field_validator("limits")
+    @classmethod
+    def _countable(cls, table: dict[str, str | tuple[str, ...]]) -> dict[str, str | tuple[str, ...]]:
+        for name, text in table.items():
+            if name not in LIMITS:
+                raise ValueError(f"there is no limit {name!r}; there are {', '.join(sorted(LIMITS))}")
+            if not _rules(text):
+                raise ValueError(f"the limit {name!r} is empty; to count nobody set rate_limits to off")
+        return table
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ipaddress.ip_network(network, strict=False)
+        return networks
+
+    def rules(self) -> dict[str, tuple[Rule, ...]]:
+        """Every limit by its name, the shortest window first."""
+        return {name: _rules(text) for name, text in {**LIMITS, **self.limits}.items()}
+
+    @field_validator("jwt_secret", "jwt_secret_previous")
+    @classmethod
+    def _strong(cls, secret: SecretStr) -> SecretStr:
+        if secret.get_secret_value():
+            _checked(lambda: claims.strong(secret.get_secret_value()))
+        return secret
+
+    @model_validator(mode="after")
+    def _identity(self) -> Self:
+        shown = {name: key.get_secret_value() for name, key in self.api_keys.items()}
+        _checked(lambda: keys.entries(shown, short=self.dev))
+        if self.jwt_secret_previous.get_secret_value() and not (self.jwt_secret.get_secret_value() or self.jwt_secret_file):
+            raise ValueError("there is a previous secret and no present one: set ORCHESTRATOR_JWT_SECRET too")
+        if self.dev and not all(map(_loopback, (self.host, urlsplit(self.public_url).hostname or "", *self.allowed_hosts))):
+            raise ValueError(
+                "dev gives tokens to anybody, so it works on loopback only: leave out dev, or host, public_url and allowed_hosts"
+            )
+        return self
+
+
+def _rules(text: str | tuple[str, ...]) -> tuple[Rule, ...]:
+    texts = (text,) if isinstance(text, str) else text
+    return tuple(sorted((Rule.of(each) for each in texts), key=lambda rule: rule.window_s))
 
 
 def _is_address(text: str) -> bool:
@@ -56,3 +179,16 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _loopback(name: str) -> bool:
+    bare = name.strip("[]").lower()
+    return bare in ("localhost", "") or (_is_address(bare) and ipaddress.ip_address(bare).is_loopback)
+
+
+def _checked(check: Callable[[], object]) -> None:
+    """A refusal as pydantic takes it."""
+    try:
+        check()
+    except Invalid as error:
+        raise ValueError(error.message) from None

@@ -1,7 +1,7 @@
 """Reads JSON as strictly as a door must: one meaning, no surprises later.
 
 The standard parser is used because only it shows repeated keys (orjson, msgspec and pydantic keep the last one silently); what it is too
-kind about (depth, NaN, infinities, lone surrogates, NUL) is refused here.
+kind about (depth, NaN, infinities, integers beyond 64 bits, lone surrogates, NUL) is refused here.
 """
 
 from __future__ import annotations
@@ -95,6 +95,13 @@ def _float(text: str) -> float:
     return number
 
 
+def _integer(text: str) -> int:
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise _bad("the body holds an integer that 64 bits cannot hold; send it as text")
+    return number
+
+
 def _constant(name: str) -> NoReturn:
     raise _bad(f"the body holds {name}, which is not JSON")
 
@@ -107,4 +114,4 @@ def _bad(message: str, **details: JsonValue) -> Invalid:
     return Invalid(message, code=CODE, **details)
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_integer, parse_constant=_constant)

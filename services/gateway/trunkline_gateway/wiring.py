@@ -11,22 +11,26 @@ from typing import Final, cast
 import structlog
 from aiohttp import web
 
-from trunkline.auth.principal import ANONYMOUS, Principal
 from trunkline.bus import Bus, connect
 from trunkline.contracts.errors import Conflict
 from trunkline.runtime import clock, ids
 from trunkline_gateway import app
-from trunkline_gateway.adapters import door, wire
+from trunkline_gateway.adapters import door, limiter, wire
+from trunkline_gateway.adapters.credentials import identity
 from trunkline_gateway.adapters.feed import BusFeed
+from trunkline_gateway.adapters.memory import BusMemory
 from trunkline_gateway.adapters.readiness import BusReadiness
+from trunkline_gateway.apidocs.routes import ApiDocs
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import Dialect
+from trunkline_gateway.dialects.orchestrator.routes import Means, Orchestrator, Verbs
+from trunkline_gateway.dialects.orchestrator.routes_front import About
 from trunkline_gateway.dialects.pr_agent.routes import PrAgent
-from trunkline_gateway.front import Front
 from trunkline_gateway.pages.routes import Pages
 from trunkline_gateway.settings import Settings
 from trunkline_gateway.sse import StreamLimits, Streams
-from trunkline_gateway.usecases import UseCases
+from trunkline_gateway.usecases import Approvals, Events, Tasks, Traces
+from trunkline_gateway.usecases.desk import Desk
 
 log = structlog.get_logger()
 
@@ -38,8 +42,11 @@ BACKLOG: Final = 1024
 async def running(settings: Settings) -> AsyncIterator[None]:
     """Entered, it serves; left, open streams are closed cleanly and requests under way get `drain_s` to end."""
     async with connect(settings, "gateway") as bus:
-        streams = Streams(_stream_limits(settings))
-        site = app.build(dialects(bus, streams, settings), identify)
+        await bus.roll.start()
+        streams, who = Streams(_stream_limits(settings)), identity(settings, bus.roll, clock.now)
+        counting, memory = await limiter.limiter(bus.limits, settings), BusMemory(bus.memos, ids.new_id)
+        spoken = dialects(bus, streams, who.desk, settings)
+        site = app.build(spoken, who.credentials.identify, counting, memory, _body(settings))
         async with serving(site, settings) as port:
             log.info("gateway.ready", host=settings.host, port=port)
             try:
@@ -76,19 +83,27 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> asyncio.Server:
         raise Conflict(message, code="PORT_NOT_FREE") from error
 
 
-def dialects(bus: Bus, streams: Streams, settings: Settings) -> Sequence[Dialect]:
-    usecases = UseCases(bus.commands, BusFeed(bus), clock.now, ids.new_task_id, settings.deadline_s)
-    body = BodyReader(settings.body_limit, settings.body_depth, settings.body_deadline_s)
-    return (
-        PrAgent(usecases, streams, body, settings.frame_cache),
-        Pages(usecases),
-        Front(BusReadiness(bus, lambda: streams.taking), _version(), settings.public_url),
+def dialects(bus: Bus, streams: Streams, desk: Desk, settings: Settings) -> Sequence[Dialect]:
+    """Everything that this gateway speaks, and the document about it."""
+    tasks = Tasks(bus.commands, BusFeed(bus), clock.now, ids.new_task_id, settings.deadline_s)
+    spoken = (
+        PrAgent(tasks, streams, _body(settings), settings.frame_cache),
+        Pages(tasks),
+        Orchestrator(_verbs(bus, tasks, desk), _means(bus, streams, settings), About(_version(), settings.public_url)),
     )
+    return (*spoken, ApiDocs(spoken, _version()))
 
 
-def identify(request: web.Request) -> Principal:
-    """Nobody has a credential yet; what a request shows as one is not looked at."""
-    return ANONYMOUS
+def _verbs(bus: Bus, tasks: Tasks, desk: Desk) -> Verbs:
+    return Verbs(tasks, Approvals(bus.commands, clock.now), Events(bus.commands, clock.now), Traces(bus.commands, clock.now), desk)
+
+
+def _means(bus: Bus, streams: Streams, settings: Settings) -> Means:
+    return Means(streams, _body(settings), BusReadiness(bus, lambda: streams.taking), bus.seal, settings.frame_cache)
+
+
+def _body(settings: Settings) -> BodyReader:
+    return BodyReader(settings.body_limit, settings.body_depth, settings.body_deadline_s)
 
 
 def _stream_limits(settings: Settings) -> StreamLimits:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Protocol
 
+from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, ListApprovals
 from trunkline.contracts.record import Record
-from trunkline.contracts.views import ListTasks, TaskPage, TaskView
+from trunkline.contracts.views import GetTrace, ListTasks, TaskCounts, TaskPage, TaskView, TraceView
+from trunkline_relay.model.changes import Changes
 
 
 class Stored(Protocol):
@@ -35,7 +37,7 @@ class Log(Protocol):
 
 
 class Views(Protocol):
-    """The newest view of every task, and how far in the log that is."""
+    """The newest view of everything, and how far in the log that is."""
 
     @property
     def checkpoint(self) -> int:
@@ -46,10 +48,26 @@ class Views(Protocol):
         """The task of a tenant, by id or by alias."""
         ...
 
-    def page(self, query: ListTasks) -> TaskPage:
-        """The tasks of a tenant that match, newest first."""
+    def tasks(self, query: ListTasks) -> TaskPage:
+        """The tasks of a tenant that match, in the order asked for. Raises Invalid for a cursor of another order."""
         ...
 
-    def keep(self, changed: Iterable[TaskView], checkpoint: int) -> None:
+    def counts(self) -> TaskCounts:
+        """Over all tenants; costs the same however many tasks there are."""
+        ...
+
+    def approval(self, tenant: str, task: str, name: str) -> ApprovalView | None:
+        """One approval of a task of a tenant, by its name within the task."""
+        ...
+
+    def approvals(self, query: ListApprovals) -> ApprovalPage:
+        """The approvals of a tenant that match. Raises Invalid for a cursor of another order."""
+        ...
+
+    def trace(self, query: GetTrace) -> TraceView:
+        """What carries the trace id; empty when nothing does."""
+        ...
+
+    def keep(self, changes: Changes, checkpoint: int) -> None:
         """Replace views and move the checkpoint, both or neither."""
         ...

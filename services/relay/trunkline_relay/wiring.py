@@ -11,8 +11,6 @@ import structlog
 from trunkline.bus import Bus, connect
 from trunkline.bus.vital import vital
 from trunkline_relay.adapters.sqlite_views import open_views
-from trunkline_relay.handlers.answer_get_task import AnswerGetTask
-from trunkline_relay.handlers.answer_list_tasks import AnswerListTasks
 from trunkline_relay.handlers.fold_facts import Folding
 from trunkline_relay.handlers.keep_fresh import Freshness
 from trunkline_relay.ports import Log, Views
@@ -40,8 +38,7 @@ async def answering(bus: Bus, events: Log, views: Views, settings: Settings) -> 
     async with vital(freshness.run, folding.run):
         await freshness.settled(settings.relay_build_within_s)
         log.info("relay.views_built", seq=views.checkpoint)
-        settled = partial(freshness.settled, settings.relay_fresh_within_s)
-        subscribe(bus.inlet, AnswerGetTask(views, settled), AnswerListTasks(views, settled))
+        subscribe(bus.inlet, views, partial(freshness.settled, settings.relay_fresh_within_s))
         try:
             await bus.inlet.start(SERVICE)
             yield

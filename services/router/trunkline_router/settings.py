@@ -1,9 +1,82 @@
-"""Every knob of the router."""
+"""Every knob of the router: where kinds of work go, and what is held until somebody allows it."""
 
 from __future__ import annotations
 
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+
 from trunkline.bus import BusSettings
+from trunkline.contracts.ids import Token
+from trunkline.contracts.task import Executor, Priority
+
+SANDBOX_POOL: Final = "dev"
+"""The pool whose work the sandbox service takes."""
+
+
+class RouteSetting(BaseModel):
+    """Whose agents do a kind of work, and how they are reached."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pool: Token
+    executor: Executor = Executor.BUS
+
+    @model_validator(mode="after")
+    def _carried(self) -> RouteSetting:
+        if self.executor is Executor.SANDBOX and self.pool != SANDBOX_POOL:
+            raise ValueError(f"the sandbox service takes work of the pool {SANDBOX_POOL!r} only; name that, or the executor bus")
+        return self
+
+    def __str__(self) -> str:
+        return self.pool if self.executor is Executor.BUS else f"{self.pool} ({self.executor})"
+
+
+class GateSetting(BaseModel):
+    """Holds every task that meets all of its conditions; an empty condition is met by all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: str = Field(min_length=1, max_length=500)
+    types: tuple[str, ...] = ()
+    priorities: tuple[Priority, ...] = ()
+    payload: dict[str, JsonValue] = {}
+    metadata: dict[str, JsonValue] = {}
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+ROUTES: Final = {
+    **{kind: RouteSetting(pool="dev_agent") for kind in ("bugfix", "feature", "refactor")},
+    **{kind: RouteSetting(pool="ops_agent") for kind in ("deployment", "monitoring", "incident")},
+    **{kind: RouteSetting(pool="faq_agent") for kind in ("faq_update", "documentation", "knowledge_sync")},
+}
+GATES: Final = (
+    GateSetting(reason="Priority P0 and P1 begin only when somebody allows it.", priorities=(Priority.P0, Priority.P1)),
+    GateSetting(
+        reason="What changes production begins only when somebody allows it.",
+        types=("deployment", "feature", "refactor"),
+        payload={"environment": "production"},
+    ),
+    GateSetting(reason="A change of a feature flag begins only when somebody allows it.", metadata={"feature_flag_change": True}),
+)
 
 
 class Settings(BusSettings):
-    """The router needs nothing but the bus."""
+    """What every service knows of the bus, and the rules of this installation."""
+
+    routes: dict[str, RouteSetting] = Field(
+        ROUTES, description="The types of the orchestrator's document. What is set here is added to them, or takes the place of one."
+    )
+    gates: tuple[GateSetting, ...] = Field(
+        GATES, description="Urgent work, what reaches production, and feature flags are looked at by a person first; `[]` holds nothing."
+    )
+    agent_deadline_s: float = Field(
+        604800.0, gt=0, description="A week: agents elsewhere work at a pace of their own, and people may sit behind them."
+    )
+
+    @field_validator("routes", mode="before")
+    @classmethod
+    def _added(cls, given: object) -> object:
+        return {**ROUTES, **given} if isinstance(given, dict) else given

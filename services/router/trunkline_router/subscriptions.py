@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from trunkline.bus import Inlet
-from trunkline.contracts.task import CancelTask, SubmitTask
+from trunkline.contracts import subjects
+from trunkline.contracts.approval import RELEASE
+from trunkline.contracts.task import CancelTask, PublishEvent, ReportTask, SettleHold, SubmitTask
+from trunkline_router.handlers.hold_news import HoldNews
+from trunkline_router.handlers.publish_event import PublishedEvents
 from trunkline_router.handlers.run_news import RunNews
 from trunkline_router.handlers.stop_overdue import OverdueStop
 from trunkline_router.handlers.task_effects import TaskEffects
 from trunkline_router.handlers.task_life import TaskLife
-from trunkline_router.model import DeadlineReached, RetryDue
+from trunkline_router.model import DeadlineReached, RetryDue, SlaReached
 from trunkline_router.ports import DueTask
 
 
-def subscribe(inlet: Inlet, life: TaskLife, effects: TaskEffects, overdue: OverdueStop) -> None:
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """Everybody who acts on what is heard."""
+
+    life: TaskLife
+    effects: TaskEffects
+    runs: RunNews
+    holds: HoldNews
+    overdue: OverdueStop
+    events: PublishedEvents
+
+
+def subscribe(inlet: Inlet, handlers: Handlers) -> None:
     """Declare every subscription of the router."""
+    life = handlers.life
 
     async def deadline(due: DueTask) -> None:
         await life.happened(due, DeadlineReached())
@@ -21,10 +40,18 @@ def subscribe(inlet: Inlet, life: TaskLife, effects: TaskEffects, overdue: Overd
     async def retry(due: DueTask) -> None:
         await life.happened(due, RetryDue(due.attempt))
 
+    async def sla(due: DueTask) -> None:
+        await life.happened(due, SlaReached())
+
     inlet.command("router", SubmitTask, life.submit, stores=True)
     inlet.command("router", CancelTask, life.cancel, stores=True)
-    inlet.facts("router-tasks", "task", effects.on)
-    inlet.facts("router-runs", "run", RunNews(life).on)
+    inlet.command("router", ReportTask, life.report, stores=True)
+    inlet.command("router", SettleHold, handlers.holds.settle, stores=True)
+    inlet.command("router", PublishEvent, handlers.events.publish, stores=True)
+    inlet.facts("router-tasks", subjects.TASK, handlers.effects.on)
+    inlet.facts("router-runs", "run", handlers.runs.on)
+    inlet.facts("router-approvals", subjects.approval_part(RELEASE), handlers.holds.on)
     inlet.timer("router", "deadline", DueTask, deadline)
     inlet.timer("router", "retry", DueTask, retry)
-    inlet.timer("router", "stop", DueTask, overdue.on)
+    inlet.timer("router", "sla", DueTask, sla)
+    inlet.timer("router", "stop", DueTask, handlers.overdue.on)

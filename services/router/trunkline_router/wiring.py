@@ -11,25 +11,52 @@ from trunkline.contracts.message import Fact
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
 from trunkline_router.adapters.timers import BusTimers
+from trunkline_router.handlers.family import Family
+from trunkline_router.handlers.hold_news import HoldNews
+from trunkline_router.handlers.publish_event import PublishedEvents
+from trunkline_router.handlers.run_news import RunNews
 from trunkline_router.handlers.stop_overdue import OverdueStop
 from trunkline_router.handlers.task_effects import TaskEffects
 from trunkline_router.handlers.task_life import TaskLife
-from trunkline_router.model import Cue, Task, decide, evolve
-from trunkline_router.settings import Settings
-from trunkline_router.subscriptions import subscribe
+from trunkline_router.model import Cue, Gate, Route, Rules, Task, canonical, decide, evolve
+from trunkline_router.settings import GateSetting, Settings
+from trunkline_router.subscriptions import Handlers, subscribe
 
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[None]:
     """A router that hears; leaving it stops hearing and finishes what was begun."""
+    rules = rules_of(settings)
+
+    def deciding(task: Task | None, cue: tuple[Cue, datetime]) -> list[Fact]:
+        return decide(task, *cue, rules)
+
     async with connect(settings, "router") as bus:
-        actor: Actor[Task, tuple[Cue, datetime]] = Actor(bus.log, _decide, evolve)
+        actor: Actor[Task, tuple[Cue, datetime]] = Actor(bus.log, deciding, evolve)
         timers = BusTimers(bus.timers)
-        life = TaskLife(actor, now)
-        subscribe(bus.inlet, life, TaskEffects(actor, bus.work, timers), OverdueStop(life, bus.log, timers, now))
+        life = TaskLife(actor, bus.log, now)
+        handlers = Handlers(
+            life=life,
+            effects=TaskEffects(actor, bus.work, timers, Family(life)),
+            runs=RunNews(life),
+            holds=HoldNews(life, bus.log),
+            overdue=OverdueStop(life, bus.log, timers, now),
+            events=PublishedEvents(bus.log),
+        )
+        subscribe(bus.inlet, handlers)
         await bus.inlet.start("router")
         yield
 
 
-def _decide(task: Task | None, cue: tuple[Cue, datetime]) -> list[Fact]:
-    return decide(task, *cue)
+def rules_of(settings: Settings) -> Rules:
+    """The settings as the model thinks with them; words of older clients count as what they mean."""
+    return Rules(
+        routes={canonical(kind): Route(route.pool, route.executor) for kind, route in settings.routes.items()},
+        gates=tuple(map(_gate, settings.gates)),
+        agent_deadline_s=settings.agent_deadline_s,
+    )
+
+
+def _gate(setting: GateSetting) -> Gate:
+    types = frozenset(map(canonical, setting.types))
+    return Gate(setting.reason, types, frozenset(setting.priorities), setting.payload, setting.metadata)

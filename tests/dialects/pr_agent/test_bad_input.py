@@ -42,6 +42,7 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
     "NaN": (b'{"repo":"o/n","task":"t","x":NaN}', 400, "INVALID_JSON"),
     "Infinity": (b'{"repo":"o/n","task":"t","x":-Infinity}', 400, "INVALID_JSON"),
     "1e999": (b'{"repo":"o/n","task":"t","x":1e999}', 400, "INVALID_JSON"),
+    "an integer beyond 64 bits": (b'{"repo":"o/n","task":"t","x":9223372036854775808}', 400, "INVALID_JSON"),
     "a number of 10,000 digits": (b'{"repo":"o/n","task":"t","x":' + b"1" * 10_000 + b"}", 400, "INVALID_JSON"),
     "half a character": (b'{"repo":"o/n","task":"\\ud800"}', 400, "INVALID_JSON"),
     "half a character as a key": (b'{"repo":"o/n","task":"t","\\udfff":1}', 400, "INVALID_JSON"),

@@ -1,142 +1,170 @@
-"""What may happen to an approval, said as given / when / then."""
+"""What is asked, under which policy, and what everybody may do with one approval of the plainest kind."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from trunkline.contracts.approval import ApprovalDecided, ApprovalRequested, DecideApproval, DecidedBy, RequestApproval, Verdict
+from tests.unit.approvals.stories import (
+    DIGEST,
+    NOON,
+    ONE,
+    OTHER_DIGEST,
+    POLICY,
+    WITHDRAW,
+    answer,
+    ask,
+    asked,
+    decided,
+    folded,
+    given,
+    request,
+    time_up,
+    timed_out,
+    wake,
+)
+from trunkline.contracts.approval import (
+    ApprovalAnswer,
+    ApprovalDecided,
+    ApprovalPolicy,
+    ApprovalWithdrawn,
+    DecidedBy,
+    Stage,
+    Verdict,
+)
 from trunkline.contracts.errors import Conflict, Denied, DomainError, Invalid, NotFound
 from trunkline.contracts.message import Fact, UnknownFact
-from trunkline_approvals.model import Approval, ApprovalCommand, ExpireApproval, decide, evolve, place, status, timer_id
+from trunkline_approvals.model import Cue, Rule, expiry, place, standing, timer_id
 
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-ONE = NOON + timedelta(hours=1)
-DIGEST, OTHER_DIGEST = "a" * 64, "b" * 64
-
-
-def ask(**changes: object) -> RequestApproval:
-    return RequestApproval.model_validate(
-        {
-            "tenant": "acme", "at": NOON, "approval_id": "a7", "task_id": "t1", "subject": "Deploy to production.", "digest": DIGEST,
-            "requested_by": "dev-agent", "expires_at": ONE, **changes,
-        }
-    )  # fmt: skip
-
-
-def answer(verdict: Verdict = Verdict.APPROVED, **changes: object) -> DecideApproval:
-    return DecideApproval.model_validate(
-        {"tenant": "acme", "at": NOON, "approval_id": "a7", "task_id": "t1", "verdict": verdict, "digest": DIGEST, "by": "ann", **changes}
-    )
-
-
-def expire(at: datetime = ONE) -> ExpireApproval:
-    return ExpireApproval(tenant="acme", at=at, approval_id="a7", task_id="t1")
-
-
-def decided(verdict: Verdict = Verdict.APPROVED, by: str = "ann", reason: str = "") -> ApprovalDecided:
-    return ApprovalDecided(approval_id="a7", verdict=verdict, decided_by=DecidedBy.HUMAN, by=by, reason=reason)
-
-
-ASKED = ApprovalRequested(
-    approval_id="a7", subject="Deploy to production.", digest=DIGEST, requested_by="dev-agent", expires_at=ONE
-)  # fmt: skip
-ASKED_FOR_EVER = ASKED.model_copy(update={"expires_at": None})
-TIMED_OUT = ApprovalDecided(
-    approval_id="a7", verdict=Verdict.REJECTED, decided_by=DecidedBy.TIMEOUT, by="timeout", reason="nobody decided in time"
-)
-
-
-@dataclass(frozen=True)
-class Given:
-    facts: tuple[Fact, ...]
-
-    def state(self) -> Approval | None:
-        approval: Approval | None = None
-        for fact in self.facts:
-            approval = evolve(approval, fact)
-        return approval
-
-    def when(self, command: ApprovalCommand) -> tuple[Fact, ...]:
-        return decide(self.state(), command)
-
-
-def given(*facts: Fact) -> Given:
-    return Given(facts)
+EVER = ApprovalPolicy(first=Stage(expires_s=None))
+ASKED_FOR_EVER = asked(EVER, expires_at=None)
+WITHDRAWN = ApprovalWithdrawn(approval_id="a7", reason="the task is over")
+LATE = ONE + timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
-    ("facts", "command", "then"),
+    ("facts", "cue", "then"),
     [
-        pytest.param((), ask(), (ASKED,), id="asked"),
-        pytest.param((), ask(expires_at=None), (ASKED_FOR_EVER,), id="asked-without-expiry"),
-        pytest.param((ASKED,), ask(), (), id="asking-again-changes-nothing"),
-        pytest.param((ASKED,), ask(at=ONE, subject="The same in other words."), (), id="asking-again-late-changes-nothing"),
-        pytest.param((ASKED, decided()), ask(), (), id="asking-again-after-the-decision-changes-nothing"),
-        pytest.param((ASKED,), answer(), (decided(),), id="approved"),
-        pytest.param((ASKED,), answer(Verdict.REJECTED, reason="no"), (decided(Verdict.REJECTED, reason="no"),), id="rejected"),
-        pytest.param((ASKED,), answer(at=ONE - timedelta(microseconds=1)), (decided(),), id="approved-in-the-last-moment"),
+        pytest.param((), ask(), (asked(),), id="asked"),
+        pytest.param((), ask(EVER), (ASKED_FOR_EVER,), id="asked-without-expiry"),
+        pytest.param((asked(),), ask(), (), id="asking-again-changes-nothing"),
+        pytest.param(
+            (asked(),), ask(EVER, at=ONE, subject="In other words."), (), id="asking-again-late-under-other-rules-changes-nothing"
+        ),
+        pytest.param((asked(), decided()), ask(), (), id="asking-again-after-the-decision-changes-nothing"),
+        pytest.param((asked(), WITHDRAWN), ask(), (), id="what-was-withdrawn-is-not-asked-again"),
+        pytest.param((asked(),), answer(), (decided(),), id="approved"),
+        pytest.param((asked(),), answer(digest=None), (decided(),), id="whatever-was-asked-is-approved"),
+        pytest.param((asked(),), answer(Verdict.REJECTED, reason="no"), (decided(Verdict.REJECTED, reason="no"),), id="rejected"),
+        pytest.param((asked(),), answer(at=ONE - timedelta(microseconds=1)), (decided(),), id="approved-in-the-last-moment"),
         pytest.param((ASKED_FOR_EVER,), answer(at=ONE + timedelta(days=900)), (decided(),), id="without-expiry-there-is-time"),
-        pytest.param((ASKED, decided()), answer(), (), id="the-very-same-decision-writes-nothing"),
-        pytest.param((ASKED, decided()), answer(at=ONE), (), id="the-very-same-decision-after-expiry-writes-nothing"),
-        pytest.param((ASKED,), expire(), (TIMED_OUT,), id="expired"),
-        pytest.param((ASKED,), expire(at=NOON), (), id="an-early-timer-does-nothing"),
-        pytest.param((ASKED_FOR_EVER,), expire(), (), id="a-timer-without-expiry-does-nothing"),
-        pytest.param((ASKED, decided()), expire(), (), id="a-late-timer-does-nothing"),
-        pytest.param((ASKED, TIMED_OUT), expire(), (), id="a-second-timer-does-nothing"),
-        pytest.param((UnknownFact(type="approval.escalated"), ASKED), answer(), (decided(),), id="facts-of-the-future-are-passed-over"),
+        pytest.param((asked(), decided()), answer(), (), id="the-very-same-decision-writes-nothing"),
+        pytest.param((asked(), decided()), answer(reason="sent twice", at=LATE), (), id="a-decision-is-known-by-its-id-also-after-expiry"),
+        pytest.param((asked(), WITHDRAWN), WITHDRAW, (), id="withdrawn-once"),
+        pytest.param((asked(),), WITHDRAW, (WITHDRAWN,), id="withdrawn"),
+        pytest.param((asked(), decided()), WITHDRAW, (), id="what-is-decided-is-not-withdrawn"),
+        pytest.param((), WITHDRAW, (WITHDRAWN,), id="withdrawn-before-anybody-asked"),
+        pytest.param((WITHDRAWN,), WITHDRAW, (), id="withdrawn-once-before-anybody-asked"),
+        pytest.param((WITHDRAWN,), ask(), (), id="and-then-nobody-asks"),
+        pytest.param((UnknownFact(type="approval.wondered"), asked()), answer(), (decided(),), id="facts-of-the-future-are-passed-over"),
     ],
 )
-def test_what_follows(facts: tuple[Fact, ...], command: ApprovalCommand, then: tuple[Fact, ...]) -> None:
-    assert given(*facts).when(command) == then
+def test_what_follows(facts: tuple[Fact, ...], cue: Cue, then: tuple[Fact, ...]) -> None:
+    assert given(*facts).when(cue) == then
 
 
 @pytest.mark.parametrize(
-    ("facts", "command", "kind", "code"),
+    ("facts", "cue", "kind", "code"),
     [
-        pytest.param((ASKED,), ask(digest=OTHER_DIGEST), Conflict, "DIGEST_DIFFERS", id="an-id-stands-for-one-act"),
+        pytest.param((asked(),), ask(digest=OTHER_DIGEST), Conflict, "DIGEST_DIFFERS", id="an-id-stands-for-one-act"),
+        pytest.param((asked(), decided()), ask(digest=OTHER_DIGEST), Conflict, "DIGEST_DIFFERS", id="also-once-it-is-decided"),
         pytest.param((), ask(digest="yes"), Invalid, "BAD_DIGEST", id="a-digest-is-sha-256"),
         pytest.param((), ask(expires_at=NOON), Invalid, "EXPIRY_PASSED", id="nobody-asks-what-has-expired"),
         pytest.param((), answer(), NotFound, "APPROVAL_NOT_FOUND", id="an-unknown-approval-is-not-decided"),
-        pytest.param((), expire(), NotFound, "APPROVAL_NOT_FOUND", id="an-unknown-approval-does-not-expire"),
-        pytest.param((ASKED,), answer(digest=OTHER_DIGEST), Conflict, "DIGEST_DIFFERS", id="a-decision-is-about-the-exact-act"),
-        pytest.param((ASKED,), answer(by="dev-agent"), Denied, "OWN_REQUEST", id="nobody-approves-their-own-request"),
-        pytest.param((ASKED,), answer(Verdict.REJECTED, by="dev-agent"), Denied, "OWN_REQUEST", id="nor-rejects-it"),
-        pytest.param((ASKED,), answer(at=ONE), Conflict, "EXPIRED", id="too-late"),
-        pytest.param((ASKED, decided()), answer(Verdict.REJECTED), Conflict, "ALREADY_DECIDED", id="nobody-changes-their-mind"),
-        pytest.param((ASKED, decided()), answer(by="bob"), Conflict, "ALREADY_DECIDED", id="somebody-else-was-faster"),
-        pytest.param((ASKED, decided()), answer(reason="why not"), Conflict, "ALREADY_DECIDED", id="nor-is-the-reason-rewritten"),
-        pytest.param((ASKED, TIMED_OUT), answer(), Conflict, "ALREADY_DECIDED", id="the-clock-was-faster"),
+        pytest.param((WITHDRAWN,), answer(), NotFound, "APPROVAL_NOT_FOUND", id="nor-one-that-was-never-asked"),
+        pytest.param((), time_up(), NotFound, "APPROVAL_NOT_FOUND", id="an-unknown-approval-does-not-expire"),
+        pytest.param((asked(),), answer(digest=OTHER_DIGEST), Conflict, "DIGEST_DIFFERS", id="a-decision-is-about-the-exact-act"),
+        pytest.param((asked(),), answer(at=ONE), Conflict, "EXPIRED", id="too-late"),
+        pytest.param((asked(), decided()), answer(Verdict.REJECTED), Conflict, "ALREADY_DECIDED", id="nobody-changes-their-mind"),
+        pytest.param((asked(), decided()), answer(by="bob"), Conflict, "ALREADY_DECIDED", id="somebody-else-was-faster"),
+        pytest.param((asked(), decided()), answer(by="bob", decision_id="d-ann"), Conflict, "ALREADY_DECIDED", id="an-id-is-one-person's"),
+        pytest.param((asked(), decided()), answer(decision_id="d2"), Conflict, "ALREADY_DECIDED", id="a-second-wish-is-no-repeat"),
+        pytest.param((asked(), timed_out()), answer(), Conflict, "ALREADY_DECIDED", id="the-clock-was-faster"),
+        pytest.param((asked(), WITHDRAWN), answer(), Conflict, "ALREADY_DECIDED", id="what-was-withdrawn-is-not-decided"),
+        pytest.param((asked(),), answer(role="user"), Denied, "NOT_ENTITLED", id="not-everybody-may-decide"),
+        pytest.param((asked(),), answer(role=""), Denied, "NOT_ENTITLED", id="least-of-all-somebody-without-a-role"),
     ],
 )
-def test_what_is_refused(facts: tuple[Fact, ...], command: ApprovalCommand, kind: type[DomainError], code: str) -> None:
+def test_what_is_refused(facts: tuple[Fact, ...], cue: Cue, kind: type[DomainError], code: str) -> None:
     with pytest.raises(kind) as refusal:
-        given(*facts).when(command)
+        given(*facts).when(cue)
     assert refusal.value.code == code
+
+
+def test_a_rule_may_decide_at_once() -> None:
+    policy = ApprovalPolicy(name="reading is free")
+    question, decision = given().when(ask(policy, Verdict.APPROVED))
+    assert question == asked(policy, expires_at=None)
+    assert isinstance(decision, ApprovalDecided)
+    assert (decision.verdict, decision.decided_by, decision.by) == ("approved", DecidedBy.POLICY, "reading is free")
+    assert decision.digest == DIGEST
+
+
+@pytest.mark.parametrize(
+    ("wished", "policy_s", "then"),
+    [
+        pytest.param(None, 3600, ONE, id="as-the-policy-says"),
+        pytest.param(NOON + timedelta(minutes=5), 3600, NOON + timedelta(minutes=5), id="earlier-where-the-request-says-so"),
+        pytest.param(ONE + timedelta(days=1), 3600, ONE, id="never-later"),
+        pytest.param(ONE, None, ONE, id="only-the-request-says"),
+        pytest.param(None, None, None, id="never"),
+    ],
+)
+def test_when_an_approval_expires(wished: datetime | None, policy_s: float | None, then: datetime | None) -> None:
+    rule = Rule(ApprovalPolicy(first=Stage(expires_s=policy_s)))
+    assert expiry(rule, request(expires_at=wished)) == then
 
 
 def test_a_refusal_says_who_decided_and_how() -> None:
     with pytest.raises(Conflict) as refusal:
-        given(ASKED, decided(Verdict.REJECTED)).when(answer(by="bob"))
-    assert refusal.value.details == {"approval_id": "a7", "verdict": "rejected", "decided_by": "human", "by": "ann"}
+        given(asked(), decided(Verdict.REJECTED)).when(answer(by="bob"))
+    assert refusal.value.details == {"approval_id": "a7", "status": "rejected", "decided_by": "human", "by": "ann"}
+    with pytest.raises(Conflict) as refusal:
+        given(asked(), WITHDRAWN).when(answer(by="bob"))
+    assert refusal.value.details == {"approval_id": "a7", "status": "withdrawn"}
 
 
 def test_an_approval_lies_on_a_subject_of_its_own_or_is_refused() -> None:
     assert place(answer()) == "evt.acme.t1.approval-a7"
-    assert place(expire()) == place(ask()) == place(answer())
-    place(ask(approval_id="x" * 55))
+    assert place(wake()) == place(request()) == place(answer()) == place(WITHDRAW)
+    place(request(approval_id="x" * 55))
     with pytest.raises(Invalid):
-        place(ask(approval_id="x" * 56))
+        place(request(approval_id="x" * 56))
 
 
 def test_approvals_of_the_same_name_have_timers_of_their_own() -> None:
-    timers = [expire(), expire(NOON), *(expire().model_copy(update=other) for other in ({"task_id": "t2"}, {"tenant": "umbrella"}))]
-    assert len({timer_id(timer) for timer in timers}) == 4
-    assert timer_id(expire()) == timer_id(expire())
+    others = ({"task_id": "t2"}, {"tenant": "umbrella"}, {"stage": 1}, {"at": NOON})
+    assert len({timer_id(timer) for timer in [wake(), *(wake().model_copy(update=other) for other in others)]}) == 5
+    assert timer_id(wake()) == timer_id(wake())
 
 
-@pytest.mark.parametrize(("facts", "word"), [((ASKED,), "pending"), ((ASKED, decided()), "approved"), ((ASKED, TIMED_OUT), "rejected")])
-def test_an_approval_says_in_one_word_how_it_stands(facts: tuple[Fact, ...], word: str) -> None:
-    assert status(given(*facts).state()) == word
+@pytest.mark.parametrize(
+    ("facts", "status", "votes"),
+    [
+        ((asked(),), "pending", 0),
+        ((asked(), decided()), "approved", 1),
+        ((asked(), decided(Verdict.REJECTED)), "rejected", 0),
+        ((asked(), timed_out(Verdict.APPROVED)), "approved", 0),
+        ((asked(), WITHDRAWN), "withdrawn", 0),
+        ((WITHDRAWN,), "withdrawn", 0),
+    ],
+)
+def test_an_answer_says_how_an_approval_stands(facts: tuple[Fact, ...], status: str, votes: int) -> None:
+    assert standing(folded(*facts), answer()) == ApprovalAnswer(approval_id="a7", task_id="t1", status=status, votes=votes, quorum=1)
+
+
+def test_an_approval_keeps_the_policy_that_it_was_asked_under() -> None:
+    (question,) = given().when(ask(POLICY))
+    assert question == asked(POLICY)
+    assert given(question).when(ask(EVER)) == ()

@@ -1,82 +1,264 @@
-"""Any order of asking, deciding and expiring keeps the promises, checked against a model too simple to be wrong."""
+"""Any order of asking, deciding, expiring, escalating and withdrawing keeps the promises, checked against a small model of its own."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import settings
 from hypothesis import strategies as some
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from trunkline.contracts.approval import ApprovalDecided, DecideApproval, DecidedBy, RequestApproval, Verdict
+from trunkline.contracts.approval import (
+    ApprovalDecided,
+    ApprovalOverdue,
+    ApprovalPolicy,
+    ApprovalRequested,
+    ApprovalVoted,
+    ApprovalWithdrawn,
+    DecideApproval,
+    DecidedBy,
+    FourEyes,
+    OnExpiry,
+    RequestApproval,
+    Stage,
+    Verdict,
+)
 from trunkline.contracts.errors import DomainError
 from trunkline.contracts.message import Fact
-from trunkline_approvals.model import Approval, ApprovalCommand, ExpireApproval, decide, evolve
+from trunkline_approvals.model import (
+    Approval,
+    Ask,
+    Cue,
+    ExpireApproval,
+    Rule,
+    State,
+    TimeUp,
+    Withdraw,
+    decide,
+    evolve,
+    expiry,
+    next_wake,
+)
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
-EXPIRY = START + timedelta(seconds=10)
-DIGESTS = some.sampled_from(["a" * 64, "b" * 64])
-PEOPLE = some.sampled_from(["ann", "bob", "agent"])
+ROLES = {"ann": "approver", "bob": "approver", "cid": "agent", "root": "admin", "zoe": "user"}
+PEOPLE = some.sampled_from(sorted(ROLES))
+DIGESTS = some.sampled_from(["a" * 64, "a" * 64, "a" * 64, "b" * 64])
+STAGES = some.builds(
+    Stage,
+    roles=some.sampled_from([("admin", "agent", "approver"), ("approver",), ("admin",), ("agent",)]),
+    names=some.sampled_from([(), ("zoe",), ("ann", "zoe")]),
+    quorum=some.sampled_from([1, 2, 3, 3]),
+    expires_s=some.sampled_from([5.0, 9.0, None]),
+)
+POLICIES = some.builds(
+    ApprovalPolicy,
+    first=STAGES,
+    veto=some.booleans(),
+    four_eyes=some.sampled_from(FourEyes),
+    on_expiry=some.sampled_from([*OnExpiry, OnExpiry.ESCALATE, OnExpiry.ESCALATE]),
+    escalation=some.sampled_from([0, 1, 1, 2]).flatmap(lambda size: some.lists(STAGES, min_size=size, max_size=size)).map(tuple),
+)
+
+
+@dataclass
+class Small:
+    """The rules once more, as a person would tell them who has never seen the code."""
+
+    policy: ApprovalPolicy
+    digest: str = ""
+    requester: str = ""
+    stage: int = 0
+    deadline: datetime | None = None
+    words: dict[str, tuple[str, Verdict]] = field(default_factory=dict)
+    """Who said what, by person, with the id of the wish."""
+    end: str = ""
+    """approved, rejected, withdrawn."""
+    never: bool = False
+
+    def chain(self) -> list[Stage]:
+        return [self.policy.first, *(self.policy.escalation if self.policy.on_expiry == "escalate" else ())]
+
+    def may(self, who: str) -> bool:
+        if who == self.requester and self.policy.four_eyes != "off" and not (self.policy.four_eyes == "on" and ROLES[who] == "admin"):
+            return False
+        return any(ROLES[who] in stage.roles or who in stage.names for stage in self.chain()[: self.stage + 1])
+
+    def hears(self, who: str, verdict: Verdict, id: str, digest: str | None, now: datetime) -> bool:
+        """Whether the word is taken, and what comes of it."""
+        if not self.digest or digest not in (None, self.digest):
+            return False
+        if self.words.get(who) == (id, verdict):
+            return True
+        closes = self.policy.on_expiry in ("reject", "approve") or (
+            self.policy.on_expiry == "escalate" and self.stage + 1 == len(self.chain())
+        )
+        late = self.deadline is not None and now >= self.deadline and closes
+        if not self.may(who) or self.end or late or who in self.words:
+            return False
+        self.words[who] = (id, verdict)
+        agree = [one for one, (_, said) in self.words.items() if said is verdict]
+        if len(agree) >= self.chain()[self.stage].quorum or (verdict == "rejected" and self.policy.veto):
+            self.end = str(verdict)
+        return True
+
+    def clock(self, stage: int, at: datetime, now: datetime) -> None:
+        if self.end or stage != self.stage or self.deadline is None or at < self.deadline or self.policy.on_expiry == "hold":
+            return
+        if self.stage + 1 < len(self.chain()):
+            self.stage += 1
+            seconds = self.chain()[self.stage].expires_s
+            self.deadline = now + timedelta(seconds=seconds) if seconds else None
+        else:
+            self.end = "approved" if self.policy.on_expiry == "approve" else "rejected"
 
 
 class AnApproval(RuleBasedStateMachine):
-    """The model: what was asked first, and the first decision that was allowed."""
+    """The model's facts, the small model, and timers that come once, twice, late, or for something that was never stored."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = START
         self.facts: list[Fact] = []
-        self.asked: tuple[str, str] | None = None
-        self.answer: tuple[Verdict, str] | None = None
+        self.timers: list[ExpireApproval] = []
 
-    def tell(self, command: ApprovalCommand) -> bool:
-        """Whether the command was taken; what follows from it is kept."""
-        approval: Approval | None = None
+    @initialize(policy=POLICIES, by=PEOPLE, how=some.sampled_from(["asked", "asked", "asked", "lost first", "later", "forestalled"]))
+    def begin(self, policy: ApprovalPolicy, by: str, how: str) -> None:
+        self.small = Small(policy)
+        if how == "forestalled":
+            self.end()
+        if how == "lost first":
+            self.ask("a" * 64, by, lost=True)
+            self.now += timedelta(seconds=3)
+        if how != "later":
+            self.ask("a" * 64, by, lost=False)
+
+    def state(self) -> State | None:
+        state: State | None = None
         for fact in self.facts:
-            approval = evolve(approval, fact)
+            state = evolve(state, fact)
+        return state
+
+    def votes(self) -> list[ApprovalVoted]:
+        return [fact for fact in self.facts if isinstance(fact, ApprovalVoted)]
+
+    def decisions(self) -> list[ApprovalDecided]:
+        return [fact for fact in self.facts if isinstance(fact, ApprovalDecided)]
+
+    def tell(self, cue: Cue) -> bool:
+        """Whether the cue was taken; what follows from it is kept."""
         try:
-            self.facts += decide(approval, command)
+            self.facts += decide(self.state(), cue)
         except DomainError:
             return False
         return True
 
-    @rule(seconds=some.integers(0, 4))
+    @rule(seconds=some.integers(1, 9))
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
-    @rule(digest=DIGESTS, by=PEOPLE)
-    def somebody_asks(self, digest: str, by: str) -> None:
-        command = RequestApproval(
-            tenant="acme", at=self.now, approval_id="a", task_id="t", subject="?", digest=digest, requested_by=by, expires_at=EXPIRY
+    @rule(digest=DIGESTS, by=PEOPLE, lost=some.booleans())
+    def somebody_asks(self, digest: str, by: str, lost: bool) -> None:
+        self.ask(digest, by, lost)
+
+    def ask(self, digest: str, by: str, lost: bool) -> None:
+        """`lost`: the service dies between the timer and the fact."""
+        request = RequestApproval(tenant="acme", at=self.now, approval_id="a", task_id="t", subject="?", digest=digest, requested_by=by)
+        cue = Ask(request, Rule(self.small.policy))
+        moment = expiry(cue.rule, request)
+        if moment and self.state() is None:
+            self.timers.append(ExpireApproval(tenant="acme", at=moment, approval_id="a", task_id="t"))
+        if lost:
+            return
+        taken = self.tell(cue)
+        if not self.small.digest and not self.small.never:
+            self.small.digest, self.small.requester, self.small.deadline = digest, by, moment
+        assert taken == (self.small.never or self.small.digest == digest)
+
+    @rule(digest=some.one_of(some.none(), DIGESTS), who=PEOPLE, verdict=some.sampled_from(Verdict), wish=some.sampled_from("xy"))
+    def somebody_decides(self, digest: str | None, who: str, verdict: Verdict, wish: str) -> None:
+        command = DecideApproval(
+            tenant="acme",
+            at=self.now,
+            approval_id="a",
+            task_id="t",
+            decision_id=wish,
+            verdict=verdict,
+            digest=digest,
+            by=who,
+            role=ROLES[who],
         )
-        taken = self.tell(command)
-        if self.asked is None and self.now < EXPIRY:
-            self.asked = (digest, by)
-        assert taken == (self.asked is not None and self.asked[0] == digest)
+        before = len(self.facts)
+        again = self.small.words.get(who) == (wish, verdict) and digest in (None, self.small.digest)
+        assert self.tell(command) == self.small.hears(who, verdict, wish, digest, self.now)
+        assert not again or len(self.facts) == before, "a repeat wrote something"
 
-    @rule(digest=DIGESTS, by=PEOPLE, verdict=some.sampled_from(Verdict))
-    def somebody_decides(self, digest: str, by: str, verdict: Verdict) -> None:
-        command = DecideApproval(tenant="acme", at=self.now, approval_id="a", task_id="t", verdict=verdict, digest=digest, by=by)
-        taken = self.tell(command)
-        entitled = self.asked is not None and self.asked[0] == digest and self.asked[1] != by
-        if entitled and self.answer is None and self.now < EXPIRY:
-            self.answer = (verdict, by)
-        assert taken == (entitled and self.answer == (verdict, by))
+    @precondition(lambda self: any(timer.at <= self.now for timer in self.timers))
+    @rule(data=some.data(), again=some.booleans(), lost=some.booleans())
+    def a_timer_fires(self, data: some.DataObject, again: bool, lost: bool) -> None:
+        """`again`: it is delivered a second time, later. `lost`: the service dies before the fact; then it is certainly delivered again."""
+        wake = data.draw(some.sampled_from([timer for timer in self.timers if timer.at <= self.now]))
+        cue, state = TimeUp(wake, self.now), self.state()
+        if isinstance(state, Approval) and (following := next_wake(state, cue)):
+            self.timers.append(following)
+        if lost:
+            return
+        if self.tell(cue) and not again:
+            self.timers.remove(wake)
+        self.small.clock(wake.stage, wake.at, self.now)
 
-    @precondition(lambda self: self.now >= EXPIRY)
+    @precondition(lambda self: self.now > START + timedelta(seconds=30))
     @rule()
-    def the_timer_fires(self) -> None:
-        taken = self.tell(ExpireApproval(tenant="acme", at=EXPIRY, approval_id="a", task_id="t"))
-        assert taken == (self.asked is not None)
-        if self.asked and self.answer is None:
-            self.answer = (Verdict.REJECTED, "timeout")
+    def its_task_ends(self) -> None:
+        self.end()
+
+    def end(self) -> None:
+        assert self.tell(Withdraw("acme", "t", "a", "over"))
+        self.small.never = self.small.never or not self.small.digest
+        self.small.end = self.small.end or "withdrawn"
 
     @invariant()
-    def it_is_decided_at_most_once_and_as_the_model_says(self) -> None:
-        decisions = [fact for fact in self.facts if isinstance(fact, ApprovalDecided)]
-        assert [(fact.verdict, fact.by) for fact in decisions] == ([self.answer] if self.answer else [])
-        assert all((fact.decided_by is DecidedBy.TIMEOUT) == (fact.by == "timeout") for fact in decisions)
+    def it_stands_as_the_small_model_says(self) -> None:
+        state = self.state()
+        if isinstance(state, Approval):
+            assert (state.status, state.stage, state.expires_at) == (self.small.end or "pending", self.small.stage, self.small.deadline)
+
+    @invariant()
+    def it_ends_once_and_nothing_follows(self) -> None:
+        ends = [number for number, fact in enumerate(self.facts) if isinstance(fact, (ApprovalDecided, ApprovalWithdrawn))]
+        assert ends in ([], [len(self.facts) - 1])
+        assert sum(isinstance(fact, ApprovalRequested) for fact in self.facts) <= 1
+        assert sum(isinstance(fact, ApprovalOverdue) for fact in self.facts) <= 1
+
+    @invariant()
+    def nobody_speaks_twice_and_the_quorum_was_met_by_different_people(self) -> None:
+        said, human = self.votes(), [fact for fact in self.decisions() if fact.decided_by is DecidedBy.HUMAN]
+        people = [fact.by for fact in said] + [fact.by for fact in human]
+        assert len(people) == len(set(people))
+        for decision in human:
+            agree = {decision.by, *(fact.by for fact in said if fact.verdict is decision.verdict)}
+            vetoed = decision.verdict is Verdict.REJECTED and self.small.policy.veto
+            assert vetoed or len(agree) >= self.small.chain()[self.small.stage].quorum
+
+    @invariant()
+    def whoever_asked_is_never_alone(self) -> None:
+        who = self.small.requester
+        roles = [vote.role for vote in self.votes() if vote.by == who] + [end.role for end in self.decisions() if end.by == who]
+        rule = self.small.policy.four_eyes
+        assert rule is FourEyes.OFF or all(rule is FourEyes.ON and role == "admin" for role in roles)
+
+    @invariant()
+    def what_was_decided_is_what_was_asked(self) -> None:
+        assert all(fact.digest == self.small.digest for fact in self.decisions())
+        assert all((fact.decided_by is DecidedBy.TIMEOUT) == (fact.by == "timeout") for fact in self.decisions())
+
+    @invariant()
+    def nothing_waits_for_ever_that_has_an_end(self) -> None:
+        state = self.state()
+        if isinstance(state, Approval) and not state.end and not state.overdue and (end := state.expires_at):
+            assert any(timer.stage == state.stage and timer.at >= end for timer in self.timers)
 
 
-AnApproval.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+AnApproval.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 test_any_story = AnApproval.TestCase

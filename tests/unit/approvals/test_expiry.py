@@ -1,89 +1,117 @@
-"""A timer wakes the service: what it finds, and what it does when the approval is not there yet."""
+"""A timer wakes the service: what it finds, and what it does when that is not there yet."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from trunkline.contracts.approval import ApprovalDecided, DecidedBy, RequestApproval
-from trunkline.contracts.message import Fact
-from trunkline_approvals.handlers.answer_command import AnswerCommand
-from trunkline_approvals.handlers.expire_approval import Expire
-from trunkline_approvals.model import Approval, ApprovalCommand, ExpireApproval, decide, evolve
+from tests.unit.approvals.stories import NOON, ONE, request, wake
+from tests.unit.approvals.world import World
+from trunkline.contracts.approval import ApprovalDecided, ApprovalEscalated, ApprovalPolicy, ApprovalWithdrawn, DecidedBy, OnExpiry, Stage
+from trunkline_approvals.model import Rule
 
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SOON = NOON + timedelta(seconds=1)
-ASK = RequestApproval(
-    tenant="acme", at=NOON, approval_id="a7", task_id="t1", subject="?", digest="a" * 64, requested_by="agent", expires_at=SOON
-)
-WAKE = ExpireApproval(tenant="acme", at=SOON, approval_id="a7", task_id="t1")
-
-
-@dataclass(frozen=True)
-class Came:
-    state: Approval | None
-    seq: int
-    facts: Sequence[Fact]
-
-
-@dataclass
-class InMemory:
-    """Approvals in a list, and timers that only the test lets fire."""
-
-    facts: list[Fact] = field(default_factory=list)
-    timers: list[tuple[datetime, ExpireApproval]] = field(default_factory=list)
-    story: list[str] = field(default_factory=list)
-
-    async def receive(self, subject: str, command: ApprovalCommand, at: datetime, cause: str = "") -> Came:
-        state: Approval | None = None
-        for fact in self.facts:
-            state = evolve(state, fact)
-        facts = decide(state, command)
-        self.story.append("stored")
-        self.facts += facts
-        for fact in facts:
-            state = evolve(state, fact)
-        return Came(state, len(self.facts), facts)
-
-    async def set(self, at: datetime, wake: ExpireApproval) -> None:
-        self.story.append("timer")
-        self.timers.append((at, wake))
+ASK = request(expires_at=SOON)
+WAKE = wake(SOON)
+PLACE = "evt.acme.t1.approval-a7"
+CHAIN = ApprovalPolicy(first=Stage(expires_s=1), on_expiry=OnExpiry.ESCALATE, escalation=(Stage(expires_s=60, notify=("on-call",)),))
 
 
 async def test_the_timer_is_set_before_the_approval_is_stored() -> None:
-    world = InMemory()
-    accepted = await AnswerCommand(world, world).request(ASK)
+    world = World()
+    accepted = await world.ask(ASK)
     assert world.story == ["timer", "stored"]
     assert world.timers == [(SOON, WAKE)]
-    assert accepted.body == {"status": "pending"}
+    assert accepted.body == {"approval_id": "a7", "task_id": "t1", "status": "pending", "votes": 0, "quorum": 1}
+
+
+async def test_what_was_asked_before_sets_no_timer() -> None:
+    world = World()
+    await world.ask(ASK)
+    await world.ask(ASK.model_copy(update={"at": NOON + timedelta(minutes=1)}))
+    assert world.story == ["timer", "stored"]
 
 
 async def test_an_approval_without_expiry_has_no_timer() -> None:
-    world = InMemory()
-    await AnswerCommand(world, world).request(ASK.model_copy(update={"expires_at": None}))
+    world = World((Rule(ApprovalPolicy(first=Stage(expires_s=None))),))
+    await world.ask(request())
     assert world.timers == []
 
 
 async def test_an_approval_that_nobody_decided_counts_as_rejected() -> None:
-    world = InMemory()
-    await AnswerCommand(world, world).request(ASK)
+    world = World()
+    await world.ask(ASK)
     for _ in range(2):
-        await Expire(world, world, lambda: SOON)(WAKE)
-    (decided,) = [fact for fact in world.facts if isinstance(fact, ApprovalDecided)]
+        await world.wake(WAKE)
+    (decided,) = [fact for fact in world.logs[PLACE] if isinstance(fact, ApprovalDecided)]
     assert (decided.verdict, decided.decided_by) == ("rejected", DecidedBy.TIMEOUT)
 
 
-async def test_a_timer_that_was_faster_than_its_approval_comes_once_more_and_then_no_more() -> None:
-    world = InMemory()
-    expire = Expire(world, world, lambda: SOON)
+async def test_a_timer_that_was_faster_than_its_approval_comes_again_for_a_minute_and_then_no_more() -> None:
+    world = World(now=SOON)
 
-    await expire(WAKE)
-    ((again, wake),) = world.timers
-    assert again == SOON + timedelta(seconds=60)
-    await expire(wake)
-    assert len(world.timers) == 1
+    await world.wake(WAKE)
+    for _ in range(4):
+        world.now, again = world.timers[-1]
+        await world.wake(again)
 
-    await AnswerCommand(world, world).request(ASK)
-    await expire(wake)
-    assert isinstance(world.facts[-1], ApprovalDecided)
+    assert [(at - SOON).total_seconds() for at, _ in world.timers] == [1, 5, 20, 65]
+
+
+async def test_what_was_stored_late_is_found_by_the_next_look() -> None:
+    world = World(now=SOON)
+    await world.wake(WAKE)
+    await world.ask(ASK)
+    await world.wake(world.timers[0][1])
+    assert isinstance(world.logs[PLACE][-1], ApprovalDecided)
+
+
+async def test_the_timer_of_the_next_stage_is_set_before_others_are_asked() -> None:
+    world = World((Rule(CHAIN),))
+    await world.ask(request())
+    world.now = ONE
+
+    await world.wake(WAKE)
+
+    assert world.story == ["timer", "stored", "timer", "stored"]
+    assert world.timers[1] == (ONE + timedelta(minutes=1), wake(ONE + timedelta(minutes=1), 1))
+    last = world.logs[PLACE][-1]
+    assert last == ApprovalEscalated(approval_id="a7", stage=1, notify=("on-call",), expires_at=ONE + timedelta(minutes=1))
+
+
+async def test_a_timer_that_was_faster_than_its_stage_comes_again() -> None:
+    world = World((Rule(CHAIN),))
+    await world.ask(request())
+    early = wake(NOON + timedelta(seconds=2), 1)
+
+    await world.wake(early)
+
+    assert world.timers[-1] == (NOON + timedelta(seconds=1), early.model_copy(update={"looks": 1}))
+    assert len(world.logs[PLACE]) == 1
+
+
+async def test_no_stage_begins_without_its_timer_though_the_question_is_stored_between_two_looks() -> None:
+    world = World((Rule(CHAIN),), now=SOON)
+
+    async def stored_now() -> None:
+        await world.ask(request())
+
+    world.meanwhile = stored_now
+    await world.wake(WAKE)
+    (asked,) = world.logs[PLACE]
+    _, (world.now, again) = world.timers
+
+    await world.wake(again)
+
+    assert [type(fact) for fact in world.logs[PLACE]] == [type(asked), ApprovalEscalated]
+    assert world.timers[-1] == (world.now + timedelta(minutes=1), wake(world.now + timedelta(minutes=1), 1))
+
+
+async def test_a_timer_finds_nothing_to_do_where_nobody_will_ever_ask() -> None:
+    world = World(logs={PLACE: [ApprovalWithdrawn(approval_id="a7")]})
+    await world.wake(WAKE)
+    assert world.timers == []
+
+
+async def test_a_timer_written_by_an_older_version_is_the_first_stages() -> None:
+    old = WAKE.model_dump(exclude={"stage", "looks"})
+    assert type(WAKE).model_validate(old) == WAKE

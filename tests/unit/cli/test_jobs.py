@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
 
+from tests.unit.cli.served import Served
 from trunkline_cli.__main__ import main
 from trunkline_cli.api import job_id
 from trunkline_cli.sockets import free_port
@@ -37,30 +36,6 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-class Served:
-    """An application in a thread of its own, ready when entered."""
-
-    def __init__(self, app: web.Application, port: int) -> None:
-        self._app, self._port = app, port
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(5)
-
-    async def _start(self) -> None:
-        self._runner = web.AppRunner(self._app)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(5)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
-
-
 @pytest.mark.parametrize(
     ("gateway", "said", "code"),
     [
@@ -80,7 +55,7 @@ def test_a_cancel_says_what_it_found(gateway: str, said: str, code: int, capsys:
 @pytest.mark.parametrize("command", ["watch", "cancel"])
 def test_what_is_no_id_is_said_to_be_none_though_nobody_is_there_to_ask(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "nope", "--url", f"http://127.0.0.1:{free_port()}"]) == 2
-    assert "There is no job 'nope'" in " ".join(capsys.readouterr().err.split())
+    assert "There is no task 'nope'" in " ".join(capsys.readouterr().err.split())
 
 
 def test_an_id_may_be_typed_with_or_without_dashes() -> None:

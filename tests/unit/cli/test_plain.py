@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline_cli.api import StreamEvent, parse
+from trunkline_cli import tidings, timeline
+from trunkline_cli.api import StreamEvent, read
+from trunkline_cli.blocks import Block
 from trunkline_cli.plain import one_line, plain
+from trunkline_cli.shapes import TaskEvent
 from trunkline_cli.timeline import line
 
 DRIVING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -54,8 +57,7 @@ def test_one_line_is_one_line() -> None:
 
 
 def event(**fields: object) -> StreamEvent:
-    body = json.dumps({"timestamp": "2026-01-01T00:00:00Z", **fields})
-    found = parse(b"id: 1\ndata: " + body.encode())
+    found = read(Block("1", "", json.loads(json.dumps({"timestamp": "2026-01-01T00:00:00Z", **fields}))))
     assert found
     return found
 
@@ -77,6 +79,20 @@ def event(**fields: object) -> StreamEvent:
 )
 def test_no_event_of_an_agent_reaches_the_terminal_undressed(fields: dict[str, object]) -> None:
     found = event(**fields)
-    assert not DRIVING.search(line(found, found.timestamp))
-    assert "\n" not in line(found, found.timestamp)
+    shown = line(timeline.tell(found), 0)
+    assert not DRIVING.search(shown)
+    assert "\n" not in shown
     assert "pwn" not in repr(found)
+
+
+@pytest.mark.parametrize("name", [*tidings.NAMES, HOSTILE])
+def test_no_event_of_a_task_reaches_the_terminal_undressed(name: str) -> None:
+    words = "type source created_by assigned_agent subject approval_id by due_at error cause reason verdict decided_by message phase"
+    more = "tool display output provider isolation deadline child_task_id caveat branch commit files_changed additions deletions stage kind"
+    payload: dict[str, object] = dict.fromkeys(f"{words} {more}".split(), HOSTILE)
+    payload |= {"reasons": [HOSTILE], "result": {"pull_request": HOSTILE, "pull_request_url": HOSTILE}, HOSTILE: HOSTILE}
+    for said in ({}, {"published_by": HOSTILE, "source_agent": HOSTILE}):
+        body = {"event_type": name, "timestamp": "2026-01-01T00:00:00Z", "payload": payload, **said}
+        told = tidings.tell(TaskEvent.model_validate(body))
+        assert told is None or not DRIVING.search(line(told, 0))
+        assert told is None or ("\n" not in line(told, 0) and "pwn" not in line(told, 0))

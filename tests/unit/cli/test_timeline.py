@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from trunkline_cli.api import StreamEvent, parse
+from trunkline_cli.api import StreamEvent, read
+from trunkline_cli.blocks import Block, blocks, parse
 from trunkline_cli.nats_outside import Varz, monitor_of, objection
 from trunkline_cli.nats_wire import ServerInfo
 from trunkline_cli.supervisor import delay
@@ -23,12 +24,24 @@ def varz(**jetstream: object) -> Varz:
 
 def test_a_block_of_the_stream_becomes_an_event_with_its_id() -> None:
     body = json.dumps({"type": "status", "timestamp": "2026-01-01T00:00:00Z", "phase": "clone", "unknown": 1})
-    event = parse(b"id: k3v9-7\ndata: " + body.encode())
-    assert event is not None and (event.id, event.phase) == ("k3v9-7", "clone")
+    block = parse(b"id: k3v9-7\ndata: " + body.encode())
+    assert block is not None and (event := read(block)) is not None
+    assert (event.id, event.phase) == ("k3v9-7", "clone")
 
 
 def test_heartbeats_and_what_nobody_understands_are_passed_over() -> None:
     assert [parse(block) for block in (b": alive", b"", b"data: {", b"data: 7", b"retry: 100")] == [None] * 5
+    assert read(Block("1", "", {"type": "status"})) is None
+
+
+def test_a_block_that_came_in_two_pieces_is_read_once_it_is_whole() -> None:
+    found, rest = blocks(b': open\n\nid: 1\nevent: gap\ndata: {"a": 1}\n\nid: 2\nda')
+    assert (found, rest) == ([Block("1", "gap", {"a": 1})], b"id: 2\nda")
+    assert blocks(rest + b'ta:{"b": 2}\n\n') == ([Block("2", "", {"b": 2})], b"")
+
+
+def test_a_text_with_a_line_end_of_another_script_is_no_reason_to_lose_an_event() -> None:
+    assert parse('data: {"said": "one\u2028two\x85three"}'.encode()) == Block("", "", {"said": "one\u2028two\x85three"})
 
 
 def test_a_phase_lasts_until_the_next_begins() -> None:

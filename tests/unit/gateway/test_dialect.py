@@ -9,11 +9,10 @@ import pytest
 from aiohttp import web
 
 from trunkline.auth.policy import ALLOWED, Action, may
-from trunkline.auth.principal import ANONYMOUS, Principal, Role
+from trunkline.auth.principal import Principal, Role
 from trunkline.contracts import errors
 from trunkline.contracts.errors import DomainError, Overdue, Unsupported
 from trunkline.contracts.ids import TenantId
-from trunkline_gateway import app
 from trunkline_gateway.dialect import Route, owner, status_of
 
 
@@ -49,12 +48,6 @@ def test_the_longest_claim_answers_for_whole_segments(path: str, name: str) -> N
 
 async def answer(request: web.Request, principal: Principal) -> web.Response:
     return web.Response()
-
-
-def test_two_dialects_cannot_serve_one_method_on_one_path() -> None:
-    route = Route("GET", "/x", Action.READ_HEALTH, answer)
-    with pytest.raises(RuntimeError):
-        app.build((Speaker("a", ("/",), (route,)), Speaker("b", ("/x",), (route,))), lambda request: ANONYMOUS)
 
 
 def test_every_kind_of_refusal_has_a_status_of_its_own() -> None:

@@ -161,10 +161,11 @@ def test_what_is_unknown_is_null_or_absent_and_never_invented() -> None:
 
 def test_every_fact_is_either_an_event_or_nothing() -> None:
     shown = {"task.submitted", "task.retry_scheduled", "task.stop_requested", "task.succeeded", "task.failed", "task.cancelled",
-             "run.phase_began", "run.sandbox_ready", "output.said"}  # fmt: skip
+             "run.phase_began", "run.sandbox_ready", "output.said", "task.held", "task.released"}  # fmt: skip
     silent = {"task.assigned", "task.started", "run.claimed", "run.cloned", "run.agent_started", "run.agent_ended", "run.committed",
               "run.pushed", "run.pull_request_opened", "run.succeeded", "run.failed", "run.stopped", "approval.requested",
-              "approval.decided"}  # fmt: skip
+              "approval.decided", "approval.voted", "approval.escalated", "approval.overdue", "approval.withdrawn", "task.hold_dropped",
+              "task.sla_breached", "task.child_added", "event.published"}  # fmt: skip
     assert {fact.model_fields["type"].default for fact in FACTS} == shown | silent, "say here what the new fact means to pr_agent"
     assert encode.frame(event(UnknownFact(type="task.from_tomorrow"))) == b""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.relay.timelines import NOON, RESULT, Line, life, line, submitted
-from trunkline.contracts.errors import Conflict, Invalid
+from tests.unit.relay.views import folded, ids, listed
+from trunkline.contracts.errors import Conflict
 from trunkline.contracts.message import UnknownFact
 from trunkline.contracts.run import AgentOutput, Phase, RunClaimed, Said
 from trunkline.contracts.task import (
@@ -25,28 +25,12 @@ from trunkline.contracts.task import (
     TaskStatus,
     TaskStopRequested,
 )
-from trunkline.contracts.views import ListTasks, TaskPage, TaskView
+from trunkline.contracts.views import TaskView
 from trunkline_relay.adapters import sqlite_views
-from trunkline_relay.adapters.sqlite_views import SqliteViews, open_views
-from trunkline_relay.handlers.fold_facts import fold_batch
-from trunkline_relay.model import LONGEST_TEXT, brief, check
+from trunkline_relay.adapters.sqlite_views import open_views
+from trunkline_relay.model.changes import Changes
 
 SUBMITTED = submitted()
-
-
-def folded(log: Sequence[Line], batch: int = 100, views: SqliteViews | None = None) -> SqliteViews:
-    views = views or open_views(None, "k3v9", 0)
-    for start in range(0, len(log), batch):
-        fold_batch(views, log[start : start + batch], "k3v9")
-    return views
-
-
-def listed(views: SqliteViews, tenant: str = "acme", **query: object) -> TaskPage:
-    return views.page(ListTasks.model_validate({"tenant": tenant, "at": NOON, "limit": 100, **query}))
-
-
-def ids(page: TaskPage) -> list[str]:
-    return [view.task_id for view in page.tasks]
 
 
 def test_a_whole_life_becomes_one_view() -> None:
@@ -54,8 +38,8 @@ def test_a_whole_life_becomes_one_view() -> None:
 
     assert view == TaskView(
         tenant="acme", task_id="t1", assignment=SUBMITTED.assignment, submitted_by="ann", aliases=("omni:t1",),
-        status=TaskStatus.SUCCEEDED, attempt=1, phase=Phase.PR, agent="command", sandbox_id="s1", branch="trunkline/t1", commit="c0ffee",
-        files_changed=1, additions=2, deletions=3, pull_request=7, pull_request_url="http://forge/7", result=RESULT,
+        status=TaskStatus.SUCCEEDED, pool="dev", attempt=1, phase=Phase.PR, agent="command", sandbox_id="s1", branch="trunkline/t1",
+        commit="c0ffee", files_changed=1, additions=2, deletions=3, pull_request=7, pull_request_url="http://forge/7", result=RESULT,
         submitted_at=NOON + timedelta(seconds=1), started_at=NOON + timedelta(seconds=2), updated_at=NOON + timedelta(seconds=8),
         ended_at=NOON + timedelta(seconds=8), seq=8,
     )  # fmt: skip
@@ -140,43 +124,6 @@ def test_a_task_is_found_by_every_name_and_the_newer_of_two_has_a_shared_one() -
     assert views.task("acme", "job_1") is None
 
 
-def test_a_page_is_newest_first_filtered_and_counted() -> None:
-    log = [line(seq, f"t{seq}", "task", submitted(by="bob" if seq % 2 else "ann")) for seq in range(1, 8)]
-    views = folded([*log, line(8, "t3", "task", TaskStarted(attempt=1)), line(9, "t4", "task", TaskStarted(attempt=1))])
-
-    assert ids(listed(views)) == ["t7", "t6", "t5", "t4", "t3", "t2", "t1"]
-    page = listed(views, submitted_by="bob", limit=2, offset=1)
-    assert (ids(page), page.total) == (["t5", "t3"], 4)
-    page = listed(views, submitted_by="bob", status="in_progress")
-    assert (ids(page), page.total) == (["t3"], 1)
-    assert ids(listed(views, status="in_progress")) == ["t4", "t3"]
-    assert listed(views, offset=7) == TaskPage(tasks=(), total=7)
-
-
-@pytest.mark.parametrize(("limit", "offset"), [(0, 0), (101, 0), (-1, 0), (1, -1), (1, 2**63)])
-def test_a_page_that_cannot_be_is_refused(limit: int, offset: int) -> None:
-    with pytest.raises(Invalid):
-        check(ListTasks(tenant="acme", at=NOON, limit=limit, offset=offset))
-
-
-def test_a_page_of_the_longest_tasks_fits_into_one_message() -> None:
-    prompt = "\N{SNOWMAN}" * 33_000
-    views = folded([
-        entry for seq in range(1, 201, 2) for entry in (
-            line(seq, f"t{seq}", "task", submitted(prompt=prompt)),
-            line(seq + 1, f"t{seq}", "task", TaskFailed(code="AGENT_FAILED", error=prompt)),
-        )
-    ])  # fmt: skip
-
-    page = brief(listed(views))
-
-    assert len(page.tasks) == 100
-    assert len(page.model_dump_json().encode()) < 1_500_000
-    assert all(len(view.assignment.prompt) == LONGEST_TEXT for view in page.tasks)
-    whole = views.task("acme", "t1")
-    assert whole and whole.assignment.prompt == prompt
-
-
 def kept(path: Path, epoch: str = "k3v9", last_seq: int = 100) -> tuple[int, list[str]]:
     """Checkpoint and tasks as a new start finds them."""
     with closing(open_views(path, epoch, last_seq)) as views:
@@ -248,7 +195,7 @@ def test_a_batch_is_kept_whole_or_not_at_all(file: Path) -> None:
         assert view
         unstorable = view.model_copy(update={"task_id": "t\ud800"})
         with pytest.raises(ValueError):
-            views.keep([view.model_copy(update={"task_id": "t9"}), unstorable], 50)
-        assert (views.checkpoint, ids(listed(views))) == (8, ["t1"])
-        views.keep([], 51)
+            views.keep(Changes(tasks=[view.model_copy(update={"task_id": "t9"}), unstorable]), 50)
+        assert (views.checkpoint, ids(listed(views)), views.counts().total) == (8, ["t1"], 1)
+        views.keep(Changes(), 51)
     assert kept(file) == (51, ["t1"])

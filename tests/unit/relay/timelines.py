@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from trunkline.contracts.approval import ApprovalDecided, ApprovalRequested, DecidedBy, Verdict
 from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Record
 from trunkline.contracts.run import (
@@ -19,7 +21,16 @@ from trunkline.contracts.run import (
     RunSucceeded,
     SandboxReady,
 )
-from trunkline.contracts.task import Assignment, TaskAssigned, TaskStarted, TaskSubmitted, TaskSucceeded
+from trunkline.contracts.task import (
+    Assignment,
+    EventPublished,
+    Hold,
+    TaskAssigned,
+    TaskHeld,
+    TaskStarted,
+    TaskSubmitted,
+    TaskSucceeded,
+)
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 RESULT = RunResult(
@@ -46,9 +57,31 @@ def line(seq: int, task: str, part: str, *facts: Fact, tenant: str = "acme") -> 
     return Line(seq, f"evt.{tenant}.{task}.{part}", record.model_dump_json())
 
 
-def submitted(by: str = "ann", aliases: tuple[str, ...] = (), prompt: str = "Fix the login bug.") -> TaskSubmitted:
-    assignment = Assignment(repo="acme/shop", prompt=prompt)
-    return TaskSubmitted(assignment=assignment, submitted_by=by, deadline_at=NOON + timedelta(hours=1), aliases=aliases)
+def submitted(by: str = "ann", aliases: tuple[str, ...] = (), trace: str | None = None, **assignment: Any) -> TaskSubmitted:
+    asked = Assignment.model_validate({"repo": "acme/shop", "prompt": "Fix the login bug.", **assignment})
+    deadline = NOON + timedelta(hours=1)
+    return TaskSubmitted(assignment=asked, submitted_by=by, deadline_at=deadline, aliases=aliases, trace_id=trace)
+
+
+def held(seq: int, task: str, tenant: str = "acme", **of: Any) -> list[Line]:
+    """A task that waits for its approval `release`, asked for in the message behind it."""
+    hold = TaskHeld(hold=Hold(digest="d1", reasons=("P0 is gated",)), subject="Deploy.", requested_by="ann")
+    facts = (submitted(), TaskAssigned(pool="dev", attempt=1), hold)
+    return [line(seq, task, "task", *facts, tenant=tenant), asked(seq + 1, task, tenant=tenant, **of)]
+
+
+def asked(seq: int, task: str, name: str = "release", tenant: str = "acme", **of: Any) -> Line:
+    about = {"approval_id": name, "kind": "task", "subject": "Deploy.", "digest": "d1", "requested_by": "ann", **of}
+    return line(seq, task, f"approval-{name}", ApprovalRequested.model_validate(about), tenant=tenant)
+
+
+def decided(seq: int, task: str, verdict: Verdict, name: str = "release", by: DecidedBy = DecidedBy.HUMAN, tenant: str = "acme") -> Line:
+    fact = ApprovalDecided(approval_id=name, verdict=verdict, decided_by=by, by="bob", reason="seen", digest="d1")
+    return line(seq, task, f"approval-{name}", fact, tenant=tenant)
+
+
+def said(seq: int, trace: str | None, task: str = "-", word: str = "deploy.done", tenant: str = "acme") -> Line:
+    return line(seq, task, "message", EventPublished(event_type=word, by="ann", trace_id=trace, payload={"n": seq}), tenant=tenant)
 
 
 def life(first: int, task: str, tenant: str = "acme") -> list[Line]:

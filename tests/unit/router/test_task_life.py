@@ -33,7 +33,10 @@ from trunkline_router.model import (
     decide,
     evolve,
 )
+from trunkline_router.settings import Settings
+from trunkline_router.wiring import rules_of
 
+RULES = rules_of(Settings.model_validate({}))
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ASKED = Assignment(repo="acme/calc", prompt="fix it", deadline_s=60, max_retries=1)
 SUBMIT = SubmitTask(tenant="public", at=NOW, task_id="t1", assignment=ASKED, submitted_by="ann")
@@ -59,7 +62,7 @@ def after(*facts: Fact) -> Task | None:
 
 
 def when(cue: Cue, *given: Fact) -> list[Fact]:
-    return decide(after(*given), cue, NOW)
+    return decide(after(*given), cue, NOW, RULES)
 
 
 def test_a_submitted_task_is_assigned_in_the_same_decision() -> None:
@@ -93,6 +96,10 @@ def test_a_run_that_ends_before_its_beginning_was_heard_ends_the_task_all_the_sa
 def test_a_recoverable_failure_is_tried_again_after_a_pause() -> None:
     assert when(GONE, SUBMITTED, ASSIGNED, STARTED) == [RETRY]
     assert when(RetryDue(2), SUBMITTED, ASSIGNED, STARTED, RETRY) == [TaskAssigned(pool="dev", attempt=2)]
+
+
+def test_a_failure_that_is_heard_again_between_two_attempts_leads_to_no_second_retry() -> None:
+    assert when(GONE, SUBMITTED, ASSIGNED, STARTED, RETRY) == []
 
 
 def test_retries_end() -> None:

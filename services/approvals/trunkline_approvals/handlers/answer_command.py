@@ -1,37 +1,42 @@
-"""Somebody asks for an approval, or decides one."""
+"""Somebody asks for an approval, makes sure that one is asked, or decides one."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import structlog
 
-from trunkline.contracts.approval import DecideApproval, RequestApproval
+from trunkline.contracts.approval import DecideApproval, OpenApproval, RequestApproval
 from trunkline.contracts.message import Accepted
-from trunkline_approvals.model import ApprovalCommand, ExpireApproval, place, status
-from trunkline_approvals.ports import Approvals, Expiries
+from trunkline_approvals.handlers.ask_for_release import AskForRelease
+from trunkline_approvals.handlers.asking import Asking
+from trunkline_approvals.model import place, standing
+from trunkline_approvals.ports import Approvals
+
+log = structlog.get_logger()
 
 
 class AnswerCommand:
-    """The answer holds the `status` of the approval: pending, approved or rejected."""
+    """The body of each answer is an ApprovalAnswer; to `open` it is empty when the task is not held."""
 
-    def __init__(self, approvals: Approvals, expiries: Expiries) -> None:
+    def __init__(self, approvals: Approvals, asking: Asking, ask_for_release: AskForRelease) -> None:
         self._approvals = approvals
-        self._expiries = expiries
+        self._asking = asking
+        self._ask_for_release = ask_for_release
 
     async def request(self, command: RequestApproval) -> Accepted:
         """Raises Conflict, Invalid, Unavailable."""
-        # The timer goes first: without its approval it does nothing, but an approval without its timer would wait for ever.
-        if command.expires_at and command.expires_at > command.at:
-            await self._expiries.set(command.expires_at, _wake(command, command.expires_at))
-        return await self._carry_out(command)
+        return await self._asking(command)
+
+    async def open(self, command: OpenApproval) -> Accepted:
+        """Raises NotFound, Conflict, Unavailable."""
+        return await self._ask_for_release(command.tenant, command.task_id)
 
     async def decide(self, command: DecideApproval) -> Accepted:
         """Raises Conflict, Denied, Invalid, NotFound, Unavailable."""
-        return await self._carry_out(command)
-
-    async def _carry_out(self, command: ApprovalCommand) -> Accepted:
         outcome = await self._approvals.receive(place(command), command, command.at, command.type)
-        return Accepted(seq=outcome.seq, body={"status": status(outcome.state)})
-
-
-def _wake(command: RequestApproval, at: datetime) -> ExpireApproval:
-    return ExpireApproval(tenant=command.tenant, at=at, approval_id=command.approval_id, task_id=command.task_id)
+        stands = standing(outcome.state, command)
+        if outcome.facts:
+            log.info(
+                "approvals.decided", tenant=command.tenant, task=command.task_id, approval=command.approval_id, by=command.by,
+                verdict=command.verdict, status=stands.status, votes=stands.votes, quorum=stands.quorum,
+            )  # fmt: skip
+        return Accepted(seq=outcome.seq, body=stands.model_dump(mode="json"))

@@ -10,7 +10,7 @@ from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.record import Event, Gap
-from trunkline.contracts.task import ENDS
+from trunkline.contracts.task import ENDS, TaskSubmitted
 from trunkline_gateway.ports import Timeline
 
 
@@ -19,7 +19,7 @@ class BusFeed:
     bus: Bus
 
     async def find(self, tenant: TenantId, task: TaskId) -> Timeline | None:
-        newest = await self.bus.log.last(subjects.event(tenant, task, "task"))
+        newest = await self.bus.log.last(subjects.event(tenant, task, subjects.TASK))
         if newest is None:
             return None
         over = any(isinstance(fact, ENDS) for fact in newest.record.facts)
@@ -27,3 +27,11 @@ class BusFeed:
 
     def follow(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
         return self.bus.live.follow(timeline.tenant, timeline.task, after, timeline.end)
+
+    async def submitter(self, tenant: TenantId, task: TaskId) -> str | None:
+        oldest = await self.bus.log.first(subjects.event(tenant, task, subjects.TASK))
+        made = [fact for fact in oldest.record.facts if isinstance(fact, TaskSubmitted)] if oldest else []
+        return made[0].submitted_by if made else None
+
+    async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
+        return await self.bus.live.page(timeline.tenant, timeline.task, after, limit)

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 
 from trunkline.contracts.message import Accepted
 from trunkline.contracts.views import ListTasks
-from trunkline_relay.model import brief, check
+from trunkline_relay.model.pages import brief_tasks, check_tasks
 from trunkline_relay.ports import Views
 
 
 class AnswerListTasks:
-    """Answers with the page, newest first, long texts cut."""
+    """Answers with the page, what is long cut."""
 
     def __init__(self, views: Views, settled: Callable[[], Awaitable[None]]) -> None:
         self._views = views
@@ -19,7 +19,7 @@ class AnswerListTasks:
 
     async def __call__(self, query: ListTasks) -> Accepted:
         """Raises Invalid, Unavailable."""
-        check(query)
+        check_tasks(query)
         await self._settled()
-        page = brief(self._views.page(query))
+        page = brief_tasks(self._views.tasks(query))
         return Accepted(seq=self._views.checkpoint, body=page.model_dump(mode="json"))

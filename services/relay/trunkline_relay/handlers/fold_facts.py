@@ -11,7 +11,7 @@ import structlog
 from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.record import Event
-from trunkline_relay.model import changed
+from trunkline_relay.model.changes import changed
 from trunkline_relay.ports import Log, Stored, Views
 
 log = structlog.get_logger()
@@ -55,7 +55,7 @@ class Folding:
 def fold_batch(views: Views, batch: Sequence[Stored], epoch: str) -> None:
     """Bring the views from before the batch to after it, in one transaction."""
     events = (event for stored in batch for event in _events(stored, epoch))
-    views.keep(changed(events, views.task), batch[-1].seq)
+    views.keep(changed(events, views.task, views.approval), batch[-1].seq)
 
 
 def _events(stored: Stored, epoch: str) -> Iterator[Event]:

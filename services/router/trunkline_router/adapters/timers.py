@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 
 from trunkline.bus import Timers
 from trunkline_router.ports import DueTask
@@ -13,14 +14,24 @@ class BusTimers:
         self._timers = timers
 
     async def deadline(self, due: DueTask, at: datetime) -> None:
-        await self._timers.set("deadline", due.task, at, ("router", "deadline"), due)
+        await self._timers.set("deadline", _name(due), at, ("router", "deadline"), due)
+
+    async def sla(self, due: DueTask, at: datetime) -> None:
+        await self._timers.set("sla", _name(due), at, ("router", "sla"), due)
 
     async def retry(self, due: DueTask, at: datetime) -> None:
-        await self._timers.set("retry", due.task, at, ("router", "retry"), due)
+        await self._timers.set("retry", _name(due), at, ("router", "retry"), due)
 
     async def stop(self, due: DueTask, at: datetime) -> None:
-        await self._timers.set("stop", due.task, at, ("router", "stop"), due)
+        await self._timers.set("stop", _name(due), at, ("router", "stop"), due)
 
-    async def forget(self, task: str) -> None:
-        # The other two fire within minutes and are refused by the fold; only a deadline may lie there for long.
-        await self._timers.cancel("deadline", task)
+    async def forget(self, due: DueTask, *, sla: bool) -> None:
+        # The other two fire within minutes and are refused by the fold; only these may lie there for long.
+        await self._timers.cancel("deadline", _name(due))
+        if sla:
+            await self._timers.cancel("sla", _name(due))
+
+
+def _name(due: DueTask) -> str:
+    """One name for a task of a tenant, short enough whatever theirs are."""
+    return sha256(f"{due.tenant}/{due.task}".encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What the router does when something became of a task: release it, set its alarms, forget them."""
+"""What the router does when something became of a task: release it, set its alarms, forget them, tell its family."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from datetime import datetime, timedelta
 from trunkline.bus import Stored, WorkItem
 from trunkline.contracts import subjects
 from trunkline.contracts.message import Fact
+from trunkline.contracts.record import Record
 from trunkline.contracts.task import (
+    ENDS,
     TaskAssigned,
     TaskCancelled,
-    TaskFailed,
+    TaskHeld,
+    TaskReleased,
     TaskRetryScheduled,
     TaskStatus,
     TaskStopRequested,
     TaskSubmitted,
-    TaskSucceeded,
 )
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.faults import faultpoint
+from trunkline_router.handlers.family import Family
 from trunkline_router.model import Cue, Task
 from trunkline_router.ports import DueTask, Queue, Timers
 
@@ -27,37 +30,61 @@ STOP_WITHIN = timedelta(seconds=20)
 
 
 class TaskEffects:
-    def __init__(self, actor: Actor[Task, tuple[Cue, datetime]], queue: Queue, timers: Timers) -> None:
+    def __init__(self, actor: Actor[Task, tuple[Cue, datetime]], queue: Queue, timers: Timers, family: Family) -> None:
         self._actor = actor
         self._queue = queue
         self._timers = timers
+        self._family = family
 
     async def on(self, stored: Stored) -> None:
         names = subjects.parse_event(stored.subject)
+        due = DueTask(tenant=names.tenant, task=names.task)
         record = stored.record
-        for fact in reversed(record.facts):  # what lets the work begin does not wait for an alarm
-            if isinstance(fact, TaskAssigned):
-                await self._release(DueTask(tenant=names.tenant, task=names.task), fact, stored)
-            else:
-                await self._act(DueTask(tenant=names.tenant, task=names.task), fact, record.at)
+        if _releases(record):  # what lets the work begin does not wait for an alarm
+            await self._release(due, stored)
+        for fact in record.facts:
+            await self._act(due, fact, record.at)
+            if isinstance(fact, ENDS):
+                await self._over(due, fact, stored)
+        for fact in record.facts:
+            if isinstance(fact, TaskSubmitted):
+                await self._submitted(due, fact, held=any(isinstance(other, TaskHeld) for other in record.facts))
 
     async def _act(self, due: DueTask, fact: Fact, at: datetime) -> None:
         match fact:
-            case TaskSubmitted():
+            case TaskReleased():
                 await self._timers.deadline(due, fact.deadline_at)
             case TaskRetryScheduled():
                 await self._timers.retry(due.model_copy(update={"attempt": fact.attempt}), fact.due_at)
             case TaskStopRequested():
                 await self._timers.stop(due, at + STOP_WITHIN)
-            case TaskSucceeded() | TaskFailed() | TaskCancelled():
-                await self._timers.forget(due.task)
             case _:
                 pass
 
-    async def _release(self, due: DueTask, fact: TaskAssigned, stored: Stored) -> None:
+    async def _submitted(self, due: DueTask, fact: TaskSubmitted, *, held: bool) -> None:
+        if not held:  # the time of a held task begins with its release
+            await self._timers.deadline(due, fact.deadline_at)
+        if fact.sla_at:
+            await self._timers.sla(due, fact.sla_at)
+        if fact.assignment.parent:
+            await self._family.joined(due, fact.assignment.parent)
+
+    async def _over(self, due: DueTask, end: Fact, stored: Stored) -> None:
         task = await self._actor.state(stored.subject, stored.seq)
-        if task is None or task.status is not TaskStatus.ASSIGNED or task.attempt != fact.attempt:
+        await self._timers.forget(due, sla=task is not None and task.sla_at is not None)
+        if isinstance(end, TaskCancelled) and task:
+            await self._family.dissolved(due, task.children)
+
+    async def _release(self, due: DueTask, stored: Stored) -> None:
+        """Put what is assigned, and not held, before the hands of ours; agents elsewhere find their tasks by themselves."""
+        task = await self._actor.state(stored.subject, stored.seq)
+        if task is None or task.status is not TaskStatus.ASSIGNED or task.hold or task.elsewhere:
             return
-        priority = task.assignment.priority.value
-        await self._queue.put(WorkItem(tenant=due.tenant, task=due.task, attempt=fact.attempt, pool=fact.pool, priority=priority))
+        asked = task.assignment
+        item = WorkItem(tenant=due.tenant, task=due.task, attempt=task.attempt, pool=asked.pool, priority=asked.priority.value)
+        await self._queue.put(item)
         faultpoint("accepted.after_record")
+
+
+def _releases(record: Record) -> bool:
+    return any(isinstance(fact, TaskAssigned | TaskReleased) for fact in record.facts)

@@ -4,38 +4,80 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
-from trunkline.contracts import subjects
-from trunkline.contracts.ids import TaskId, TenantId
-from trunkline.contracts.message import Accepted
-from trunkline.contracts.task import CancelTask, SubmitTask
-from trunkline.runtime.actor import Actor
+from trunkline.bus import Log
+from trunkline.contracts.errors import Conflict, NotFound
+from trunkline.contracts.message import Accepted, Message
+from trunkline.contracts.task import CancelTask, Moved, ReportTask, SubmitTask, Submitted
+from trunkline.runtime.actor import Actor, Decided
 from trunkline.runtime.faults import faultpoint
 from trunkline_router.model import Cue, Happening, Task
 from trunkline_router.ports import DueTask
+
+MOST_CHILDREN: Final = 1000
+"""Parts of one task. Looked at when one more is submitted: those that come at the same moment may be a few more, and count as well."""
 
 
 class TaskLife:
     """The door to every task."""
 
-    def __init__(self, actor: Actor[Task, tuple[Cue, datetime]], now: Callable[[], datetime]) -> None:
+    def __init__(self, actor: Actor[Task, tuple[Cue, datetime]], log: Log, now: Callable[[], datetime]) -> None:
         self._actor = actor
+        self._log = log
         self._now = now
 
     async def submit(self, wish: SubmitTask) -> Accepted:
+        """The same answer for a repeat, from how the task stands. Raises Invalid, NotFound or Conflict for a parent that cannot be one."""
         faultpoint("accepted.before_effect")
-        seq = await self._receive(DueTask(tenant=wish.tenant, task=wish.task_id), wish, wish.at)
+        due = DueTask(tenant=wish.tenant, task=wish.task_id)
+        await self._check_parent(due, wish.assignment.parent)
+        decided = await self._receive(due, wish, wish.at)
         faultpoint("accepted.after_effect")
-        return Accepted(seq=seq)
+        return _answered(decided, lambda task: _submitted(wish.task_id, task))
 
     async def cancel(self, wish: CancelTask) -> Accepted:
-        return Accepted(seq=await self._receive(DueTask(tenant=wish.tenant, task=wish.task_id), wish, wish.at))
+        """Raises NotFound, Conflict."""
+        decided = await self._receive(DueTask(tenant=wish.tenant, task=wish.task_id), wish, wish.at)
+        return _answered(decided, lambda task: Moved(status=task.status))
 
-    async def happened(self, task: DueTask, happening: Happening) -> None:
-        """Something outside the task concerns it."""
-        await self._receive(task, happening, self._now())
+    async def report(self, wish: ReportTask) -> Accepted:
+        """Raises NotFound, Conflict."""
+        decided = await self._receive(DueTask(tenant=wish.tenant, task=wish.task_id), wish, wish.at)
+        return _answered(decided, lambda task: Moved(status=task.status))
 
-    async def _receive(self, task: DueTask, cue: Cue, at: datetime) -> int:
-        subject = subjects.event(TenantId(task.tenant), TaskId(task.task), "task")
-        decided = await self._actor.receive(subject, (cue, at), at, cause=type(cue).__name__)
-        return decided.seq
+    async def happened(self, due: DueTask, happening: Happening) -> Task | None:
+        """Something outside the task concerns it; the task after it, if there is one."""
+        return (await self._receive(due, happening, self._now())).state
+
+    async def _check_parent(self, due: DueTask, parent: str | None) -> None:
+        if parent is None or await self._log.last(due.subject) is not None:
+            return
+        above = DueTask(tenant=due.tenant, task=parent)
+        last = await self._log.last(above.subject)
+        task = await self._actor.state(above.subject, last.seq) if last else None
+        if task is None:
+            raise NotFound("there is no task by the parent's id; submit the parent first", code="PARENT_NOT_FOUND", parent=parent)
+        if len(task.children) >= MOST_CHILDREN and due.task not in task.children:
+            raise Conflict(f"the parent has {MOST_CHILDREN} parts already; put one more level between", code="TOO_MANY_CHILDREN")
+
+    async def _receive(self, due: DueTask, cue: Cue, at: datetime) -> Decided[Task]:
+        return await self._actor.receive(due.subject, (cue, at), at, cause=type(cue).__name__)
+
+
+def _submitted(task_id: str, task: Task) -> Submitted:
+    return Submitted(
+        task_id=task_id,
+        pool=task.assignment.pool,
+        executor=task.assignment.executor,
+        status=task.status,
+        hold=task.hold,
+        submitted_at=task.submitted_at,
+        sla_at=task.sla_at,
+        trace_id=task.trace_id,
+    )
+
+
+def _answered(decided: Decided[Task], body: Callable[[Task], Message]) -> Accepted:
+    assert decided.state is not None
+    return Accepted(seq=decided.seq, body=body(decided.state).model_dump(mode="json"))

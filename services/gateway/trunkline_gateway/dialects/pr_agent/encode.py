@@ -15,6 +15,8 @@ from trunkline.contracts.run import AgentOutput, Phase, PhaseBegan, RunResult, S
 from trunkline.contracts.task import (
     TaskCancelled,
     TaskFailed,
+    TaskHeld,
+    TaskReleased,
     TaskRetryScheduled,
     TaskStatus,
     TaskStopRequested,
@@ -48,6 +50,7 @@ _CODE_OF_KIND: Final = {
     "unauthenticated": "AUTH_REQUIRED",
     "exhausted": "RATE_LIMITED",
 }
+_DOCUMENTED: Final = ("fixBranch", "prNumber", "prUrl", "commitSha", "filesChanged", "sandboxDurationSeconds", "estimatedCostUsd")
 _UNSAID: Final = frozenset({"broken"})
 """Kinds whose details are for the log."""
 
@@ -160,6 +163,10 @@ def _status(event: Event) -> Object | None:
     match event.fact:
         case TaskSubmitted():
             return {"type": "status", "status": "pending", "message": "Queued"}
+        case TaskHeld(hold=hold):
+            return {"type": "status", "status": "pending", "message": f"Waiting for an approval: {' '.join(hold.reasons)}"}
+        case TaskReleased(by=by):
+            return {"type": "status", "status": "pending", "message": f"Approved by {by}"}
         case TaskRetryScheduled(attempt=attempt, reason=reason, due_at=due):
             return {"type": "status", "status": "pending", "message": f"Trying again (attempt {attempt}, {moment(due)}): {reason}"}
         case TaskStopRequested(cause=cause):
@@ -188,8 +195,10 @@ def _agent(said: AgentOutput) -> Object:
     return body | {name: value for name, value in known.items() if value is not None}
 
 
-def _result(result: RunResult) -> Object:
+def _result(result: RunResult | None) -> Object:
     """The fields of the document always, unknown ones as null; the others when known."""
+    if result is None:
+        return {"success": True} | dict.fromkeys(_DOCUMENTED)
     usage = _usage(result.usage)
     documented: Object = {
         "success": True,

@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 from aiohttp import web
+from pydantic import BaseModel
 
 from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
@@ -15,26 +16,47 @@ from trunkline.contracts.ids import TaskId
 from trunkline.contracts.record import Event, Gap
 from trunkline.contracts.views import TaskView
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import Route, status_of
+from trunkline_gateway.dialect import IDS, Media, Route, Spec, status_of
 from trunkline_gateway.dialects.pr_agent import decode, encode
+from trunkline_gateway.dialects.pr_agent.schemas import (
+    Accepted,
+    CancelBody,
+    Cancelled,
+    ExecuteBody,
+    Job,
+    Named,
+    Problem,
+    Resume,
+    ResumeHeaders,
+)
 from trunkline_gateway.frames import Frames
 from trunkline_gateway.sse import Streams
-from trunkline_gateway.usecases import UseCases
+from trunkline_gateway.usecases import Tasks
 
 ROOT: Final = "/api/pr-agent"
-JOB: Final = ROOT + "/{job:[0-9A-Fa-f-]{32,36}}"
+JOB: Final = ROOT + "/{jobId:[0-9A-Fa-f-]{32,36}}"
+
+STREAM: Final = Media("text/event-stream", "`data:` lines without names, the whole story first; ends after `result` or `error`.")
+EXECUTE: Final = Spec("Submit a task on a repository", decode.SURFACE, body=ExecuteBody, answers={200: Accepted})
+READ: Final = Spec("Read a job", decode.SURFACE, path=Named, answers={200: Job})
+FOLLOW: Final = Spec("Follow a job", decode.SURFACE, path=Named, query=Resume, headers=ResumeHeaders, answers={200: STREAM})
+CANCEL: Final = Spec(
+    "Stop a job", decode.SURFACE, path=Named, body=CancelBody, body_required=False, answers={202: Cancelled}, refusals=(409,)
+)  # fmt: skip
 
 
 @dataclass(slots=True)
 class PrAgent:
     """Everything below `/api/pr-agent`. `frame_cache` in bytes."""
 
-    usecases: UseCases
+    tasks: Tasks
     streams: Streams
     body: BodyReader
     frame_cache: int
     name: str = field(default=decode.SURFACE, init=False)
     claims: tuple[str, ...] = field(default=(ROOT,), init=False)
+    error_model: type[BaseModel] = field(default=Problem, init=False)
+    strict: bool = field(default=False, init=False)
     _frames: Frames = field(init=False)
 
     def __post_init__(self) -> None:
@@ -42,10 +64,10 @@ class PrAgent:
 
     def routes(self) -> tuple[Route, ...]:
         return (
-            Route("POST", f"{ROOT}/execute", Action.SUBMIT_TASK, self._execute),
-            Route("GET", JOB, Action.READ_TASK, self._job),
-            Route("GET", f"{JOB}/stream", Action.READ_TASK, self._stream, streams=True),
-            Route("POST", f"{JOB}/cancel", Action.CANCEL_TASK, self._cancel),
+            Route("POST", f"{ROOT}/execute", Action.OPEN_SUBMIT, self._execute, EXECUTE),
+            Route("GET", JOB, Action.OPEN_READ, self._job, READ),
+            Route("GET", f"{JOB}/stream", Action.OPEN_READ, self._stream, FOLLOW, streams=True),
+            Route("POST", f"{JOB}/cancel", Action.OPEN_CANCEL, self._cancel, CANCEL),
         )
 
     def encode_error(self, error: DomainError) -> web.Response:
@@ -53,7 +75,7 @@ class PrAgent:
 
     async def _execute(self, request: web.Request, principal: Principal) -> web.Response:
         assignment = decode.execute(await self.body.json(request))
-        return _json(encode.accepted(await self.usecases.submit(principal, assignment)))
+        return _json(encode.accepted((await self.tasks.submit(principal, assignment, id=request[IDS].task_id())).task_id))
 
     async def _job(self, request: web.Request, principal: Principal) -> web.Response:
         return _json(encode.job(await self._view(request, principal)))
@@ -61,33 +83,33 @@ class PrAgent:
     async def _stream(self, request: web.Request, principal: Principal) -> web.StreamResponse:
         after = decode.after(request.headers.get("Last-Event-ID"), request.query.get("lastEventId"))
         try:
-            timeline = await self.usecases.timeline(principal, _task(request))
+            timeline = await self.tasks.timeline(principal, _task(request))
         except NotFound:
             raise decode.unknown_job() from None
-        return await self.streams.send(request, self.usecases.follow(timeline, after), lambda item: self._frame(item, timeline.task))
+        return await self.streams.send(request, self.tasks.follow(timeline, after), lambda item: self._frame(item, timeline.task))
 
     async def _cancel(self, request: web.Request, principal: Principal) -> web.Response:
         reason = decode.cancel(await self.body.json_if_any(request))
         try:
-            view = await self.usecases.cancel(principal, _task(request), reason)
+            view = await self.tasks.cancel(principal, _task(request), reason)
         except NotFound:
             raise decode.unknown_job() from None
         return _json(encode.cancelled(view), 202)
 
     async def _view(self, request: web.Request, principal: Principal) -> TaskView:
         try:
-            return await self.usecases.task(principal, _task(request))
+            return await self.tasks.task(principal, _task(request))
         except NotFound:
             raise decode.unknown_job() from None
 
     def _frame(self, item: Event | Gap, task: TaskId) -> bytes:
         if isinstance(item, Gap):
-            return encode.gap(item, task, self.usecases.now())
+            return encode.gap(item, task, self.tasks.now())
         return self._frames.of(item)
 
 
 def _task(request: web.Request) -> TaskId:
-    return decode.job_id(request.match_info["job"])
+    return decode.job_id(request.match_info["jobId"])
 
 
 def _json(body: object, status: int = 200) -> web.Response:

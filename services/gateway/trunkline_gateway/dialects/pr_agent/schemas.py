@@ -1,17 +1,19 @@
-"""The bodies that the pr_agent document describes, field by field, with its spellings."""
+"""What a pr_agent client sends and reads, field by field, with the spellings of its document."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from pydantic_core import PydanticCustomError
+
+from trunkline.contracts.run import Phase
 
 TASK_LIMIT: Final = 128 << 10
 """Bytes of UTF-8. Half of what a body may hold, and far beyond any task that a person wrote."""
 
-_STRICT: Final = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
+_STRICT: Final = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
 """Types are not guessed; fields that the document does not know are not looked at; no value gets into an error."""
 
 _REPO: Final = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/[A-Za-z0-9_.][A-Za-z0-9_.-]{0,99}\Z")
@@ -49,6 +51,20 @@ def _branch(text: str) -> str:
     return text
 
 
+_REPOSITORY_IN_WORDS: Final[dict[str, JsonValue]] = {
+    "pattern": r"^(?!.*\.\.)(?!.*(\.|\.git|\.lock)$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/[A-Za-z0-9_.][A-Za-z0-9_.-]{0,99}$",
+    "examples": ["acme/shop"],
+}
+_TASK_IN_WORDS: Final[dict[str, JsonValue]] = {"pattern": r"\S", "maxLength": TASK_LIMIT, "examples": ["Fix the login bug"]}
+_BRANCH_IN_WORDS: Final[dict[str, JsonValue]] = {
+    "pattern": r"^[^\x00-\x20\x7f~^:?*\[\\]+$",
+    "maxLength": 200,
+    "description": "A name that git takes for a branch.",
+    "examples": ["main"],
+}
+"""For the API document, as far as a pattern can say it."""
+
+
 class Metadata(BaseModel):
     """What the caller calls the task."""
 
@@ -63,9 +79,9 @@ class ExecuteBody(BaseModel):
 
     model_config = _STRICT
 
-    repo: Annotated[str, AfterValidator(_repository)]
-    task: Annotated[str, AfterValidator(_task)]
-    branch: Annotated[str, AfterValidator(_branch)] | None = None
+    repo: Annotated[str, AfterValidator(_repository), Field(json_schema_extra=_REPOSITORY_IN_WORDS)]
+    task: Annotated[str, AfterValidator(_task), Field(json_schema_extra=_TASK_IN_WORDS)]
+    branch: Annotated[str, AfterValidator(_branch), Field(json_schema_extra=_BRANCH_IN_WORDS)] | None = None
     githubToken: SecretStr | None = Field(None, max_length=1000)
     """Taken so that a client may send it, and let go at once: the local forge needs none."""
     clientFingerprint: str | None = Field(None, max_length=200)
@@ -80,3 +96,92 @@ class CancelBody(BaseModel):
     model_config = _STRICT
 
     reason: str | None = Field(None, max_length=500)
+
+
+JobId = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class Named(BaseModel):
+    """What names a job in a path."""
+
+    jobId: Annotated[
+        str,
+        Field(
+            pattern="^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$",
+            description="A UUID, with dashes or without.",
+            examples=["0194589f-6d00-7000-8000-000000000001"],
+        ),
+    ]
+
+
+class Resume(BaseModel):
+    """Where a stream is to go on, for clients that cannot send the header."""
+
+    lastEventId: Annotated[str | None, Field(max_length=100, description="`id` of the last event seen; the header wins.")] = None
+
+
+class ResumeHeaders(BaseModel):
+    """Where a stream is to go on."""
+
+    last_event_id: Annotated[str | None, Field(alias="Last-Event-ID", description="`id` of the last event seen.")] = None
+
+
+class Accepted(BaseModel):
+    """A job that is on disk."""
+
+    jobId: JobId
+    streamUrl: str
+
+
+class JobFields(BaseModel):
+    """A job. What is not known is null, never invented."""
+
+    id: JobId
+    repoFullName: str
+    branch: str
+    task: str
+    status: Literal["pending", "running", "success", "failed"]
+    phase: Phase | None
+    fixBranch: str | None
+    prNumber: int | None
+    prUrl: str | None
+    filesChanged: int | None
+    additions: int | None
+    deletions: int | None
+    commitSha: str | None
+    sandboxId: str | None
+    sandboxDurationSeconds: float | None
+    createdAt: Moment
+    completedAt: Moment | None
+    error: str | None
+    errorCode: str | None
+    estimatedCostUsd: float | None
+    llmModel: str | None
+    llmInputTokens: int | None
+    llmOutputTokens: int | None
+
+
+class Job(JobFields):
+    """A job, flat, and the same again under `job`: clients of both kinds are about."""
+
+    job: JobFields
+
+
+class Cancelled(Job):
+    """The job as it is now. One that somebody works on goes on `running` until that has ended."""
+
+    jobId: JobId
+
+
+class Problem(BaseModel):
+    """A refusal. `error` and `message` hold the same text."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    error: str
+    message: str
+    code: str
+    details: dict[str, JsonValue]
+    retryAfter: float | None = None
+    """Seconds; only where waiting helps."""

@@ -1,0 +1,15 @@
+"""Allows what somebody asked for; exit code 1 when it was decided already, or is not yours to decide."""
+
+from __future__ import annotations
+
+import argparse
+
+from trunkline_cli import deciding
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    deciding.add_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    return deciding.decide(args, "approve")

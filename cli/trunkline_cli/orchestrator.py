@@ -1,0 +1,99 @@
+"""The orchestrator surface as the command line uses it: tasks, their events, approvals, and events that anybody publishes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from pydantic import JsonValue
+
+from trunkline.contracts.errors import NotFound
+from trunkline_cli.api import JOB, no_task
+from trunkline_cli.blocks import Block
+from trunkline_cli.door import Door, Wish
+
+PAGE: Final = 100
+"""The most that is asked for at once."""
+LAST: Final = ("task.completed", "task.failed", "task.cancelled")
+Object = dict[str, JsonValue]
+_APPROVAL: Final = re.compile(r"approval_[0-9A-Za-z_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Orchestrator:
+    """Answers are JSON objects as they came. Every call raises Unavailable, or the refusal that the gateway spoke."""
+
+    door: Door
+
+    async def tasks(self, query: Mapping[str, str], most: int) -> Object:
+        """At most `most` tasks, of as many pages as that takes, as one page."""
+        return await self._pages("/tasks", "tasks", query, most)
+
+    async def task(self, task: str) -> Object:
+        """Raises NotFound."""
+        return await self._get(f"/tasks/{task_id(task)}")
+
+    async def create(self, body: Object, key: str = "") -> Object:
+        return await self._post("/tasks", body, key)
+
+    async def cancel(self, task: str, reason: str) -> Object:
+        """Raises NotFound, or Conflict when it is over already."""
+        return await self._post(f"/tasks/{task_id(task)}/cancel", {"reason": reason} if reason else {})
+
+    def events(self, task: str) -> AsyncIterator[Block]:
+        """Everything that happened to a task, then what happens, to its end. Raises NotFound."""
+        return self.door.follow(f"/tasks/{task_id(task)}/events", is_last)
+
+    async def pending(self, most: int) -> Object:
+        return await self._pages("/approvals/pending", "approvals", {}, most)
+
+    async def history(self, most: int) -> Object:
+        return await self._pages("/approvals/history", "history", {}, most)
+
+    async def decide(self, approval: str, verb: str, body: Object) -> Object:
+        """`verb` is approve or reject. Raises NotFound for one that is unknown or decided, Denied, Conflict."""
+        if not _APPROVAL.fullmatch(approval):
+            raise NotFound(f"There is no approval {approval!r}: `trunkline approvals` lists those that are open.")
+        return await self._post(f"/approvals/{approval}/{verb}", body)
+
+    async def publish(self, body: Object) -> Object:
+        return await self._post("/events/publish", body)
+
+    async def _pages(self, path: str, name: str, query: Mapping[str, str], most: int) -> Object:
+        page = await self._get(path, {**query, "limit": str(min(most, PAGE))})
+        found = _listed(page, name)
+        while len(found) < most and (cursor := page.get("next_cursor")):
+            page = await self._get(path, {**query, "limit": str(min(most - len(found), PAGE)), "cursor": str(cursor)})
+            found += _listed(page, name)
+        return {**page, name: found[:most], "count": min(len(found), most)}
+
+    async def _get(self, path: str, query: Mapping[str, str] | None = None) -> Object:
+        return _object(await self.door.ask(Wish("GET", path, query=query or {})))
+
+    async def _post(self, path: str, body: Object, key: str = "") -> Object:
+        """With a key, so that a gateway that was asked twice does it once."""
+        return _object(await self.door.ask(Wish("POST", path, body, headers={"Idempotency-Key": key or uuid4().hex})))
+
+
+def task_id(text: str) -> str:
+    """A task's id as it was typed. Raises NotFound for what cannot be one: no gateway has to be asked."""
+    if not JOB.fullmatch(text.removeprefix("task_")):
+        raise no_task(text)
+    return text
+
+
+def is_last(block: Block) -> bool:
+    """Whether nothing happens to the task any more; that somebody published an event by that name ends nothing. Pure."""
+    return block.data.get("event_type") in LAST and "published_by" not in block.data
+
+
+def _object(answer: JsonValue) -> Object:
+    return answer if isinstance(answer, dict) else {}
+
+
+def _listed(page: Object, name: str) -> list[JsonValue]:
+    found = page.get(name)
+    return found if isinstance(found, list) else []

@@ -1,0 +1,120 @@
+"""What the orchestrator surface answers, as far as people are shown it; text of strangers is clean as soon as it is read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue
+
+from trunkline_cli.plain import Plain, plain
+
+
+def clean(value: JsonValue) -> JsonValue:
+    """The same with every text in it clean, names of fields included. Pure."""
+    match value:
+        case str():
+            return plain(value)
+        case list():
+            return [clean(each) for each in value]
+        case dict():
+            return {plain(name): clean(each) for name, each in value.items()}
+        case _:
+            return value
+
+
+def _clean_object(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return {plain(name): clean(each) for name, each in value.items()}
+
+
+PlainObject = Annotated[dict[str, JsonValue], AfterValidator(_clean_object)]
+OVER: Final = ("completed", "failed", "cancelled")
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TaskShown(_Read):
+    """A task in a list."""
+
+    task_id: Plain
+    type: Plain | None = None
+    """None: a job on a repository, which has no such word."""
+    status: Plain = ""
+    priority: Plain = ""
+    assigned_agent: Plain | None = None
+    created_by: Plain | None = None
+    created_at: datetime
+    approval_status: Plain | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for somebody's word."""
+        return self.approval_status == "pending" and self.status not in OVER
+
+
+class Page(_Read):
+    """`total` counts all that match."""
+
+    total: int = 0
+    next_cursor: str | None = None
+
+
+class TaskPage(Page):
+    tasks: tuple[TaskShown, ...] = ()
+
+
+class ApprovalShown(_Read):
+    """An approval in a list."""
+
+    approval_id: Plain
+    task_id: Plain = ""
+    priority: Plain | None = None
+    subject: Plain = ""
+    reason: Plain = ""
+    """The rules that asked for it."""
+    status: Plain = ""
+    requested_by: Plain = ""
+    requested_at: datetime
+    expires_at: datetime | None = None
+    votes: int = 0
+    """How many have said yes so far."""
+    quorum: int = 1
+    decided_by: Plain | None = None
+    decided_at: datetime | None = None
+    decision_reason: Plain | None = None
+    approved_by: Plain | None = None
+    rejected_by: Plain | None = None
+
+    @property
+    def what(self) -> str:
+        """What is to be allowed, as a sentence."""
+        return self.subject or self.reason
+
+    @property
+    def decider(self) -> str:
+        return self.approved_by or self.rejected_by or ""
+
+
+class PendingPage(Page):
+    approvals: tuple[ApprovalShown, ...] = ()
+
+
+class HistoryPage(Page):
+    history: tuple[ApprovalShown, ...] = ()
+
+
+class TaskEvent(_Read):
+    """One event of a task's stream; what Trunkline itself says has no `published_by`."""
+
+    event_type: Plain
+    timestamp: datetime
+    payload: PlainObject = {}
+    source_agent: Plain = ""
+    published_by: Plain = ""
+
+    def word(self, name: str) -> str:
+        """A field of the payload as text; no text where it is not there."""
+        value = self.payload.get(name)
+        return "" if value is None else str(value)

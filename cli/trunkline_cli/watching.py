@@ -1,0 +1,97 @@
+"""Follows one task to its end: as whoever has a credential sees it, or as a stranger sees a job of strangers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from trunkline.contracts.errors import NotFound, Unauthenticated
+from trunkline_cli import api, tidings, timeline
+from trunkline_cli.api import Api
+from trunkline_cli.blocks import Block
+from trunkline_cli.console import FAILED, OK, out, print_json
+from trunkline_cli.door import Door
+from trunkline_cli.orchestrator import Orchestrator
+from trunkline_cli.shapes import TaskEvent
+from trunkline_cli.timeline import Told
+
+SUCCESS: Final = ("task.completed", "result")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An event of either surface, in words."""
+
+    timestamp: datetime
+    told: Told | None
+
+
+async def watch(door: Door, task: str, as_json: bool) -> int:
+    """Print what happens; the exit code that goes with its end. Raises NotFound, Unauthenticated, Denied, Unavailable."""
+    ends = _Ends(_blocks(door, task))
+    if as_json:
+        async for block in ends:
+            print_json(block.data | {"id": block.id or None}, line=True)
+    else:
+        await timeline.show(_moments(ends), out(), lambda moment: moment.told)
+    return OK if ends.last in SUCCESS else FAILED
+
+
+def moment_of(block: Block) -> Moment | None:
+    """Pure; None for what is no event of ours."""
+    if "event_type" not in block.data:
+        said = api.read(block)
+        return Moment(said.timestamp, timeline.tell(said)) if said else None
+    try:
+        event = TaskEvent.model_validate(block.data)
+    except ValidationError:
+        return None
+    return Moment(event.timestamp, tidings.tell(event))
+
+
+class _Ends:
+    """Passes blocks on, and remembers by what name the last of them went."""
+
+    def __init__(self, blocks: AsyncIterator[Block]) -> None:
+        self._blocks = blocks
+        self.last = ""
+
+    async def __aiter__(self) -> AsyncIterator[Block]:
+        async for block in self._blocks:
+            self.last = str(block.data.get("event_type") or block.data.get("type"))
+            yield block
+
+
+async def _blocks(door: Door, task: str) -> AsyncIterator[Block]:
+    named = task.startswith("task_")
+    if not (door.known or named):
+        async for block in Api(door).blocks(task):
+            yield block
+        return
+    try:
+        async for block in Orchestrator(door).events(task):
+            yield block
+    except Unauthenticated as refused:  # the key that was found here is another gateway's
+        if named:
+            raise
+        async for block in _as_stranger(door, task, refused):
+            yield block
+
+
+async def _as_stranger(door: Door, task: str, refused: Unauthenticated) -> AsyncIterator[Block]:
+    """Raises what the credential was refused with where that is what is in the way."""
+    try:
+        async for block in Api(door).blocks(task):
+            yield block
+    except NotFound:
+        raise refused from None
+
+
+async def _moments(ends: _Ends) -> AsyncIterator[Moment]:
+    async for block in ends:
+        if moment := moment_of(block):
+            yield moment

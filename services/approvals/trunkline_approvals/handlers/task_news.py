@@ -1,0 +1,49 @@
+"""A task is held, or ends while it is held."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from trunkline.bus import Stored
+from trunkline.contracts import subjects
+from trunkline.contracts.message import Accepted
+from trunkline.contracts.task import TaskHeld, TaskHoldDropped
+from trunkline_approvals.model import Withdraw, place
+from trunkline_approvals.ports import Approvals
+
+log = structlog.get_logger()
+
+OURS: Final = (b'"task.held"', b'"task.hold_dropped"')
+"""Most tasks are never held: their records are passed over unread."""
+
+
+class TaskNews:
+    def __init__(
+        self, approvals: Approvals, ask_for_release: Callable[[str, str], Awaitable[Accepted]], now: Callable[[], datetime]
+    ) -> None:
+        self._approvals = approvals
+        self._ask_for_release = ask_for_release
+        self._now = now
+
+    async def on(self, stored: Stored) -> None:
+        """Raises Unavailable."""
+        if not any(word in stored.body for word in OURS):
+            return
+        tenant, task, _ = subjects.parse_event(stored.subject)
+        for fact in stored.record.facts:
+            match fact:
+                case TaskHeld():
+                    await self._ask_for_release(tenant, task)
+                case TaskHoldDropped():
+                    await self._withdraw(Withdraw(tenant, task, fact.approval_id, "the task is over"))
+                case _:
+                    pass
+
+    async def _withdraw(self, cue: Withdraw) -> None:
+        outcome = await self._approvals.receive(place(cue), cue, self._now(), "task.hold_dropped")
+        if outcome.facts:
+            log.info("approvals.withdrawn", tenant=cue.tenant, task=cue.task_id, approval=cue.approval_id)

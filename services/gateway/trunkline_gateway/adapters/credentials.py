@@ -1,0 +1,125 @@
+"""Tells who asks from the credential of a request, and builds everything about identity from the settings."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import structlog
+from aiohttp import web
+
+from trunkline.auth.claims import BAD_TOKEN, Terms, strong
+from trunkline.auth.keys import OPERATOR, Entry, KeyRing, entries
+from trunkline.auth.principal import ANONYMOUS, Principal
+from trunkline.auth.tokens import Secrets, Tokens, key_set
+from trunkline.contracts.errors import Invalid, Unauthenticated
+from trunkline_gateway.ports import Roll
+from trunkline_gateway.settings import Settings
+from trunkline_gateway.usecases.desk import Desk
+
+log = structlog.get_logger()
+
+LARGEST_FILE: Final = 1 << 20
+
+
+class Identity(NamedTuple):
+    """Both halves: who asks, and who gets which token."""
+
+    credentials: Credentials
+    desk: Desk
+
+
+class Credentials:
+    """A bearer token wins over an API key. What was shown is never logged, and never in what is raised."""
+
+    def __init__(self, tokens: Tokens, keys: KeyRing, operator: KeyRing, roll: Roll) -> None:
+        self._tokens = tokens
+        self._keys = keys
+        self._operator = operator
+        self._roll = roll
+
+    def identify(self, request: web.Request, strict: bool) -> Principal:
+        """The caller; ANONYMOUS when nothing is shown, and where not `strict` also when it is nothing of ours.
+
+        Raises Invalid (AMBIGUOUS_CREDENTIALS); when `strict`, Unauthenticated (BAD_TOKEN, TOKEN_EXPIRED, TOKEN_REVOKED, BAD_API_KEY).
+        """
+        headers = request.headers
+        bearer, key = headers.getall("Authorization", ()), headers.getall("X-API-Key", ())
+        if len(bearer) > 1 or len(key) > 1:
+            raise Invalid("one request shows one credential of a kind; this one shows two", code="AMBIGUOUS_CREDENTIALS")
+        if strict:
+            return self._bearer(bearer[0]) if bearer else self._key(key[0]) if key else ANONYMOUS
+        return self._if_ours(self._bearer, bearer) or self._if_ours(self._key, key) or ANONYMOUS
+
+    def _if_ours(self, read: Callable[[str], Principal], shown: tuple[str, ...] | list[str]) -> Principal | None:
+        """On a surface where a bearer may be for somebody else, what is not ours is no credential at all."""
+        try:
+            return read(shown[0]) if shown else None
+        except Unauthenticated:
+            return None
+
+    def _bearer(self, header: str) -> Principal:
+        scheme, _, text = header.partition(" ")
+        if scheme.lower() != "bearer" or not text:
+            raise Unauthenticated("the Authorization header is not `Bearer <token>`", code=BAD_TOKEN)
+        if "." not in text and (operator := self._operator.find(text)):
+            return operator
+        token = self._tokens.verify(text)
+        if self._roll.revoked(token):
+            raise Unauthenticated("the token was revoked; ask for a new one", code="TOKEN_REVOKED")
+        return token.principal
+
+    def _key(self, text: str) -> Principal:
+        found = self._keys.find(text) or self._operator.find(text)
+        if found is None:
+            raise Unauthenticated("this API key is not one of ours", code="BAD_API_KEY")
+        return found
+
+
+def identity(settings: Settings, roll: Roll, now: Callable[[], datetime], clock: Callable[[], float] = time.time) -> Identity:
+    """Reads the files that the settings name. Raises Invalid with what is amiss, and never with a secret."""
+    tokens = tokens_of(settings, clock)
+    keys = KeyRing(entries({name: key.get_secret_value() for name, key in settings.api_keys.items()}, short=settings.dev))
+    file = settings.operator_key_file
+    operator = KeyRing((Entry(_operator_key(file), OPERATOR),) if file else ())
+    if settings.dev:
+        log.warning("gateway.dev", why="anybody on this machine gets any token")
+    return Identity(Credentials(tokens, keys, operator, roll), Desk(tokens, roll, now, open=settings.dev))
+
+
+def tokens_of(settings: Settings, clock: Callable[[], float] = time.time) -> Tokens:
+    """As `identity`, for whoever only mints and verifies."""
+    public = key_set(_file(settings.jwks_file, "jwks_file")) if settings.jwks_file else {}
+    terms = Terms(settings.token_lifetime_s, settings.token_audience, settings.token_issuer)
+    return Tokens(_secrets(settings), public, terms, clock)
+
+
+def _secrets(settings: Settings) -> Secrets:
+    current, previous = settings.jwt_secret.get_secret_value(), settings.jwt_secret_previous.get_secret_value()
+    if not current and settings.jwt_secret_file:
+        current = _file(settings.jwt_secret_file, "jwt_secret_file").strip()
+    if not current and settings.dev:
+        current = secrets.token_urlsafe(32)
+    until = settings.jwt_previous_until.timestamp() if settings.jwt_previous_until else math.inf
+    return Secrets(strong(current) if current else b"", strong(previous) if previous else b"", until)
+
+
+def _operator_key(path: Path) -> str:
+    key = _file(path, "operator_key_file").strip()
+    if len(key) < 32 or not key.isascii():
+        raise Invalid(f"{path} does not hold an operator's key; remove it, and `trunkline up` makes another", code="BAD_API_KEY")
+    return key
+
+
+def _file(path: Path, setting: str) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(LARGEST_FILE)
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise Invalid(f"the file {path} of the setting {setting} cannot be read ({why})", code="NO_KEY_FILE") from None

@@ -1,0 +1,124 @@
+"""What this surface answers of tasks, as models."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, JsonValue
+
+from trunkline_gateway.dialects.orchestrator.answers import CLOSED
+
+Object = dict[str, JsonValue]
+Status = Literal["pending", "assigned", "in_progress", "completed", "failed", "cancelled"]
+ApprovalStatus = Literal["pending", "approved", "rejected", "withdrawn"]
+
+
+class Sla(BaseModel):
+    """What was promised. `target` in seconds."""
+
+    model_config = CLOSED
+
+    target: float
+    deadline: AwareDatetime
+    breached: bool
+
+
+class Result(BaseModel):
+    """What an agent of ours left behind."""
+
+    model_config = CLOSED
+
+    branch: str
+    commit: str
+    pull_request: int
+    pull_request_url: str
+    files_changed: int
+    additions: int
+    deletions: int
+    summary: str
+
+
+class Task(BaseModel):
+    """A task. `assigned_agent` and `assigned_to` say the same."""
+
+    model_config = CLOSED
+
+    task_id: str
+    type: str | None
+    status: Status
+    priority: str
+    source: str | None
+    payload: Object
+    metadata: Object
+    assigned_agent: str | None
+    assigned_to: str | None
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None
+    completed_at: AwareDatetime | None
+    updated_at: AwareDatetime
+    trace_id: str | None
+    parent_task_id: str | None
+    child_task_ids: list[str]
+    retry_count: int
+    max_retries: int
+    error: str | None
+    sla: Sla | None
+    requires_approval: bool
+    approval_id: str | None
+    approval_status: ApprovalStatus | None
+    created_by: str
+    result: Result | None
+
+
+class TaskCreated(BaseModel):
+    """The three about approval are there when somebody must approve first."""
+
+    model_config = CLOSED
+
+    success: Literal[True]
+    task_id: str
+    message: str
+    task: Task
+    requires_approval: Literal[True] = True
+    approval_id: str = ""
+    approval_status: ApprovalStatus = "pending"
+
+
+class TaskRead(BaseModel):
+    model_config = CLOSED
+
+    success: Literal[True]
+    task_id: str
+    task: Task
+
+
+class TaskList(BaseModel):
+    """`total` counts all that match; `next_cursor` is null on the last page."""
+
+    model_config = CLOSED
+
+    success: Literal[True]
+    count: int
+    total: int
+    tasks: list[Task]
+    next_cursor: str | None
+
+
+class TaskMoved(BaseModel):
+    model_config = CLOSED
+
+    success: Literal[True]
+    task_id: str
+    status: Literal["in_progress", "completed", "failed"]
+
+
+class TaskCancelled(BaseModel):
+    """A run of ours is stopped first: then the status is still `in_progress`."""
+
+    model_config = CLOSED
+
+    success: Literal[True]
+    task_id: str
+    status: Status
+    message: str
+    task: Task

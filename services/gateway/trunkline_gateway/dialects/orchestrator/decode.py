@@ -1,0 +1,153 @@
+"""From what an orchestrator client sends to what Trunkline understands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import orjson
+from multidict import MultiMapping
+from pydantic import JsonValue
+
+from trunkline.contracts.errors import Invalid, NotFound
+from trunkline.contracts.ids import TaskId
+from trunkline.contracts.task import Assignment, EventPublished, Priority, Reported
+from trunkline_gateway.dialects.orchestrator import names, reading, repository
+from trunkline_gateway.dialects.orchestrator.schemas import (
+    YEAR,
+    CancelBody,
+    EventBody,
+    ReasonQuery,
+    StatusBody,
+    StatusQuery,
+    TaskBody,
+    TaskMetadata,
+)
+
+SURFACE: Final = "orchestrator"
+NO_ERROR_SAID: Final = "Unknown error"
+PROMPT_LIMIT: Final = 128 << 10
+"""Bytes of UTF-8: what can be handed to a program as one word."""
+
+REPORTED: Final = {"in_progress": Reported.STARTED, "completed": Reported.SUCCEEDED, "failed": Reported.FAILED}
+
+Object = Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A task as asked for, and the trace it belongs to, if one was named."""
+
+    assignment: Assignment
+    trace_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a task is said to stand; `status` in the word that was sent."""
+
+    status: str
+    reported: Reported
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An event, and the task it is about, if any."""
+
+    event: EventPublished
+    task: TaskId | None
+
+
+def task(sent: Object, now: datetime) -> Wish:
+    """Raises Invalid; NotFound for a parent by a name that no task can have."""
+    asked = reading.body(TaskBody, sent)
+    named = reading.body(TaskMetadata, asked.metadata or {}, "metadata")
+    retries = named.max_retries if asked.max_retries is None else asked.max_retries
+    assignment = Assignment(
+        type=asked.type,
+        source=asked.source or "user",
+        payload=asked.payload,
+        metadata=asked.metadata or {},
+        priority=Priority(asked.priority or "P2"),
+        parent=_parent(asked.parent_task_id or named.parent_task_id),
+        max_retries=retries or 0,
+        surface=SURFACE,
+        sla_s=_promised(asked, now),
+    )
+    return Wish(_with_repository(assignment), asked.trace_id or named.trace_id)
+
+
+def report(query: MultiMapping[str], sent: Object) -> Report:
+    """Raises Invalid, also where query and body contradict."""
+    asked, told = reading.query(StatusQuery, query), reading.body(StatusBody, sent)
+    status = reading.either("status", asked.status, told.status)
+    error = reading.either("error", asked.error, told.error)
+    if status is None:
+        raise reading.missing("status")
+    reported = REPORTED[status]
+    return Report(status, reported, (error or NO_ERROR_SAID) if reported is Reported.FAILED else "")
+
+
+def reason(query: MultiMapping[str], sent: Object) -> str:
+    """Why something is stopped, or no text. Raises Invalid."""
+    return reading.either("reason", reading.query(ReasonQuery, query).reason, reading.body(CancelBody, sent).reason) or ""
+
+
+def event(sent: Object) -> Said:
+    """Raises Invalid; NotFound for a task by a name that none can have."""
+    asked = reading.body(EventBody, sent)
+    said = EventPublished(
+        event_type=asked.event_type,
+        by="",
+        source=asked.source_agent,
+        payload=asked.payload or {},
+        trace_id=asked.trace_id,
+        priority=asked.priority or "",
+    )
+    return Said(said, names.read_task(asked.task_id) if asked.task_id is not None else None)
+
+
+def _parent(text: str | None) -> TaskId | None:
+    try:
+        return None if text is None else names.read_task(text)
+    except NotFound:
+        raise unknown_parent() from None
+
+
+def unknown_parent() -> NotFound:
+    return NotFound("parent_task_id names no task", code="PARENT_NOT_FOUND")
+
+
+def _promised(asked: TaskBody, now: datetime) -> float | None:
+    """Seconds from now."""
+    if asked.sla_target is not None:
+        seconds = int(asked.sla_target)
+        return seconds if 1 <= seconds <= YEAR else _out_of_range("sla_target")
+    if asked.sla_deadline is not None:
+        left = (reading.moment("sla_deadline", asked.sla_deadline) - now).total_seconds()
+        return left if 0 < left <= YEAR else _out_of_range("sla_deadline")
+    return None
+
+
+def _out_of_range(field: str) -> float:
+    raise reading.wrong(field, f"must lie between now and {YEAR} seconds (a year) ahead")
+
+
+def _with_repository(assignment: Assignment) -> Assignment:
+    """What an agent of ours needs to know, where the task names a repository; others read the payload."""
+    repo = repository.named(assignment.metadata.get("repo")) or repository.named(assignment.payload.get("repo"))
+    if not repo:
+        return assignment
+    branch = repository.branch(assignment.metadata.get("branch"))
+    return assignment.model_copy(update={"repo": repo, "branch": branch, "prompt": _prompt(assignment.payload)})
+
+
+def _prompt(payload: Object) -> str:
+    texts = (payload.get(field) for field in ("description", "prompt", "title"))
+    said = next((text for text in texts if isinstance(text, str) and text.strip()), None) or orjson.dumps(payload).decode()
+    if len(said.encode()) > PROMPT_LIMIT:
+        raise Invalid(f"payload says more than the {PROMPT_LIMIT} bytes that an agent is given", code="TASK_TOO_LONG", field="payload")
+    return said

@@ -1,0 +1,170 @@
+"""From what Trunkline says of tasks to what an orchestrator client reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import JsonValue
+
+from trunkline.auth.principal import Principal
+from trunkline.contracts.errors import DomainError
+from trunkline.contracts.run import RunResult
+from trunkline.contracts.task import Assignment, Submitted, TaskStatus
+from trunkline.contracts.views import TaskCounts, TaskPage, TaskView
+from trunkline_gateway.dialect import status_of
+from trunkline_gateway.dialects.orchestrator import names
+from trunkline_gateway.dialects.orchestrator.reading import MISSING_FIELD, WRONG_TYPE
+from trunkline_gateway.usecases.desk import MintedToken
+
+Object = dict[str, JsonValue]
+
+STATUS: Final = {
+    TaskStatus.SUBMITTED: "pending",
+    TaskStatus.ASSIGNED: "assigned",
+    TaskStatus.IN_PROGRESS: "in_progress",
+    TaskStatus.STOPPING: "in_progress",
+    TaskStatus.SUCCEEDED: "completed",
+    TaskStatus.FAILED: "failed",
+    TaskStatus.CANCELLED: "cancelled",
+}
+_STATUS_OF_CODE: Final = {MISSING_FIELD: 422, WRONG_TYPE: 422}
+NATS: Final = {True: "connected", False: "disconnected"}
+
+
+def error(refusal: DomainError) -> tuple[Object, int]:
+    return {"detail": refusal.message}, _STATUS_OF_CODE.get(refusal.code) or status_of(refusal)
+
+
+def moment(at: datetime) -> str:
+    """`2025-10-22T06:00:00.123Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def created(submitted: Submitted, assignment: Assignment, principal: Principal) -> Object:
+    """As the router made it, without asking anybody again."""
+    task_id = names.task(submitted.task_id)
+    held = _held(submitted)
+    fields = _asked(submitted.task_id, assignment) | _where(submitted.pool, submitted.status, held)
+    times = _times(submitted.submitted_at, submitted.submitted_at) | {
+        "trace_id": submitted.trace_id,
+        "child_task_ids": [],
+        "retry_count": 0,
+        "error": None,
+        "sla": _sla(assignment, submitted.sla_at, breached=False),
+        "created_by": principal.subject,
+        "result": None,
+    }
+    said: Object = {"success": True, "task_id": task_id, "message": f"Task created and assigned to {submitted.pool}"}
+    return said | {"task": fields | times} | (held if submitted.hold else {})
+
+
+def read(view: TaskView) -> Object:
+    return {"success": True, "task_id": names.task(view.task_id), "task": task(view)}
+
+
+def task(view: TaskView) -> Object:
+    held: Object = {
+        "requires_approval": view.approval_id is not None,
+        "approval_id": names.approval(view.task_id, view.approval_id) if view.approval_id else None,
+        "approval_status": view.approval_status,
+    }
+    fields = _asked(view.task_id, view.assignment) | _where(view.pool, view.status, held)
+    return fields | _times(view.submitted_at, view.updated_at, view.started_at, view.ended_at) | _outcome(view)
+
+
+def listed(page: TaskPage, cursor: str | None) -> Object:
+    tasks: list[JsonValue] = [task(view) for view in page.tasks]
+    return {"success": True, "count": len(tasks), "total": page.total, "tasks": tasks, "next_cursor": cursor}
+
+
+def moved(task_id: str, status: str) -> Object:
+    """`status` in the word that was sent."""
+    return {"success": True, "task_id": names.task(task_id), "status": status}
+
+
+def cancelled(view: TaskView) -> Object:
+    done = view.status is TaskStatus.CANCELLED
+    said = "Task cancelled" if done else "Task is being stopped; its events say when it is over"
+    return {**moved(view.task_id, STATUS[view.status]), "message": said, "task": task(view)}
+
+
+def queue(counts: TaskCounts) -> Object:
+    return {"pending_tasks": counts.pending, "processing_tasks": counts.processing, "total_tasks": counts.total}
+
+
+def health(status: str, bus: bool, services: Mapping[str, bool]) -> Object:
+    """`redis` is the name by which monitors ask for the bus."""
+    words: Object = {name: "ready" if up else "down" for name, up in services.items()}
+    return {"status": status, "redis": NATS[bus], "queue_stats": None, "nats": NATS[bus], "services": words}
+
+
+def token(minted: MintedToken, now: datetime) -> Object:
+    seconds = max(round((minted.expires_at - now).total_seconds()), 0)
+    said: Object = {"access_token": minted.token, "token": minted.token, "token_type": "bearer", "expires_in": seconds}
+    return said | {"expires_at": moment(minted.expires_at), "role": minted.principal.role.value, "user_id": minted.principal.subject}
+
+
+def who(principal: Principal) -> Object:
+    return {"user_id": principal.subject, "role": principal.role.value, "tenant": principal.tenant, "tier": principal.tier.value}
+
+
+def result(of: RunResult | None) -> Object | None:
+    named = {"branch", "commit", "pull_request", "pull_request_url", "files_changed", "additions", "deletions", "summary"}
+    return of.model_dump(include=named) if of else None
+
+
+def _held(submitted: Submitted) -> Object:
+    hold = submitted.hold
+    return {
+        "requires_approval": hold is not None,
+        "approval_id": names.approval(submitted.task_id, hold.approval_id) if hold else None,
+        "approval_status": "pending" if hold else None,
+    }
+
+
+def _asked(task_id: str, assignment: Assignment) -> Object:
+    return {
+        "task_id": names.task(task_id),
+        "type": assignment.type or None,
+        "priority": assignment.priority.value,
+        "source": assignment.source or None,
+        "payload": assignment.payload,
+        "metadata": assignment.metadata,
+        "parent_task_id": names.task(assignment.parent) if assignment.parent else None,
+        "max_retries": assignment.max_retries,
+    }
+
+
+def _where(pool: str | None, status: TaskStatus, held: Object) -> Object:
+    return {"status": STATUS[status], "assigned_agent": pool, "assigned_to": pool, **held}
+
+
+def _times(made: datetime, changed: datetime, began: datetime | None = None, ended: datetime | None = None) -> Object:
+    return {
+        "created_at": moment(made),
+        "started_at": moment(began) if began else None,
+        "completed_at": moment(ended) if ended else None,
+        "updated_at": moment(changed),
+    }
+
+
+def _outcome(view: TaskView) -> Object:
+    children: list[JsonValue] = [names.task(child) for child in view.children]
+    return {
+        "trace_id": view.trace_id,
+        "child_task_ids": children,
+        "retry_count": max(view.attempt - 1, 0),
+        "error": view.error,
+        "sla": _sla(view.assignment, view.sla_at, breached=view.sla_breached_at is not None),
+        "created_by": view.submitted_by,
+        "result": result(view.result),
+    }
+
+
+def _sla(assignment: Assignment, due: datetime | None, *, breached: bool) -> Object | None:
+    target = assignment.sla_s
+    if due is None or target is None:
+        return None
+    return {"target": int(target) if target.is_integer() else round(target, 3), "deadline": moment(due), "breached": breached}

@@ -1,0 +1,72 @@
+"""The orchestrator dialect: every route of its document, and the words for whatever nobody else claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from trunkline.contracts.errors import DomainError
+from trunkline_gateway.body import BodyReader
+from trunkline_gateway.dialect import Route
+from trunkline_gateway.dialects.orchestrator import answering, answers, decode, encode
+from trunkline_gateway.dialects.orchestrator.routes_approvals import ApprovalRoutes
+from trunkline_gateway.dialects.orchestrator.routes_events import EventRoutes
+from trunkline_gateway.dialects.orchestrator.routes_feed import FeedRoutes
+from trunkline_gateway.dialects.orchestrator.routes_front import About, FrontRoutes
+from trunkline_gateway.dialects.orchestrator.routes_tasks import TaskRoutes
+from trunkline_gateway.dialects.orchestrator.routes_tokens import TokenRoutes
+from trunkline_gateway.dialects.orchestrator.seal import Seal
+from trunkline_gateway.ports import Readiness
+from trunkline_gateway.sse import Streams
+from trunkline_gateway.usecases import Approvals, Events, Tasks, Traces
+from trunkline_gateway.usecases.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Verbs:
+    """All that this surface can ask for."""
+
+    tasks: Tasks
+    approvals: Approvals
+    events: Events
+    traces: Traces
+    desk: Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What it works with. `seal` signs cursors: at least 32 bytes, the same on every replica. `frame_cache` in bytes."""
+
+    streams: Streams
+    body: BodyReader
+    readiness: Readiness
+    seal: bytes
+    frame_cache: int
+
+
+@dataclass(slots=True)
+class Orchestrator:
+    """Claims every path that is left."""
+
+    verbs: Verbs
+    means: Means
+    about: About
+    name: str = field(default=decode.SURFACE, init=False)
+    claims: tuple[str, ...] = field(default=("/",), init=False)
+    error_model: type[answers.Refused] = field(default=answers.Refused, init=False)
+    strict: bool = field(default=True, init=False)
+
+    def routes(self) -> tuple[Route, ...]:
+        verbs, means, seal = self.verbs, self.means, Seal(self.means.seal)
+        return (
+            *FrontRoutes(verbs.tasks, means.readiness, self.about).routes(),
+            *TokenRoutes(verbs.desk, means.body).routes(),
+            *TaskRoutes(verbs.tasks, means.body, seal).routes(),
+            *FeedRoutes(verbs.tasks, means.streams, means.frame_cache).routes(),
+            *EventRoutes(verbs.events, verbs.traces, means.body).routes(),
+            *ApprovalRoutes(verbs.approvals, means.body, seal).routes(),
+        )
+
+    def encode_error(self, error: DomainError) -> web.Response:
+        return answering.json(*encode.error(error))

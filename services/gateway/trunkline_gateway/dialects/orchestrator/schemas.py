@@ -1,0 +1,244 @@
+"""What the orchestrator document lets a client send, field by field, with its spellings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+
+from trunkline_gateway.dialects.orchestrator import names
+
+YEAR: Final = 31_536_000
+"""Seconds."""
+REASON: Final = 1024
+"""Characters."""
+ERROR: Final = 4096
+
+BODY: Final = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
+"""Types are not guessed; fields unknown to the document are not looked at, for older clients send some; no value gets into an error."""
+QUERY: Final = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+Source = Literal["github", "faq", "ops", "dev", "user", "system", "webhook", "api", "agent"]
+Urgency = Literal["P0", "P1", "P2", "P3"]
+EventUrgency = Literal["P0", "P1", "P2", "P3", "low", "medium", "high", "critical"]
+Report = Literal["in_progress", "completed", "failed"]
+Sort = Literal["-created_at", "created_at", "-updated_at", "priority"]
+RoleName = Literal["admin", "agent", "approver", "user"]
+STATUSES: Final = "pending|assigned|in_progress|completed|failed|cancelled"
+
+
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 60.0 is 60."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+TraceName = Annotated[str, Field(pattern=names.TRACE)]
+Text = Annotated[str, Field(min_length=1, max_length=128)]
+Reason = Annotated[str, Field(max_length=REASON)]
+Seconds = Annotated[int, Field(ge=1, le=YEAR), BeforeValidator(_whole)]
+Seal = Annotated[str, Field(max_length=1024)]
+Object = dict[str, JsonValue]
+
+
+class TaskBody(BaseModel):
+    """POST /tasks."""
+
+    model_config = BODY
+
+    type: Annotated[str, Field(min_length=1, max_length=64, examples=["bugfix", "deployment", "documentation"])]
+    """As the routing table has it; the names of the document unless it was configured otherwise."""
+    payload: Object
+    priority: Urgency | None = None
+    """Null and nothing mean P2."""
+    source: Source | None = None
+    """Null and nothing mean user."""
+    sla_target: Seconds | Annotated[str, Field(pattern=r"^[0-9]{1,8}$")] | None = None
+    """Seconds, as a number or as text."""
+    sla_deadline: Annotated[str, Field(max_length=64)] | None = None
+    """The older form: an ISO time in the future. `sla_target` wins."""
+    metadata: Object | None = None
+    trace_id: TraceName | None = None
+    parent_task_id: Annotated[str, Field(max_length=64)] | None = None
+    max_retries: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole)] | None = None
+
+
+class TaskMetadata(BaseModel):
+    """What is understood of the `metadata` of a task; all of it is kept."""
+
+    model_config = BODY
+
+    trace_id: TraceName | None = None
+    parent_task_id: Annotated[str, Field(max_length=64)] | None = None
+    max_retries: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole)] | None = None
+
+
+class TaskPath(BaseModel):
+    model_config = QUERY
+
+    task_id: Annotated[str, Field(pattern=names.TASK, examples=["task_01a1fe1a15477676b883dd25f2dda5a4"])]
+    """`task_` and 32 hex digits; the digits alone, or as a UUID, are taken too."""
+
+
+class ApprovalPath(BaseModel):
+    model_config = QUERY
+
+    approval_id: Annotated[str, Field(pattern=names.APPROVAL, examples=["approval_01a1fe1a15477676b883dd25f2dda5a4"])]
+    """`approval_` and the digits of the task; behind it the name of the approval, unless it is the one that lets the task begin."""
+
+
+class TracePath(BaseModel):
+    model_config = QUERY
+
+    trace_id: TraceName
+
+
+class TaskListQuery(BaseModel):
+    """GET /tasks. Several words of a field stand between commas."""
+
+    model_config = QUERY
+
+    status: Annotated[str, Field(pattern=f"^(?:{STATUSES})(?:,(?:{STATUSES}))*$", max_length=128)] | None = None
+    type: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}(?:,[A-Za-z0-9_.-]{1,64})*$", max_length=1024)] | None = None
+    priority: Annotated[str, Field(pattern=r"^P[0-3](?:,P[0-3])*$", max_length=64)] | None = None
+    assigned_agent: Text | None = None
+    assigned_to: Text | None = None
+    """The same as `assigned_agent`."""
+    source: Source | None = None
+    parent_task_id: Annotated[str, Field(pattern=names.TASK)] | None = None
+    trace_id: TraceName | None = None
+    created_by: Text | None = None
+    created_after: Annotated[str, Field(max_length=64)] | None = None
+    """An ISO time; tasks of that moment are in."""
+    created_before: Annotated[str, Field(max_length=64)] | None = None
+    """An ISO time; tasks of that moment are not in."""
+    sort: Sort = "-created_at"
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Seal | None = None
+    """`next_cursor` of the page before, for the same filters and order."""
+
+
+class StatusQuery(BaseModel):
+    """PATCH /tasks/{task_id}/status."""
+
+    model_config = QUERY
+
+    status: Report | None = None
+    error: Annotated[str, Field(max_length=ERROR)] | None = None
+
+
+class StatusBody(BaseModel):
+    """The same as the query, for clients that send a body."""
+
+    model_config = BODY
+
+    status: Report | None = None
+    error: Annotated[str, Field(max_length=ERROR)] | None = None
+
+
+class ReasonQuery(BaseModel):
+    model_config = QUERY
+
+    reason: Reason | None = None
+
+
+class CancelBody(BaseModel):
+    """POST /tasks/{task_id}/cancel."""
+
+    model_config = BODY
+
+    reason: Reason | None = None
+
+
+class FeedQuery(BaseModel):
+    """GET /tasks/{task_id}/events."""
+
+    model_config = QUERY
+
+    after: Annotated[str, Field(max_length=64)] | None = None
+    """An event id, or no text for the beginning."""
+    lastEventId: Annotated[str, Field(max_length=64)] | None = None
+    """The same, as browsers that polyfill call it."""
+    limit: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+
+class TraceQuery(BaseModel):
+    model_config = QUERY
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 100
+    """Of tasks, and of events."""
+
+
+class EventBody(BaseModel):
+    """POST /events/publish."""
+
+    model_config = BODY
+
+    event_type: Annotated[str, Field(pattern=names.EVENT, max_length=128)]
+    source_agent: Text
+    """What the sender calls itself; it gives no right."""
+    payload: Object | None = None
+    task_id: Annotated[str, Field(max_length=64)] | None = None
+    trace_id: TraceName | None = None
+    priority: EventUrgency | None = None
+
+
+class DecisionBody(BaseModel):
+    """POST /approvals/{approval_id}/approve and /reject; none is needed."""
+
+    model_config = BODY
+
+    reason: Reason | None = None
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Of what was shown: a decision on anything else is refused."""
+
+
+class PendingQuery(BaseModel):
+    model_config = QUERY
+
+    cursor: Seal | None = None
+
+
+class HistoryQuery(BaseModel):
+    model_config = QUERY
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    cursor: Seal | None = None
+
+
+class MintBody(BaseModel):
+    """POST /auth/token."""
+
+    model_config = BODY
+
+    user_id: Text
+    role: RoleName
+    secret: Annotated[str, Field(max_length=1024)] | None = None
+    """The configured secret; the header X-Orchestrator-Secret says the same."""
+    tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    expires_in: Seconds | None = None
+    """Seconds."""
+
+
+class RevokeBody(BaseModel):
+    """POST /auth/revoke: one token, or all of a subject."""
+
+    model_config = BODY
+
+    token: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
+    user_id: Text | None = None
+
+
+class SecretHeaders(BaseModel):
+    """The proof of POST /auth/token, for clients that keep it out of bodies."""
+
+    model_config = QUERY
+
+    secret: Annotated[str, Field(max_length=1024)] | None = Field(None, alias="X-Orchestrator-Secret")
+
+
+class FeedHeaders(BaseModel):
+    """Where a reader that comes back goes on."""
+
+    model_config = QUERY
+
+    last: Annotated[str, Field(max_length=64)] | None = Field(None, alias="Last-Event-ID")

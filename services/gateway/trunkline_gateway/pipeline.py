@@ -1,0 +1,155 @@
+"""What a request passes before its handler: who asks, how often, whether it may, and whether it was answered before."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from trunkline.auth.policy import Action, may
+from trunkline.auth.principal import Principal, Role, Tier
+from trunkline.contracts.errors import Denied, DomainError, Exhausted, Invalid, Unauthenticated
+from trunkline_gateway.body import BodyReader
+from trunkline_gateway.dialect import IDS, Dialect, Ids, Route
+from trunkline_gateway.ports import Claim, Counted, Kept, Limiter, Memory
+from trunkline_gateway.refusals import Answering, spoken
+
+Identify = Callable[[web.Request, bool], Principal]
+"""Who asks; with True a credential that is not valid is refused (Unauthenticated), else it counts as none."""
+
+COUNTED: Final = web.RequestKey("counted", object)
+ADDRESS: Final = web.RequestKey("address", str)
+KEY: Final = "Idempotency-Key"
+REPLAYED: Final = "Idempotency-Replayed"
+KEPT_AT_MOST: Final = 512 << 10
+"""Bytes of an answer; none of ours comes near."""
+NOTHING_DONE: Final = frozenset({401, 403, 408, 413, 415, 429})
+"""Refusals that say that nothing was begun: the key is free again, also for another body."""
+_VISIBLE: Final = re.compile(r"[!-~]{1,255}")
+_SECRET: Final = frozenset({Action.MINT_TOKEN})
+"""Answers that hold a secret are never stored; asking again for one does no harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The same for every route of every dialect."""
+
+    identify: Identify
+    limiter: Limiter
+    memory: Memory
+    body: BodyReader
+
+    def guarded(self, route: Route, dialect: Dialect) -> Answering:
+        """The route's handler behind everything that comes before it."""
+        remembers = route.method == "POST" and not route.streams and route.rule not in _SECRET
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            principal = await self._identified(request, dialect)
+            if route.limit and principal.tier is not Tier.OPERATOR:
+                who = _who(principal, request)
+                _let_in(request, await self.limiter.count(route.limit, who, write=request.method not in ("GET", "HEAD")))
+            if not may(principal, route.rule):
+                raise _not_allowed(principal, route.rule)
+            request[IDS] = Ids()
+            if remembers and KEY in request.headers:
+                return await self._once(request, principal, route, dialect)
+            return await route.handler(request, principal)
+
+        return answer
+
+    def screen(self, request: web.Request) -> None:
+        """Before anything is read of it. Raises Exhausted."""
+        address = self.limiter.caller(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
+        request[ADDRESS] = address
+        if wait := self.limiter.screen(address):
+            raise exhausted(math.ceil(wait))
+
+    async def _identified(self, request: web.Request, dialect: Dialect) -> Principal:
+        address = request[ADDRESS]
+        if dialect.strict and (wait := self.limiter.guessing(address)):
+            raise exhausted(math.ceil(wait))
+        try:
+            return self.identify(request, dialect.strict)
+        except Unauthenticated:
+            counted = await self.limiter.failed(address)
+            if counted and counted.retry_after is not None:
+                _let_in(request, counted)
+            raise
+
+    async def _once(self, request: web.Request, principal: Principal, route: Route, dialect: Dialect) -> web.StreamResponse:
+        """The stored answer, or the handler's, which is then stored. Raises Invalid, Unsupported, Conflict or Unavailable."""
+        name = _name(request, principal)
+        digest = hashlib.sha256(await self.body.raw(request)).hexdigest()
+        match await self.memory.claim(name, digest):
+            case Kept() as kept:
+                headers = {"Content-Type": kept.type, REPLAYED: "true"}
+                return web.Response(body=kept.body, status=kept.status, headers=headers)
+            case Claim() as claim:
+                request[IDS] = Ids(claim.seed)
+                return await self._claimed(claim, request, lambda asked: route.handler(asked, principal), dialect)
+
+    async def _claimed(self, claim: Claim, request: web.Request, answer: Answering, dialect: Dialect) -> web.StreamResponse:
+        try:
+            response = await spoken(request, answer, dialect)
+        except asyncio.CancelledError:
+            await self.memory.reopen(claim)
+            raise
+        if response.status in NOTHING_DONE:
+            await self.memory.forget(claim)
+        elif kept := _kept(response):
+            await self.memory.keep(claim, kept)
+        else:
+            await self.memory.reopen(claim)
+        return response
+
+
+def exhausted(seconds: int) -> Exhausted:
+    message = f"Rate limit exceeded. Try again in {seconds} second{'' if seconds == 1 else 's'}."
+    return Exhausted(message, code="RATE_LIMITED", retry_after=seconds)
+
+
+def _let_in(request: web.Request, counted: Counted | None) -> None:
+    if counted is None:
+        return
+    request[COUNTED] = counted
+    if counted.retry_after is not None:
+        raise exhausted(counted.retry_after)
+
+
+def _not_allowed(principal: Principal, rule: Action) -> DomainError:
+    if principal.role is Role.ANONYMOUS:
+        return Unauthenticated("this needs a credential: send a token as Authorization: Bearer TOKEN, or an API key", code="AUTH_REQUIRED")
+    return Denied(f"the role {principal.role} does not allow {rule}")
+
+
+def _who(principal: Principal, request: web.Request) -> str:
+    """Strangers are told apart by where they come from, for want of anything better."""
+    if principal.role is Role.ANONYMOUS:
+        return f"@{request[ADDRESS]}"
+    return f"{principal.tenant}/{principal.subject}"
+
+
+def _name(request: web.Request, principal: Principal) -> str:
+    """Of this request and its repeats, whatever else asks. Raises Invalid."""
+    keys = request.headers.getall(KEY)
+    if len(keys) != 1 or not _VISIBLE.fullmatch(keys[0]):
+        message = f"{KEY} must be given once, as 1 to 255 visible ASCII characters without spaces"
+        raise Invalid(message, code="INVALID_IDEMPOTENCY_KEY")
+    parts = (principal.tenant, principal.role is Role.ANONYMOUS, _who(principal, request), request.method, request.path_qs, keys[0])
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _kept(response: web.StreamResponse) -> Kept | None:
+    """Nothing of what cannot be kept, or must not: what a defect or an absence answered may go better the next time."""
+    if response.status >= 499 or not isinstance(response, web.Response):
+        return None
+    body = response.body or b""
+    if not isinstance(body, bytes) or len(body) > KEPT_AT_MOST:
+        return None
+    return Kept(response.status, body, response.headers.get("Content-Type", "application/octet-stream"))

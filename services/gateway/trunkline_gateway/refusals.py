@@ -1,0 +1,62 @@
+"""Turns whatever goes wrong on the way to an answer into a refusal in the shape of the API that was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from trunkline.contracts.errors import Broken, DomainError, Invalid, NotFound, TooLarge, Unsupported
+from trunkline_gateway.body import BROKEN_BODY
+from trunkline_gateway.dialect import Dialect
+
+log = structlog.get_logger()
+
+Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+RETRY_AFTER: Final = 2
+CLIENT_LEFT: Final = 499
+CHALLENGE: Final = 'Bearer realm="trunkline"'
+
+
+async def spoken(request: web.Request, answer: Answering, dialect: Dialect) -> web.StreamResponse:
+    """The answer, or its refusal; raises nothing but a cancel."""
+    try:
+        return await answer(request)
+    except DomainError as error:
+        return _refused(error, dialect)
+    except web.HTTPException as error:
+        return _refused(_understood(error), dialect)
+    except ConnectionResetError:
+        return web.Response(status=CLIENT_LEFT)  # nobody is there to read it; the log is
+    except Exception:  # whatever broke, the answer has the shape of its API
+        log.exception("http.broken", id=request.get(REQUEST_ID, ""))
+        return _refused(Broken("something broke on our side; the request id finds it in the log"), dialect)
+
+
+def _refused(error: DomainError, dialect: Dialect) -> web.Response:
+    response = dialect.encode_error(error)
+    if response.status == 401:
+        response.headers["WWW-Authenticate"] = CHALLENGE
+    if response.status == 405:
+        response.headers["Allow"] = str(error.details.get("allow", ""))
+    if response.status in (429, 503) or "retry_after" in error.details:
+        response.headers["Retry-After"] = str(error.details.get("retry_after", RETRY_AFTER))
+    if response.status in (408, 413) or error.code == BROKEN_BODY:
+        response.force_close()  # the rest of the body is not wanted, or cannot be told from what follows
+    return response
+
+
+def _understood(error: web.HTTPException) -> DomainError:
+    """What aiohttp itself refuses, in our words."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allow = ", ".join(sorted(error.allowed_methods))
+        return Unsupported(f"this path takes {allow}", code="METHOD_NOT_ALLOWED", allow=allow)
+    if error.status == 404:
+        return NotFound("nothing answers at this path")
+    if error.status == 413:
+        return TooLarge("the request is too large", code="PAYLOAD_TOO_LARGE")
+    return Invalid("the request cannot be understood", code="INVALID_REQUEST")

@@ -1,0 +1,78 @@
+"""What can be asked about approvals: which are open, how one stands, what was decided, and to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from trunkline.auth.principal import Principal
+from trunkline.contracts.approval import RELEASE, ApprovalAnswer, DecideApproval, Verdict
+from trunkline.contracts.approval_views import PENDING, ApprovalPage, ApprovalView, GetApproval, ListApprovals
+from trunkline.contracts.errors import Unavailable
+from trunkline.contracts.ids import ApprovalId, TaskId
+from trunkline.contracts.task import SettleHold
+from trunkline_gateway.ports import Commands
+
+OWNER: Final = "approvals"
+RELAY: Final = "relay"
+ROUTER: Final = "router"
+SETTLES_WITHIN: Final = 2.0
+NO_ID: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One person's word on one approval. `id` tells a repeat of it from a second one."""
+
+    task: TaskId
+    approval: ApprovalId
+    verdict: Verdict
+    id: str
+    reason: str = ""
+    digest: str | None = None
+    """Of what the person was shown, where the client says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """Every verb may raise Unavailable."""
+
+    commands: Commands
+    now: Callable[[], datetime]
+
+    async def list(self, principal: Principal, query: ListApprovals) -> ApprovalPage:
+        """Raises Invalid."""
+        asked = query.model_copy(update={"tenant": principal.tenant, "at": self.now()})
+        return ApprovalPage.model_validate((await self.commands.send(RELAY, NO_ID, asked)).body)
+
+    async def approval(self, principal: Principal, task: TaskId, approval: ApprovalId) -> ApprovalView:
+        """Raises NotFound."""
+        command = GetApproval(tenant=principal.tenant, at=self.now(), task_id=task, approval_id=approval)
+        return ApprovalView.model_validate((await self.commands.send(RELAY, task, command)).body)
+
+    async def decide(self, principal: Principal, decision: Decision) -> ApprovalAnswer:
+        """Raises NotFound; Denied where the rules of the approval do not let the caller decide; Conflict once it is decided."""
+        command = DecideApproval(
+            tenant=principal.tenant,
+            at=self.now(),
+            approval_id=decision.approval,
+            task_id=decision.task,
+            decision_id=decision.id,
+            verdict=decision.verdict,
+            digest=decision.digest,
+            by=principal.subject,
+            role=principal.role,
+            reason=decision.reason,
+        )
+        answer = ApprovalAnswer.model_validate((await self.commands.send(OWNER, decision.task, command)).body)
+        if decision.approval == RELEASE and answer.status != PENDING:
+            await self._settled(principal, decision.task)
+        return answer
+
+    async def _settled(self, principal: Principal, task: TaskId) -> None:
+        """The router hears of it by itself too; this is so that whoever got our answer finds the task released, or cancelled."""
+        with suppress(Unavailable):  # it was decided, and that is what we answer
+            await self.commands.send(ROUTER, task, SettleHold(tenant=principal.tenant, at=self.now(), task_id=task), timeout=SETTLES_WITHIN)

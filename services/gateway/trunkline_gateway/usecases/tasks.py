@@ -1,0 +1,133 @@
+"""What can be asked about tasks: submit, read, list, report, cancel, follow, and look at a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, cast
+
+from trunkline.auth.policy import owns
+from trunkline.auth.principal import Principal
+from trunkline.contracts.approval import OpenApproval
+from trunkline.contracts.cursor import Cursor
+from trunkline.contracts.errors import NotFound
+from trunkline.contracts.forge import PullRequestView, ShowPullRequest
+from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.record import Event, Gap
+from trunkline.contracts.task import (
+    ENDS,
+    Assignment,
+    CancelTask,
+    Moved,
+    Reported,
+    ReportTask,
+    SubmitTask,
+    Submitted,
+    TaskStatus,
+)
+from trunkline.contracts.views import CountTasks, GetTask, ListTasks, TaskCounts, TaskPage, TaskView
+from trunkline_gateway.ports import Commands, Feed, Timeline
+
+ROUTER: Final = "router"
+RELAY: Final = "relay"
+SANDBOX: Final = "sandbox"
+APPROVALS: Final = "approvals"
+NO_ID: Final = "-"
+NOBODY: Final = TenantId("-")
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """Every verb may raise Unavailable."""
+
+    commands: Commands
+    feed: Feed
+    now: Callable[[], datetime]
+    new_task_id: Callable[[], TaskId]
+    deadline_s: float = 3600.0
+    """What a task gets that asks for no deadline of its own."""
+
+    async def submit(
+        self, principal: Principal, assignment: Assignment, *, trace_id: str | None = None, id: TaskId | None = None
+    ) -> Submitted:
+        """Returns when the task is on disk, and so is the question that it waits for, if it is held.
+
+        The same `id` again is the same task. Raises Invalid for a type that nobody has a pool for, NotFound for a parent that is not there.
+        """
+        task = id or self.new_task_id()
+        if "deadline_s" not in assignment.model_fields_set:
+            assignment = assignment.model_copy(update={"deadline_s": self.deadline_s})
+        command = SubmitTask(
+            tenant=principal.tenant, at=self.now(), task_id=task, assignment=assignment, submitted_by=principal.subject, trace_id=trace_id
+        )
+        submitted = Submitted.model_validate((await self.commands.send(ROUTER, task, command)).body)
+        if submitted.hold:
+            # The approvals service hears of it by itself too; asking it makes sure that the id in our answer can be decided at once.
+            await self.commands.send(APPROVALS, task, OpenApproval(tenant=principal.tenant, at=command.at, task_id=task))
+        return submitted
+
+    async def task(self, principal: Principal, task: TaskId) -> TaskView:
+        """Never older than what was answered before. Raises NotFound, also for what the caller may not see."""
+        command = GetTask(tenant=principal.tenant, at=self.now(), task=task)
+        view = TaskView.model_validate((await self.commands.send(RELAY, task, command)).body)
+        if not owns(principal, view.submitted_by):
+            raise NotFound("there is no task by that name", code="TASK_NOT_FOUND", task=task)
+        return view
+
+    async def list(self, principal: Principal, query: ListTasks) -> TaskPage:
+        """`query` as asked; whose tasks they are is not the caller's to say. Raises Invalid."""
+        asked = query.model_copy(update={"tenant": principal.tenant, "at": self.now()})
+        return TaskPage.model_validate((await self.commands.send(RELAY, NO_ID, asked)).body)
+
+    async def counts(self) -> TaskCounts:
+        """Of all tenants together."""
+        command = CountTasks(tenant=NOBODY, at=self.now())
+        return TaskCounts.model_validate((await self.commands.send(RELAY, NO_ID, command)).body)
+
+    async def report(self, principal: Principal, task: TaskId, reported: Reported, error: str = "") -> TaskStatus:
+        """An agent says how its task goes. Raises NotFound; Conflict for a move that is not open to it."""
+        command = ReportTask(tenant=principal.tenant, at=self.now(), task_id=task, reported=reported, by=principal.subject, error=error)
+        return Moved.model_validate((await self.commands.send(ROUTER, task, command)).body).status
+
+    async def cancel(self, principal: Principal, task: TaskId, reason: str) -> TaskView:
+        """Raises NotFound, or Conflict when the task is over already."""
+        if not owns(principal, ""):
+            await self.task(principal, task)
+        command = CancelTask(tenant=principal.tenant, at=self.now(), task_id=task, by=principal.subject, reason=reason)
+        await self.commands.send(ROUTER, task, command)
+        return await self.task(principal, task)
+
+    async def timeline(self, principal: Principal, task: TaskId) -> Timeline:
+        """The log knows it first, and without the relay; of what it no longer keeps the views still know. Raises NotFound."""
+        found = await self.feed.find(principal.tenant, task)
+        if found and await self._seen_by(principal, task):
+            return found
+        view = await self.task(principal, task)
+        return Timeline(TenantId(view.tenant), TaskId(view.task_id), view.seq if view.status.terminal else None)
+
+    async def _seen_by(self, principal: Principal, task: TaskId) -> bool:
+        """Whether the log alone is enough to know that the caller may see it."""
+        if owns(principal, ""):
+            return True
+        submitter = await self.feed.submitter(principal.tenant, task)
+        return submitter is not None and owns(principal, submitter)
+
+    async def follow(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
+        """What happened beyond `after`, ending behind the fact that ends the task."""
+        feeding = self.feed.follow(timeline, after)
+        async with aclosing(cast(AsyncGenerator[Event | Gap, None], feeding)) as items:
+            async for item in items:
+                yield item
+                if isinstance(item, Event) and isinstance(item.fact, ENDS):
+                    return
+
+    async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
+        """What happened beyond `after` up to now, at most `limit` of it, and whether there is more."""
+        return await self.feed.page(timeline, after, limit)
+
+    async def pull_request(self, principal: Principal, repo: str, number: int) -> PullRequestView:
+        """Raises NotFound; Unsupported where the forge has pages of its own."""
+        command = ShowPullRequest(tenant=principal.tenant, at=self.now(), repo=repo, number=number)
+        return PullRequestView.model_validate((await self.commands.send(SANDBOX, NO_ID, command)).body)

@@ -1,0 +1,65 @@
+"""How a batch of the log becomes changed views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+from trunkline.contracts import subjects
+from trunkline.contracts.approval_views import ApprovalView, fold_approval
+from trunkline.contracts.record import Event
+from trunkline.contracts.task import EventPublished
+from trunkline.contracts.views import TaskView, fold
+
+APPROVAL: Final = "approval-"
+"""Begins the part of every approval; the rest is its name within the task."""
+
+FindTask = Callable[[str, str], TaskView | None]
+"""By tenant and task."""
+FindApproval = Callable[[str, str, str], ApprovalView | None]
+"""By tenant, task and name."""
+V = TypeVar("V", TaskView, ApprovalView)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a batch leaves behind: views as they are after it, and what was said under a trace, in the order of the log."""
+
+    tasks: Sequence[TaskView] = ()
+    approvals: Sequence[ApprovalView] = ()
+    said: Sequence[Event] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Latest(Generic[V]):
+    """Views while a batch is folded; each is looked up once."""
+
+    find: Callable[..., V | None]
+    fold: Callable[[V | None, Event], V | None]
+    seen: dict[tuple[str, ...], V | None] = field(default_factory=dict)
+    touched: dict[tuple[str, ...], V] = field(default_factory=dict)
+
+    def take(self, key: tuple[str, ...], event: Event) -> None:
+        before = self.seen[key] if key in self.seen else self.find(*key)
+        after = self.seen[key] = self.fold(before, event)
+        if after is not None and after is not before:
+            self.touched[key] = after
+
+
+def changed(events: Iterable[Event], task: FindTask, approval: FindApproval) -> Changes:
+    """What these events change; `task` and `approval` give a view as it is before them."""
+    tasks: _Latest[TaskView] = _Latest(task, fold)
+    approvals: _Latest[ApprovalView] = _Latest(approval, fold_approval)
+    said: list[Event] = []
+    for event in events:
+        tasks.take((event.tenant, event.task), event)
+        if event.part.startswith(APPROVAL):
+            approvals.take((event.tenant, event.task, event.part.removeprefix(APPROVAL)), event)
+        elif _traced(event):
+            said.append(event)
+    return Changes(list(tasks.touched.values()), list(approvals.touched.values()), said)
+
+
+def _traced(event: Event) -> bool:
+    return event.part == subjects.MESSAGE and isinstance(event.fact, EventPublished) and bool(event.fact.trace_id)

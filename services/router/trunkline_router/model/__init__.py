@@ -1,0 +1,45 @@
+"""The life of a task as pure functions: what a wish or a happening leads to, and what the facts add up to."""
+
+from trunkline_router.model.cues import (
+    ChildSubmitted,
+    Cue,
+    DeadlineReached,
+    Happening,
+    HoldDecided,
+    ParentCancelled,
+    RetryDue,
+    RunBegan,
+    RunEnded,
+    RunWasStopped,
+    SlaReached,
+    StopOverdue,
+    Wish,
+)
+from trunkline_router.model.life import decide
+from trunkline_router.model.rules import Gate, Route, Rules, canonical, digest, reasons
+from trunkline_router.model.task import Task, evolve
+
+__all__ = [
+    "ChildSubmitted",
+    "Cue",
+    "DeadlineReached",
+    "Gate",
+    "Happening",
+    "HoldDecided",
+    "ParentCancelled",
+    "RetryDue",
+    "Route",
+    "Rules",
+    "RunBegan",
+    "RunEnded",
+    "RunWasStopped",
+    "SlaReached",
+    "StopOverdue",
+    "Task",
+    "Wish",
+    "canonical",
+    "decide",
+    "digest",
+    "evolve",
+    "reasons",
+]

@@ -1,0 +1,79 @@
+"""What a task answers to: wishes of people and agents, and what happens around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trunkline.contracts.approval import ApprovalDecided
+from trunkline.contracts.run import RunResult
+from trunkline.contracts.task import CancelTask, ReportTask, SubmitTask
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegan:
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A run that succeeded has a result; one that failed has a code and an error."""
+
+    attempt: int
+    result: RunResult | None = None
+    code: str = ""
+    error: str = ""
+    recoverable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunWasStopped:
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SlaReached:
+    """The moment by which the task was promised."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDue:
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopOverdue:
+    """Nobody confirmed the stop in time: nobody runs the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldDecided:
+    """Whether a held task may begin was decided."""
+
+    decision: ApprovalDecided
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSubmitted:
+    """Another task was submitted as a part of this one."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParentCancelled:
+    """The task that this one is a part of was cancelled."""
+
+    parent: str
+
+
+Happening = (
+    RunBegan | RunEnded | RunWasStopped | DeadlineReached | SlaReached | RetryDue | StopOverdue
+    | HoldDecided | ChildSubmitted | ParentCancelled
+)  # fmt: skip
+Wish = SubmitTask | CancelTask | ReportTask
+Cue = Wish | Happening

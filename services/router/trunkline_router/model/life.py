@@ -1,0 +1,179 @@
+"""What a wish or a happening leads to in the life of a task: the facts that follow, thought and not done."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+from trunkline.contracts.approval import DecidedBy, Verdict
+from trunkline.contracts.errors import Conflict, Invalid, NotFound
+from trunkline.contracts.message import Fact
+from trunkline.contracts.task import (
+    CancelCause,
+    CancelTask,
+    ReportTask,
+    StopCause,
+    SubmitTask,
+    TaskAssigned,
+    TaskCancelled,
+    TaskChildAdded,
+    TaskFailed,
+    TaskHoldDropped,
+    TaskReleased,
+    TaskSlaBreached,
+    TaskStarted,
+    TaskStatus,
+    TaskStopRequested,
+    TaskSubmitted,
+    TaskSucceeded,
+)
+from trunkline_router.model.cues import (
+    ChildSubmitted,
+    Cue,
+    DeadlineReached,
+    Happening,
+    HoldDecided,
+    ParentCancelled,
+    RetryDue,
+    RunBegan,
+    RunEnded,
+    RunWasStopped,
+    SlaReached,
+    StopOverdue,
+)
+from trunkline_router.model.holding import held
+from trunkline_router.model.reports import reported, tried_again
+from trunkline_router.model.rules import Rules, deadline_s, digest, routed
+from trunkline_router.model.task import Task
+
+US: Final = "trunkline"
+"""Who does what nobody asked for."""
+
+
+def decide(task: Task | None, cue: Cue, at: datetime, rules: Rules) -> list[Fact]:
+    """The facts that follow. A repeat leads to none. Raises NotFound, Conflict or Invalid for a wish that cannot be granted."""
+    if isinstance(cue, SubmitTask):
+        return [] if task else _submitted(cue, at, rules)
+    if task is None:
+        return _unknown(cue)
+    if isinstance(cue, CancelTask):
+        return _cancel(task, cue)
+    if isinstance(cue, ReportTask):
+        return reported(task, cue, at)
+    return [] if task.status.terminal else _happened(task, cue, at, rules)
+
+
+def _unknown(cue: CancelTask | ReportTask | Happening) -> list[Fact]:
+    if isinstance(cue, CancelTask | ReportTask):
+        raise NotFound("there is no such task", code="NO_SUCH_TASK")
+    return []
+
+
+def _submitted(wish: SubmitTask, at: datetime, rules: Rules) -> list[Fact]:
+    assignment = routed(wish.assignment, rules)
+    hold = held(assignment, rules.gates, wish.submitted_by)
+    return [
+        TaskSubmitted(
+            assignment=assignment,
+            submitted_by=wish.submitted_by,
+            deadline_at=_in(at, deadline_s(assignment, rules)),
+            sla_at=_in(at, assignment.sla_s) if assignment.sla_s else None,
+            aliases=wish.aliases,
+            trace_id=wish.trace_id,
+        ),
+        TaskAssigned(pool=assignment.pool, attempt=1),
+        *([hold] if hold else []),
+    ]
+
+
+def _in(at: datetime, seconds: float) -> datetime:
+    try:
+        return at + timedelta(seconds=seconds)
+    except OverflowError:
+        raise Invalid("a deadline lies beyond the end of the calendar; ask for fewer seconds", code="DEADLINE_TOO_FAR") from None
+
+
+def _cancel(task: Task, wish: CancelTask) -> list[Fact]:
+    if task.status is TaskStatus.CANCELLED or (task.stop and not task.status.terminal):
+        return []
+    if task.status.terminal:
+        raise Conflict(f"the task is over: it {task.status.value}", code="TASK_OVER", status=task.status.value)
+    return _ending(task, TaskCancelled(by=wish.by, reason=wish.reason, cause=wish.cause))
+
+
+def _ending(task: Task, end: TaskCancelled) -> list[Fact]:
+    """At once where nobody of ours has it; else whoever has it is asked to stop."""
+    if task.carried:
+        return [TaskStopRequested(cause=StopCause.CANCELLED, by=end.by, reason=end.reason, cancel_cause=end.cause)]
+    return [*([TaskHoldDropped(approval_id=task.hold.approval_id)] if task.hold else []), end]
+
+
+def _happened(task: Task, happening: Happening, at: datetime, rules: Rules) -> list[Fact]:
+    match happening:
+        case RunBegan() | RunEnded() | RunWasStopped():
+            # Between two attempts nobody runs it: what comes then was heard before.
+            fresh = happening.attempt == task.attempt and task.status is not TaskStatus.SUBMITTED
+            return _run(task, happening, at) if fresh else []
+        case DeadlineReached():
+            return _deadline(task, deadline_s(task.assignment, rules))
+        case SlaReached():
+            return [TaskSlaBreached(due_at=task.sla_at)] if task.sla_at and not task.sla_breached else []
+        case RetryDue(attempt):
+            due = task.status is TaskStatus.SUBMITTED and attempt == task.attempt + 1
+            return [TaskAssigned(pool=task.assignment.pool, attempt=attempt)] if due else []
+        case StopOverdue():
+            return [_stopped(task.stop)] if task.stop else []
+        case HoldDecided():
+            return _allowed(task, happening, at, rules)
+        case ChildSubmitted(child):
+            return [] if child in task.children else [TaskChildAdded(child=child)]
+        case ParentCancelled(parent):
+            reason = f"the task that it is a part of was cancelled ({parent})"
+            return [] if task.stop else _ending(task, TaskCancelled(by=US, reason=reason, cause=CancelCause.PARENT_CANCELLED))
+        case never:
+            assert_never(never)
+
+
+def _allowed(task: Task, word: HoldDecided, at: datetime, rules: Rules) -> list[Fact]:
+    """Only an approval of exactly this assignment releases it; a refusal needs no proof."""
+    decision = word.decision
+    if task.hold is None or decision.approval_id != task.hold.approval_id:
+        return []
+    if decision.verdict is Verdict.APPROVED:
+        same = decision.digest == task.hold.digest == digest(task.assignment)
+        deadline_at = _in(at, deadline_s(task.assignment, rules))
+        return [TaskReleased(approval_id=decision.approval_id, by=decision.by, deadline_at=deadline_at)] if same else []
+    if decision.decided_by is DecidedBy.TIMEOUT:
+        return [TaskCancelled(by=decision.by, reason="nobody decided in time", cause=CancelCause.APPROVAL_EXPIRED)]
+    return [TaskCancelled(by=decision.by, reason=decision.reason or f"rejected by {decision.by}", cause=CancelCause.APPROVAL_REJECTED)]
+
+
+def _run(task: Task, news: RunBegan | RunEnded | RunWasStopped, at: datetime) -> list[Fact]:
+    match news:
+        case RunBegan(attempt):
+            return [TaskStarted(attempt=attempt)] if task.status is TaskStatus.ASSIGNED else []
+        case RunWasStopped():
+            return [_stopped(task.stop)] if task.stop else []
+        case RunEnded() if news.result is not None:
+            return [TaskSucceeded(result=news.result)]
+        case RunEnded() if task.stop:
+            return [_stopped(task.stop)]
+        case RunEnded():
+            return tried_again(task, TaskFailed(code=news.code, error=news.error), at, mendable=news.recoverable)
+
+
+def _deadline(task: Task, seconds: float) -> list[Fact]:
+    if task.stop or task.hold:
+        return []
+    request = TaskStopRequested(cause=StopCause.DEADLINE, by=US, reason=_late(seconds))
+    return [request] if task.carried else [_stopped(request)]
+
+
+def _stopped(stop: TaskStopRequested) -> Fact:
+    if stop.cause is StopCause.DEADLINE:
+        return TaskFailed(code="DEADLINE", error=stop.reason)
+    return TaskCancelled(by=stop.by, reason=stop.reason, cause=stop.cancel_cause)
+
+
+def _late(seconds: float) -> str:
+    return f"the task was not done within its {seconds:g} s; ask for less at once, or give it a longer deadline"

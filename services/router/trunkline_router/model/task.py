@@ -1,0 +1,101 @@
+"""What the router remembers of a task, folded from its facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from trunkline.contracts.message import Fact
+from trunkline.contracts.task import (
+    Assignment,
+    Executor,
+    Hold,
+    TaskAssigned,
+    TaskCancelled,
+    TaskChildAdded,
+    TaskFailed,
+    TaskHeld,
+    TaskHoldDropped,
+    TaskReleased,
+    TaskRetryScheduled,
+    TaskSlaBreached,
+    TaskStarted,
+    TaskStatus,
+    TaskStopRequested,
+    TaskSubmitted,
+    TaskSucceeded,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What must be known of a task to decide what comes next."""
+
+    assignment: Assignment
+    submitted_at: datetime
+    deadline_at: datetime
+    sla_at: datetime | None = None
+    trace_id: str | None = None
+    status: TaskStatus = TaskStatus.SUBMITTED
+    attempt: int = 0
+    stop: TaskStopRequested | None = None
+    hold: Hold | None = None
+    """What it waits for before it may begin."""
+    sla_breached: bool = False
+    retried_at: datetime | None = None
+    """When the last retry was asked for: a report of exactly that moment is the same one, sent again."""
+    children: tuple[str, ...] = ()
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether an agent outside carries it out, who can be told nothing and asked nothing."""
+        return self.assignment.executor is Executor.BUS
+
+    @property
+    def carried(self) -> bool:
+        """Whether somebody of ours may be working on it, who must be asked to stop."""
+        return not (self.elsewhere or self.hold or self.status.terminal or self.status is TaskStatus.SUBMITTED)
+
+
+def evolve(task: Task | None, fact: Fact, at: datetime) -> Task | None:
+    """The task after one more fact; facts of other versions change nothing."""
+    if isinstance(fact, TaskSubmitted):
+        return Task(fact.assignment, at, fact.deadline_at, fact.sla_at, fact.trace_id)
+    return _evolved(task, fact, at) if task else None
+
+
+def _evolved(task: Task, fact: Fact, at: datetime) -> Task:
+    match fact:
+        case TaskAssigned():
+            return replace(task, status=TaskStatus.ASSIGNED, attempt=fact.attempt)
+        case TaskStarted():
+            return replace(task, status=TaskStatus.IN_PROGRESS)
+        case TaskRetryScheduled():
+            return replace(task, status=TaskStatus.SUBMITTED, retried_at=at)
+        case TaskStopRequested():
+            return replace(task, status=TaskStatus.STOPPING, stop=fact)
+        case TaskSucceeded():
+            return replace(task, status=TaskStatus.SUCCEEDED, hold=None)
+        case TaskFailed():
+            return replace(task, status=TaskStatus.FAILED, hold=None)
+        case TaskCancelled():
+            return replace(task, status=TaskStatus.CANCELLED, hold=None)
+        case _:
+            return _beside(task, fact)
+
+
+def _beside(task: Task, fact: Fact) -> Task:
+    """Facts that leave the status as it is."""
+    match fact:
+        case TaskHeld():
+            return replace(task, hold=fact.hold)
+        case TaskReleased():
+            return replace(task, hold=None, deadline_at=fact.deadline_at)
+        case TaskHoldDropped():
+            return replace(task, hold=None)
+        case TaskSlaBreached():
+            return replace(task, sla_breached=True)
+        case TaskChildAdded():
+            return replace(task, children=(*task.children, fact.child))
+        case _:
+            return task

@@ -1,0 +1,227 @@
+"""Every route that is served, as every role, on one's own things and on those of another tenant.
+
+The table is made of the served document: a new route is in it by itself, and one whose path names a thing that is not known here fails.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+import requests
+
+from trunkline.auth.policy import ALLOWED, Action
+from trunkline.auth.principal import Role
+from trunkline.testing.stack import Stack, stack
+
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(300)]
+
+SECRET = "a secret for this test, longer than 32 bytes"
+HOME, AWAY = "home", "away"
+ENVIRONMENT = {
+    "ORCHESTRATOR_JWT_SECRET": SECRET,
+    "TRUNKLINE_RATE_LIMITS": "off",
+    "TRUNKLINE_AGENT": "command",
+    "TRUNKLINE_AGENT_COMMAND": "sleep 300",
+}
+BODIES: Mapping[str, dict[str, Any]] = {
+    "/tasks": {"type": "bugfix", "payload": {}},
+    "/events/publish": {"event_type": "matrix.tried", "source_agent": "matrix"},
+    "/api/pr-agent/execute": {"repo": "acme/none", "task": "nothing"},
+}
+QUERIES: Mapping[str, dict[str, str]] = {"/tasks/{task_id}/status": {"status": "in_progress"}}
+NOBODYS = frozenset({"digest", "file", "owner", "name", "number"})
+"""Parts of paths that name no thing of a tenant: files of ours, and pull requests of the local forge, which everybody may see."""
+DESK = Action.MINT_TOKEN
+"""Whether the proof is good enough the token desk decides, behind the rule."""
+OF_ONESELF = (DESK, Action.REVOKE_TOKEN)
+"""Everybody may for themselves, so that is what is tried."""
+READING = ("get", "head")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One route, as the document has it."""
+
+    method: str
+    path: str
+    rule: Action
+    roles: frozenset[str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+    def of(self, names: Mapping[str, str]) -> str:
+        return self.path.format_map(names)
+
+    def __str__(self) -> str:
+        return f"{self.method.upper()} {self.path}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody of a tenant, in a role."""
+
+    url: str
+    role: str
+    tenant: str
+    subject: str = "matrix"
+
+    def ask(self, operation: Operation, names: Mapping[str, str]) -> Answer:
+        """An answer without end is read as far as its headers."""
+        body, subject = BODIES.get(operation.path, {}), self.subject
+        if operation.rule in OF_ONESELF:
+            subject = f"{self.subject}-{secrets.token_hex(4)}"  # of its own, for what is revoked is gone
+            body = {"user_id": subject, "role": "user"}
+        data = None if operation.method in READING else json.dumps(body)
+        headers = {"Content-Type": "application/json", **replace(self, subject=subject).credential()}
+        url, query = self.url + operation.of(names), QUERIES.get(operation.path)
+        with requests.request(operation.method, url, params=query, headers=headers, data=data, timeout=20, stream=True) as said:
+            endless = said.headers["Content-Type"].startswith("text/event-stream")
+            return Answer(said.status_code, "" if endless else said.text, said.headers)
+
+    def credential(self) -> dict[str, str]:
+        if self.role == Role.ANONYMOUS:
+            return {}
+        now = int(time.time())
+        claims = {"sub": self.subject, "role": self.role, "tenant": self.tenant, "iat": now, "exp": now + 600, "jti": secrets.token_hex(8)}
+        return {"Authorization": f"Bearer {jwt.encode(claims, SECRET, algorithm='HS256')}"}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Stack]:
+    with stack(ENVIRONMENT) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def operations(running: Stack) -> list[Operation]:
+    _, document = running.ask("GET", "/openapi.json")
+    found = [
+        Operation(method, path, Action(said["x-action"]), frozenset(said["x-required-roles"]))
+        for path, methods in document["paths"].items()
+        for method, said in methods.items()
+    ]
+    assert len(found) > 20, "the document does not hold every API"
+    return found
+
+
+def made(running: Stack) -> dict[str, str]:
+    """New things of the tenant `home`, by the names that paths give them: a task that waits for its approval, and what belongs to it."""
+    maker = Caller(running.url, Role.AGENT, HOME, "maker")
+    trace = f"trace-{uuid4().hex}"
+    asked = {"type": "deployment", "payload": {}, "priority": "P0", "metadata": {"trace_id": trace}}
+    answer = requests.post(f"{running.url}/tasks", json=asked, headers=maker.credential(), timeout=20)
+    assert answer.status_code == 200, answer.text
+    task = answer.json()["task"]
+    approval = answer.json().get("approval_id") or task["approval_id"]
+    return {
+        "task_id": task["task_id"],
+        "approval_id": approval,
+        "trace_id": trace,
+        "jobId": str(UUID(task["task_id"].removeprefix("task_"))),
+    }
+
+
+def missing() -> dict[str, str]:
+    """Names as ours look, of nothing that is there."""
+    name = uuid4()
+    return {
+        "task_id": f"task_{name.hex}", "approval_id": f"approval_{name.hex}", "trace_id": f"trace-{name.hex}", "jobId": str(name),
+        "digest": "0" * 32, "file": "swagger-ui.css", "owner": "acme", "name": "none", "number": "1",
+    }  # fmt: skip
+
+
+def plain(answer: Answer, names: Mapping[str, str]) -> tuple[int, str, frozenset[str]]:
+    """What can be told of an answer, but for the request's id and for the name that was asked for."""
+    text = answer.body.replace(answer.headers["X-Request-Id"], "<request>")
+    for name in names.values():
+        text = text.replace(name, "<name>") if len(name) > 8 else text
+    return answer.status, text, frozenset(answer.headers)
+
+
+def test_the_document_says_of_every_route_what_the_policy_says(operations: list[Operation]) -> None:
+    wrong = [op for op in operations if op.roles != {str(role) for role in Role if op.rule in ALLOWED[role]}]
+    assert wrong == []
+
+
+def test_everything_that_a_path_names_is_known_here(operations: list[Operation]) -> None:
+    known = NOBODYS | missing().keys()
+    assert [str(op) for op in operations if not known >= set(op.names)] == [], "say in `made` and `missing` what it names"
+
+
+@pytest.mark.parametrize("role", [str(role) for role in Role])
+def test_a_role_gets_through_where_its_rule_lets_it_and_nowhere_else(running: Stack, operations: list[Operation], role: str) -> None:
+    caller, wrong = Caller(running.url, role, HOME), []
+    refusal = 401 if role == Role.ANONYMOUS else 403
+    for operation in operations:
+        answer = caller.ask(operation, missing())
+        through = answer.status not in (401, 403) or (operation.rule is DESK and role == Role.ANONYMOUS)
+        if role in operation.roles and (not through or answer.status >= 500):
+            wrong.append(f"{operation}: {answer.status}, and the rule allows it: {answer.body[:200]}")
+        if role not in operation.roles and answer.status != refusal:
+            wrong.append(f"{operation}: {answer.status} instead of {refusal}")
+        if answer.status == 401 and "WWW-Authenticate" not in answer.headers:
+            wrong.append(f"{operation}: 401 without WWW-Authenticate")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", [str(role) for role in Role if role is not Role.ANONYMOUS])
+def test_ones_own_things_are_found(running: Stack, operations: list[Operation], role: str) -> None:
+    caller, wrong = Caller(running.url, role, HOME), []
+    for operation in [op for op in operations if role in op.roles and op.names and not NOBODYS & set(op.names)]:
+        answer = caller.ask(operation, made(running))
+        if answer.status == 404 or answer.status >= 500 or (operation.method == "get" and answer.status != 200):
+            wrong.append(f"{operation}: {answer.status} {answer.body[:200]}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", [str(role) for role in Role])
+def test_a_foreign_thing_is_answered_exactly_as_a_missing_one(running: Stack, operations: list[Operation], role: str) -> None:
+    caller, wrong = Caller(running.url, role, AWAY), []
+    own = made(running)
+    for operation in [op for op in operations if op.names and not NOBODYS & set(op.names)]:
+        none = missing()
+        foreign, lost = plain(caller.ask(operation, own), own), plain(caller.ask(operation, none), none)
+        if foreign != lost:
+            wrong.append(f"{operation}: {foreign} is not {lost}")
+        if role in operation.roles and foreign[0] != 404:
+            wrong.append(f"{operation}: {foreign[0]} for what is not there")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", [str(role) for role in Role])
+def test_no_list_or_page_shows_anything_of_another_tenant(running: Stack, operations: list[Operation], role: str) -> None:
+    own, caller, wrong = made(running), Caller(running.url, role, AWAY), []
+    canaries = {own["task_id"].removeprefix("task_"), own["jobId"], own["trace_id"], "maker"}
+    for operation in [op for op in operations if op.method == "get" and not op.names]:
+        shown = caller.ask(operation, {}).body
+        wrong += [f"{operation} shows {canary}" for canary in canaries if canary in shown]
+    assert wrong == []
+
+
+def test_nothing_changed_for_its_owner_whatever_strangers_tried(running: Stack, operations: list[Operation]) -> None:
+    own = made(running)
+    owner = Caller(running.url, Role.AGENT, HOME)
+    reads = [op for op in operations if op.path in ("/tasks/{task_id}", "/approvals/{approval_id}")]
+    before = [owner.ask(op, own).body for op in reads if op.method == "get"]
+    for role in Role:
+        for operation in [op for op in operations if op.names and op.method not in READING]:
+            Caller(running.url, role, AWAY).ask(operation, own)
+    assert [owner.ask(op, own).body for op in reads if op.method == "get"] == before

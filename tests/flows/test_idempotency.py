@@ -1,0 +1,231 @@
+"""Repeats of a request, on a real nats-server: one effect, one answer, whoever asks, whatever breaks in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from aiohttp import ClientSession, ClientTimeout, web
+
+from tests.flows.small_gateway import Small, back, remembering, small, together
+from trunkline.bus import Bus, BusSettings, connect
+from trunkline.bus.streams import MEMO
+from trunkline.contracts.errors import Conflict, Invalid, Unavailable
+from trunkline.testing.nats import NatsServer, nats_server
+from trunkline_gateway.ports import Claim
+
+ANN = {"Authorization": "Bearer agent:ann", "Idempotency-Key": "k-1"}
+pytestmark = pytest.mark.flow
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[NatsServer]:
+    with nats_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def bus(server: NatsServer) -> AsyncIterator[Bus]:
+    async with connect(BusSettings(nats_url=server.url), "test") as bus:
+        yield bus
+
+
+async def test_a_repeat_gets_the_stored_answer_and_does_nothing(bus: Bus) -> None:
+    dialect = Small()
+    async with small(dialect, memory=remembering(bus)) as site:
+        first, again = [await site.post("/tasks", headers=ANN, json={"a": 1}) for _ in range(2)]
+        assert (first.status, again.status) == (201, 201)
+        assert await first.read() == await again.read()
+        assert again.content_type == first.content_type == "application/json"
+        assert [said.headers.get("Idempotency-Replayed") for said in (first, again)] == [None, "true"]
+    assert len(dialect.made) == 1
+
+
+async def test_another_body_under_the_same_key_is_refused(bus: Bus) -> None:
+    dialect = Small()
+    async with small(dialect, memory=remembering(bus)) as site:
+        await site.post("/tasks", headers=ANN, json={"a": 1})
+        for body in ({"a": 2}, {"a": 1, "b": 2}, None):
+            async with site.post("/tasks", headers=ANN, json=body) as other:
+                assert (other.status, (await other.json())["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert len(dialect.made) == 1
+
+
+async def test_a_key_says_nothing_about_another_path_another_query_or_another_caller(bus: Bus) -> None:
+    dialect = Small()
+    callers = [{**ANN, "Authorization": f"Bearer {who}"} for who in ("agent:ann", "agent:bob", "agent:ann@acme", "admin:cat")]
+    async with small(dialect, memory=remembering(bus)) as site:
+        answers = [await site.post(path, headers=headers) for headers in callers for path in ("/tasks", "/tasks?x=1", "/open")]
+        ids = [(await answer.json())["id"] for answer in answers]
+    assert len(set(ids)) == len(dialect.made) == len(callers) * 3
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b"[]"])
+async def test_an_answer_that_refuses_is_repeated_too(bus: Bus, body: bytes) -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        raise Invalid("no", code="NO")
+
+    async with small(Small(refuse), memory=remembering(bus)) as site:
+        said = []
+        for _ in range(2):
+            async with site.post("/tasks", headers={**ANN, "Content-Type": "application/json"}, data=body) as answer:
+                said.append((answer.status, await answer.read()))
+        assert said[0][0] == 400
+        assert said[0] == said[1]
+
+
+async def test_of_32_callers_with_one_key_at_one_moment_one_works(server: NatsServer) -> None:
+    async def slow(request: web.Request) -> web.Response:
+        await asyncio.sleep(0.3)
+        return web.json_response({"n": len(dialect.made)}, status=201)
+
+    dialect = Small(slow)
+    async with AsyncExitStack() as stack:
+        sites: list[ClientSession] = []
+        for number in range(2):
+            bus = await stack.enter_async_context(connect(BusSettings(nats_url=server.url), f"g{number}"))
+            sites.append(await stack.enter_async_context(small(dialect, memory=remembering(bus))))
+
+        async def ask(number: int) -> tuple[int, str | None, str | None]:
+            async with sites[number % 2].post("/tasks", headers=ANN, json={}) as answer:
+                code = (await answer.json()).get("code")
+                return answer.status, code, answer.headers.get("Retry-After")
+
+        seen = Counter(await together(32, ask))
+        assert seen[(201, None, None)] == 1
+        assert seen[(409, "IN_PROGRESS", "1")] == 31
+        assert (await ask(0))[0] == 201
+    assert len(dialect.made) == 1
+
+
+async def test_when_nobody_knows_what_was_done_the_repeat_works_with_the_same_ids(bus: Bus) -> None:
+    failing = [Unavailable("away"), RuntimeError("a defect")]
+
+    async def fail(request: web.Request) -> web.Response:
+        if failing:
+            raise failing.pop()
+        return web.json_response({}, status=201)
+
+    dialect = Small(fail)
+    async with small(dialect, memory=remembering(bus)) as site:
+        assert [(await site.post("/tasks", headers=ANN)).status for _ in range(3)] == [500, 503, 201]
+        async with site.post("/tasks", headers=ANN, json={"other": "body"}) as other:
+            assert other.status == 422
+    assert len(dialect.made) == 3
+    assert len(set(dialect.made)) == 1
+
+
+async def test_a_refusal_before_anything_was_done_frees_the_key(bus: Bus) -> None:
+    async with small(Small(), memory=remembering(bus)) as site:
+        async with site.post("/tasks", headers=ANN, data=b"{}") as answer:
+            assert answer.status == 415
+        async with site.post("/tasks", headers=ANN, json={"a": 1}) as answer:
+            assert (answer.status, answer.headers.get("Idempotency-Replayed")) == (201, None)
+
+
+async def test_what_the_handler_refuses_in_its_own_words_is_kept(bus: Bus) -> None:
+    async def conflict(request: web.Request) -> web.Response:
+        raise Conflict("over", code="OVER")
+
+    dialect = Small(conflict)
+    async with small(dialect, memory=remembering(bus)) as site:
+        assert [(await site.post("/tasks", headers=ANN)).status for _ in range(2)] == [409, 409]
+    assert len(dialect.made) == 1
+
+
+async def test_a_gateway_that_dies_at_work_is_succeeded_after_its_lease_with_the_same_ids(bus: Bus) -> None:
+    dialect, memory = Small(), remembering(bus, lease=1.0)
+    async with small(dialect, memory=Deaf(memory)) as dying:
+        assert (await dying.post("/tasks", headers=ANN)).status == 201  # done, and nobody wrote it down
+    async with small(dialect, memory=memory) as site:
+        assert (await site.post("/tasks", headers=ANN)).status == 409
+        await asyncio.sleep(1.1)
+        assert [(await site.post("/tasks", headers=ANN)).status for _ in range(2)] == [201, 201]
+    assert len(dialect.made) == 2
+    assert len(set(dialect.made)) == 1
+
+
+class Deaf:
+    """A memory that a gateway claims from and is killed before it says anything more."""
+
+    def __init__(self, memory: object) -> None:
+        self.claim = memory.claim  # type: ignore[attr-defined]
+
+    async def keep(self, claim: Claim, answer: object) -> None: ...
+
+    async def reopen(self, claim: Claim) -> None: ...
+
+    async def forget(self, claim: Claim) -> None: ...
+
+
+async def test_a_client_that_leaves_may_come_back_at_once(bus: Bus) -> None:
+    working = asyncio.Event()
+
+    async def hang(request: web.Request) -> web.Response:
+        if not working.is_set():
+            working.set()
+            await asyncio.sleep(30)
+        return web.json_response({}, status=201)
+
+    dialect = Small(hang)
+    async with small(dialect, memory=remembering(bus)) as site:
+        with pytest.raises(TimeoutError):
+            await site.post("/tasks", headers=ANN, timeout=ClientTimeout(0.3))
+        statuses = [(await site.post("/tasks", headers=ANN)).status]
+        while statuses[-1] == 409 and len(statuses) < 20:
+            await asyncio.sleep(0.1)
+            statuses.append((await site.post("/tasks", headers=ANN)).status)
+    assert statuses[-1] == 201
+    assert len(set(dialect.made)) == 1
+
+
+@pytest.mark.parametrize("key", ["", "a b", "ümlaut", "x" * 256])
+async def test_a_key_that_is_none_is_refused(bus: Bus, key: str) -> None:
+    dialect = Small()
+    async with small(dialect, memory=remembering(bus)) as site:
+        headers = {**ANN, "Idempotency-Key": key}
+        async with site.post("/tasks", headers=headers) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (400, "INVALID_IDEMPOTENCY_KEY")
+        assert (await site.post("/tasks", headers={**ANN, "Idempotency-Key": "x" * 255})).status == 201
+    assert len(dialect.made) == 1
+
+
+async def test_two_keys_contradict(bus: Bus) -> None:
+    async with small(Small(), memory=remembering(bus)) as site:
+        headers = [("Authorization", "Bearer agent:ann"), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+        assert (await site.post("/tasks", headers=headers)).status == 400
+
+
+async def test_a_token_is_never_stored_nor_is_what_a_read_answers(bus: Bus) -> None:
+    dialect = Small()
+    async with small(dialect, memory=remembering(bus)) as site:
+        await site.post("/token", headers=ANN)
+        await site.get("/tasks", headers=ANN)
+    assert (await bus.client.jetstream().stream_info(MEMO)).state.messages == 0
+
+
+async def test_a_body_is_stored_only_as_its_digest(bus: Bus) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({})
+
+    async with small(Small(answer), memory=remembering(bus)) as site:
+        await site.post("/tasks", headers={**ANN, "Idempotency-Key": "canary-key"}, json={"token": "canary-body"})
+    found = await bus.client.jetstream().get_msg(MEMO, 2)
+    assert "canary" not in f"{found.subject} {found.headers} {found.data!r}"
+
+
+async def test_answers_are_kept_for_a_day_on_disk_one_for_each_request(bus: Bus) -> None:
+    config = (await bus.client.jetstream().stream_info(MEMO)).config
+    assert (config.max_age, config.max_msgs_per_subject, config.storage) == (86400, 1, "file")
+
+
+async def test_without_nats_server_a_request_with_a_key_is_not_begun(bus: Bus, server: NatsServer) -> None:
+    dialect = Small()
+    async with small(dialect, memory=remembering(bus)) as site:
+        server.kill()
+        assert (await site.post("/tasks", headers=ANN)).status == 503
+        await back(server, bus)
+    assert dialect.made == []
