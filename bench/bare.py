@@ -1,4 +1,4 @@
-"""The floor of the row `api`: a bare aiohttp handler that checks the token, validates the body and stores one message, acknowledged."""
+"""The floor of the row `api`: a bare aiohttp handler that checks the token, validates as ours does, and stores one message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import orjson
 import uvloop
 from aiohttp import web
 from nats.js import JetStreamContext
-from pydantic import BaseModel
+
+from trunkline_gateway import strict_json
+from trunkline_gateway.dialects.orchestrator.schemas import TaskBody
 
 SECRET: Final = "0123456789abcdef0123456789abcdef"
 CREATE: Final = orjson.dumps(
@@ -30,17 +32,6 @@ CREATE: Final = orjson.dumps(
 """What is posted: the sample of the document, with a priority that nobody has to approve."""
 
 
-class Body(BaseModel):
-    """What is validated of a task."""
-
-    type: str
-    payload: dict[str, Any]
-    priority: str = "P2"
-    source: str = "user"
-    sla_target: int | None = None
-    metadata: dict[str, Any] = {}
-
-
 class Bare:
     """Nothing but what was asked for."""
 
@@ -50,11 +41,12 @@ class Bare:
 
     async def create(self, request: web.Request) -> web.Response:
         who = self._caller(request)
-        body = Body.model_validate_json(await request.read())
+        body = TaskBody.model_validate(strict_json.parse_object(await request.read(), 32))
         name = uuid.uuid4().hex
         record = {"by": who["sub"], "at": time.time(), **body.model_dump()}
         ack = await self._js.publish(f"evt.acme.{name}.task", orjson.dumps(record), headers={"Nats-Msg-Id": name})
-        return web.json_response({"success": True, "task_id": name, "seq": ack.seq, "task": record})
+        answer = orjson.dumps({"success": True, "task_id": name, "seq": ack.seq, "task": record})
+        return web.Response(body=answer, content_type="application/json")
 
     def _caller(self, request: web.Request) -> dict[str, Any]:
         """Verified once, and remembered."""

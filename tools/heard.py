@@ -47,7 +47,7 @@ class Notebook:
         verb = str(model.model_fields["type"].default)
         self.heard.append(Heard(self.service, "command", verb, subjects.commands_of(service, verb), message=model))
 
-    def facts(self, durable: str, part: str, answer: Callable[..., Any]) -> None:
+    def facts(self, durable: str, part: str, answer: Callable[..., Any], kinds: object = ()) -> None:
         self.heard.append(Heard(self.service, "facts", part, subjects.events_of_part(part), EVENTS, durable))
 
     def timer(self, service: str, verb: str, model: type[BaseModel], answer: Callable[..., Any]) -> None:

@@ -14,7 +14,7 @@ from trunkline.contracts.errors import Conflict, NotFound, Unavailable
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Accepted
 from trunkline.contracts.record import Event, Gap, Record
-from trunkline.contracts.task import CancelTask, TaskAssigned, TaskStarted
+from trunkline.contracts.task import CancelTask, EventPublished, TaskAssigned, TaskStarted
 from trunkline.runtime.clock import now
 from trunkline.testing.nats import NatsServer, nats_server
 
@@ -87,6 +87,36 @@ async def test_a_follower_sees_history_and_then_what_comes_without_gap_or_repeat
         following = group.create_task(attempts(bus, None, until=600))
         await fill(writer, 301, 600)
     assert following.result() == list(range(1, 601))
+
+
+async def test_a_page_of_large_events_holds_fewer_of_them_and_the_pages_together_hold_all(bus: Bus) -> None:
+    said = EventPublished(event_type="log.dump", by="ann", payload={"text": "x" * 250_000})
+    for number in range(40):
+        await bus.log.say(subjects.event(TENANT, TASK, subjects.MESSAGE), Record(at=now(), facts=(said,)), id=f"e{number}")
+    seen: list[Cursor] = []
+    more = True
+    while more:
+        items, more = await bus.live.page(TENANT, TASK, seen[-1] if seen else None, 1000)
+        assert 0 < len(items) <= 10, "a gateway that gathers them all at once can be made to run out of memory"
+        seen += [item.cursor for item in items if isinstance(item, Event)]
+    assert [cursor.seq for cursor in seen] == list(range(1, 41))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 100])
+async def test_pages_of_any_length_hold_every_fact_once_also_those_of_one_decision(bus: Bus, limit: int) -> None:
+    await bus.log.append(SUBJECT, record(1, 2, 3), expect=0, id="a")
+    await bus.log.append(SUBJECT, record(4, 5), expect=1, id="b")
+    seen: list[int] = []
+    after, more = None, True
+    while more:
+        items, more = await bus.live.page(TENANT, TASK, after, limit)
+        assert len(items) <= limit
+        for item in items:
+            assert isinstance(item, Event)
+            assert isinstance(item.fact, TaskStarted)
+            seen.append(item.fact.attempt)
+            after = item.cursor
+    assert seen == [1, 2, 3, 4, 5]
 
 
 async def test_a_follower_that_does_not_read_loses_nothing(bus: Bus) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -45,6 +46,8 @@ from trunkline.runtime.clock import now
 from trunkline.testing.nats import NatsServer, nats_server
 from trunkline_approvals.settings import Settings as ApprovalsSettings
 from trunkline_approvals.wiring import running as approvals_running
+from trunkline_router.adapters.timers import BusTimers
+from trunkline_router.ports import DueTask
 from trunkline_router.settings import Settings
 from trunkline_router.wiring import running
 
@@ -332,3 +335,17 @@ async def test_a_published_event_is_kept_once_beside_its_task_or_beside_none(ser
             refusal = await refused(stranger)
             assert (type(refusal), refusal.code) == (NotFound, "TASK_NOT_FOUND")
         assert (await other.publish("e1")).seq > first.seq  # the same id of another tenant is another event
+
+
+async def test_the_alarm_of_an_old_attempt_set_again_late_does_not_take_the_place_of_the_next_ones(server: NatsServer) -> None:
+    """The effect of a fact may be repeated after a longer time than nats-server knows repeats by."""
+    fired: asyncio.Queue[DueTask] = asyncio.Queue()
+    async with connect(BusSettings(nats_url=server.url), "test") as bus:
+        bus.inlet.timer("router", "retry", DueTask, fired.put)
+        await bus.inlet.start("router")
+        timers, second = BusTimers(bus.timers), DueTask(tenant="acme", task="t1", attempt=2)
+        third = second.model_copy(update={"attempt": 3})
+        await timers.retry(third, now() + timedelta(seconds=1))
+        await timers.retry(second, now() - timedelta(hours=1))
+        async with asyncio.timeout(10):
+            assert [await fired.get(), await fired.get()] == [second, third]

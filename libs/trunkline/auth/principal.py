@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+from unicodedata import normalize
 
 from trunkline.contracts.ids import TenantId
 
@@ -42,3 +43,12 @@ class Principal:
 
 ANONYMOUS: Final = Principal(HOME, "anonymous", Role.ANONYMOUS, Tier.ANONYMOUS)
 """Whoever shows no credential."""
+
+
+def may_be_one(one: str, other: str) -> bool:
+    """Whether two subjects may be one person: the name of an API key is in small letters, what signs tokens elsewhere may not be."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(subject: str) -> str:
+    return normalize("NFKC", normalize("NFKC", subject).casefold())

@@ -1,5 +1,6 @@
 """The only door to nats and faststream: commands, the log, live timelines, work, timers and dead letters."""
 
+from trunkline.bus.away import BusAway
 from trunkline.bus.commands import Commands
 from trunkline.bus.connection import Bus, connect
 from trunkline.bus.delivery import LeaveAlone
@@ -9,7 +10,7 @@ from trunkline.bus.limits import Hit, Limits, Look, Refused, Rule, Window, key_o
 from trunkline.bus.live import Live
 from trunkline.bus.log import Loaded, Log
 from trunkline.bus.memos import Memo, Memos
-from trunkline.bus.publish import BusAway, Raced
+from trunkline.bus.publish import Raced
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.timers import Timers
 from trunkline.bus.work import Work, WorkItem

@@ -1,20 +1,26 @@
-"""Questions to nats-server whose answers are waited for later: one inbox for the whole process, and no task for any of them."""
+"""Questions and their answers: one inbox for the whole process, and no task, no subscription and no lock for any of them.
+
+nats-py's own `request` and `publish` wait by `asyncio.wait_for`, which costs as much as all the rest of a question, and up to Python 3.11
+forgets a cancel that comes at the same moment as the answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Final
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, ConnectionDrainingError, ConnectionReconnectingError, OutboundBufferLimitError
 
-from trunkline.bus.publish import BusAway
+from trunkline.bus.away import BusAway
 
 OPEN_QUESTIONS: Final = 10_000
 """Unanswered ones that are kept; beyond that the oldest counts as never answered."""
-_CANNOT_ASK = (ConnectionClosedError, ConnectionDrainingError, ConnectionReconnectingError, OutboundBufferLimitError)
+NOBODY: Final = "503"
+CANNOT_ASK: Final = (ConnectionClosedError, ConnectionDrainingError, ConnectionReconnectingError, OutboundBufferLimitError)
 
 Question = asyncio.Future[Msg | None]
 """Its result is the answer, or None when it was given up."""
@@ -24,7 +30,7 @@ class Answers:
     """What was asked and is not answered yet."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self.client = client
         self._inbox = ""
         self._open: OrderedDict[str, Question] = OrderedDict()
         self._count = 0
@@ -32,23 +38,42 @@ class Answers:
     async def start(self) -> None:
         """Made once, before the first question."""
         if not self._inbox:
-            self._inbox = self._client.new_inbox()
-            await self._client.subscribe(f"{self._inbox}.*", cb=self._on)
-            await self._client.flush(timeout=5)
+            self._inbox = self.client.new_inbox()
+            await self.client.subscribe(f"{self._inbox}.*", cb=self._on)
+            await self.client.flush(timeout=5)
 
     async def ask(self, subject: str, body: bytes = b"") -> Question:
         """The question is on its way; nobody has to wait for the answer. Raises BusAway."""
+        token = self._token()
+        question = self._opened(token)
+        try:
+            await self.client.publish(subject, body, reply=f"{self._inbox}.{token}")
+        except CANNOT_ASK as error:
+            self._open.pop(token, None)
+            raise BusAway(f"the bus cannot be asked now ({type(error).__name__})", code="BUS_AWAY") from error
+        return question
+
+    async def asked(self, subject: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Msg | None:
+        """The answer, or None when none came within `seconds`. Raises one of CANNOT_ASK."""
+        token = self._token()
+        question = self._opened(token)
+        timer = asyncio.get_running_loop().call_later(seconds, _settle, question, None)
+        try:
+            await self.client.publish(subject, body, reply=f"{self._inbox}.{token}", headers=dict(headers))
+            return await question
+        finally:
+            timer.cancel()
+            self._open.pop(token, None)
+
+    def _token(self) -> str:
         self._count += 1
-        token = str(self._count)
+        return str(self._count)
+
+    def _opened(self, token: str) -> Question:
         question: Question = asyncio.get_running_loop().create_future()
         self._open[token] = question
         if len(self._open) > OPEN_QUESTIONS:
             _settle(self._open.popitem(last=False)[1], None)
-        try:
-            await self._client.publish(subject, body, reply=f"{self._inbox}.{token}")
-        except _CANNOT_ASK as error:
-            self._open.pop(token, None)
-            raise BusAway(f"the bus cannot be asked now ({type(error).__name__})", code="BUS_AWAY") from error
         return question
 
     async def _on(self, message: Msg) -> None:
@@ -58,7 +83,7 @@ class Answers:
 
 
 def status_of(message: Msg) -> str:
-    """What nats-server says of a question in a header, "" when it says nothing; "503" is nobody there to answer."""
+    """What nats-server says of a question in a header, "" when it says nothing; NOBODY is nobody there to answer."""
     return (message.headers or {}).get("Status", "")
 
 

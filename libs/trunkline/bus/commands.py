@@ -9,11 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from nats.aio.client import Client
-from nats.errors import ConnectionClosedError, NoRespondersError, OutboundBufferLimitError
-from nats.errors import TimeoutError as NatsTimeout
-
-from trunkline.bus.heeding import heeding
+from trunkline.bus.answers import CANNOT_ASK, Answers, status_of
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import DomainError, Refusal, Unavailable
 from trunkline.contracts.ids import TenantId
@@ -44,16 +40,15 @@ class Reply(Message):
 class Commands:
     """The door to every owner."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
 
     async def send(self, service: str, id: str, command: Command, *, timeout: float = 10.0) -> Accepted:
         """The owner's answer. Raises the owner's refusal, or Unavailable when nobody answers within `timeout` seconds.
 
         A command is sent again while nobody answers: every command may be repeated without harm.
         """
-        verb = command.model_dump(include={"type"})["type"]
-        subject = subjects.command(service, TenantId(command.tenant), id, verb)
+        subject = subjects.command(service, TenantId(command.tenant), id, str(type(command).model_fields["type"].default))
         body = command.model_dump_json().encode()
         deadline = time.monotonic() + timeout
         headers = {DEADLINE: f"{time.time() + timeout:.3f}"}
@@ -66,12 +61,10 @@ class Commands:
 
     async def _ask(self, subject: str, body: bytes, headers: dict[str, str], timeout: float) -> Reply | None:
         try:
-            message = await heeding(self._client.request(subject, body, timeout=timeout, headers=headers))
-        except (NatsTimeout, TimeoutError, NoRespondersError):
-            return None
-        except (ConnectionClosedError, OutboundBufferLimitError) as error:
+            message = await self._answers.asked(subject, body, headers, timeout)
+        except CANNOT_ASK as error:
             raise Unavailable("the bus is away; try again in a moment", code="BUS_AWAY") from error
-        return Reply.model_validate_json(message.data)
+        return None if message is None or status_of(message) else Reply.model_validate_json(message.data)
 
     async def ping(self, service: str, timeout: float = 1.0) -> bool:
         """Whether at least one replica of a service is ready."""

@@ -15,6 +15,8 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
+from trunkline.bus.answers import Answers
+from trunkline.bus.away import BusAway
 from trunkline.bus.commands import Commands
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.direct import DirectReader
@@ -24,7 +26,6 @@ from trunkline.bus.live import Live
 from trunkline.bus.log import Log
 from trunkline.bus.memos import Memos
 from trunkline.bus.patience import patiently
-from trunkline.bus.publish import BusAway
 from trunkline.bus.roll import Roll
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.streams import LogLife, bootstrap
@@ -81,7 +82,8 @@ async def connect(settings: BusSettings, name: str) -> AsyncIterator[Bus]:
         broker = NatsBroker(settings.addresses(), name=f"{name}-inlet", **plain, **_OPTIONS)
         js = client.jetstream(timeout=5)
         life = await patiently(lambda: bootstrap(js, replicas=settings.replicas, events_days=settings.events_days))
-        bus, direct = _assembled(client, js, broker, life)
+        await (answers := Answers(client)).start()
+        bus, direct = _assembled(answers, js, broker, life)
         events.tell.extend((bus.live.missed, bus.inlet.reconnected, bus.roll.reconnected))
         await direct.start()
         try:
@@ -93,15 +95,16 @@ async def connect(settings: BusSettings, name: str) -> AsyncIterator[Bus]:
         await client.close()
 
 
-def _assembled(client: Client, js: JetStreamContext, broker: NatsBroker, life: LogLife) -> tuple[Bus, DirectReader]:
+def _assembled(answers: Answers, js: JetStreamContext, broker: NatsBroker, life: LogLife) -> tuple[Bus, DirectReader]:
+    client = answers.client
     direct = DirectReader(client, js, replicated=life.replicas > 1)
     live = Live(client, js, direct, life.epoch)
-    dead = DeadLetters(js)
+    dead = DeadLetters(answers)
     inlet = Inlet(client, broker, dead)
-    counted, memos = Limits(client, life.replicas), Memos(client, js, replicated=life.replicas > 1)
-    log_, work, timers = Log(js, direct, live), Work(client, js, dead), Timers(js)
-    roll = Roll(client, js, replicated=life.replicas > 1)
-    return Bus(client, life.epoch, life.seal, Commands(client), log_, live, inlet, work, timers, dead, counted, memos, roll), direct
+    counted, memos = Limits(answers, life.replicas), Memos(answers, js, replicated=life.replicas > 1)
+    log_, work, timers = Log(answers, js, direct, live), Work(client, answers, dead), Timers(answers, js)
+    roll = Roll(answers, js, replicated=life.replicas > 1)
+    return Bus(client, life.epoch, life.seal, Commands(answers), log_, live, inlet, work, timers, dead, counted, memos, roll), direct
 
 
 class _Events:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 
+from trunkline.bus.answers import Answers
 from trunkline.bus.publish import publish
 from trunkline.contracts import subjects
 from trunkline.contracts.ids import TenantId
@@ -28,8 +28,8 @@ class DeadLetter(Message):
 
 
 class DeadLetters:
-    def __init__(self, js: JetStreamContext) -> None:
-        self._js = js
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
 
     async def put(self, message: Msg, reason: str) -> None:
         """Keep a letter for `message`. Its id is its place, so giving up twice leaves one letter."""
@@ -46,4 +46,4 @@ class DeadLetters:
         tokens = message.subject.split(".")
         tenant = TenantId(tokens[1]) if tokens[0] == "evt" else TenantId("-")
         subject = subjects.dead(place.consumer, tenant, str(letter.seq))
-        await publish(self._js, subject, letter.model_dump_json().encode(), id=f"dead:{place.stream}:{place.consumer}:{letter.seq}")
+        await publish(self._answers, subject, letter.model_dump_json().encode(), id=f"dead:{place.stream}:{place.consumer}:{letter.seq}")

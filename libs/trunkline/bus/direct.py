@@ -14,8 +14,8 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
+from trunkline.bus.away import BusAway
 from trunkline.bus.patience import patiently
-from trunkline.bus.publish import BusAway
 from trunkline.bus.streams import EVENTS
 from trunkline.contracts.record import Record
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final, TypeVar
 
 import structlog
@@ -17,11 +17,11 @@ from trunkline.bus.commands import DEADLINE, Ping, Reply
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import settle
 from trunkline.bus.direct import Stored
-from trunkline.bus.pull import Pull
+from trunkline.bus.pull import DRAIN, Pull
 from trunkline.bus.streams import EVENTS, TIMERS
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import Broken, DomainError, Invalid, Overdue, Refusal, Unavailable
-from trunkline.contracts.message import Accepted, Command
+from trunkline.contracts.message import Accepted, Command, Fact
 
 log = structlog.get_logger()
 
@@ -56,6 +56,7 @@ class Inlet:
         self._pulls: list[Pull] = []
         self._started = asyncio.Event()
         self._late_at = -UNWELL
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def start(self, service: str) -> None:
         """Begin to hear, and to answer pings as `service`."""
@@ -71,7 +72,12 @@ class Inlet:
                 group.create_task(pull.run())
 
     async def stop(self) -> None:
+        """Hear nothing more, and give the commands under way some seconds to be answered."""
         await self._broker.stop()
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=DRAIN)
+            for task in late:
+                task.cancel()
 
     def reconnected(self) -> None:
         """What was asked of the server before is forgotten."""
@@ -83,23 +89,38 @@ class Inlet:
         verb = str(model.model_fields["type"].default)
         subject = subjects.commands_of(service, verb)
         hear = self._broker.subscriber(
-            subject, queue=service, max_workers=WORKERS, decoder=_whole, no_reply=True, title=f"{service}.{verb}", description=model.__doc__
+            subject, queue=service, decoder=_whole, no_reply=True, title=f"{service}.{verb}", description=model.__doc__
         )
 
-        async def receive(message: NatsMessage) -> None:
+        hands = asyncio.Semaphore(WORKERS)
+
+        async def carry_out(message: NatsMessage) -> None:
             reply = await self._answered(model, answer, message, stores)
             await message.raw_message.respond(reply.model_dump_json(exclude_none=True).encode())
 
+        def over(task: asyncio.Task[None]) -> None:
+            hands.release()
+            self._under_way.discard(task)
+
+        async def receive(message: NatsMessage) -> None:
+            # FastStream's own workers hand each message through a queue and a task group, which costs more than most commands.
+            await hands.acquire()
+            task = asyncio.get_running_loop().create_task(carry_out(message))
+            self._under_way.add(task)
+            task.add_done_callback(over)
+
         hear(receive)
 
-    def facts(self, durable: str, part: str, answer: Callable[[Stored], Awaitable[None]]) -> None:
-        """Act on the facts of one kind of aggregate; each is shown to one replica until it is done."""
+    def facts(self, durable: str, part: str, answer: Callable[[Stored], Awaitable[None]], kinds: Collection[type[Fact]] = ()) -> None:
+        """Act on the facts of one kind of aggregate; each is shown to one replica until it is done. A record with no fact of `kinds`,
+        where some are named, is passed over unread."""
 
         async def receive(message: Msg) -> None:
             stored = Stored(message.metadata.sequence.stream, message.subject, message.data)
             await settle(message, lambda: answer(stored), self._dead.put)
 
-        self._pulls.append(Pull(self._client, EVENTS, durable, receive))
+        words = tuple(str(kind.model_fields["type"].default).encode() for kind in kinds)
+        self._pulls.append(Pull(self._client, EVENTS, durable, receive, words))
 
     def timer(self, service: str, verb: str, model: type[B], answer: Callable[[B], Awaitable[None]]) -> None:
         """Act when a timer of one kind is due."""

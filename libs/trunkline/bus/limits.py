@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from trunkline.bus.answers import Answers, Question, status_of
-from trunkline.bus.publish import BusAway
+from trunkline.bus.away import BusAway
 from trunkline.bus.streams import counting, counting_name
 from trunkline.contracts import subjects
 
@@ -88,8 +87,8 @@ def key_of(*parts: str) -> str:
 class Limits:
     """Every window of every caller."""
 
-    def __init__(self, client: Client, replicas: int) -> None:
-        self._answers = Answers(client)
+    def __init__(self, answers: Answers, replicas: int) -> None:
+        self._answers = answers
         self._replicas = replicas
         self._ahead = 0.0
         """Seconds by which the clock of nats-server is ahead of our monotonic one, which nobody sets."""
@@ -98,7 +97,6 @@ class Limits:
 
     async def ensure(self, rules: Iterable[Rule]) -> None:
         """Make the streams of `rules` where they are missing. Raises BusAway."""
-        await self._answers.start()
         for rule in set(rules):
             try:
                 async with asyncio.timeout(MADE_WITHIN):

@@ -24,6 +24,8 @@ from trunkline.contracts.record import Event, Gap
 
 BACKLOG: Final = 256
 """Messages kept for a slow reader; beyond it the reader goes back to reading pages, so it costs no memory."""
+PAGE_BYTES: Final = 2 << 20
+"""As stored, of what one page gives; what was said on one task may be a thousand times a quarter of a megabyte."""
 WATCH: Final = 1.0
 """Seconds between two looks whether something was stored that never came by."""
 
@@ -164,13 +166,20 @@ class Live:
                 return
 
     async def page(self, tenant: TenantId, task: TaskId, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
-        """What lies beyond `after` at this moment, at most `limit` facts, and whether more lies there; a Gap first, as in `follow`."""
+        """What lies beyond `after` at this moment, and whether more lies there; a Gap first, as in `follow`.
+
+        At most `limit` facts, and fewer where they are large.
+        """
         start, gap, _ = await self._start(after, None)
         items: list[Event | Gap] = [gap] if gap else []
+        size = 0
         async for stored in self._direct.read(subjects.timeline(tenant, task), max(start.seq, 1)):
-            items.extend(event for event in self.events(stored) if event.cursor > start)
-            if len(items) > limit:
+            size += len(stored.body)
+            if len(items) > limit or (size > PAGE_BYTES and any(isinstance(item, Event) for item in items)):
                 return tuple(items[:limit]), True
+            items.extend(event for event in self.events(stored) if event.cursor > start)
+        if len(items) > limit:
+            return tuple(items[:limit]), True
         return tuple(items), False
 
     async def _start(self, after: Cursor | None, end: int | None) -> tuple[Cursor, Gap | None, bool]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from nats.js import JetStreamContext
 
+from trunkline.bus.answers import Answers
 from trunkline.bus.direct import DirectReader, Stored
 from trunkline.bus.live import Live
 from trunkline.bus.patience import patiently
@@ -30,7 +31,8 @@ class Loaded:
 class Log:
     """Where facts are stored. One append is one decision, however many facts it holds."""
 
-    def __init__(self, js: JetStreamContext, direct: DirectReader, live: Live) -> None:
+    def __init__(self, answers: Answers, js: JetStreamContext, direct: DirectReader, live: Live) -> None:
+        self._answers = answers
         self._js = js
         self._direct = direct
         self._live = live
@@ -41,7 +43,7 @@ class Log:
         Raises Raced when another writer was first, Unavailable when the bus does not confirm.
         """
         try:
-            return await publish(self._js, subject, record.model_dump_json().encode(), id=id, headers={_FENCE: str(expect)})
+            return await publish(self._answers, subject, record.model_dump_json().encode(), id=id, headers={_FENCE: str(expect)})
         except Raced:
             # The server looks at the fence before it looks for a repeat: after a lost answer the other writer may be us.
             async for stored in self._direct.read(subject, expect + 1):
@@ -64,7 +66,7 @@ class Log:
 
     async def say(self, subject: str, record: Record, *, id: str) -> int:
         """Store `record` whatever lies there; the same `id` again stores nothing. Returns its sequence. Raises Unavailable."""
-        return await publish(self._js, subject, record.model_dump_json().encode(), id=id)
+        return await publish(self._answers, subject, record.model_dump_json().encode(), id=id)
 
     async def last_seq(self) -> int:
         """The sequence of the newest record there is, asked of the leader now; 0 when there is none. Raises BusAway."""

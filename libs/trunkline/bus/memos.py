@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
+from trunkline.bus.answers import Answers
+from trunkline.bus.away import BusAway
 from trunkline.bus.heeding import heeding
 from trunkline.bus.patience import patiently
-from trunkline.bus.publish import BusAway, Raced, publish
+from trunkline.bus.publish import Raced, publish
 from trunkline.bus.streams import MEMO
 from trunkline.contracts import subjects
 
@@ -41,8 +42,8 @@ class Memo:
 class Memos:
     """Every memo of the installation."""
 
-    def __init__(self, client: Client, js: JetStreamContext, *, replicated: bool) -> None:
-        self._client = client
+    def __init__(self, answers: Answers, js: JetStreamContext, *, replicated: bool) -> None:
+        self._answers = answers
         self._js = js
         self._replicated = replicated
 
@@ -63,7 +64,7 @@ class Memos:
         """
         try:
             async with asyncio.timeout(WRITES_WITHIN):
-                return await publish(self._js, subjects.memo(key), body, id=id, headers={**headers, _FENCE: str(expect)})
+                return await publish(self._answers, subjects.memo(key), body, id=id, headers={**headers, _FENCE: str(expect)})
         except TimeoutError:
             raise BusAway("the bus did not confirm that it stored a memo", code="NOT_STORED") from None
         except Raced:
@@ -83,5 +84,5 @@ class Memos:
 
     async def age(self, memo: Memo) -> float:
         """Seconds since it was written, both moments by the clock of nats-server. Raises BusAway."""
-        answer = await patiently(lambda: heeding(self._client.request(f"$JS.API.STREAM.INFO.{MEMO}", b"", timeout=5)))
+        answer = await patiently(lambda: heeding(self._answers.client.request(f"$JS.API.STREAM.INFO.{MEMO}", b"", timeout=5)))
         return (datetime.fromisoformat(json.loads(answer.data)["ts"]) - memo.at).total_seconds()

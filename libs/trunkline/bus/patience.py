@@ -10,8 +10,8 @@ from typing import Final, TypeVar
 from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRespondersError, OutboundBufferLimitError
 from nats.js.errors import ServiceUnavailableError
 
+from trunkline.bus.away import BusAway
 from trunkline.bus.heeding import heeding
-from trunkline.bus.publish import BusAway
 
 T = TypeVar("T")
 

@@ -8,12 +8,12 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from nats.errors import ConnectionClosedError, NoRespondersError, OutboundBufferLimitError
-from nats.errors import TimeoutError as NatsTimeout
-from nats.js import JetStreamContext
-from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError
+import orjson
+from nats.aio.msg import Msg
+from nats.errors import ConnectionClosedError, ConnectionDrainingError
 
-from trunkline.bus.heeding import heeding
+from trunkline.bus.answers import CANNOT_ASK, Answers, status_of
+from trunkline.bus.away import BusAway
 from trunkline.contracts.errors import Unavailable
 
 PATIENCE: Final = 30.0
@@ -22,40 +22,48 @@ TRY: Final = 2.0
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
 WRONG_LAST_SEQUENCE: Final = (10071, 10164)
-
-_AGAIN = (NatsTimeout, TimeoutError, NoStreamResponseError, ServiceUnavailableError, NoRespondersError, OutboundBufferLimitError)
+_OVER: Final = (ConnectionClosedError, ConnectionDrainingError)
 
 
 class Raced(Exception):
     """Another writer appended to the same aggregate first: load again and decide again."""
 
 
-class BusAway(Unavailable):
-    """The bus did not answer; nothing is known to be lost, and nobody but the bus is to blame."""
-
-
-async def publish(js: JetStreamContext, subject: str, body: bytes, *, id: str, headers: Mapping[str, str] | None = None) -> int:
+async def publish(answers: Answers, subject: str, body: bytes, *, id: str, headers: Mapping[str, str] | None = None) -> int:
     """Store one message and return its sequence. Raises Raced, or Unavailable after half a minute."""
     all_headers = {**(headers or {}), "Nats-Msg-Id": id}
     deadline = time.monotonic() + PATIENCE
     pause = FIRST_PAUSE
     while True:
-        try:
-            return (await heeding(js.publish(subject, body, timeout=TRY, headers=all_headers))).seq
-        except _AGAIN as error:
-            await _rest(pause, deadline, error)
-        except ConnectionClosedError as error:
-            raise BusAway("the connection to the bus is closed", code="BUS_CLOSED") from error
-        except APIError as error:
-            if error.err_code in WRONG_LAST_SEQUENCE:
-                raise Raced(subject) from error
-            if error.code != 503:
-                raise Unavailable(f"the bus refused to store: {error.description}", code="STORE_REFUSED") from error
-            await _rest(pause, deadline, error)
+        stored = _stored(subject, await _told(answers, subject, body, all_headers))
+        if stored is not None:
+            return stored
+        if time.monotonic() + pause > deadline:
+            raise BusAway("the bus did not confirm that it stored the message", code="NOT_STORED")
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
-async def _rest(pause: float, deadline: float, error: Exception) -> None:
-    if time.monotonic() + pause > deadline:
-        raise BusAway("the bus did not confirm that it stored the message", code="NOT_STORED") from error
-    await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+async def _told(answers: Answers, subject: str, body: bytes, headers: Mapping[str, str]) -> Msg | None:
+    """What nats-server says of one try; None when it says nothing."""
+    try:
+        return await answers.asked(subject, body, headers, TRY)
+    except CANNOT_ASK as error:
+        if isinstance(error, _OVER):
+            raise BusAway("the connection to the bus is closed", code="BUS_CLOSED") from error
+        return None
+
+
+def _stored(subject: str, said: Msg | None) -> int | None:
+    """The sequence, or None when it is to be tried again. Raises Raced, Unavailable."""
+    if said is None or status_of(said):  # nobody listens on the subject now: no leader, or no stream yet
+        return None
+    answer = orjson.loads(said.data)
+    error = answer.get("error")
+    if error is None:
+        return int(answer["seq"])
+    if error.get("err_code") in WRONG_LAST_SEQUENCE:
+        raise Raced(subject)
+    if error.get("code") != 503:
+        raise Unavailable(f"the bus refused to store: {error.get('description', 'it does not say why')}", code="STORE_REFUSED")
+    return None

@@ -27,10 +27,14 @@ DRAIN: Final = 2.0
 class Pull:
     """One durable consumer as this process reads it; its replicas share the messages."""
 
-    def __init__(self, client: Client, stream: str, durable: str, take: Callable[[Msg], Awaitable[None]]) -> None:
+    def __init__(
+        self, client: Client, stream: str, durable: str, take: Callable[[Msg], Awaitable[None]], words: tuple[bytes, ...] = ()
+    ) -> None:
+        """`words`: a message that holds none of them, where there are any, is acknowledged and not taken."""
         self._client = client
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
         self._take = take
+        self._words = words
         self._inbox = client.new_inbox()
         self._hands = asyncio.Semaphore(BATCH)
         self._requests = 0
@@ -84,6 +88,10 @@ class Pull:
         self._owed -= 1
         if self._owed <= LOW:
             self._again.set()
+        if self._words and not any(word in message.data for word in self._words):
+            with suppress(NatsError):  # it comes again, and is passed over again
+                await message.ack()
+            return
         await self._hands.acquire()
         task = group.create_task(self._worked(message))
         self._under_way.add(task)

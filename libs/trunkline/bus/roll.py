@@ -15,13 +15,13 @@ from typing import Final, Literal
 from uuid import uuid4
 
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trunkline.auth.claims import Token, owner
+from trunkline.bus.answers import Answers
 from trunkline.bus.direct import DirectReader
 from trunkline.bus.heeding import heeding
 from trunkline.bus.patience import patiently
@@ -53,9 +53,10 @@ class _Entry(BaseModel):
 class Roll:
     """Everything revoked and not yet forgotten. Moments are epoch seconds."""
 
-    def __init__(self, client: Client, js: JetStreamContext, *, replicated: bool, now: Callable[[], float] = time.time) -> None:
-        self._client = client
+    def __init__(self, answers: Answers, js: JetStreamContext, *, replicated: bool, now: Callable[[], float] = time.time) -> None:
+        client = self._client = answers.client
         self._js = js
+        self._answers = answers
         self._direct = DirectReader(client, js, replicated=replicated, stream=REVOKED)
         self._now = now
         self._marks: dict[str, float] = {}
@@ -134,7 +135,7 @@ class Roll:
     async def _put(self, kind: Kind, name: str, entry: _Entry) -> None:
         subject, body = subjects.revoked(kind, name), entry.model_dump_json().encode()
         ttl = max(1, math.ceil(entry.until - self._now()))
-        await publish(self._js, subject, body, id=uuid4().hex, headers={"Nats-TTL": f"{ttl}s"})
+        await publish(self._answers, subject, body, id=uuid4().hex, headers={"Nats-TTL": f"{ttl}s"})
         self._take(subject, body)
 
     def _take(self, subject: str, body: bytes) -> None:

@@ -11,20 +11,23 @@ from datetime import UTC, datetime
 from nats.js import JetStreamContext
 from pydantic import BaseModel
 
+from trunkline.bus.answers import Answers
 from trunkline.bus.publish import publish
 from trunkline.bus.streams import TIMERS
 from trunkline.contracts import subjects
 
 
 class Timers:
-    def __init__(self, js: JetStreamContext) -> None:
+    def __init__(self, answers: Answers, js: JetStreamContext) -> None:
+        self._answers = answers
         self._js = js
 
     async def set(self, name: str, id: str, at: datetime, target: tuple[str, str], body: BaseModel) -> None:
         """At `at`, deliver `body` to `target` (service, verb). Setting the same name and id again replaces it."""
         stamp = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         headers = {"Nats-Schedule": f"@at {stamp}", "Nats-Schedule-Target": subjects.due(*target)}
-        await publish(self._js, subjects.timer(name, id), body.model_dump_json().encode(), id=f"timer:{name}:{id}:{stamp}", headers=headers)
+        wake = body.model_dump_json().encode()
+        await publish(self._answers, subjects.timer(name, id), wake, id=f"timer:{name}:{id}:{stamp}", headers=headers)
 
     async def cancel(self, name: str, id: str) -> None:
         """Forget a timer; one that already fired, or was never set, is fine."""

@@ -9,8 +9,8 @@ from contextlib import suppress
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 
+from trunkline.bus.answers import Answers
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import deliveries, settle
 from trunkline.bus.publish import publish
@@ -35,16 +35,16 @@ Carry = Callable[[WorkItem, int], Awaitable[None]]
 
 
 class Work:
-    def __init__(self, client: Client, js: JetStreamContext, dead: DeadLetters) -> None:
+    def __init__(self, client: Client, answers: Answers, dead: DeadLetters) -> None:
         self._client = client
-        self._js = js
+        self._answers = answers
         self._takers: set[Taker] = set()
         self._dead = dead
 
     async def put(self, item: WorkItem) -> None:
         """Release one attempt; putting it twice puts it once."""
         subject = subjects.work(item.pool, item.priority, TenantId(item.tenant))
-        await publish(self._js, subject, item.model_dump_json().encode(), id=f"work:{item.tenant}:{item.task}:{item.attempt}")
+        await publish(self._answers, subject, item.model_dump_json().encode(), id=f"work:{item.tenant}:{item.task}:{item.attempt}")
 
     async def take(self, pool: str, capacity: int, carry: Carry) -> None:
         """For ever: take work while there are hands, the urgent first, carry it, and acknowledge it when it is done.

@@ -7,6 +7,7 @@ from typing import Final
 from trunkline.bus import Inlet
 from trunkline.contracts import subjects
 from trunkline.contracts.approval import DecideApproval, OpenApproval, RequestApproval
+from trunkline.contracts.task import TaskHeld, TaskHoldDropped
 from trunkline_approvals.handlers.answer_command import AnswerCommand
 from trunkline_approvals.handlers.expire_approval import Expire
 from trunkline_approvals.handlers.task_news import TaskNews
@@ -19,5 +20,5 @@ def subscribe(inlet: Inlet, answer: AnswerCommand, news: TaskNews, expire: Expir
     inlet.command(SERVICE, RequestApproval, answer.request, stores=True)
     inlet.command(SERVICE, OpenApproval, answer.open, stores=True)
     inlet.command(SERVICE, DecideApproval, answer.decide, stores=True)
-    inlet.facts("approvals-tasks", subjects.TASK, news.on)
+    inlet.facts("approvals-tasks", subjects.TASK, news.on, (TaskHeld, TaskHoldDropped))
     inlet.timer(SERVICE, "expire", ExpireApproval, expire)

@@ -54,6 +54,8 @@ class BodyReader:
         if (known := request.get(_RAW)) is not None:
             return self._checked(known)
         try:
+            if request.content.is_eof():  # all of it came with the headers, as small bodies do: nothing to wait for
+                return self._checked(request.content.read_nowait())
             async with asyncio.timeout(self.seconds):
                 return await self._gathered(request)
         except TimeoutError:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from trunkline.bus import Inlet
 from trunkline.contracts import subjects
-from trunkline.contracts.approval import RELEASE
+from trunkline.contracts.approval import RELEASE, ApprovalDecided
 from trunkline.contracts.task import CancelTask, PublishEvent, ReportTask, SettleHold, SubmitTask
 from trunkline_router.handlers.hold_news import HoldNews
 from trunkline_router.handlers.publish_event import PublishedEvents
-from trunkline_router.handlers.run_news import RunNews
+from trunkline_router.handlers.run_news import NEWS, RunNews
 from trunkline_router.handlers.stop_overdue import OverdueStop
 from trunkline_router.handlers.task_effects import TaskEffects
 from trunkline_router.handlers.task_life import TaskLife
@@ -49,8 +49,8 @@ def subscribe(inlet: Inlet, handlers: Handlers) -> None:
     inlet.command("router", SettleHold, handlers.holds.settle, stores=True)
     inlet.command("router", PublishEvent, handlers.events.publish, stores=True)
     inlet.facts("router-tasks", subjects.TASK, handlers.effects.on)
-    inlet.facts("router-runs", "run", handlers.runs.on)
-    inlet.facts("router-approvals", subjects.approval_part(RELEASE), handlers.holds.on)
+    inlet.facts("router-runs", "run", handlers.runs.on, NEWS)
+    inlet.facts("router-approvals", subjects.approval_part(RELEASE), handlers.holds.on, (ApprovalDecided,))
     inlet.timer("router", "deadline", DueTask, deadline)
     inlet.timer("router", "retry", DueTask, retry)
     inlet.timer("router", "sla", DueTask, sla)

@@ -324,11 +324,53 @@ async def test_a_task_that_makes_no_sense_is_refused_and_nothing_is_sent(name: s
     assert world.events == []
 
 
-async def test_unknown_fields_are_not_looked_at_and_nothing_may_be_null_that_may_be_left_out() -> None:
+async def test_nothing_may_be_null_that_may_be_left_out() -> None:
     async with calling(working()) as caller:
         nulls = dict.fromkeys(("priority", "source", "sla_target", "metadata", "trace_id", "parent_task_id", "max_retries", "sla_deadline"))
-        task = (await caller.task(**nulls, user_id="root", role="admin", assigned_to="me", status="completed"))["task"]
-    assert (task["priority"], task["source"], task["status"], task["created_by"]) == ("P2", "user", "assigned", AGENT.subject)
+        task = (await caller.task(**nulls))["task"]
+    assert (task["priority"], task["source"], task["status"]) == ("P2", "user", "assigned")
+
+
+async def test_what_a_sender_calls_itself_is_kept_as_a_label_and_changes_nothing() -> None:
+    async with calling(working()) as caller:
+        made = (await caller.task(source_agent="ghost", userId="root"))["task"]
+    assert (made["labels"], made["created_by"]) == ({"source_agent": "ghost", "user_id": "root"}, AGENT.subject)
+
+
+UNKNOWN: dict[str, tuple[str, dict[str, Any], str]] = {
+    "of a task": ("POST /tasks", {"type": "bugfix", "payload": {}, "sla": 60}, "this request has no field sla"),
+    "that would be a right": ("POST /tasks", {"type": "bugfix", "payload": {}, "role": "admin"}, "this request has no field role"),
+    "that is no word": ("POST /tasks", {"type": "bugfix", "payload": {}, "<b>": 1}, "this request holds a field that it does not have"),
+    "of an event": ("POST /events/publish", {"event_type": "a.b", "source_agent": "a", "event": 1}, "this request has no field event"),
+    "of a decision": (f"POST /approvals/approval_{'0' * 32}/reject", {"raeson": "no"}, "this request has no field raeson"),
+    "of a report": (f"PATCH /tasks/task_{'0' * 32}/status", {"state": "failed"}, "this request has no field state"),
+    "of a cancel": (f"POST /tasks/task_{'0' * 32}/cancel", {"because": "no"}, "this request has no field because"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+async def test_an_unknown_field_is_refused_and_nothing_is_sent(name: str) -> None:
+    request, body, said = UNKNOWN[name]
+    world = working()
+    async with calling(world) as caller:
+        answer = await caller.ask(request, body)
+    assert (answer.status, answer.detail) == (422, said)
+    assert world.events == []
+
+
+IN_WORDS = {
+    "GET /tasks?status=done": "status: must be one or more of pending, assigned, in_progress, completed, failed and cancelled",
+    "GET /tasks?priority=P9": "priority: must be one or more of P0, P1, P2 and P3",
+    "GET /tasks?parent_task_id=7": "parent_task_id: must be the id of a task, such as task_",
+    "GET /tasks?trace_id=a%20b": "trace_id: must be 1 to 128 letters, digits",
+}
+
+
+@pytest.mark.parametrize("request_line", IN_WORDS)
+async def test_what_a_text_must_look_like_is_said_in_words_and_not_as_a_pattern(request_line: str) -> None:
+    async with calling(working()) as caller:
+        answer = await caller.ask(request_line)
+    assert answer.status == 400 and answer.detail.startswith(IN_WORDS[request_line]), answer
 
 
 @pytest.mark.parametrize("role", list(Role))

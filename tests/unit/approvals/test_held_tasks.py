@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.approvals.stories import DIGEST, NOON, answer
+from tests.unit.approvals.stories import DIGEST, NOON, OTHER_DIGEST, answer, request
 from tests.unit.approvals.world import GATE, TASK, World
 from trunkline.contracts.approval import (
     ApprovalDecided,
@@ -17,7 +17,7 @@ from trunkline.contracts.approval import (
     Stage,
     Verdict,
 )
-from trunkline.contracts.errors import NotFound
+from trunkline.contracts.errors import Invalid, NotFound
 from trunkline.contracts.message import Fact
 from trunkline.contracts.task import Assignment, Hold, TaskAssigned, TaskCancelled, TaskHeld, TaskHoldDropped, TaskReleased, TaskSubmitted
 from trunkline_approvals.model import Match, Rule
@@ -105,6 +105,16 @@ async def test_a_task_that_is_not_there_is_not_found() -> None:
     with pytest.raises(NotFound) as refusal:
         await World().commands().open(OPEN)
     assert refusal.value.code == "TASK_NOT_FOUND"
+
+
+async def test_nobody_else_asks_under_the_name_of_what_lets_a_task_begin() -> None:
+    world = World()
+    with pytest.raises(Invalid) as refusal:
+        await world.ask(request(approval_id="release", digest=OTHER_DIGEST))
+    assert refusal.value.code == "BAD_APPROVAL_ID"
+    world.say(*BEGUN)
+    await world.hear(*BEGUN)
+    assert gate(world) == [ApprovalRequested]
 
 
 async def test_a_task_that_ends_takes_its_question_back() -> None:

@@ -64,6 +64,21 @@ def test_one_person_does_not_count_twice() -> None:
         assert refusal.value.code == "ALREADY_VOTED"
 
 
+@pytest.mark.parametrize("by", ["Ann", "ANN", "\uff41\uff4e\uff4e"])
+def test_one_person_does_not_count_twice_by_another_spelling_of_the_same_name(by: str) -> None:
+    """An API key ANN is `ann`; a token may call the same person `Ann`."""
+    with pytest.raises(Conflict) as refusal:
+        given(asked(TWO_OF_MANY), voted("ann")).when(answer(by=by, decision_id="d2"))
+    assert refusal.value.code == "ALREADY_VOTED"
+
+
+@pytest.mark.parametrize("by", ["Dev-Agent", "DEV-AGENT"])
+def test_another_spelling_of_the_same_name_is_not_somebody_else_than_who_asked(by: str) -> None:
+    with pytest.raises(Denied) as refusal:
+        given(asked()).when(answer(by=by, role="agent"))
+    assert refusal.value.code == "OWN_REQUEST"
+
+
 def test_a_vote_that_is_sent_again_is_taken_and_writes_nothing_also_when_others_decided_since() -> None:
     assert given(asked(TWO_OF_MANY), voted("ann")).when(answer()) == ()
     assert given(asked(TWO_OF_MANY), voted("ann"), decided(by="bob")).when(answer()) == ()

@@ -53,6 +53,17 @@ def test_nesting_beyond_the_limit_is_refused(levels: int) -> None:
             strict_json.parse(raw, DEPTH)
 
 
+@pytest.mark.parametrize("item", ["[]", "{}", "[1]", "[[]]", '{"a":[]}'])
+def test_a_body_of_tens_of_thousands_of_lists_is_refused_for_it_takes_megabytes_in_every_service(item: str) -> None:
+    with pytest.raises(Invalid, match="more than 5000 objects and lists"):
+        strict_json.parse_object(b'{"a":[%b]}' % b",".join([item.encode()] * 30_000), DEPTH)
+
+
+def test_a_body_of_as_many_lists_as_any_honest_caller_sends_is_taken_and_numbers_are_not_counted() -> None:
+    value = strict_json.parse_object(b'{"a":[%b],"b":[%b]}' % (b",".join([b"[]"] * 4_997), b",".join([b"1.5"] * 50_000)), DEPTH)
+    assert value["a"] == [[]] * 4_997
+
+
 def test_half_a_character_is_refused_wherever_it_hides() -> None:
     for raw in (b'"\\ud800"', b'{"\\udc00":1}', b"[" * 32 + b'"\\ud800"' + b"]" * 32):
         with pytest.raises(Invalid, match="half a character"):

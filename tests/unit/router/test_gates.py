@@ -28,6 +28,11 @@ HELD = submitted(asked(priority="P1", payload={"description": "Fix  login\nbug"}
 DIGEST = digest_of(HELD)
 APPROVED = word(Verdict.APPROVED, DIGEST)
 PRODUCTION = {"environment": "production"}
+UNFIT = TaskCancelled(
+    by="trunkline",
+    reason="approved was something else than what is held; look at both, and submit the task again",
+    cause=CancelCause.APPROVAL_REJECTED,
+)
 
 
 @pytest.mark.parametrize(
@@ -100,15 +105,15 @@ def test_an_approval_of_exactly_this_releases_the_task_and_its_time_begins() -> 
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 64])
-def test_an_approval_of_anything_else_releases_nothing(digest: str) -> None:
-    assert when(word(Verdict.APPROVED, digest), *HELD) == []
+def test_an_approval_of_anything_else_releases_nothing_and_does_not_leave_the_task_waiting_for_ever(digest: str) -> None:
+    assert when(word(Verdict.APPROVED, digest), *HELD) == [UNFIT]
 
 
 def test_an_approval_of_an_assignment_that_was_changed_in_the_log_releases_nothing() -> None:
     first = HELD[0]
     assert isinstance(first, TaskSubmitted)
     changed = first.model_copy(update={"assignment": first.assignment.model_copy(update={"prompt": "delete everything"})})
-    assert when(APPROVED, changed, *HELD[1:]) == []
+    assert when(APPROVED, changed, *HELD[1:]) == [UNFIT]
 
 
 def test_a_decision_about_another_approval_of_the_task_releases_nothing() -> None:

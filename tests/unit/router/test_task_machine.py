@@ -129,10 +129,9 @@ class TaskMachine(RuleBasedStateMachine):
     @rule(verdict=st.sampled_from(Verdict), by=st.sampled_from(DecidedBy), exact=st.booleans())
     def decided(self, verdict: Verdict, by: DecidedBy, exact: bool) -> None:
         self.tell(word(verdict, digest(self.state.assignment) if exact else "0" * 64, by))
-        if self.held and verdict is Verdict.REJECTED:
+        if self.held and not (exact and verdict is Verdict.APPROVED):
             self.held, self.expected = False, "cancelled"
-        elif self.held and exact:
-            self.held = False
+        self.held = False
 
     @rule()
     def deadline(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from trunkline.contracts.approval import DecideApproval, OpenApproval, RequestApproval
+from trunkline.contracts.approval import RELEASE, DecideApproval, OpenApproval, RequestApproval
+from trunkline.contracts.errors import Invalid
 from trunkline.contracts.message import Accepted
 from trunkline_approvals.handlers.ask_for_release import AskForRelease
 from trunkline_approvals.handlers.asking import Asking
@@ -24,6 +25,8 @@ class AnswerCommand:
 
     async def request(self, command: RequestApproval) -> Accepted:
         """Raises Conflict, Invalid, Unavailable."""
+        if command.approval_id == RELEASE:  # whoever took this name first would say what lets the task begin
+            raise Invalid("this name is kept for what lets a held task begin; ask under another", code="BAD_APPROVAL_ID")
         return await self._asking(command)
 
     async def open(self, command: OpenApproval) -> Accepted:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Final
 
 import structlog
 
@@ -17,9 +16,6 @@ from trunkline_approvals.ports import Approvals
 
 log = structlog.get_logger()
 
-OURS: Final = (b'"task.held"', b'"task.hold_dropped"')
-"""Most tasks are never held: their records are passed over unread."""
-
 
 class TaskNews:
     def __init__(
@@ -31,8 +27,6 @@ class TaskNews:
 
     async def on(self, stored: Stored) -> None:
         """Raises Unavailable."""
-        if not any(word in stored.body for word in OURS):
-            return
         tenant, task, _ = subjects.parse_event(stored.subject)
         for fact in stored.record.facts:
             match fact:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from trunkline.auth.principal import Role
+from trunkline.auth.principal import Role, may_be_one
 from trunkline.contracts.approval import (
     ApprovalDecided,
     ApprovalVoted,
@@ -83,7 +83,7 @@ def _check_rights(approval: Approval, command: DecideApproval) -> None:
             "the rules of this approval do not let you decide it; ask one of those whom they name", code="NOT_ENTITLED",
             approval_id=command.approval_id,
         )  # fmt: skip
-    if command.by == approval.asked.requested_by and not _may_decide_own(approval.policy.four_eyes, command.role):
+    if may_be_one(command.by, approval.asked.requested_by) and not _may_decide_own(approval.policy.four_eyes, command.role):
         raise Denied("whoever asked may not decide; somebody else must", code="OWN_REQUEST", approval_id=command.approval_id)
 
 
@@ -99,7 +99,7 @@ def _check_open(approval: Approval, command: DecideApproval) -> None:
             "the time to decide this is over, and its policy says what becomes of it; ask anew", code="EXPIRED",
             approval_id=command.approval_id,
         )  # fmt: skip
-    if any(vote.by == command.by for vote in approval.votes):
+    if any(may_be_one(vote.by, command.by) for vote in approval.votes):
         raise Conflict("you decided this already; now others must", code="ALREADY_VOTED", approval_id=command.approval_id)
 
 

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from trunkline_gateway.settings import Settings
 
 _AUTHORITY: Final = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[^\s:/?#@\[\]]+?)\.?)(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
 _PORTS: Final = {"http": 80, "https": 443}
+REMEMBERED: Final = 256
 _READING: Final = frozenset({"GET", "HEAD"})
 _REMEDY: Final = "If it is yours, add it to the setting allowed_hosts (TRUNKLINE_ALLOWED_HOSTS)"
 
@@ -67,11 +69,13 @@ def door(settings: Settings) -> Door:
 def guard(at: Door) -> Middleware:
     """Stands in front of every route, and of every path that is none."""
 
+    fits = lru_cache(REMEMBERED)(at.check)  # a refusal is not remembered, and most callers use one name
+
     @web.middleware
     async def checked(request: web.Request, handler: Answer) -> web.StreamResponse:
         if unread := wire.refusal(request):
             raise unread
-        at.check(request.method, request.headers.get("Host"), request.headers.get("Origin"))
+        fits(request.method, request.headers.get("Host"), request.headers.get("Origin"))
         return await handler(request)
 
     return checked

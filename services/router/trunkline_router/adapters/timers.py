@@ -20,7 +20,8 @@ class BusTimers:
         await self._timers.set("sla", _name(due), at, ("router", "sla"), due)
 
     async def retry(self, due: DueTask, at: datetime) -> None:
-        await self._timers.set("retry", _name(due), at, ("router", "retry"), due)
+        # Each attempt has one of its own: the effect of an old one, repeated late, must not take the place of the one that counts.
+        await self._timers.set("retry", _name(due, due.attempt), at, ("router", "retry"), due)
 
     async def stop(self, due: DueTask, at: datetime) -> None:
         await self._timers.set("stop", _name(due), at, ("router", "stop"), due)
@@ -32,6 +33,6 @@ class BusTimers:
             await self._timers.cancel("sla", _name(due))
 
 
-def _name(due: DueTask) -> str:
+def _name(due: DueTask, *which: int) -> str:
     """One name for a task of a tenant, short enough whatever theirs are."""
-    return sha256(f"{due.tenant}/{due.task}".encode()).hexdigest()[:32]
+    return sha256("/".join((due.tenant, due.task, *map(str, which))).encode()).hexdigest()[:32]

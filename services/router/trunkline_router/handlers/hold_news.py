@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import structlog
-
 from trunkline.bus import Log, Stored
 from trunkline.contracts import subjects
-from trunkline.contracts.approval import RELEASE, ApprovalDecided, Verdict
+from trunkline.contracts.approval import RELEASE, ApprovalDecided
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Accepted
 from trunkline.contracts.task import SettleHold
 from trunkline_router.handlers.task_life import TaskLife
 from trunkline_router.model import HoldDecided
 from trunkline_router.ports import DueTask
-
-logger = structlog.get_logger()
 
 
 class HoldNews:
@@ -34,9 +30,4 @@ class HoldNews:
         names = subjects.parse_event(stored.subject)
         for fact in stored.record.facts:
             if isinstance(fact, ApprovalDecided):
-                await self._decided(DueTask(tenant=names.tenant, task=names.task), fact)
-
-    async def _decided(self, due: DueTask, fact: ApprovalDecided) -> None:
-        task = await self._life.happened(due, HoldDecided(fact))
-        if task and task.hold and fact.verdict is Verdict.APPROVED:
-            logger.error("release.refused", task=due.task, approval=fact.approval_id, reason="approved was something else than is held")
+                await self._life.happened(DueTask(tenant=names.tenant, task=names.task), HoldDecided(fact))

@@ -10,7 +10,8 @@ from trunkline_router.handlers.task_life import TaskLife
 from trunkline_router.model import Happening, RunBegan, RunEnded, RunWasStopped
 from trunkline_router.ports import DueTask
 
-NEWS = tuple(fact.model_fields["type"].default.encode() for fact in (RunClaimed, RunSucceeded, RunFailed, RunStopped))
+NEWS = (RunClaimed, RunSucceeded, RunFailed, RunStopped)
+"""The few facts of a run that its task hears of."""
 
 
 class RunNews:
@@ -18,8 +19,6 @@ class RunNews:
         self._life = life
 
     async def on(self, stored: Stored) -> None:
-        if not any(word in stored.body for word in NEWS):
-            return  # most of what a run says; not worth reading
         names = subjects.parse_event(stored.subject)
         for fact in stored.record.facts:
             happening = news(fact)

@@ -10,11 +10,13 @@ from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Record
 from trunkline.contracts.task import (
     ENDS,
+    Executor,
     TaskAssigned,
     TaskCancelled,
     TaskHeld,
     TaskReleased,
     TaskRetryScheduled,
+    TaskSlaBreached,
     TaskStatus,
     TaskStopRequested,
     TaskSubmitted,
@@ -43,17 +45,19 @@ class TaskEffects:
         if _releases(record):  # what lets the work begin does not wait for an alarm
             await self._release(due, stored)
         for fact in record.facts:
-            await self._act(due, fact, record.at)
+            await self._act(due, fact, record.at, stored)
             if isinstance(fact, ENDS):
                 await self._over(due, fact, stored)
         for fact in record.facts:
             if isinstance(fact, TaskSubmitted):
                 await self._submitted(due, fact, held=any(isinstance(other, TaskHeld) for other in record.facts))
 
-    async def _act(self, due: DueTask, fact: Fact, at: datetime) -> None:
+    async def _act(self, due: DueTask, fact: Fact, at: datetime, stored: Stored) -> None:
         match fact:
             case TaskReleased():
                 await self._timers.deadline(due, fact.deadline_at)
+            case TaskSlaBreached():
+                await self._breached(due, stored)
             case TaskRetryScheduled():
                 await self._timers.retry(due.model_copy(update={"attempt": fact.attempt}), fact.due_at)
             case TaskStopRequested():
@@ -62,12 +66,17 @@ class TaskEffects:
                 pass
 
     async def _submitted(self, due: DueTask, fact: TaskSubmitted, *, held: bool) -> None:
-        if not held:  # the time of a held task begins with its release
-            await self._timers.deadline(due, fact.deadline_at)
-        if fact.sla_at:
+        if fact.sla_at and (held or fact.sla_at < fact.deadline_at):  # the one alarm sets the other when it rings
             await self._timers.sla(due, fact.sla_at)
+        elif not held:  # the time of a held task begins with its release
+            await self._timers.deadline(due, fact.deadline_at)
         if fact.assignment.parent:
             await self._family.joined(due, fact.assignment.parent)
+
+    async def _breached(self, due: DueTask, stored: Stored) -> None:
+        task = await self._actor.state(stored.subject, stored.seq)
+        if task and not task.hold and not task.status.terminal:
+            await self._timers.deadline(due, task.deadline_at)
 
     async def _over(self, due: DueTask, end: Fact, stored: Stored) -> None:
         task = await self._actor.state(stored.subject, stored.seq)
@@ -87,4 +96,7 @@ class TaskEffects:
 
 
 def _releases(record: Record) -> bool:
+    """Whether it may be that hands of ours are wanted now."""
+    if any(isinstance(fact, TaskSubmitted) and fact.assignment.executor is Executor.BUS for fact in record.facts):
+        return False
     return any(isinstance(fact, TaskAssigned | TaskReleased) for fact in record.facts)

@@ -48,6 +48,7 @@ from trunkline_router.model.task import Task
 
 US: Final = "trunkline"
 """Who does what nobody asked for."""
+OTHER_ACT: Final = "approved was something else than what is held; look at both, and submit the task again"
 
 
 def decide(task: Task | None, cue: Cue, at: datetime, rules: Rules) -> list[Fact]:
@@ -127,22 +128,25 @@ def _happened(task: Task, happening: Happening, at: datetime, rules: Rules) -> l
             return _allowed(task, happening, at, rules)
         case ChildSubmitted(child):
             return [] if child in task.children else [TaskChildAdded(child=child)]
-        case ParentCancelled(parent):
-            reason = f"the task that it is a part of was cancelled ({parent})"
+        case ParentCancelled():
+            reason = "the task that it is a part of was cancelled"
             return [] if task.stop else _ending(task, TaskCancelled(by=US, reason=reason, cause=CancelCause.PARENT_CANCELLED))
         case never:
             assert_never(never)
 
 
 def _allowed(task: Task, word: HoldDecided, at: datetime, rules: Rules) -> list[Fact]:
-    """Only an approval of exactly this assignment releases it; a refusal needs no proof."""
+    """Only an approval of exactly this assignment releases it; a refusal needs no proof.
+
+    A decision is final: after one of anything else no further one would come, and the task would wait for ever.
+    """
     decision = word.decision
     if task.hold is None or decision.approval_id != task.hold.approval_id:
         return []
     if decision.verdict is Verdict.APPROVED:
-        same = decision.digest == task.hold.digest == digest(task.assignment)
-        deadline_at = _in(at, deadline_s(task.assignment, rules))
-        return [TaskReleased(approval_id=decision.approval_id, by=decision.by, deadline_at=deadline_at)] if same else []
+        if not decision.digest == task.hold.digest == digest(task.assignment):
+            return [TaskCancelled(by=US, reason=OTHER_ACT, cause=CancelCause.APPROVAL_REJECTED)]
+        return [TaskReleased(approval_id=decision.approval_id, by=decision.by, deadline_at=_in(at, deadline_s(task.assignment, rules)))]
     if decision.decided_by is DecidedBy.TIMEOUT:
         return [TaskCancelled(by=decision.by, reason="nobody decided in time", cause=CancelCause.APPROVAL_EXPIRED)]
     return [TaskCancelled(by=decision.by, reason=decision.reason or f"rejected by {decision.by}", cause=CancelCause.APPROVAL_REJECTED)]

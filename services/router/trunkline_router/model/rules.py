@@ -71,7 +71,8 @@ def routed(assignment: Assignment, rules: Rules) -> Assignment:
         raise Invalid(f"there is no type of task called {assignment.type[:80]!r}; known types are {known}", code="UNKNOWN_TYPE")
     if route.executor is Executor.SANDBOX and not _REPO.match(assignment.repo):
         raise Invalid(
-            f"a task of the type {assignment.type[:80]!r} changes a repository; name it as owner/name in `repo`", code="REPO_NEEDED"
+            f"a task of the type {assignment.type[:80]!r} changes a repository; name it as owner/name in `metadata.repo`",
+            code="REPO_NEEDED",
         )
     return assignment.model_copy(update={"pool": route.pool, "executor": route.executor})
 

@@ -19,7 +19,7 @@ class StopUnclaimed:
         self._now = now
 
     async def on(self, stored: Stored) -> None:
-        if b"task.stop_requested" not in stored.body or not _asks(stored.record):
+        if not _asks(stored.record):
             return
         names = subjects.parse_event(stored.subject)
         attempt = await self._attempt(stored.subject)

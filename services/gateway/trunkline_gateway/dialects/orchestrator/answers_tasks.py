@@ -50,6 +50,8 @@ class Task(BaseModel):
     source: str | None
     payload: Object
     metadata: Object
+    labels: dict[str, str]
+    """What the body said of its sender (`source_agent`, `user_id`); it gives no right. Who asked is `created_by`."""
     assigned_agent: str | None
     assigned_to: str | None
     created_at: AwareDatetime

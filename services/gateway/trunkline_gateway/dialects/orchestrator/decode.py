@@ -76,6 +76,7 @@ def task(sent: Object, now: datetime) -> Wish:
         max_retries=retries or 0,
         surface=SURFACE,
         sla_s=_promised(asked, now),
+        labels=_labels(asked),
     )
     return Wish(_with_repository(assignment), asked.trace_id or named.trace_id)
 
@@ -108,6 +109,11 @@ def event(sent: Object) -> Said:
         priority=asked.priority or "",
     )
     return Said(said, names.read_task(asked.task_id) if asked.task_id is not None else None)
+
+
+def _labels(asked: TaskBody) -> dict[str, str]:
+    said = {"source_agent": asked.source_agent, "user_id": reading.either("user_id", asked.user_id, asked.userId)}
+    return {name: text for name, text in said.items() if text is not None}
 
 
 def _parent(text: str | None) -> TaskId | None:

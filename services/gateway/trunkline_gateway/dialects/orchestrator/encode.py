@@ -15,7 +15,7 @@ from trunkline.contracts.task import Assignment, Submitted, TaskStatus
 from trunkline.contracts.views import TaskCounts, TaskPage, TaskView
 from trunkline_gateway.dialect import status_of
 from trunkline_gateway.dialects.orchestrator import names
-from trunkline_gateway.dialects.orchestrator.reading import MISSING_FIELD, WRONG_TYPE
+from trunkline_gateway.dialects.orchestrator.reading import MISSING_FIELD, UNKNOWN_FIELD, WRONG_TYPE
 from trunkline_gateway.usecases.desk import MintedToken
 
 Object = dict[str, JsonValue]
@@ -29,7 +29,9 @@ STATUS: Final = {
     TaskStatus.FAILED: "failed",
     TaskStatus.CANCELLED: "cancelled",
 }
-_STATUS_OF_CODE: Final = {MISSING_FIELD: 422, WRONG_TYPE: 422}
+_STATUS_OF_CODE: Final = {MISSING_FIELD: 422, UNKNOWN_FIELD: 422, WRONG_TYPE: 422}
+LABELS: Final = ("source_agent", "user_id")
+"""Those of this surface; what other surfaces keep of a caller is not for every reader."""
 NATS: Final = {True: "connected", False: "disconnected"}
 
 
@@ -132,6 +134,7 @@ def _asked(task_id: str, assignment: Assignment) -> Object:
         "source": assignment.source or None,
         "payload": assignment.payload,
         "metadata": assignment.metadata,
+        "labels": {name: text for name, text in assignment.labels.items() if name in LABELS},
         "parent_task_id": names.task(assignment.parent) if assignment.parent else None,
         "max_retries": assignment.max_retries,
     }

@@ -60,7 +60,10 @@ def unknown_approval() -> NotFound:
 
 
 def no_open_approval() -> NotFound:
-    return NotFound("there is no such approval that waits for a decision; it may be decided already", code="APPROVAL_NOT_FOUND")
+    return NotFound(
+        "there is no such approval that waits for your decision; it may be decided already, or you have said your word",
+        code="APPROVAL_NOT_FOUND",
+    )
 
 
 def unknown_trace() -> NotFound:

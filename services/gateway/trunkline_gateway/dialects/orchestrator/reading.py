@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, TypeVar
@@ -11,11 +12,15 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from trunkline.contracts.errors import Invalid
+from trunkline_gateway.dialects.orchestrator.patterns import in_words
 
 MISSING_FIELD: Final = "MISSING_FIELD"
+UNKNOWN_FIELD: Final = "UNKNOWN_FIELD"
 WRONG_TYPE: Final = "WRONG_TYPE"
 INVALID_VALUE: Final = "INVALID_VALUE"
 FIELD_TWICE: Final = "FIELD_TWICE"
+
+_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -70,13 +75,21 @@ def _refusal(error: ValidationError, within: str) -> Invalid:
     field = ".".join(part for part in (within, str(first["loc"][0]) if first["loc"] else "") if part)
     if first["type"] == "missing":
         return missing(field)
-    said = f"{field}: {_sentence(first['msg'])}"
+    if first["type"] == "extra_forbidden":
+        return Invalid(_unknown(first, within), code=UNKNOWN_FIELD)
+    said = f"{field}: {_sentence(first)}"
     return Invalid(said, code=WRONG_TYPE, field=field) if _of_type(first) else Invalid(said, code=INVALID_VALUE, field=field)
+
+
+def _unknown(error: ErrorDetails, within: str) -> str:
+    """Says the name only where it is a plain word: it is the sender's text."""
+    name, place = str(error["loc"][0]), within or "this request"
+    return f"{place} has no field {name}" if _WORD.fullmatch(name) else f"{place} holds a field that it does not have"
 
 
 def _first(error: ValidationError) -> ErrorDetails:
     """Of a field that may be of several types, what is wrong with the value of the right one says most."""
-    found = error.errors(include_url=False, include_context=False)
+    found = error.errors(include_url=False, include_context=True)
     same = [one for one in found if one["loc"][:1] == found[0]["loc"][:1]]
     return next((one for one in same if not _of_type(one)), found[0])
 
@@ -89,5 +102,7 @@ def _of_type(error: ErrorDetails) -> bool:
     return kind.endswith(("_type", "_parsing")) or kind == "int_from_float"
 
 
-def _sentence(text: str) -> str:
-    return text.replace("Input should", "must").replace("String should", "must").replace("Value should", "must")
+def _sentence(error: ErrorDetails) -> str:
+    if error["type"] == "string_pattern_mismatch":
+        return in_words(str(error["ctx"]["pattern"]))
+    return error["msg"].replace("Input should", "must").replace("String should", "must").replace("Value should", "must")

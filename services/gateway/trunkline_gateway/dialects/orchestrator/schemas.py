@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-from trunkline_gateway.dialects.orchestrator import names
+from trunkline_gateway.dialects.orchestrator import names, patterns
 
 YEAR: Final = 31_536_000
 """Seconds."""
@@ -14,8 +14,10 @@ REASON: Final = 1024
 """Characters."""
 ERROR: Final = 4096
 
-BODY: Final = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
-"""Types are not guessed; fields unknown to the document are not looked at, for older clients send some; no value gets into an error."""
+BODY: Final = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+"""Types are not guessed; an unknown field is refused, for it may be one of ours, misspelt; no value gets into an error."""
+OPEN: Final = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
+"""Of an object of the caller's own, only what we understand is looked at."""
 QUERY: Final = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
 
 Source = Literal["github", "faq", "ops", "dev", "user", "system", "webhook", "api", "agent"]
@@ -24,7 +26,6 @@ EventUrgency = Literal["P0", "P1", "P2", "P3", "low", "medium", "high", "critica
 Report = Literal["in_progress", "completed", "failed"]
 Sort = Literal["-created_at", "created_at", "-updated_at", "priority"]
 RoleName = Literal["admin", "agent", "approver", "user"]
-STATUSES: Final = "pending|assigned|in_progress|completed|failed|cancelled"
 
 
 def _whole(value: object) -> object:
@@ -40,10 +41,21 @@ Seal = Annotated[str, Field(max_length=1024)]
 Object = dict[str, JsonValue]
 
 
-class TaskBody(BaseModel):
-    """POST /tasks."""
+class Labelled(BaseModel):
+    """What callers call themselves: taken, for older clients send it, and worth nothing beside the credential."""
 
     model_config = BODY
+
+    source_agent: Text | None = None
+    """A label; it gives no right."""
+    user_id: Text | None = None
+    """A label; it gives no right."""
+    userId: Text | None = None
+    """The same as `user_id`."""
+
+
+class TaskBody(Labelled):
+    """POST /tasks."""
 
     type: Annotated[str, Field(min_length=1, max_length=64, examples=["bugfix", "deployment", "documentation"])]
     """As the routing table has it; the names of the document unless it was configured otherwise."""
@@ -52,7 +64,7 @@ class TaskBody(BaseModel):
     """Null and nothing mean P2."""
     source: Source | None = None
     """Null and nothing mean user."""
-    sla_target: Seconds | Annotated[str, Field(pattern=r"^[0-9]{1,8}$")] | None = None
+    sla_target: Seconds | Annotated[str, Field(pattern=patterns.SECONDS)] | None = None
     """Seconds, as a number or as text."""
     sla_deadline: Annotated[str, Field(max_length=64)] | None = None
     """The older form: an ISO time in the future. `sla_target` wins."""
@@ -65,7 +77,7 @@ class TaskBody(BaseModel):
 class TaskMetadata(BaseModel):
     """What is understood of the `metadata` of a task; all of it is kept."""
 
-    model_config = BODY
+    model_config = OPEN
 
     trace_id: TraceName | None = None
     parent_task_id: Annotated[str, Field(max_length=64)] | None = None
@@ -97,9 +109,9 @@ class TaskListQuery(BaseModel):
 
     model_config = QUERY
 
-    status: Annotated[str, Field(pattern=f"^(?:{STATUSES})(?:,(?:{STATUSES}))*$", max_length=128)] | None = None
-    type: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}(?:,[A-Za-z0-9_.-]{1,64})*$", max_length=1024)] | None = None
-    priority: Annotated[str, Field(pattern=r"^P[0-3](?:,P[0-3])*$", max_length=64)] | None = None
+    status: Annotated[str, Field(pattern=patterns.STATUSES, max_length=128)] | None = None
+    type: Annotated[str, Field(pattern=patterns.TYPES, max_length=1024)] | None = None
+    priority: Annotated[str, Field(pattern=patterns.PRIORITIES, max_length=64)] | None = None
     assigned_agent: Text | None = None
     assigned_to: Text | None = None
     """The same as `assigned_agent`."""
@@ -126,10 +138,8 @@ class StatusQuery(BaseModel):
     error: Annotated[str, Field(max_length=ERROR)] | None = None
 
 
-class StatusBody(BaseModel):
+class StatusBody(Labelled):
     """The same as the query, for clients that send a body."""
-
-    model_config = BODY
 
     status: Report | None = None
     error: Annotated[str, Field(max_length=ERROR)] | None = None
@@ -141,10 +151,8 @@ class ReasonQuery(BaseModel):
     reason: Reason | None = None
 
 
-class CancelBody(BaseModel):
+class CancelBody(Labelled):
     """POST /tasks/{task_id}/cancel."""
-
-    model_config = BODY
 
     reason: Reason | None = None
 
@@ -182,13 +190,11 @@ class EventBody(BaseModel):
     priority: EventUrgency | None = None
 
 
-class DecisionBody(BaseModel):
+class DecisionBody(Labelled):
     """POST /approvals/{approval_id}/approve and /reject; none is needed."""
 
-    model_config = BODY
-
     reason: Reason | None = None
-    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    digest: Annotated[str, Field(pattern=patterns.DIGEST)] | None = None
     """Of what was shown: a decision on anything else is refused."""
 
 
@@ -214,7 +220,7 @@ class MintBody(BaseModel):
     role: RoleName
     secret: Annotated[str, Field(max_length=1024)] | None = None
     """The configured secret; the header X-Orchestrator-Secret says the same."""
-    tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    tenant: Annotated[str, Field(pattern=patterns.TENANT)] | None = None
     expires_in: Seconds | None = None
     """Seconds."""
 
