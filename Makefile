@@ -11,12 +11,14 @@ BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 WORKERS ?= 3
 ARGS ?=
+# Bytecode is kept whatever the machine prefers: each worker would compile every test again.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo up dev check test kills bench docs lock clean
+.PHONY: help setup demo up dev check test kills campaigns bench docs lock clean
 
 help: ## show this list
 	@echo "Trunkline. Needs Python 3.11+, git and make; everything else goes into $(VENV)."
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-17s%s\n' "$$name" "$$text"; done
 
 setup: $(MADE)/project ## make .venv and install the pinned packages
 	@sh tools/bwrap.sh
@@ -42,10 +44,15 @@ check: $(MADE)/project ## ruff, mypy, import contracts, budgets, generated files
 
 test: $(MADE)/project ## run every test (ARGS="-k name", WORKERS=4)
 	@echo "test: pytest on $(WORKERS) workers"
-	@$(BIN)/python -m pytest -n $(WORKERS) --durations=15 $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --no-loadscope-reorder --durations=15 $(ARGS)
 
 kills: $(MADE)/project ## the long form: kill everything at every moment of a job (some ten minutes)
 	@TRUNKLINE_KILLS=all $(BIN)/python -m pytest tests/flows/test_nothing_is_lost.py -n $(WORKERS) --durations=5 $(ARGS)
+
+campaigns: $(MADE)/project ## the long form of every test that has one: kills, state machines, requests (some twenty minutes)
+	@TRUNKLINE_KILLS=all TRUNKLINE_LONG=on TRUNKLINE_SCHEMATHESIS=300 $(BIN)/python -m pytest --timeout 3700 -n $(WORKERS) $(ARGS) \
+	  tests/flows/test_nothing_is_lost.py tests/flows/test_schemathesis.py tests/flows/test_approvals_many.py \
+	  tests/unit/approvals/test_approval_story.py tests/unit/router/test_task_machine.py tests/conformance/test_agents.py
 
 bench: $(MADE)/project ## measure against the floor and print ratios
 	@$(BIN)/python -m bench $(ARGS)

@@ -19,7 +19,7 @@ name says `_mb`.
 
 """
 TAIL = """
-`TRUNKLINE_URL` is no setting: it tells `trunkline run`, `watch` and `cancel` which gateway to speak to.
+`TRUNKLINE_URL` and `TRUNKLINE_TOKEN` are no settings: they tell the command line which gateway to speak to, and what to show there.
 """
 
 

@@ -45,6 +45,11 @@ def test_the_gateway_that_asks_nobody_who_they_are_is_reached_from_this_machine_
     assert compose["services"]["gateway"]["environment"]["TRUNKLINE_ALLOWED_HOSTS"]
 
 
+def test_the_gateway_and_nobody_else_is_given_the_secret_that_signs_tokens(compose: dict[str, Any]) -> None:
+    told = [name for name in SERVICES if "ORCHESTRATOR_JWT_SECRET" in compose["services"][name]["environment"]]
+    assert told == ["gateway"], "without it nobody could use the orchestrator surface, and no other service needs it"
+
+
 def test_every_volume_that_is_mounted_is_declared(compose: dict[str, Any]) -> None:
     mounts = (mount.split(":")[0] for container in compose["services"].values() for mount in container.get("volumes", []))
     assert {mount for mount in mounts if not mount.startswith(".")} == set(compose["volumes"])

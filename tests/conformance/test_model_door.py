@@ -7,10 +7,11 @@ import json
 import os
 import stat
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import aiohttp
 import pytest
@@ -25,6 +26,13 @@ from trunkline_sandbox.adapters.model_door import forget_door, model_door, model
 
 KEY = "sk-real-key-000111"
 ASK = {"model": "m", "stream": True, "tools": [{"name": "Read"}], "messages": [{"role": "user", "content": "go"}]}
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one, however many runs this machine has seen: the path of a socket has 107 bytes."""
+    with TemporaryDirectory(prefix="door-") as folder:
+        yield Path(folder)
 
 
 @dataclass(frozen=True)

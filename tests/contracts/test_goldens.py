@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from tools.generate_api import messages
-from trunkline.contracts.message import Fact, UnknownFact
+from trunkline.contracts.message import Fact, Message, UnknownFact
 from trunkline.contracts.record import FACTS, Record, read_fact
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -60,3 +60,12 @@ def test_a_fact_of_a_newer_version_is_kept_and_understood_by_nobody() -> None:
     body: dict[str, JsonValue] = {"type": "task.praised", "by": "ann"}
     record = Record.model_validate({"at": "2026-11-21T12:00:00Z", "facts": [body]})
     assert record.facts == (UnknownFact(type="task.praised", body=body),)
+
+
+@pytest.mark.parametrize("name", [name for name, model in MESSAGES.items() if issubclass(model, Message)])
+def test_what_cannot_be_read_is_refused_without_a_word_of_what_it_says(name: str) -> None:
+    """The refusal stands in logs and dead letters."""
+    broken = {field: {"canary": ["hunter2"]} for field in MESSAGES[name].model_fields}
+    with pytest.raises(ValidationError) as refusal:
+        MESSAGES[name].model_validate(broken)
+    assert "hunter2" not in str(refusal.value)

@@ -20,7 +20,7 @@ import requests
 
 from trunkline.auth.policy import ALLOWED, Action
 from trunkline.auth.principal import Role
-from trunkline.testing.stack import Stack, stack
+from trunkline.testing.stack import ONE_PROCESS, Stack, stack
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -106,7 +106,7 @@ class Caller:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Stack]:
-    with stack(ENVIRONMENT) as running:
+    with stack(ENVIRONMENT, *ONE_PROCESS) as running:
         yield running
 
 

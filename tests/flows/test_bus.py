@@ -10,7 +10,7 @@ import pytest
 from trunkline.bus import Bus, BusSettings, LeaveAlone, Raced, Stored, WorkItem, connect
 from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor
-from trunkline.contracts.errors import Conflict, NotFound, Unavailable
+from trunkline.contracts.errors import Broken, Conflict, NotFound, Unavailable
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Accepted
 from trunkline.contracts.record import Event, Gap, Record
@@ -201,6 +201,20 @@ async def test_a_command_that_takes_too_long_is_told_so_and_one_that_stores_make
 
     assert late.value.code == "NOT_IN_TIME"
     assert await bus.commands.ping("router") is not stores
+
+
+async def test_an_answer_that_does_not_fit_into_a_message_is_a_refusal_at_once_and_the_command_is_not_carried_out_again(bus: Bus) -> None:
+    done: list[CancelTask] = []
+
+    async def talkative(command: CancelTask) -> Accepted:
+        done.append(command)
+        return Accepted(seq=1, body={"text": "x" * (3 << 20)})
+
+    bus.inlet.command("router", CancelTask, talkative)
+    await bus.inlet.start("router")
+    with pytest.raises(Broken) as refusal:
+        await bus.commands.send("router", "t1", CANCEL, timeout=5)
+    assert (refusal.value.code, len(done)) == ("ANSWER_TOO_LARGE", 1)
 
 
 async def test_a_command_waits_for_an_owner_that_is_just_starting(bus: Bus, server: NatsServer) -> None:

@@ -20,12 +20,11 @@ import requests
 from tests.flows.jobs import ACTING, WORK, Job, facts, living, outputs, submit, until
 from trunkline.contracts.run import RunClaimed
 from trunkline.testing.repositories import git, make_bare
-from trunkline.testing.stack import Stack, stack
+from trunkline.testing.stack import ONE_PROCESS, Stack, stack
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(120)]
 
 ENVIRONMENT = {"TRUNKLINE_AGENT": "command", "TRUNKLINE_AGENT_COMMAND": ACTING}
-ONE_PROCESS = ("--log-level", "warning")
 LINES = 60
 COUNTING = f"import time\nfor n in range({LINES}): print('line', n, flush=True); time.sleep(0.05)\nopen('done.txt', 'w').write('done')\n"
 

@@ -44,7 +44,7 @@ def worst(admitted: list[float], window: float) -> int:
 
 @pytest.mark.slow
 async def test_four_gateways_never_let_in_more_than_the_limit_in_any_window_and_hardly_less(server: NatsServer) -> None:
-    rule, key, lasting, admitted = Rule(50, 5), key_of("hot"), 20.0, list[float]()
+    rule, key, lasting, admitted = Rule(50, 2), key_of("hot"), 8.0, list[float]()
 
     async def offer(bus: Bus, end: float) -> None:
         while time.monotonic() < end:

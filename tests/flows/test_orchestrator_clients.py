@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from trunkline.testing.stack import Stack, stack
+from trunkline.testing.stack import ONE_PROCESS, Stack, stack
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -24,7 +24,7 @@ NODE_NEEDS = ("package.json", "package-lock.json", "sample.js")
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Stack]:
-    with stack(SETTINGS) as started:
+    with stack(SETTINGS, *ONE_PROCESS) as started:
         yield started
 
 

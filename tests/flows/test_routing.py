@@ -47,7 +47,7 @@ from trunkline.testing.nats import NatsServer, nats_server
 from trunkline_approvals.settings import Settings as ApprovalsSettings
 from trunkline_approvals.wiring import running as approvals_running
 from trunkline_router.adapters.timers import BusTimers
-from trunkline_router.ports import DueTask
+from trunkline_router.ports import DueTask, DueTasks
 from trunkline_router.settings import Settings
 from trunkline_router.wiring import running
 
@@ -191,7 +191,9 @@ async def test_a_held_task_of_ours_comes_to_no_hands_before_it_is_approved_and_i
         async with asyncio.timeout(10):
             assert (await taken.get()).task == "t2"  # stored later: by now the first would have been taken
         assert held.hold
-        assert await client.stored("TIMERS", "timer.deadline.*") == 1  # of the task that is not held
+        async with asyncio.timeout(10):
+            while await client.stored("TIMERS", "timer.deadline.*") != 1:  # noqa: ASYNC110  # of the task that is not held
+                await asyncio.sleep(0.01)
 
         await client.decide("t1", Verdict.APPROVED, held.hold.digest)
         async with asyncio.timeout(10):
@@ -242,15 +244,14 @@ async def test_a_decision_that_came_while_the_router_was_away_is_found_later(ser
         assert await client.report("t1", Reported.SUCCEEDED) is TaskStatus.SUCCEEDED
 
 
-async def test_an_approval_of_something_else_releases_nothing(server: NatsServer) -> None:
+async def test_an_approval_of_something_else_releases_nothing_and_ends_the_task_which_would_wait_for_ever(server: NatsServer) -> None:
     async with routed(server) as client:
         await client.submit("t1", priority="P0")
         await client.decide("t1", Verdict.APPROVED, "0" * 64)
-        held = await client.submit("t2", priority="P0")
-        assert held.hold
-        await client.decide("t2", Verdict.APPROVED, held.hold.digest)
-        await client.until("t2", TaskReleased)  # decided later: by now the first would have been released
-        assert [type(fact) for fact in await client.facts("t1")] == [TaskSubmitted, TaskAssigned, TaskHeld]
+        facts = await client.until("t1", TaskCancelled)
+        assert [type(fact) for fact in facts] == [TaskSubmitted, TaskAssigned, TaskHeld, TaskCancelled]
+        assert isinstance(facts[-1], TaskCancelled)
+        assert facts[-1].cause is CancelCause.APPROVAL_REJECTED
 
 
 async def test_cancelling_a_held_task_is_done_at_once_and_drops_the_question(server: NatsServer) -> None:
@@ -343,9 +344,21 @@ async def test_the_alarm_of_an_old_attempt_set_again_late_does_not_take_the_plac
     async with connect(BusSettings(nats_url=server.url), "test") as bus:
         bus.inlet.timer("router", "retry", DueTask, fired.put)
         await bus.inlet.start("router")
-        timers, second = BusTimers(bus.timers), DueTask(tenant="acme", task="t1", attempt=2)
+        timers, second = BusTimers(bus.timers, now), DueTask(tenant="acme", task="t1", attempt=2)
         third = second.model_copy(update={"attempt": 3})
         await timers.retry(third, now() + timedelta(seconds=1))
         await timers.retry(second, now() - timedelta(hours=1))
         async with asyncio.timeout(10):
             assert [await fired.get(), await fired.get()] == [second, third]
+
+
+@pytest.mark.parametrize("kind", ["deadline", "sla"])
+async def test_a_task_that_cannot_be_read_does_not_keep_the_alarm_from_the_others_that_it_rings_for(server: NatsServer, kind: str) -> None:
+    async with routed(server) as client:
+        await client.submit("t1", sla_s=86400)
+        await client.bus.client.jetstream().publish(
+            client.subject("t0"), b'{"at": "2026-01-01T00:00:00Z", "facts": [{"type": "task.submitted"}]}'
+        )
+        due = DueTasks(tasks=tuple(DueTask(tenant="acme", task=task) for task in ("t0", "t1")))
+        await client.bus.timers.set(kind, "both", now(), ("router", kind), due)
+        await client.until("t1", TaskFailed if kind == "deadline" else TaskSlaBreached)

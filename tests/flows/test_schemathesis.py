@@ -1,6 +1,6 @@
 """Requests by the hundred, made of the served document, good and bad: no 5xx, nothing undocumented, no answer of another shape.
 
-`TRUNKLINE_SCHEMATHESIS=500 pytest tests/flows/test_schemathesis.py` asks more: so many requests an operation.
+`TRUNKLINE_SCHEMATHESIS=500 pytest tests/flows/test_schemathesis.py` asks more: so many requests an operation. `make campaigns` does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import jwt
 import pytest
 
 from trunkline.testing.repositories import make_bare
-from trunkline.testing.stack import Stack, stack
+from trunkline.testing.stack import ONE_PROCESS, Stack, stack
 
 LONG = os.environ.get("TRUNKLINE_SCHEMATHESIS", "")
 SECONDS = 3600 if LONG else 240
@@ -51,7 +51,7 @@ REVOKE = "/auth/revoke"
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Stack]:
-    with stack(ENVIRONMENT) as running:
+    with stack(ENVIRONMENT, *ONE_PROCESS) as running:
         make_bare(running.forge, "acme/shop", {"README.md": "sample\n"})
         yield running
 

@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 from pydantic import JsonValue
 
-from trunkline.auth.principal import HOME, Principal, Role, Tier
+from trunkline.auth.principal import HOME, Principal, Role, Tier, is_strangers
 from trunkline.contracts.errors import Invalid, Unauthenticated
 from trunkline.contracts.ids import TenantId, token
 
@@ -137,6 +137,8 @@ def _principal(claims: Claims) -> Principal:
     tenant, tier = claims.get("tenant", HOME), claims.get("tier", Tier.AUTHENTICATED.value)
     if not isinstance(subject, str) or not fits(subject):
         raise bad(f"the token's sub is not a text of 1 to {LONGEST_TEXT} printable characters")
+    if is_strangers(subject):
+        raise bad("the token's sub is the name that strangers go by")
     if not isinstance(role, str) or role not in ROLES:
         raise bad("the token's role is none of user, agent, approver, admin")
     if not isinstance(tier, str) or tier not in TIERS:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunkline.auth.claims import ROLES
-from trunkline.auth.principal import HOME, Principal, Role, Tier
+from trunkline.auth.principal import HOME, Principal, Role, Tier, is_strangers
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.ids import TenantId, token
 
@@ -65,6 +65,8 @@ def entries(said: Mapping[str, str], *, short: bool = False) -> tuple[Entry, ...
 def _entry(name: str, value: str, *, short: bool) -> Entry:
     if not _NAME.fullmatch(name):
         raise _bad(name[:64], "a name is 1 to 64 letters, digits, '-' and '_'")
+    if is_strangers(name):
+        raise _bad(name, "strangers go by that name, and everybody sees what is done under it")
     key, role, tenant = _parts(name, value)
     if not _KEY.fullmatch(key):
         raise _bad(name, "a key is visible ASCII without spaces, or it could not be sent in a header")

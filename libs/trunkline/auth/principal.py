@@ -50,5 +50,10 @@ def may_be_one(one: str, other: str) -> bool:
     return _plain(one) == _plain(other)
 
 
+def is_strangers(subject: str) -> bool:
+    """Whether it is the name that strangers go by. No credential may bear it: what is done under it everybody sees."""
+    return may_be_one(subject, ANONYMOUS.subject)
+
+
 def _plain(subject: str) -> str:
     return normalize("NFKC", normalize("NFKC", subject).casefold())

@@ -65,6 +65,12 @@ class Answers:
             timer.cancel()
             self._open.pop(token, None)
 
+    def reconnected(self) -> None:
+        """What was asked over the connection before may never be answered: whoever waits may ask again at once."""
+        for question in self._open.values():
+            _settle(question, None)
+        self._open.clear()
+
     def _token(self) -> str:
         self._count += 1
         return str(self._count)

@@ -84,7 +84,7 @@ async def connect(settings: BusSettings, name: str) -> AsyncIterator[Bus]:
         life = await patiently(lambda: bootstrap(js, replicas=settings.replicas, events_days=settings.events_days))
         await (answers := Answers(client)).start()
         bus, direct = _assembled(answers, js, broker, life)
-        events.tell.extend((bus.live.missed, bus.inlet.reconnected, bus.roll.reconnected))
+        events.tell.extend((bus.live.missed, answers.reconnected, bus.inlet.reconnected, bus.roll.reconnected))
         await direct.start()
         try:
             async with vital(bus.live.watch, bus.inlet.pull, bus.roll.watch, events.until_closed):

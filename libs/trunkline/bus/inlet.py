@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from typing import Final, TypeVar
 
 import structlog
 from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from pydantic import BaseModel, ValidationError
 
 from trunkline.bus.commands import DEADLINE, Ping, Reply
@@ -96,7 +98,8 @@ class Inlet:
 
         async def carry_out(message: NatsMessage) -> None:
             reply = await self._answered(model, answer, message, stores)
-            await message.raw_message.respond(reply.model_dump_json(exclude_none=True).encode())
+            with suppress(NatsError):  # whoever asked asks again
+                await message.raw_message.respond(self._fitting(reply))
 
         def over(task: asyncio.Task[None]) -> None:
             hands.release()
@@ -129,6 +132,14 @@ class Inlet:
             await settle(message, lambda: answer(model.model_validate_json(message.data)), self._dead.put)
 
         self._pulls.append(Pull(self._client, TIMERS, f"due-{service}-{verb}", receive))
+
+    def _fitting(self, reply: Reply) -> bytes:
+        """A larger answer than a message may be would never arrive: the sender would ask again, and all be done again."""
+        body = _written(reply)
+        if len(body) <= self._client.max_payload:
+            return body
+        log.error("command.answer_too_large", bytes=len(body))
+        return _written(_refused(Broken("the answer is larger than a message of the bus may be; ask for less", code="ANSWER_TOO_LARGE")))
 
     async def _pong(self, _: Ping) -> Accepted:
         if time.monotonic() - self._late_at < UNWELL:
@@ -163,6 +174,10 @@ def _left(message: NatsMessage) -> float | None:
     if left <= 0:
         raise Overdue("the sender no longer waits for this command", code="OVERDUE")
     return max(left - IN_HAND, left / 2)
+
+
+def _written(reply: Reply) -> bytes:
+    return reply.model_dump_json(exclude_none=True).encode()
 
 
 def _refused(error: DomainError) -> Reply:

@@ -77,7 +77,15 @@ class Live:
         self._starting = asyncio.Lock()
 
     async def _listen(self) -> None:
-        """Subscribe, once and for the first follower: most services follow nothing, and hearing everything has its price."""
+        """Subscribe, once and for the first follower: most services follow nothing, and hearing everything has its price.
+
+        It goes on when that follower leaves meanwhile: the next one would do it again and hear everything twice, and nats-py drops the
+        connection on the answer to a ping that nobody waits for any more.
+        """
+        if not self._listening:
+            await asyncio.shield(self._begin())
+
+    async def _begin(self) -> None:
         async with self._starting:
             if not self._listening:
                 await patiently(self._subscribe)

@@ -43,7 +43,7 @@ class Log:
         Raises Raced when another writer was first, Unavailable when the bus does not confirm.
         """
         try:
-            return await publish(self._answers, subject, record.model_dump_json().encode(), id=id, headers={_FENCE: str(expect)})
+            return await publish(self._answers, subject, record.body, id=id, headers={_FENCE: str(expect)})
         except Raced:
             # The server looks at the fence before it looks for a repeat: after a lost answer the other writer may be us.
             async for stored in self._direct.read(subject, expect + 1):
@@ -66,7 +66,7 @@ class Log:
 
     async def say(self, subject: str, record: Record, *, id: str) -> int:
         """Store `record` whatever lies there; the same `id` again stores nothing. Returns its sequence. Raises Unavailable."""
-        return await publish(self._answers, subject, record.model_dump_json().encode(), id=id)
+        return await publish(self._answers, subject, record.body, id=id)
 
     async def last_seq(self) -> int:
         """The sequence of the newest record there is, asked of the leader now; 0 when there is none. Raises BusAway."""

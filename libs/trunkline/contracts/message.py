@@ -12,7 +12,8 @@ from trunkline.contracts.ids import Token
 class Message(BaseModel):
     """Base of every contract. Unknown fields are ignored so that versions may roll."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # What cannot be read is told in logs and dead letters, where nothing of what people sent may stand.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Command(Message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pydantic import SerializeAsAny, field_validator
@@ -78,6 +79,11 @@ class Record(Message):
     cause: str = ""
     """What led to it: a command's verb, or the event id of the fact that was answered."""
     facts: tuple[SerializeAsAny[Fact], ...]
+
+    @cached_property
+    def body(self) -> bytes:
+        """As it is stored."""
+        return self.model_dump_json().encode()
 
     @field_validator("facts", mode="before")
     @classmethod

@@ -23,6 +23,8 @@ C = TypeVar("C")
 
 RACES: Final = 20
 CACHED: Final = 4096
+CACHED_BYTES: Final = 32 << 20
+"""Of records, as stored, whose states are remembered; in memory they may be ten times as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,15 @@ class Decided(Generic[S]):
     facts: tuple[Fact, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known(Generic[S]):
+    """A state, the sequence of the last record in it, and how many bytes its records have."""
+
+    state: S | None = None
+    seq: int = 0
+    size: int = 0
+
+
 class Actor(Generic[S, C]):
     """All aggregates of one kind in this process; one command at a time for each of them."""
 
@@ -43,7 +54,8 @@ class Actor(Generic[S, C]):
         self._log = log
         self._decide = decide
         self._evolve = evolve
-        self._known: OrderedDict[str, tuple[S | None, int]] = OrderedDict()
+        self._known: OrderedDict[str, _Known[S]] = OrderedDict()
+        self._held = 0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def receive(self, subject: str, command: C, at: datetime, cause: str = "") -> Decided[S]:
@@ -55,43 +67,47 @@ class Actor(Generic[S, C]):
                     return await self._attempt(subject, command, at, cause)
                 except Raced:
                     await asyncio.sleep(random.uniform(0, 0.005 * race))
-                    self._remember(subject, *await self._load(subject))
+                    self._remember(subject, await self._load(subject))
         raise Unavailable("too many writers at once; try again in a moment", code="CONTENDED")
 
     async def state(self, subject: str, since: int) -> S | None:
         """The state after the record with sequence `since` at least."""
-        state, seq = self._known.get(subject, (None, 0))
-        return state if seq >= since else (await self._load(subject))[0]
+        known = self._known.get(subject, _Known())
+        return known.state if known.seq >= since else (await self._load(subject)).state
 
     async def _attempt(self, subject: str, command: C, at: datetime, cause: str) -> Decided[S]:
-        state, seq, facts = await self._decided(subject, command)
+        known, facts = await self._decided(subject, command)
         if facts:
-            seq = await self._log.append(subject, Record(at=at, cause=cause, facts=facts), expect=seq, id=new_id())
+            record = Record(at=at, cause=cause, facts=facts)
+            seq = await self._log.append(subject, record, expect=known.seq, id=new_id())
+            state = known.state
             for fact in facts:
                 state = self._evolve(state, fact, at)
-        self._remember(subject, state, seq)
-        return Decided(state, seq, facts)
+            known = _Known(state, seq, known.size + len(record.body))
+        self._remember(subject, known)
+        return Decided(known.state, known.seq, facts)
 
-    async def _decided(self, subject: str, command: C) -> tuple[S | None, int, tuple[Fact, ...]]:
+    async def _decided(self, subject: str, command: C) -> tuple[_Known[S], tuple[Fact, ...]]:
         """Decide on what is remembered, or as if it were new; only an append proves that to be right, so all else is decided on the log."""
-        state, seq = self._known.get(subject, (None, 0))
+        known = self._known.get(subject, _Known())
         with suppress(DomainError):
-            if facts := tuple(self._decide(state, command)):
-                return state, seq, facts
-        state, seq = await self._load(subject)
-        return state, seq, tuple(self._decide(state, command))
+            if facts := tuple(self._decide(known.state, command)):
+                return known, facts
+        known = await self._load(subject)
+        return known, tuple(self._decide(known.state, command))
 
-    async def _load(self, subject: str) -> tuple[S | None, int]:
+    async def _load(self, subject: str) -> _Known[S]:
         loaded = await self._log.load(subject)
         state: S | None = None
         for stored in loaded.records:
             record = stored.record
             for fact in record.facts:
                 state = self._evolve(state, fact, record.at)
-        return state, loaded.seq
+        return _Known(state, loaded.seq, sum(len(stored.body) for stored in loaded.records))
 
-    def _remember(self, subject: str, state: S | None, seq: int) -> None:
-        self._known[subject] = (state, seq)
+    def _remember(self, subject: str, known: _Known[S]) -> None:
+        self._held += known.size - self._known.get(subject, _Known()).size
+        self._known[subject] = known
         self._known.move_to_end(subject)
-        if len(self._known) > CACHED:
-            self._known.popitem(last=False)
+        while len(self._known) > CACHED or (self._held > CACHED_BYTES and len(self._known) > 1):
+            self._held -= self._known.popitem(last=False)[1].size

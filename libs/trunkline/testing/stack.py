@@ -24,6 +24,8 @@ from trunkline.testing.nats import free_port
 
 SERVICES = ("gateway", "router", "approvals", "sandbox", "relay")
 READY_WITHIN = 60.0
+ONE_PROCESS = ("--log-level", "warning")
+"""Flags for `stack` where nothing is killed: all services in one process, which starts with a quarter of the work."""
 
 
 @dataclass

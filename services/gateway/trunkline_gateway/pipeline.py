@@ -16,7 +16,7 @@ from trunkline.auth.policy import Action, may
 from trunkline.auth.principal import Principal, Role, Tier
 from trunkline.contracts.errors import Denied, DomainError, Exhausted, Invalid, Unauthenticated
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, Dialect, Ids, Route
+from trunkline_gateway.dialect import IDS, STANDS, Dialect, Ids, Route
 from trunkline_gateway.ports import Claim, Counted, Kept, Limiter, Memory
 from trunkline_gateway.refusals import Answering, spoken
 
@@ -57,6 +57,8 @@ class Pipeline:
             if not may(principal, route.rule):
                 raise _not_allowed(principal, route.rule)
             request[IDS] = Ids()
+            if route.streams:
+                request[STANDS] = lambda: self._stands(request, principal, dialect)
             if remembers and KEY in request.headers:
                 return await self._once(request, principal, route, dialect)
             return await route.handler(request, principal)
@@ -81,6 +83,12 @@ class Pipeline:
             if counted and counted.retry_after is not None:
                 _let_in(request, counted)
             raise
+
+    def _stands(self, request: web.Request, principal: Principal, dialect: Dialect) -> bool:
+        try:
+            return self.identify(request, dialect.strict) == principal
+        except DomainError:
+            return False
 
     async def _once(self, request: web.Request, principal: Principal, route: Route, dialect: Dialect) -> web.StreamResponse:
         """The stored answer, or the handler's, which is then stored. Raises Invalid, Unsupported, Conflict or Unavailable."""

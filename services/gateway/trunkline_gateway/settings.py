@@ -52,7 +52,12 @@ class Settings(BusSettings):
     )
     deadline_s: float = Field(3600.0, gt=0, le=7 * 86400, description="An hour: hardly any agent that works on one thing needs longer.")
     heartbeat_s: float = Field(15.0, gt=0, description="Proxies give up on silence after 30 to 60 s; half of the shortest is safe.")
-    body_limit: int = Field(256 << 10, ge=1024, description="A task of 128 KiB fits twice; anything larger is an accident or an attack.")
+    body_limit: int = Field(
+        256 << 10,
+        ge=1024,
+        le=256 << 10,  # 1e15 is stored as 1000000000000000.0: a body may grow to nearly four times its size, and a record holds 1 MiB
+        description="A task of 128 KiB fits twice; anything larger is an accident or an attack.",
+    )
     body_depth: int = Field(32, ge=4, description="No request of any surface nests deeper than six.")
     body_deadline_s: float = Field(10.0, gt=0, description="256 KiB at 200 kbit/s; a slower body holds a connection for nothing.")
     stream_limit: int = Field(10_000, ge=1, description="Some 10 KiB each: 100 MiB, and half of the usual limit of open files.")

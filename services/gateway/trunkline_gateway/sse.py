@@ -12,6 +12,7 @@ import structlog
 from aiohttp import HttpVersion11, web
 
 from trunkline.contracts.errors import DomainError, Unavailable
+from trunkline_gateway.dialect import STANDS
 
 log = structlog.get_logger()
 
@@ -24,6 +25,8 @@ HEADERS: Final = {
 }
 OPENING: Final = b": open\n\n"
 BEAT: Final = b": keep-alive\n\n"
+LOOKED: Final = 1.0
+"""Seconds for which a credential that stood is believed to stand."""
 BURST: Final = 64 << 10
 """Bytes that are gathered at most before they are written."""
 
@@ -113,13 +116,14 @@ class _Line:
         self._loop = asyncio.get_running_loop()
         self._pending: list[bytes] = []
         self._size = 0
-        self._wrote_at = self._loop.time()
+        self._stands = cast("Callable[[], bool] | None", request.get(STANDS))
+        self._looked_at = self._wrote_at = self._loop.time()
         self._writing_since: float | None = None
         self._timer = self._loop.call_later(limits.heartbeat, self._tick)
 
     async def send(self, frame: bytes) -> None:
         """Raises ConnectionResetError when the reader is gone."""
-        if self._transport.is_closing():
+        if self._transport.is_closing() or self._revoked():
             raise ConnectionResetError("the reader left")
         if not self._pending:
             self._loop.call_soon(self.flush)
@@ -138,6 +142,18 @@ class _Line:
 
     def cut(self) -> None:
         self._transport.abort()
+
+    def _revoked(self) -> bool:
+        """Cuts a reader whose credential has ended: it comes back with its last event id, and is refused."""
+        now = self._loop.time()
+        if self._stands is None or now - self._looked_at < LOOKED:
+            return False
+        self._looked_at = now
+        if self._stands():
+            return False
+        log.info("stream.revoked")
+        self.cut()
+        return True
 
     async def _write(self) -> None:
         self._writing_since = self._loop.time()
@@ -159,6 +175,8 @@ class _Line:
 
     def _tick(self) -> None:
         now = self._loop.time()
+        if self._revoked():
+            return
         if self._writing_since is None:
             if now - self._wrote_at >= self._limits.heartbeat:
                 self._put(BEAT)

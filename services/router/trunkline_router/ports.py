@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from pydantic import model_validator
+
 from trunkline.bus import WorkItem
 from trunkline.contracts import subjects
 from trunkline.contracts.ids import TaskId, TenantId, Token
@@ -24,8 +26,20 @@ class DueTask(Message):
         return subjects.event(TenantId(self.tenant), TaskId(self.task), subjects.TASK)
 
 
+class DueTasks(Message):
+    """Tasks that one alarm rings for."""
+
+    tasks: tuple[DueTask, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one(cls, body: object) -> object:
+        """An alarm that an earlier version set was for one task."""
+        return body if not isinstance(body, dict) or "tasks" in body else {"tasks": [body]}
+
+
 class Timers(Protocol):
-    """Alarms that survive everything; setting one again replaces it."""
+    """Alarms that survive everything. One that rings twice, or for a task that needs it no more, does no harm."""
 
     async def deadline(self, due: DueTask, at: datetime) -> None: ...
 
@@ -34,10 +48,6 @@ class Timers(Protocol):
     async def retry(self, due: DueTask, at: datetime) -> None: ...
 
     async def stop(self, due: DueTask, at: datetime) -> None: ...
-
-    async def forget(self, due: DueTask, *, sla: bool) -> None:
-        """No alarm of this task matters any more; `sla`: it has one of that kind."""
-        ...
 
 
 class Queue(Protocol):

@@ -9,13 +9,14 @@ from trunkline.contracts import subjects
 from trunkline.contracts.approval import RELEASE, ApprovalDecided
 from trunkline.contracts.task import CancelTask, PublishEvent, ReportTask, SettleHold, SubmitTask
 from trunkline_router.handlers.hold_news import HoldNews
+from trunkline_router.handlers.one_by_one import one_by_one
 from trunkline_router.handlers.publish_event import PublishedEvents
 from trunkline_router.handlers.run_news import NEWS, RunNews
 from trunkline_router.handlers.stop_overdue import OverdueStop
 from trunkline_router.handlers.task_effects import TaskEffects
 from trunkline_router.handlers.task_life import TaskLife
 from trunkline_router.model import DeadlineReached, RetryDue, SlaReached
-from trunkline_router.ports import DueTask
+from trunkline_router.ports import DueTask, DueTasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,14 @@ def subscribe(inlet: Inlet, handlers: Handlers) -> None:
     """Declare every subscription of the router."""
     life = handlers.life
 
-    async def deadline(due: DueTask) -> None:
-        await life.happened(due, DeadlineReached())
+    async def deadline(due: DueTasks) -> None:
+        await one_by_one(due.tasks, lambda task: life.happened(task, DeadlineReached()))
 
     async def retry(due: DueTask) -> None:
         await life.happened(due, RetryDue(due.attempt))
 
-    async def sla(due: DueTask) -> None:
-        await life.happened(due, SlaReached())
+    async def sla(due: DueTasks) -> None:
+        await one_by_one(due.tasks, lambda task: life.happened(task, SlaReached()))
 
     inlet.command("router", SubmitTask, life.submit, stores=True)
     inlet.command("router", CancelTask, life.cancel, stores=True)
@@ -51,7 +52,7 @@ def subscribe(inlet: Inlet, handlers: Handlers) -> None:
     inlet.facts("router-tasks", subjects.TASK, handlers.effects.on)
     inlet.facts("router-runs", "run", handlers.runs.on, NEWS)
     inlet.facts("router-approvals", subjects.approval_part(RELEASE), handlers.holds.on, (ApprovalDecided,))
-    inlet.timer("router", "deadline", DueTask, deadline)
+    inlet.timer("router", "deadline", DueTasks, deadline)
     inlet.timer("router", "retry", DueTask, retry)
-    inlet.timer("router", "sla", DueTask, sla)
+    inlet.timer("router", "sla", DueTasks, sla)
     inlet.timer("router", "stop", DueTask, handlers.overdue.on)

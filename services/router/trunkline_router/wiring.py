@@ -33,7 +33,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
 
     async with connect(settings, "router") as bus:
         actor: Actor[Task, tuple[Cue, datetime]] = Actor(bus.log, deciding, evolve)
-        timers = BusTimers(bus.timers)
+        timers = BusTimers(bus.timers, now)
         life = TaskLife(actor, bus.log, now)
         handlers = Handlers(
             life=life,

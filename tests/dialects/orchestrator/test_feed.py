@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from aiohttp import ClientPayloadError
 
-from tests.dialects.orchestrator.asking import AGENT, APPROVER, Caller, calling, working
+from tests.dialects.orchestrator.asking import AGENT, APPROVER, USER, Caller, calling, working
 from tests.dialects.pr_agent import stories
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.task import EventPublished
@@ -235,3 +237,20 @@ async def test_a_place_that_is_none_is_refused() -> None:
         id = (await caller.task())["task_id"]
         assert (await caller.ask(f"GET /tasks/{id}/events", headers={"Last-Event-ID": "x"})).status == 400
         assert (await caller.ask(f"GET /tasks/{id}/events", headers={"Last-Event-ID": str(Cursor("k3v9", 1))})).status == 200
+
+
+async def test_a_stream_does_not_outlive_the_credential_that_opened_it() -> None:
+    world = working()
+    async with calling(world) as caller:
+        task = (await caller.task())["task_id"]
+        async with caller.session.get(f"/tasks/{task}/events", headers=STREAM) as response:
+            await response.content.readuntil(b"task.assigned")
+            world.principal = USER  # as when that of the agent was revoked, or has expired
+            await asyncio.sleep(1.1)
+            await caller.session.get("/health")
+            await world.say(task.removeprefix("task_"), EventPublished(event_type="secret.news", by="ann"), part="message")
+            rest = b""
+            with contextlib.suppress(ClientPayloadError):
+                async with asyncio.timeout(5):
+                    rest = await response.content.read()
+    assert b"secret.news" not in rest

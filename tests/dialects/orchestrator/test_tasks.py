@@ -333,8 +333,9 @@ async def test_nothing_may_be_null_that_may_be_left_out() -> None:
 
 async def test_what_a_sender_calls_itself_is_kept_as_a_label_and_changes_nothing() -> None:
     async with calling(working()) as caller:
-        made = (await caller.task(source_agent="ghost", userId="root"))["task"]
-    assert (made["labels"], made["created_by"]) == ({"source_agent": "ghost", "user_id": "root"}, AGENT.subject)
+        made = (await caller.task(source_agent="ghost", userId="root", created_by="me"))["task"]
+    assert made["labels"] == {"source_agent": "ghost", "user_id": "root", "created_by": "me"}
+    assert made["created_by"] == AGENT.subject
 
 
 UNKNOWN: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -344,6 +345,8 @@ UNKNOWN: dict[str, tuple[str, dict[str, Any], str]] = {
     "of an event": ("POST /events/publish", {"event_type": "a.b", "source_agent": "a", "event": 1}, "this request has no field event"),
     "of a decision": (f"POST /approvals/approval_{'0' * 32}/reject", {"raeson": "no"}, "this request has no field raeson"),
     "of a report": (f"PATCH /tasks/task_{'0' * 32}/status", {"state": "failed"}, "this request has no field state"),
+    "of the query of a decision": (f"POST /approvals/approval_{'0' * 32}/reject?raeson=no", {}, "this request has no field raeson"),
+    "of the query of a report": (f"PATCH /tasks/task_{'0' * 32}/status?status=failed&eror=no", {}, "this request has no field eror"),
     "of a cancel": (f"POST /tasks/task_{'0' * 32}/cancel", {"because": "no"}, "this request has no field because"),
 }
 

@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.campaigns import tries
 from trunkline.contracts.approval import (
     ApprovalDecided,
     ApprovalOverdue,
@@ -260,5 +261,5 @@ class AnApproval(RuleBasedStateMachine):
             assert any(timer.stage == state.stage and timer.at >= end for timer in self.timers)
 
 
-AnApproval.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+AnApproval.TestCase.settings = settings(max_examples=tries(150, 5000), stateful_step_count=40, deadline=None)
 test_any_story = AnApproval.TestCase

@@ -161,6 +161,8 @@ FORGED: dict[str, Callable[[], str]] = {
     "role unknown": lambda: good(role="root"),
     "role in large letters": lambda: good(role="ADMIN"),
     "role anonymous": lambda: good(role="anonymous"),
+    "sub of strangers": lambda: good(sub="anonymous"),
+    "sub of strangers in other letters": lambda: good(sub="ANONYMOUS"),
     "role missing": lambda: good(role=None),
     "role two words": lambda: good(role="user admin"),
     "role twice": lambda: payload(json.dumps(claims())[:-1] + ',"role":"admin"}'),

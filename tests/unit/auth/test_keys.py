@@ -35,6 +35,7 @@ def test_a_line_is_read_from_the_right(name: str, value: str, key: str, principa
         ("X", KEY, "write <key>:<role>"),
         ("X", f"{KEY}:root", "write <key>:<role>"),
         ("X", f"{KEY}:anonymous", "write <key>:<role>"),
+        ("ANONYMOUS", f"{KEY}:agent", "strangers go by that name"),
         ("X", f"{KEY}:Admin", "write <key>:<role>"),
         ("X", f"{KEY}:agent:", "the tenant is not a name"),
         ("X", f"{KEY}:agent:a.b", "the tenant is not a name"),

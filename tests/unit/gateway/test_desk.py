@@ -83,7 +83,7 @@ async def test_only_an_admin_mints_for_others_and_nobody_for_another_tenant(role
 
 @pytest.mark.parametrize("role", ["user", "agent", "approver", "admin"])
 async def test_a_stranger_mints_nothing_without_the_secret(role: str) -> None:
-    assert await minted(ANONYMOUS, TokenWish("anonymous", role)) == "NO_PROOF"
+    assert await minted(ANONYMOUS, TokenWish("ann", role)) == "NO_PROOF"
 
 
 async def test_a_desk_that_is_open_mints_for_anybody() -> None:
@@ -116,6 +116,8 @@ async def test_the_tier_goes_on_only_to_oneself_and_an_operator_becomes_an_admin
         (TokenWish("a" * 129, "user"), "subject"),
         (TokenWish("ann", "root"), "role"),
         (TokenWish("ann", "anonymous"), "role"),
+        (TokenWish("anonymous", "user"), "subject"),
+        (TokenWish("Anonymous", "user"), "subject"),
         (TokenWish("ann", "ADMIN"), "role"),
         (TokenWish("ann", "user", ""), "tenant"),
         (TokenWish("ann", "user", "../a"), "tenant"),

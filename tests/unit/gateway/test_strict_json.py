@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from trunkline.contracts.errors import Invalid
+from trunkline.contracts.record import Record
+from trunkline.contracts.task import Assignment, TaskSubmitted
 from trunkline_gateway import strict_json
+from trunkline_gateway.settings import Settings
 
 DEPTH = 32
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 values = st.recursive(
@@ -62,6 +68,18 @@ def test_a_body_of_tens_of_thousands_of_lists_is_refused_for_it_takes_megabytes_
 def test_a_body_of_as_many_lists_as_any_honest_caller_sends_is_taken_and_numbers_are_not_counted() -> None:
     value = strict_json.parse_object(b'{"a":[%b],"b":[%b]}' % (b",".join([b"[]"] * 4_997), b",".join([b"1.5"] * 50_000)), DEPTH)
     assert value["a"] == [[]] * 4_997
+
+
+def test_the_largest_body_that_is_taken_fits_into_a_record_however_much_it_grows() -> None:
+    largest = 256 << 10
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"body_limit": largest + 1})
+    assert Settings.model_validate({"body_limit": largest}).body_limit == largest
+    head, item = b'{"a":[1', b",1e15"
+    raw = head + item * ((largest - len(head) - 2) // len(item)) + b"]}"
+    task = Assignment(type="bugfix", payload=strict_json.parse_object(raw, DEPTH))
+    record = Record(at=NOON, facts=(TaskSubmitted(assignment=task, submitted_by="ann", deadline_at=NOON),))
+    assert len(record.model_dump_json()) < (1 << 20) - 4096
 
 
 def test_half_a_character_is_refused_wherever_it_hides() -> None:

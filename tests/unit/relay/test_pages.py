@@ -6,10 +6,12 @@ import pytest
 
 from tests.unit.relay.timelines import NOON, Line, asked, line, said, submitted
 from tests.unit.relay.views import approvals, folded, listed, traced
+from trunkline.contracts.approval import ApprovalPolicy, ApprovalVoted, Stage, Verdict
 from trunkline.contracts.approval_views import ListApprovals
 from trunkline.contracts.errors import Invalid
-from trunkline.contracts.task import TaskChildAdded, TaskFailed
+from trunkline.contracts.task import EventPublished, TaskChildAdded, TaskFailed
 from trunkline.contracts.views import GetTrace, ListTasks
+from trunkline_gateway.dialects.orchestrator.routes_approvals import AT_ONCE
 from trunkline_relay.model.pages import (
     LARGEST_BODY,
     LONGEST_FILTER,
@@ -82,6 +84,19 @@ def test_long_things_are_cut_on_a_page_and_whole_in_the_task_itself() -> None:
     assert whole and (whole.assignment.prompt, whole.assignment.payload, len(whole.children)) == (prompt, payload, 30)
 
 
+def test_a_list_and_a_trace_never_read_what_is_long_so_that_nobody_else_waits_for_it() -> None:
+    event = EventPublished(event_type="log.dump", by="ann", trace_id="tr1", payload={"a": "z" * 250_000})
+    made = submitted(payload={"text": "y" * 250_000}, trace="tr1")
+    views = folded([line(1, "t1", "task", made), line(2, "-", "message", event)])
+    trace = traced(views, "tr1")
+    for seen in (listed(views), trace):
+        assert len(seen.model_dump_json()) < 10_000
+    assert brief_tasks(listed(views)) == listed(views)
+    assert trace.events[0].event.payload == {"left_out": 250_009}
+    whole = views.task("acme", "t1")
+    assert whole and whole.assignment.payload == {"text": "y" * 250_000}
+
+
 def longest(seq: int) -> list[Line]:
     text = "\N{SNOWMAN}" * 6_000
     made = submitted(prompt=text, payload={"a": "\x00" * 300}, metadata={"b": text}, labels={"c": text}, trace="tr1")
@@ -98,3 +113,14 @@ def test_a_page_of_the_longest_things_fits_into_one_message() -> None:
     waiting = brief_approvals(approvals(views, limit=200))
     assert (len(tasks.tasks), len(trace.tasks), len(trace.events), len(waiting.approvals)) == (200, 200, 200, 200)
     assert max(len(one.model_dump_json().encode()) for one in (tasks, trace, waiting)) <= LARGEST_BODY
+
+
+def test_a_page_of_approvals_that_fifty_people_spoke_on_fits_into_one_message() -> None:
+    policy = ApprovalPolicy(first=Stage(quorum=50, names=tuple(f"person-{number}@example.com" for number in range(50))))
+    log = [asked(number, f"t{number}", policy=policy) for number in range(1, AT_ONCE + 1)]
+    for by in range(49):
+        said = ApprovalVoted(approval_id="release", verdict=Verdict.APPROVED, by=f"person-{by}@example.com", reason="\N{SNOWMAN}" * 1024)
+        log += [line(1000 * by + seq + AT_ONCE, f"t{seq}", "approval-release", said) for seq in range(1, AT_ONCE + 1)]
+    page = brief_approvals(approvals(folded(log), limit=AT_ONCE))
+    assert (len(page.approvals), len(page.approvals[0].votes)) == (AT_ONCE, 49)
+    assert len(page.model_dump_json().encode()) <= LARGEST_BODY

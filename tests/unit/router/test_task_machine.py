@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.campaigns import tries
 from tests.unit.router.tasks import CANCEL, NOW, RULES, asked, report, submit, word
 from trunkline.contracts.approval import DecidedBy, Verdict
 from trunkline.contracts.errors import Conflict
@@ -194,4 +195,4 @@ class TaskMachine(RuleBasedStateMachine):
 
 
 TestTaskMachine = TaskMachine.TestCase
-TestTaskMachine.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestTaskMachine.settings = settings(max_examples=tries(150, 5000), stateful_step_count=25, deadline=None)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from trunkline.auth.claims import ROLES, Token, fits
-from trunkline.auth.principal import HOME, Principal, Role, Tier
+from trunkline.auth.principal import HOME, Principal, Role, Tier, is_strangers
 from trunkline.contracts.errors import Denied, Invalid, Unauthenticated, Unavailable
 from trunkline.contracts.ids import TenantId, token
 from trunkline_gateway.ports import Roll, Signer
@@ -132,6 +132,8 @@ def wanted(wish: TokenWish, tenant: TenantId) -> Principal:
     """Whom the token is to stand for; `tenant` where the wish names none. Raises Invalid (BAD_TOKEN_WISH)."""
     if not fits(wish.subject):
         raise _bad("subject", "a subject is 1 to 128 printable characters, without space around them")
+    if is_strangers(wish.subject):
+        raise _bad("subject", "strangers go by that name, and everybody sees what is done under it; choose another")
     if wish.role not in ROLES:
         raise _bad("role", f"a role is one of {', '.join(ROLES)}")
     try:

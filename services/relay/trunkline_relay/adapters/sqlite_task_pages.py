@@ -117,7 +117,7 @@ def _total(db: sqlite3.Connection, asked: _Asked, finder: str) -> int:
 
 
 def _view(db: sqlite3.Connection, number: Value) -> TaskView:
-    return TaskView.model_validate_json(db.execute("SELECT view FROM task WHERE number = ?", (number,)).fetchone()[0])
+    return TaskView.model_validate_json(db.execute("SELECT coalesce(brief, view) FROM task WHERE number = ?", (number,)).fetchone()[0])
 
 
 def _asked(query: ListTasks) -> _Asked:

@@ -9,6 +9,7 @@ from typing import Final
 from trunkline.contracts.task import TaskStatus
 from trunkline.contracts.views import TaskCounts, TaskView
 from trunkline_relay.adapters.sqlite_store import Value, micros
+from trunkline_relay.model.pages import brief_task
 
 # Each order has one index that also holds every column that lists filter by: the worst a list can cost is to walk one of them.
 # Each filter has one that finds what matches, and where few words are in use, a tally of each. What changes while a task lives is in as
@@ -17,7 +18,7 @@ TABLES: Final = """
 CREATE TABLE task (
     number INTEGER PRIMARY KEY, tenant TEXT NOT NULL, task_id TEXT NOT NULL, status TEXT NOT NULL, type TEXT NOT NULL,
     priority TEXT NOT NULL, pool TEXT, source TEXT NOT NULL, parent TEXT, trace_id TEXT, submitted_by TEXT NOT NULL,
-    submitted_us INTEGER NOT NULL, updated_us INTEGER NOT NULL, view TEXT NOT NULL, UNIQUE (tenant, task_id)
+    submitted_us INTEGER NOT NULL, updated_us INTEGER NOT NULL, view TEXT NOT NULL, brief TEXT, UNIQUE (tenant, task_id)
 );
 CREATE INDEX by_submitted ON task (
     tenant, submitted_us, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by
@@ -58,17 +59,19 @@ END;
 
 # Most facts move neither status nor pool: then only the index by update is written.
 _TOUCH: Final = """
-UPDATE task SET updated_us = :updated_us, view = :view
+UPDATE task SET updated_us = :updated_us, view = :view, brief = :brief
 WHERE tenant = :tenant AND task_id = :task_id AND status = :status AND pool IS :pool
 """
 _KEEP: Final = """
 INSERT INTO task (
-    tenant, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by, submitted_us, updated_us, view
+    tenant, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by, submitted_us, updated_us, view, brief
 ) VALUES (
-    :tenant, :task_id, :status, :type, :priority, :pool, :source, :parent, :trace_id, :submitted_by, :submitted_us, :updated_us, :view
+    :tenant, :task_id, :status, :type, :priority, :pool, :source, :parent, :trace_id, :submitted_by, :submitted_us, :updated_us, :view,
+    :brief
 )
 ON CONFLICT (tenant, task_id) DO UPDATE SET
-    status = excluded.status, pool = excluded.pool, updated_us = excluded.updated_us, view = excluded.view
+    status = excluded.status, pool = excluded.pool, updated_us = excluded.updated_us, view = excluded.view,
+    brief = excluded.brief
 """
 # Of two tasks that claim one name the newer has it: on every replica, however the log was cut into batches.
 _NAME: Final = """
@@ -77,6 +80,8 @@ ON CONFLICT (tenant, name) DO UPDATE SET submitted_us = excluded.submitted_us, t
 WHERE (excluded.submitted_us, excluded.task_id) > (alias.submitted_us, alias.task_id)
 """
 TALLIED: Final = frozenset({"status", "type", "priority", "source", "pool"})
+LARGE: Final = 8 << 10
+"""Characters of a view from which on lists read a brief one: a hundred tasks of 256 KiB would take seconds to read, and everybody waits."""
 _PENDING: Final = (TaskStatus.SUBMITTED, TaskStatus.ASSIGNED)
 _PROCESSING: Final = (TaskStatus.IN_PROGRESS, TaskStatus.STOPPING)
 
@@ -91,7 +96,7 @@ def keep(db: sqlite3.Connection, view: TaskView) -> None:
 
 
 def _row(view: TaskView) -> dict[str, str | int | None]:
-    asked = view.assignment
+    asked, whole = view.assignment, view.model_dump_json(exclude_defaults=True)
     return {
         "tenant": view.tenant,
         "task_id": view.task_id,
@@ -105,7 +110,8 @@ def _row(view: TaskView) -> dict[str, str | int | None]:
         "submitted_by": view.submitted_by,
         "submitted_us": micros(view.submitted_at),
         "updated_us": micros(view.updated_at),
-        "view": view.model_dump_json(exclude_defaults=True),
+        "view": whole,
+        "brief": brief_task(view).model_dump_json(exclude_defaults=True) if len(whole) > LARGE else None,
     }
 
 

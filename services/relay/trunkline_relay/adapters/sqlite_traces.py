@@ -9,6 +9,7 @@ from trunkline.contracts import subjects
 from trunkline.contracts.record import Event
 from trunkline.contracts.task import EventPublished
 from trunkline.contracts.views import GetTrace, TaskView, TraceEvent, TraceView
+from trunkline_relay.model.pages import brief_event
 
 MOST_SAID: Final = 1_000
 """Published events kept of each trace, the newest; the log and the timelines of tasks have them all."""
@@ -21,7 +22,8 @@ CREATE UNIQUE INDEX said_in_order ON said (tenant, trace_id, number);
 
 _LAST: Final = "SELECT coalesce(max(number), 0) FROM said WHERE tenant = ? AND trace_id = ?"
 _TASKS: Final = """
-SELECT view FROM task INDEXED BY by_trace WHERE tenant = ? AND trace_id = ? ORDER BY submitted_us DESC, task_id DESC LIMIT ?
+SELECT coalesce(brief, view) FROM task INDEXED BY by_trace
+WHERE tenant = ? AND trace_id = ? ORDER BY submitted_us DESC, task_id DESC LIMIT ?
 """
 _EVENTS: Final = "SELECT told FROM said WHERE tenant = ? AND trace_id = ? ORDER BY number DESC LIMIT ?"
 
@@ -32,7 +34,7 @@ def keep(db: sqlite3.Connection, event: Event) -> None:
     if not isinstance(fact, EventPublished) or not fact.trace_id:
         return
     task = None if event.task == subjects.NO_TASK else event.task
-    told = TraceEvent(cursor=str(event.cursor), at=event.at, task_id=task, event=fact)
+    told = brief_event(TraceEvent(cursor=str(event.cursor), at=event.at, task_id=task, event=fact))
     names = (event.tenant, fact.trace_id)
     number = db.execute(_LAST, names).fetchone()[0] + 1
     db.execute("INSERT INTO said VALUES (?, ?, ?, ?)", (*names, number, told.model_dump_json(exclude_defaults=True)))

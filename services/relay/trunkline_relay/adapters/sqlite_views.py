@@ -13,11 +13,12 @@ from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, ListA
 from trunkline.contracts.views import GetTrace, ListTasks, TaskCounts, TaskPage, TaskView, TraceView
 from trunkline_relay.adapters import sqlite_approvals, sqlite_store, sqlite_task_pages, sqlite_tasks, sqlite_traces
 from trunkline_relay.model import changes as folding
+from trunkline_relay.model import pages
 from trunkline_relay.model.changes import Changes
 
 TABLES: Final = sqlite_tasks.TABLES + sqlite_approvals.TABLES + sqlite_traces.TABLES
 _ROOMS: Final = (sqlite_store, sqlite_tasks, sqlite_approvals, sqlite_traces)
-_FOLDS: Final = (approval, approval_views, message, record, run, task, views, folding)
+_FOLDS: Final = (approval, approval_views, message, record, run, task, views, folding, pages)
 # A view is only as good as the code that folded it: another fold, another fact, another table, and the file is made anew.
 FORM: Final = sha256("".join(inspect.getsource(module) for module in (*_FOLDS, *_ROOMS)).encode()).hexdigest()
 

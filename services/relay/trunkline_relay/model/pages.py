@@ -88,6 +88,16 @@ def brief_trace(trace: TraceView) -> TraceView:
     return _fitting(cut)
 
 
+def brief_task(view: TaskView) -> TaskView:
+    """What a page shows of it at most."""
+    return _task(view, TEXT_LENGTHS[0])
+
+
+def brief_event(told: TraceEvent) -> TraceEvent:
+    """What a trace shows of it at most."""
+    return _told(told, TEXT_LENGTHS[0])
+
+
 def _fitting(cut: Callable[[int], P]) -> P:
     for most in TEXT_LENGTHS:
         page = cut(most)
@@ -108,7 +118,7 @@ def _assignment(of: Assignment, most: int) -> Assignment:
 
 
 def _approval(view: ApprovalView, most: int) -> ApprovalView:
-    votes = tuple(vote.model_copy(update={"reason": _text(vote.reason, most)}) for vote in view.votes)
+    votes = tuple(vote.model_copy(update={"reason": _text(vote.reason, most // 5)}) for vote in view.votes)
     changes: dict[str, object] = {"subject": _text(view.subject, most), "reason": _text(view.reason, most), "votes": votes}
     return view.model_copy(update={**changes, "about": _object(view.about, most)})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trunkline.contracts.task import TaskStatus
+from trunkline_router.handlers.one_by_one import one_by_one
 from trunkline_router.handlers.task_life import TaskLife
 from trunkline_router.model import ChildSubmitted, ParentCancelled
 from trunkline_router.ports import DueTask
@@ -22,5 +23,5 @@ class Family:
 
     async def dissolved(self, parent: DueTask, children: tuple[str, ...]) -> None:
         """The parent was cancelled; children that are over stay as they ended."""
-        for child in children:
-            await self._life.happened(DueTask(tenant=parent.tenant, task=child), ParentCancelled(parent.task))
+        parts = (DueTask(tenant=parent.tenant, task=child) for child in children)
+        await one_by_one(parts, lambda part: self._life.happened(part, ParentCancelled(parent.task)))

@@ -1,4 +1,4 @@
-"""What the router does when something became of a task: release it, set its alarms, forget them, tell its family."""
+"""What the router does when something became of a task: release it, set its alarms, tell its family."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from trunkline.contracts import subjects
 from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Record
 from trunkline.contracts.task import (
-    ENDS,
     Executor,
     TaskAssigned,
     TaskCancelled,
@@ -46,8 +45,6 @@ class TaskEffects:
             await self._release(due, stored)
         for fact in record.facts:
             await self._act(due, fact, record.at, stored)
-            if isinstance(fact, ENDS):
-                await self._over(due, fact, stored)
         for fact in record.facts:
             if isinstance(fact, TaskSubmitted):
                 await self._submitted(due, fact, held=any(isinstance(other, TaskHeld) for other in record.facts))
@@ -62,6 +59,8 @@ class TaskEffects:
                 await self._timers.retry(due.model_copy(update={"attempt": fact.attempt}), fact.due_at)
             case TaskStopRequested():
                 await self._timers.stop(due, at + STOP_WITHIN)
+            case TaskCancelled():
+                await self._dissolve(due, stored)
             case _:
                 pass
 
@@ -78,10 +77,8 @@ class TaskEffects:
         if task and not task.hold and not task.status.terminal:
             await self._timers.deadline(due, task.deadline_at)
 
-    async def _over(self, due: DueTask, end: Fact, stored: Stored) -> None:
-        task = await self._actor.state(stored.subject, stored.seq)
-        await self._timers.forget(due, sla=task is not None and task.sla_at is not None)
-        if isinstance(end, TaskCancelled) and task:
+    async def _dissolve(self, due: DueTask, stored: Stored) -> None:
+        if task := await self._actor.state(stored.subject, stored.seq):
             await self._family.dissolved(due, task.children)
 
     async def _release(self, due: DueTask, stored: Stored) -> None:

@@ -128,8 +128,8 @@ def _happened(task: Task, happening: Happening, at: datetime, rules: Rules) -> l
             return _allowed(task, happening, at, rules)
         case ChildSubmitted(child):
             return [] if child in task.children else [TaskChildAdded(child=child)]
-        case ParentCancelled():
-            reason = "the task that it is a part of was cancelled"
+        case ParentCancelled(parent):
+            reason = f"the task that it is a part of was cancelled ({parent})"
             return [] if task.stop else _ending(task, TaskCancelled(by=US, reason=reason, cause=CancelCause.PARENT_CANCELLED))
         case never:
             assert_never(never)

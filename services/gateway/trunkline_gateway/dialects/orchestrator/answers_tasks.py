@@ -51,7 +51,7 @@ class Task(BaseModel):
     payload: Object
     metadata: Object
     labels: dict[str, str]
-    """What the body said of its sender (`source_agent`, `user_id`); it gives no right. Who asked is `created_by`."""
+    """What the body said of its sender (`source_agent`, `user_id`, `created_by`); it gives no right."""
     assigned_agent: str | None
     assigned_to: str | None
     created_at: AwareDatetime

@@ -112,7 +112,8 @@ def event(sent: Object) -> Said:
 
 
 def _labels(asked: TaskBody) -> dict[str, str]:
-    said = {"source_agent": asked.source_agent, "user_id": reading.either("user_id", asked.user_id, asked.userId)}
+    user = reading.either("user_id", asked.user_id, asked.userId)
+    said = {"source_agent": asked.source_agent, "user_id": user, "created_by": asked.created_by}
     return {name: text for name, text in said.items() if text is not None}
 
 
@@ -131,15 +132,15 @@ def _promised(asked: TaskBody, now: datetime) -> float | None:
     """Seconds from now."""
     if asked.sla_target is not None:
         seconds = int(asked.sla_target)
-        return seconds if 1 <= seconds <= YEAR else _out_of_range("sla_target")
+        if not 1 <= seconds <= YEAR:
+            raise reading.wrong("sla_target", f"must be 1 to {YEAR} seconds (a year)")
+        return seconds
     if asked.sla_deadline is not None:
         left = (reading.moment("sla_deadline", asked.sla_deadline) - now).total_seconds()
-        return left if 0 < left <= YEAR else _out_of_range("sla_deadline")
+        if not 0 < left <= YEAR:
+            raise reading.wrong("sla_deadline", f"must lie between now and {YEAR} seconds (a year) ahead")
+        return left
     return None
-
-
-def _out_of_range(field: str) -> float:
-    raise reading.wrong(field, f"must lie between now and {YEAR} seconds (a year) ahead")
 
 
 def _with_repository(assignment: Assignment) -> Assignment:

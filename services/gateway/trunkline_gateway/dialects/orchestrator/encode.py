@@ -30,7 +30,7 @@ STATUS: Final = {
     TaskStatus.CANCELLED: "cancelled",
 }
 _STATUS_OF_CODE: Final = {MISSING_FIELD: 422, UNKNOWN_FIELD: 422, WRONG_TYPE: 422}
-LABELS: Final = ("source_agent", "user_id")
+LABELS: Final = ("source_agent", "user_id", "created_by")
 """Those of this surface; what other surfaces keep of a caller is not for every reader."""
 NATS: Final = {True: "connected", False: "disconnected"}
 

@@ -34,7 +34,7 @@ def body(schema: type[Schema], sent: Mapping[str, JsonValue], within: str = "") 
 
 
 def query(schema: type[Schema], sent: MultiMapping[str]) -> Schema:
-    """Raises Invalid, also for what is said twice: there is no telling which is meant."""
+    """Raises Invalid, also for what is said twice: there is no telling which is meant. What the schema does not forbid may be there."""
     every = [field.alias or name for name, field in schema.model_fields.items()]
     known = [name for name in every if name in sent]
     for name in known:
@@ -42,7 +42,8 @@ def query(schema: type[Schema], sent: MultiMapping[str]) -> Schema:
             raise Invalid(f"{name} is given more than once", code=FIELD_TWICE, field=name)
         if "\x00" in sent[name]:
             raise wrong(name, "holds a NUL character, which no text of ours does")
-    return body(schema, {name: sent[name] for name in known})
+    unknown = set(sent.keys()) - set(every) if schema.model_config.get("extra") == "forbid" else set()
+    return body(schema, {name: sent[name] for name in (*known, *sorted(unknown))})
 
 
 def either(field: str, one: str | None, other: str | None) -> str | None:

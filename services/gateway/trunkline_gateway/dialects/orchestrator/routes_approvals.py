@@ -49,8 +49,8 @@ OVER: Final = frozenset({"ALREADY_DECIDED", "ALREADY_VOTED", "EXPIRED"})
 """Refusals of a decision that came too late; the document knows them as 404."""
 MOST: Final = 1000
 """How many pending approvals one answer holds."""
-AT_ONCE: Final = 200
-"""How many the relay gives at a time."""
+AT_ONCE: Final = 50
+"""How many are asked of the relay at a time: each may carry the words of fifty people, and all must fit into one message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ BODY: Final = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in
 OPEN: Final = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
 """Of an object of the caller's own, only what we understand is looked at."""
 QUERY: Final = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
+"""Of what is only read, unknown words in a query are not looked at: browsers and proxies add some."""
+WRITE_QUERY: Final = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+"""What changes something is not done by half: `?raeson=` would reject without a reason."""
 
 Source = Literal["github", "faq", "ops", "dev", "user", "system", "webhook", "api", "agent"]
 Urgency = Literal["P0", "P1", "P2", "P3"]
@@ -57,6 +60,8 @@ class Labelled(BaseModel):
 class TaskBody(Labelled):
     """POST /tasks."""
 
+    created_by: Text | None = None
+    """A label; who asked is known from the credential."""
     type: Annotated[str, Field(min_length=1, max_length=64, examples=["bugfix", "deployment", "documentation"])]
     """As the routing table has it; the names of the document unless it was configured otherwise."""
     payload: Object
@@ -132,7 +137,7 @@ class TaskListQuery(BaseModel):
 class StatusQuery(BaseModel):
     """PATCH /tasks/{task_id}/status."""
 
-    model_config = QUERY
+    model_config = WRITE_QUERY
 
     status: Report | None = None
     error: Annotated[str, Field(max_length=ERROR)] | None = None
@@ -146,7 +151,7 @@ class StatusBody(Labelled):
 
 
 class ReasonQuery(BaseModel):
-    model_config = QUERY
+    model_config = WRITE_QUERY
 
     reason: Reason | None = None
 

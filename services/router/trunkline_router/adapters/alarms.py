@@ -1,0 +1,74 @@
+"""Alarms for the same second that are set at the same moment lie in one message: nats-server keeps few, however many tasks wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from trunkline.bus import Timers
+from trunkline.contracts.errors import Unavailable
+from trunkline.runtime.ids import new_id
+from trunkline_router.ports import DueTask, DueTasks
+
+NEAR: Final = timedelta(seconds=30)
+"""An alarm that is nearer rings to the millisecond, and so lies alone."""
+GATHER: Final = 0.02
+MOST: Final = 256
+
+
+@dataclass(slots=True)
+class _Batch:
+    tasks: list[DueTask]
+    stored: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Alarms:
+    """All alarms of one kind. Nothing is taken back: one that nobody needs any more finds that when it rings."""
+
+    def __init__(self, timers: Timers, kind: str, now: Callable[[], datetime]) -> None:
+        self._timers = timers
+        self._kind = kind
+        self._now = now
+        self._open: dict[datetime, _Batch] = {}
+
+    async def set(self, due: DueTask, at: datetime) -> None:
+        """Returns when it is on disk. It rings at `at`, or less than a second later. Raises Unavailable."""
+        if at - self._now() < NEAR:
+            await self._store((due,), at)
+            return
+        second = at.replace(microsecond=0) + timedelta(seconds=1)
+        batch = self._open.get(second)
+        if batch is None:
+            await self._lead(second, _Batch([due]))
+        else:
+            self._join(second, batch, due)
+            await asyncio.shield(batch.stored)
+
+    def _join(self, second: datetime, batch: _Batch, due: DueTask) -> None:
+        batch.tasks.append(due)
+        if len(batch.tasks) >= MOST:
+            del self._open[second]
+
+    async def _lead(self, second: datetime, batch: _Batch) -> None:
+        """Whoever comes first waits a moment for others, and stores for all."""
+        self._open[second] = batch
+        try:
+            await asyncio.sleep(GATHER)
+            self._close(second, batch)
+            await self._store(tuple(batch.tasks), second)
+        except BaseException:
+            self._close(second, batch)
+            batch.stored.set_exception(Unavailable("the alarm could not be set; it is tried again", code="NOT_STORED"))
+            batch.stored.exception()  # there may be nobody else to see it
+            raise
+        batch.stored.set_result(None)
+
+    def _close(self, second: datetime, batch: _Batch) -> None:
+        if self._open.get(second) is batch:
+            del self._open[second]
+
+    async def _store(self, tasks: tuple[DueTask, ...], at: datetime) -> None:
+        await self._timers.set(self._kind, new_id(), at, ("router", self._kind), DueTasks(tasks=tasks))

@@ -1,0 +1,25 @@
+"""Acting on several things, none of which may keep the others waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from trunkline.contracts.errors import Unavailable
+
+T = TypeVar("T")
+
+
+async def one_by_one(things: Iterable[T], act: Callable[[T], Awaitable[object]]) -> None:
+    """Act on each; what cannot be done for one is done for the others all the same.
+
+    Raises what was raised first, but Unavailable before all else: then it is no fault of theirs, and worth any number of tries.
+    """
+    failed: list[Exception] = []
+    for thing in things:
+        try:
+            await act(thing)
+        except Exception as error:  # told below, when the others have had their turn
+            failed.append(error)
+    if failed:
+        raise next((error for error in failed if isinstance(error, Unavailable)), failed[0])

@@ -1,0 +1,105 @@
+"""Alarms that are far away are gathered; whoever set one knows when it is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import pytest
+from pydantic import BaseModel
+
+from trunkline.bus import Timers
+from trunkline.contracts.errors import Unavailable
+from trunkline_router.adapters.alarms import MOST, Alarms
+from trunkline_router.ports import DueTask, DueTasks
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1, microseconds=300_000)
+
+
+@dataclass
+class Kept:
+    """What was stored, in the place of the bus."""
+
+    rings: list[tuple[datetime, tuple[str, ...]]] = field(default_factory=list)
+    away: bool = False
+
+    async def set(self, name: str, id: str, at: datetime, target: tuple[str, str], body: BaseModel) -> None:
+        if self.away:
+            raise Unavailable("the bus is away")
+        assert isinstance(body, DueTasks)
+        self.rings.append((at, tuple(due.task for due in body.tasks)))
+
+
+def alarms(kept: Kept) -> Alarms:
+    return Alarms(cast(Timers, kept), "deadline", lambda: NOW)
+
+
+def due(number: int) -> DueTask:
+    return DueTask(tenant="acme", task=f"t{number}")
+
+
+async def test_alarms_for_the_same_second_lie_in_one_message_and_ring_no_earlier_than_asked() -> None:
+    kept = Kept()
+    ours = alarms(kept)
+    async with asyncio.TaskGroup() as group:
+        for number in range(10):
+            group.create_task(ours.set(due(number), LATER + timedelta(milliseconds=number)))
+    ((at, tasks),) = kept.rings
+    assert sorted(tasks) == sorted(f"t{number}" for number in range(10))
+    assert LATER < at <= LATER + timedelta(seconds=1)
+
+
+async def test_a_message_holds_no_more_than_it_may() -> None:
+    kept = Kept()
+    ours = alarms(kept)
+    async with asyncio.TaskGroup() as group:
+        for number in range(2 * MOST + 10):
+            group.create_task(ours.set(due(number), LATER))
+    assert sorted(len(tasks) for _, tasks in kept.rings) == [10, MOST, MOST]
+
+
+async def test_an_alarm_that_is_near_is_exact_and_alone() -> None:
+    kept, soon = Kept(), NOW + timedelta(seconds=2, microseconds=5)
+    ours = alarms(kept)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ours.set(due(1), soon))
+        group.create_task(ours.set(due(2), soon))
+    assert kept.rings == [(soon, ("t1",)), (soon, ("t2",))]
+
+
+async def test_everybody_hears_that_it_could_not_be_stored() -> None:
+    ours = alarms(Kept(away=True))
+    told = await asyncio.gather(*(ours.set(due(number), LATER) for number in range(3)), return_exceptions=True)
+    assert [type(error) for error in told] == [Unavailable] * 3
+
+
+async def test_whoever_came_second_hears_when_the_first_is_stopped() -> None:
+    ours = alarms(Kept())
+    first = asyncio.create_task(ours.set(due(1), LATER))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(ours.set(due(2), LATER))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(Unavailable):
+        await second
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_whoever_is_stopped_stops_nobody_else() -> None:
+    kept = Kept()
+    ours = alarms(kept)
+    first = asyncio.create_task(ours.set(due(1), LATER))
+    await asyncio.sleep(0)
+    second, third = asyncio.create_task(ours.set(due(2), LATER)), asyncio.create_task(ours.set(due(3), LATER))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(first, third)
+    assert len(kept.rings) == 1
+
+
+def test_an_alarm_of_an_earlier_version_was_for_one_task() -> None:
+    assert DueTasks.model_validate({"tenant": "acme", "task": "t1", "attempt": 0}).tasks == (due(1),)
