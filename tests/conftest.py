@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,19 +24,20 @@ LONGEST = (
 """Half a minute to some minutes each. A file that is missing here costs time, never a failure."""
 
 
-def pytest_configure() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
     gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()  # what was collected stays to the end
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
         items.sort(key=_turn)
-
-
-def pytest_collection_finish() -> None:
-    gc.freeze()  # what was collected stays to the end
-    gc.enable()
 
 
 def _turn(item: pytest.Item) -> int:

@@ -92,8 +92,6 @@ class Ids:
 
 IDS: Final = web.RequestKey("ids", Ids)
 """On every request that reaches a handler."""
-STANDS: Final = web.RequestKey("stands", object)
-"""On every request for a stream: a function that says whether its credential still stands, for a stream outlives revocations."""
 
 
 class Dialect(Protocol):

@@ -16,9 +16,10 @@ from trunkline.auth.policy import Action, may
 from trunkline.auth.principal import Principal, Role, Tier
 from trunkline.contracts.errors import Denied, DomainError, Exhausted, Invalid, Unauthenticated
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, STANDS, Dialect, Ids, Route
+from trunkline_gateway.dialect import IDS, Dialect, Ids, Route
 from trunkline_gateway.ports import Claim, Counted, Kept, Limiter, Memory
 from trunkline_gateway.refusals import Answering, spoken
+from trunkline_gateway.sse import STANDS
 
 Identify = Callable[[web.Request, bool], Principal]
 """Who asks; with True a credential that is not valid is refused (Unauthenticated), else it counts as none."""

@@ -12,7 +12,6 @@ import structlog
 from aiohttp import HttpVersion11, web
 
 from trunkline.contracts.errors import DomainError, Unavailable
-from trunkline_gateway.dialect import STANDS
 
 log = structlog.get_logger()
 
@@ -23,6 +22,8 @@ HEADERS: Final = {
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",  # nginx would hold events back
 }
+STANDS: Final = web.RequestKey("stands", object)
+"""On every request for a stream: a function that says whether its credential still stands, for a stream outlives revocations."""
 OPENING: Final = b": open\n\n"
 BEAT: Final = b": keep-alive\n\n"
 LOOKED: Final = 1.0

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from trunkline.bus import connect
 from trunkline.contracts.message import Fact
+from trunkline.contracts.work_types import canonical
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
 from trunkline_router.adapters.timers import BusTimers
@@ -18,7 +19,7 @@ from trunkline_router.handlers.run_news import RunNews
 from trunkline_router.handlers.stop_overdue import OverdueStop
 from trunkline_router.handlers.task_effects import TaskEffects
 from trunkline_router.handlers.task_life import TaskLife
-from trunkline_router.model import Cue, Gate, Route, Rules, Task, canonical, decide, evolve
+from trunkline_router.model import Cue, Gate, Route, Rules, Task, decide, evolve
 from trunkline_router.settings import GateSetting, Settings
 from trunkline_router.subscriptions import Handlers, subscribe
 

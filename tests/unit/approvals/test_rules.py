@@ -145,3 +145,9 @@ def test_a_later_stage_may_need_the_names_of_an_earlier_one() -> None:
     first, second = {"roles": [], "names": ["a", "b"]}, {"roles": [], "names": ["c"], "quorum": 3}
     policy = {"name": "mine", "on_expiry": "escalate", "first": first, "escalation": [second]}
     assert len(load(Settings, toml={"approval_policies": [policy]}).settings.approval_policies) == 1
+
+
+@pytest.mark.parametrize("word", ["deployment", "Deployment", "deploy"])
+def test_a_rule_for_a_type_holds_for_every_word_that_means_it(word: str) -> None:
+    rule = Rule(ApprovalPolicy(name="ours"), Match(types=(word,)))
+    assert choose((rule,), request(about={"type": "deployment"})) is rule

@@ -5,7 +5,8 @@ import pytest
 from tests.unit.router.tasks import NOW, RULES, asked, stored, submit, submitted
 from trunkline.contracts.errors import DomainError, Invalid
 from trunkline.contracts.task import Assignment, Executor, Priority, TaskAssigned, TaskSubmitted
-from trunkline_router.model import Rules, canonical, decide
+from trunkline.contracts.work_types import canonical
+from trunkline_router.model import Rules, decide
 from trunkline_router.settings import RouteSetting, Settings
 from trunkline_router.wiring import rules_of
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from trunkline.contracts.approval import ApprovalPolicy, RequestApproval, Verdict
+from trunkline.contracts.work_types import canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Match:
         words = (
             (self.kinds, request.kind),
             (self.priorities, about.get("priority")),
-            (self.types, about.get("type")),
+            (tuple(map(canonical, self.types)), canonical(str(about.get("type", "")))),
             (self.surfaces, about.get("surface")),
         )
         fit = all(not wanted or word in wanted for wanted, word in words)

@@ -16,7 +16,7 @@ from trunkline_router.model.cues import (
     Wish,
 )
 from trunkline_router.model.life import decide
-from trunkline_router.model.rules import Gate, Route, Rules, canonical, digest, reasons
+from trunkline_router.model.rules import Gate, Route, Rules, digest, reasons
 from trunkline_router.model.task import Task, evolve
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "StopOverdue",
     "Task",
     "Wish",
-    "canonical",
     "decide",
     "digest",
     "evolve",

@@ -7,7 +7,8 @@ from typing import Final
 from pydantic import JsonValue
 
 from trunkline.contracts.task import Assignment, Hold, TaskHeld
-from trunkline_router.model.rules import Gate, canonical, digest, reasons
+from trunkline.contracts.work_types import canonical
+from trunkline_router.model.rules import Gate, digest, reasons
 
 GIST: Final = 200
 """Characters that are shown of what the caller wrote."""

@@ -13,16 +13,8 @@ from pydantic import JsonValue
 
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.task import Assignment, Executor
+from trunkline.contracts.work_types import canonical
 
-OLDER_WORDS: Final = {
-    "faq": "faq_update",
-    "deploy": "deployment",
-    "investigate": "incident",
-    "monitor": "monitoring",
-    "alert": "incident",
-    "kb_update": "knowledge_sync",
-}
-"""Words that older clients say, and what they mean."""
 _REPO: Final = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/(?!\.{1,2}\Z)[A-Za-z0-9_.][A-Za-z0-9_.-]{0,99}\Z")
 
 
@@ -53,12 +45,6 @@ class Rules:
     routes: Mapping[str, Route]
     gates: tuple[Gate, ...]
     agent_deadline_s: float
-
-
-def canonical(word: str) -> str:
-    """The type that a caller's word means, whatever its case."""
-    plain = word.strip().lower()
-    return OLDER_WORDS.get(plain, plain)
 
 
 def routed(assignment: Assignment, rules: Rules) -> Assignment:
