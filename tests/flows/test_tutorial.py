@@ -28,7 +28,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "trunkline").symlink_to(Path(sys.executable).with_name("trunkline"))
     port = str(free_port())
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRUNKLINE_", "GIT_", "ANTHROPIC_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRUNKLINE_", "ORCHESTRATOR_", "GIT_", "ANTHROPIC_"))}
     return {**kept, "HOME": str(tmp_path), "TRUNKLINE_PORT": port, "TRUNKLINE_URL": f"http://127.0.0.1:{port}", "GIT_PAGER": "cat"}
 
 
@@ -45,11 +45,13 @@ def test_the_tutorial_ends_with_the_change_in_ones_own_repository(tmp_path: Path
 
 def test_the_readme_works_when_it_is_copied(tmp_path: Path, environment: dict[str, str]) -> None:
     readme = (ROOT / "README.md").read_text().replace(":8787", f":{environment['TRUNKLINE_PORT']}")
-    start, ask = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    start, ask, route = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
     with running(start.replace("make up", ".venv/bin/trunkline up"), tmp_path, environment):
         told = shell(ask, tmp_path, environment)
+        waiting = shell(route, tmp_path, environment)
     assert '"type":"result"' in told.splitlines()[-2] + told.splitlines()[-1], told
     assert "/forge/local/acme/shop/pulls/1" in told
+    assert "deployment (P1) for ops_agent: Deploy api v1.2.3" in waiting
 
 
 def shell(block: str, folder: Path, environment: dict[str, str]) -> str:
