@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -183,7 +184,7 @@ async def create(port: int, in_flight: int, seconds: float, pause: float = 0.0) 
         line.ask("POST", "/tasks", CREATE)
         status, body = await line.answer()
         told.first, told.whole = time.perf_counter() - began, status == 200 and body["success"]
-        await asyncio.sleep(pause)
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # hands that keep step would come in bursts
         return told
 
     return await loop(in_flight, seconds, task)
