@@ -67,7 +67,7 @@ def main() -> None:
     while True:
         while room[0] <= 0:
             time.sleep(0.01)
-        fd, _ = server._accept()  # type: ignore[attr-defined]
+        fd, _ = server._accept()  # type: ignore[attr-defined]  # `accept` would make a socket object of each
         with open_now:
             room[0] -= 1
         _thread.start_new_thread(carry, (fd,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
+import _signal  # type: ignore[import-not-found]  # a part of Python without type hints, quicker to load than `signal`
 import os
 import resource
 
@@ -87,9 +87,9 @@ def call_c(name: str, *args: int) -> None:
     try:
         import _ctypes
 
-        program = _ctypes.dlopen(None, 2)  # type: ignore[arg-type]
+        program = _ctypes.dlopen(None, 2)  # type: ignore[arg-type]  # None is this program itself
         _ctypes.call_function(_ctypes.dlsym(program, name), args)
-    except Exception:
+    except Exception:  # one wall of several: without it the agent is still in its sandbox, and the run goes on
         return
 
 
