@@ -12,7 +12,7 @@ from tools import api_document
 from trunkline.auth.policy import ALLOWED, Action
 from trunkline.auth.principal import Role
 from trunkline_gateway import openapi
-from trunkline_gateway.dialect import Media, Route, owner
+from trunkline_gateway.dialect import Media, Route, owners
 
 DIALECTS = api_document.dialects()
 ROUTES = [(dialect, route) for dialect in DIALECTS for route in dialect.routes()]
@@ -39,7 +39,7 @@ def test_a_route_that_changes_things_is_no_reading_one(route: Route) -> None:
 
 @pytest.mark.parametrize(("dialect", "route"), ROUTES, ids=NAMES)
 def test_a_route_lies_where_its_dialect_answers(dialect: object, route: Route) -> None:
-    assert owner(DIALECTS, route.path) is dialect, "its errors would be spoken by another"
+    assert owners(DIALECTS)(route.path) is dialect, "its errors would be spoken by another"
 
 
 def test_strangers_may_do_what_is_listed_here_and_no_more() -> None:

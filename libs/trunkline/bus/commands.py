@@ -7,6 +7,7 @@ import random
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final
 
 from trunkline.bus.answers import CANNOT_ASK, Answers, status_of
@@ -48,7 +49,7 @@ class Commands:
 
         A command is sent again while nobody answers: every command may be repeated without harm.
         """
-        subject = subjects.command(service, TenantId(command.tenant), id, str(type(command).model_fields["type"].default))
+        subject = subjects.command(service, TenantId(command.tenant), id, _verb(type(command)))
         body = command.model_dump_json().encode()
         deadline = time.monotonic() + timeout
         headers = {DEADLINE: f"{time.time() + timeout:.3f}"}
@@ -72,6 +73,11 @@ class Commands:
             await self.send(service, "-", Ping(tenant=NOBODY, at=datetime.fromtimestamp(time.time(), UTC)), timeout=timeout)
             return True
         return False
+
+
+@cache
+def _verb(kind: type[Command]) -> str:
+    return str(kind.model_fields["type"].default)
 
 
 def _opened(reply: Reply) -> Accepted:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-import uuid
 from collections.abc import Sequence
 from typing import Final, cast
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from multidict import istr
 
 from trunkline.auth.policy import Action
+from trunkline.runtime.ids import new_id
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import Dialect, Route, owner
+from trunkline_gateway.dialect import Dialect, Route, owners
 from trunkline_gateway.pipeline import COUNTED, Identify, Pipeline
 from trunkline_gateway.ports import Counted, Limiter, Memory
 from trunkline_gateway.refusals import CLIENT_LEFT, REQUEST_ID, Answering, spoken
@@ -25,13 +26,13 @@ CLAIMS: Final = web.AppKey("claims", tuple[str, ...])
 """Every path prefix that a dialect answers for."""
 _ID: Final = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
 _NAME: Final = re.compile(r"\{[A-Za-z_]\w*")
-_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
+_HEADERS: Final = (
+    (istr("X-Content-Type-Options"), "nosniff"),
+    (istr("X-Frame-Options"), "DENY"),
+    (istr("Referrer-Policy"), "no-referrer"),
+    (istr("Content-Security-Policy"), "default-src 'none'; frame-ancestors 'none'"),
+    (istr("Cache-Control"), "no-store"),
+)
 
 
 def build(
@@ -73,6 +74,8 @@ def _check(route: Route, taken: set[tuple[str, str]], limits: frozenset[str]) ->
 
 
 def _speaking(dialects: Sequence[Dialect], pipeline: Pipeline) -> Middleware:
+    owner = owners(dialects)
+
     @web.middleware
     async def speak(request: web.Request, handler: Answering) -> web.StreamResponse:
         async def screened(request: web.Request) -> web.StreamResponse:
@@ -80,7 +83,7 @@ def _speaking(dialects: Sequence[Dialect], pipeline: Pipeline) -> Middleware:
             return await handler(request)
 
         began = asyncio.get_running_loop().time()
-        dialect = owner(dialects, request.path)
+        dialect = owner(request.path)
         request[REQUEST_ID] = _request_id(request)
         status = CLIENT_LEFT
         try:
@@ -100,16 +103,18 @@ def _speaking(dialects: Sequence[Dialect], pipeline: Pipeline) -> Middleware:
 def _request_id(request: web.Request) -> str:
     """The caller's, when it is harmless, so that its log and ours meet."""
     given = request.headers.get("X-Request-Id", "")
-    return given if _ID.match(given) else uuid.uuid4().hex
+    return given if _ID.match(given) else new_id()
 
 
 async def _dress(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "trunkline"
-    response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
+    headers = response.headers
+    headers["Server"] = "trunkline"
+    headers["X-Request-Id"] = request.get(REQUEST_ID, "")
+    for name, value in _HEADERS:
+        if name not in headers:
+            headers.add(name, value)
     if counted := cast("Counted | None", request.get(COUNTED)):
         quota = await counted.quota()
-        response.headers["X-RateLimit-Limit"] = str(quota.limit)
-        response.headers["X-RateLimit-Remaining"] = str(quota.remaining)
-        response.headers["X-RateLimit-Reset"] = str(quota.resets_at)
+        headers["X-RateLimit-Limit"] = str(quota.limit)
+        headers["X-RateLimit-Remaining"] = str(quota.remaining)
+        headers["X-RateLimit-Reset"] = str(quota.resets_at)

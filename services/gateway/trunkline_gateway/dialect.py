@@ -147,10 +147,10 @@ def status_of(error: DomainError) -> int:
     return _STATUS_OF_CODE.get(error.code) or _STATUS.get(error.kind, 500)
 
 
-def owner(dialects: Sequence[Dialect], path: str) -> Dialect:
-    """Who answers for a path. One of the dialects must claim `/`."""
-    claims = [(claim, dialect) for dialect in dialects for claim in dialect.claims if covers(claim, path)]
-    return max(claims, key=lambda pair: len(pair[0]))[1]
+def owners(dialects: Sequence[Dialect]) -> Callable[[str], Dialect]:
+    """Tells who answers for a path. One of the dialects must claim `/`."""
+    claims = sorted(((claim, dialect) for dialect in dialects for claim in dialect.claims), key=lambda pair: -len(pair[0]))
+    return lambda path: next(dialect for claim, dialect in claims if covers(claim, path))
 
 
 def covers(claim: str, path: str) -> bool:

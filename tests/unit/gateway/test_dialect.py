@@ -13,7 +13,7 @@ from trunkline.auth.principal import Principal, Role
 from trunkline.contracts import errors
 from trunkline.contracts.errors import DomainError, Overdue, Unsupported
 from trunkline.contracts.ids import TenantId
-from trunkline_gateway.dialect import Route, owner, status_of
+from trunkline_gateway.dialect import Route, owners, status_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ FRONT, API, DEEP = Speaker("front", ("/",)), Speaker("api", ("/api", "/v1/x")), 
 )  # fmt: skip
 def test_the_longest_claim_answers_for_whole_segments(path: str, name: str) -> None:
     for order in ((FRONT, API, DEEP), (DEEP, API, FRONT)):
-        assert owner(order, path).name == name
+        assert owners(order)(path).name == name
 
 
 async def answer(request: web.Request, principal: Principal) -> web.Response:

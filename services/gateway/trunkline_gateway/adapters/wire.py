@@ -44,7 +44,7 @@ class Reader:
     def __init__(self, parser: HttpRequestParser, claims: Sequence[str]) -> None:
         self._parser = parser
         self._claims = claims
-        self._claim = "/"
+        self._path = b"/"
         self._broken = False
         self._body: StreamReader = EMPTY_PAYLOAD
 
@@ -53,13 +53,13 @@ class Reader:
         if self._broken:
             return (), False, b""
         if line := _LINE.match(data):
-            self._claim = self._claimed(line[1].decode())
+            self._path = line[1]
         try:
             messages, upgraded, tail = self._parser.feed_data(data)
         except Exception as error:  # whatever it is, its text is the sender's
             self._broken = True
             self._break_off()
-            return [(_stand_in(_code(error), self._claim), EMPTY_PAYLOAD)], False, b""
+            return [(_stand_in(_code(error), self._claimed(self._path.decode())), EMPTY_PAYLOAD)], False, b""
         self._body = messages[-1][1] if messages else self._body
         return [(self._expected(message), payload) for message, payload in messages], upgraded, tail
 

@@ -41,7 +41,7 @@ def error(refusal: DomainError) -> tuple[Object, int]:
 
 def moment(at: datetime) -> str:
     """`2025-10-22T06:00:00.123Z`."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{at.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def created(submitted: Submitted, assignment: Assignment, principal: Principal) -> Object:
@@ -145,11 +145,12 @@ def _where(pool: str | None, status: TaskStatus, held: Object) -> Object:
 
 
 def _times(made: datetime, changed: datetime, began: datetime | None = None, ended: datetime | None = None) -> Object:
+    created = moment(made)
     return {
-        "created_at": moment(made),
+        "created_at": created,
         "started_at": moment(began) if began else None,
         "completed_at": moment(ended) if ended else None,
-        "updated_at": moment(changed),
+        "updated_at": moment(changed) if changed != made else created,
     }
 
 
