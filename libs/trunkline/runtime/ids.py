@@ -12,7 +12,7 @@ from trunkline.contracts.ids import TaskId
 _BYTES: Final = 10
 _AT_ONCE: Final = 256
 _tails: dict[int, deque[bytes]] = {}
-"""Random tails, asked of the kernel many at once: a call for each id costs more than all the rest of it. By process, for a fork inherits."""
+"""Random tails by process, for a fork inherits; asked of the kernel many at once, for a call costs more than all the rest of an id."""
 
 
 def new_id() -> str:
