@@ -26,23 +26,37 @@ class Action(StrEnum):
     READ_TASK = "task.read"
     UPDATE_TASK = "task.update"
     CANCEL_TASK = "task.cancel"
+    STEER_TASK = "task.steer"
     PUBLISH_EVENT = "event.publish"
     READ_TRACE = "traces.read"
+    READ_USAGE = "usage.read"
     READ_APPROVAL = "approval.read"
     DECIDE_APPROVAL = "approval.decide"
     READ_PULL_REQUEST = "pull_request.read"
+    FORGE_NEWS = "forge.news"
+    """Anybody may: who it is shows in the signature of what is said."""
 
 
 _OPEN: Final = frozenset(
-    {Action.LOOK_AROUND, Action.OPEN_SUBMIT, Action.OPEN_READ, Action.OPEN_CANCEL, Action.READ_PULL_REQUEST, Action.MINT_TOKEN}
+    {
+        Action.LOOK_AROUND,
+        Action.OPEN_SUBMIT,
+        Action.OPEN_READ,
+        Action.OPEN_CANCEL,
+        Action.READ_PULL_REQUEST,
+        Action.MINT_TOKEN,
+        Action.FORGE_NEWS,
+    }
 )
 _READ: Final = frozenset(
     {
         Action.LOOK_AROUND, Action.MINT_TOKEN, Action.REVOKE_TOKEN, Action.READ_SELF, Action.OPEN_READ, Action.READ_PULL_REQUEST,
-        Action.READ_TASK, Action.READ_TRACE, Action.READ_APPROVAL,
+        Action.READ_TASK, Action.READ_TRACE, Action.READ_USAGE, Action.READ_APPROVAL,
     }
 )  # fmt: skip
-_WORK: Final = frozenset({Action.SUBMIT_TASK, Action.UPDATE_TASK, Action.CANCEL_TASK, Action.PUBLISH_EVENT, Action.DECIDE_APPROVAL})
+_WORK: Final = frozenset(
+    {Action.SUBMIT_TASK, Action.UPDATE_TASK, Action.CANCEL_TASK, Action.STEER_TASK, Action.PUBLISH_EVENT, Action.DECIDE_APPROVAL}
+)
 
 ALLOWED: Final[Mapping[Role, frozenset[Action]]] = {
     Role.ANONYMOUS: _OPEN,

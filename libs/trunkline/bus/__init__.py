@@ -3,6 +3,7 @@
 from trunkline.bus.away import BusAway
 from trunkline.bus.commands import Commands
 from trunkline.bus.connection import Bus, connect
+from trunkline.bus.counters import Counters
 from trunkline.bus.delivery import LeaveAlone
 from trunkline.bus.direct import Stored
 from trunkline.bus.inlet import Inlet
@@ -10,16 +11,19 @@ from trunkline.bus.limits import Hit, Limits, Look, Refused, Rule, Window, key_o
 from trunkline.bus.live import Live
 from trunkline.bus.log import Loaded, Log
 from trunkline.bus.memos import Memo, Memos
+from trunkline.bus.nudges import Bell, Nudges
 from trunkline.bus.publish import Raced
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.timers import Timers
 from trunkline.bus.work import Work, WorkItem
 
 __all__ = [
+    "Bell",
     "Bus",
     "BusAway",
     "BusSettings",
     "Commands",
+    "Counters",
     "Hit",
     "Inlet",
     "LeaveAlone",
@@ -30,6 +34,7 @@ __all__ = [
     "Look",
     "Memo",
     "Memos",
+    "Nudges",
     "Raced",
     "Refused",
     "Rule",

@@ -42,12 +42,12 @@ class Answers:
             await self.client.subscribe(f"{self._inbox}.*", cb=self._on)
             await self.client.flush(timeout=5)
 
-    async def ask(self, subject: str, body: bytes = b"") -> Question:
+    async def ask(self, subject: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Question:
         """The question is on its way; nobody has to wait for the answer. Raises BusAway."""
         token = self._token()
         question = self._opened(token)
         try:
-            await self.client.publish(subject, body, reply=f"{self._inbox}.{token}")
+            await self.client.publish(subject, body, reply=f"{self._inbox}.{token}", headers=dict(headers) if headers else None)
         except CANNOT_ASK as error:
             self._open.pop(token, None)
             raise BusAway(f"the bus cannot be asked now ({type(error).__name__})", code="BUS_AWAY") from error

@@ -18,6 +18,7 @@ from nats.js import JetStreamContext
 from trunkline.bus.answers import Answers
 from trunkline.bus.away import BusAway
 from trunkline.bus.commands import Commands
+from trunkline.bus.counters import Counters
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.direct import DirectReader
 from trunkline.bus.inlet import Inlet
@@ -25,6 +26,7 @@ from trunkline.bus.limits import Limits
 from trunkline.bus.live import Live
 from trunkline.bus.log import Log
 from trunkline.bus.memos import Memos
+from trunkline.bus.nudges import Nudges
 from trunkline.bus.patience import patiently
 from trunkline.bus.roll import Roll
 from trunkline.bus.settings import BusSettings
@@ -65,6 +67,8 @@ class Bus:
     limits: Limits
     memos: Memos
     roll: Roll
+    counters: Counters
+    nudges: Nudges
 
     @property
     def connected(self) -> bool:
@@ -103,8 +107,10 @@ def _assembled(answers: Answers, js: JetStreamContext, broker: NatsBroker, life:
     inlet = Inlet(client, broker, dead)
     counted, memos = Limits(answers, life.replicas), Memos(answers, js, replicated=life.replicas > 1)
     log_, work, timers = Log(answers, js, direct, live), Work(client, answers, dead), Timers(answers, js)
-    roll = Roll(answers, js, replicated=life.replicas > 1)
-    return Bus(client, life.epoch, life.seal, Commands(answers), log_, live, inlet, work, timers, dead, counted, memos, roll), direct
+    roll, nudges = Roll(answers, js, replicated=life.replicas > 1), Nudges(client)
+    counters = Counters(answers, js, replicated=life.replicas > 1)
+    parts = (Commands(answers), log_, live, inlet, work, timers, dead, counted, memos, roll, counters, nudges)
+    return Bus(client, life.epoch, life.seal, *parts), direct
 
 
 class _Events:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -31,6 +31,7 @@ EXPIRY_LAG: Final = 0.3
 _FULL: Final = 10077
 _EXISTS: Final = 10058
 _NOBODY: Final = "503"
+_NAME: Final = "Nats-Msg-Id"
 _PAUSE: Final = 0.02
 _UNITS: Final = {"minute": 60, "hour": 3600, "day": 86400}
 _WORDS: Final = re.compile(r"([1-9][0-9]{0,6})/(?:(minute|hour|day)|([1-9][0-9]{0,5})s)")
@@ -104,11 +105,15 @@ class Limits:
             except TimeoutError:
                 raise BusAway("nats-server does not make the streams that count limits", code="BUS_AWAY") from None
 
-    async def hit(self, rule: Rule, key: str) -> Hit | Refused:
-        """One more of the caller `key`, if there is room. `rule` was made sure of before. Raises BusAway within half a second."""
+    async def hit(self, rule: Rule, key: str, *, id: str = "") -> Hit | Refused:
+        """One more of the caller `key`, if there is room; what names itself by `id` counts once, should it come again within two minutes.
+
+        `rule` was made sure of before. Raises BusAway within half a second.
+        """
+        headers = {_NAME: id} if id else None
         try:
             async with asyncio.timeout(DECIDES_WITHIN):
-                while (answer := await self._answered(rule.subject(key))) is None:
+                while (answer := await self._answered(rule.subject(key), headers=headers)) is None:
                     await self._remake(rule)
                 return _verdict(answer)
         except TimeoutError:
@@ -119,9 +124,9 @@ class Limits:
         wish = json.dumps({"seq": 1, "next_by_subj": rule.subject(key), "batch": 1}).encode()
         return Look(await self._answers.ask(f"$JS.API.DIRECT.GET.{rule.stream}", wish), rule, self._ahead)
 
-    async def _answered(self, subject: str, body: bytes = b"") -> Msg | None:
+    async def _answered(self, subject: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Msg | None:
         """Nothing when nobody is there who could answer."""
-        answer = await (await self._answers.ask(subject, body))
+        answer = await (await self._answers.ask(subject, body, headers))
         if answer is None:
             raise _away("has too much to answer")
         return None if status_of(answer) == _NOBODY else answer

@@ -51,10 +51,10 @@ class Log:
                     return stored.seq
             raise
 
-    async def load(self, subject: str) -> Loaded:
-        """Everything that was appended to `subject`."""
-        records = tuple([stored async for stored in self._direct.read(subject, 1)])
-        return Loaded(records, records[-1].seq if records else 0)
+    async def load(self, subject: str, after: int = 0) -> Loaded:
+        """Everything that was appended to `subject` behind the sequence `after`."""
+        records = tuple([stored async for stored in self._direct.read(subject, after + 1)])
+        return Loaded(records, records[-1].seq if records else after)
 
     async def last(self, subject: str) -> Stored | None:
         """The newest record of `subject`. Raises BusAway."""

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from nats.aio.msg import Msg
@@ -31,6 +31,11 @@ class Raced(Exception):
 
 async def publish(answers: Answers, subject: str, body: bytes, *, id: str, headers: Mapping[str, str] | None = None) -> int:
     """Store one message and return its sequence. Raises Raced, or Unavailable after half a minute."""
+    return int((await acknowledged(answers, subject, body, id=id, headers=headers))["seq"])
+
+
+async def acknowledged(answers: Answers, subject: str, body: bytes, *, id: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Store one message and return all that nats-server says of it. Raises Raced, or Unavailable after half a minute."""
     all_headers = {**(headers or {}), "Nats-Msg-Id": id}
     deadline = time.monotonic() + PATIENCE
     pause = FIRST_PAUSE
@@ -54,14 +59,14 @@ async def _told(answers: Answers, subject: str, body: bytes, headers: Mapping[st
         return None
 
 
-def _stored(subject: str, said: Msg | None) -> int | None:
-    """The sequence, or None when it is to be tried again. Raises Raced, Unavailable."""
+def _stored(subject: str, said: Msg | None) -> dict[str, Any] | None:
+    """The acknowledgement, or None when it is to be tried again. Raises Raced, Unavailable."""
     if said is None or status_of(said):  # nobody listens on the subject now: no leader, or no stream yet
         return None
-    answer = orjson.loads(said.data)
+    answer: dict[str, Any] = orjson.loads(said.data)
     error = answer.get("error")
     if error is None:
-        return int(answer["seq"])
+        return answer
     if error.get("err_code") in WRONG_LAST_SEQUENCE:
         raise Raced(subject)
     if error.get("code") != 503:

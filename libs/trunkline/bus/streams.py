@@ -21,6 +21,7 @@ TIMERS: Final = "TIMERS"
 DEAD: Final = "DEAD"
 REVOKED: Final = "REVOKED"
 MEMO: Final = "MEMO"
+SPEND: Final = "SPEND"
 
 EPOCH: Final = "trunkline-epoch"
 SEAL: Final = "trunkline-seal"
@@ -42,6 +43,9 @@ REMEMBERED: Final = DAY
 """Seconds for which an answer is kept for whoever asks again with the same key."""
 COUNTED_IN_MEMORY: Final = 60 * MINUTE
 """The longest window that may be forgotten when nats-server is restarted."""
+SPENDING_KEPT: Final = 40 * DAY
+SPENDING_REPEATED: Final = 60 * MINUTE
+"""For so long whoever takes over may add again what may have been added."""
 MOST_HITS: Final = 1_000_000
 """In all windows of one limit together: some 400 MB."""
 
@@ -96,6 +100,7 @@ def declared(replicas: int, events_days: int) -> list[api.StreamConfig]:
         ),
         _answers(replicas),
         _revocations(replicas),
+        _spendings(replicas),
     ]
 
 
@@ -127,6 +132,23 @@ def _revocations(replicas: int) -> api.StreamConfig:
         duplicate_window=DUPLICATE_WINDOW,
         num_replicas=replicas,
         republish=api.RePublish(src=subjects.ALL_REVOKED, dest=subjects.LIVE_PREFIX + subjects.ALL_REVOKED),
+    )
+
+
+def _spendings(replicas: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=SPEND,
+        description="What models cost: one counter for each tenant, day and measure, added up by nats-server.",
+        subjects=["spend.>"],
+        retention=api.RetentionPolicy.LIMITS,
+        max_age=SPENDING_KEPT,
+        # The sum lies in the newest; the older ones are kept so that a repeat is known after a restart too.
+        max_msgs_per_subject=10_000,
+        max_msg_size=1024,
+        allow_msg_counter=True,
+        allow_direct=True,
+        duplicate_window=SPENDING_REPEATED,
+        num_replicas=replicas,
     )
 
 
@@ -175,6 +197,7 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (EVENTS, durable("router-runs", subjects.events_of_part("run"), "Router: how the runs of its tasks go.")),
     (EVENTS, durable("sandbox-tasks", subjects.events_of_part("task"), "Sandbox: tasks that are to stop before anyone runs them.")),
     (EVENTS, durable("router-approvals", subjects.events_of_part(subjects.approval_part(RELEASE)), "Router: may its held tasks begin?")),
+    (EVENTS, durable("approvals-runs", subjects.events_of_part("run"), "Approvals: what runs want allowed, and runs that ended.")),
     (EVENTS, durable("approvals-tasks", subjects.events_of_part("task"), "Approvals: tasks that are held, and those that end so.")),
     *(
         (WORK, durable(f"work-dev-{lane}", subjects.work_of("dev", lane), f"Sandbox: released tasks of the pool dev, {lane}."))
@@ -184,6 +207,7 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (TIMERS, durable("due-router-deadline", subjects.due("router", "deadline"), "Router: tasks whose time is up.")),
     (TIMERS, durable("due-router-retry", subjects.due("router", "retry"), "Router: runs to be tried again.")),
     (TIMERS, durable("due-router-stop", subjects.due("router", "stop"), "Router: stops that nobody confirmed.")),
+    (TIMERS, durable("due-sandbox-look", subjects.due("sandbox", "look"), "Sandbox: parked runs to be looked at.")),
     (TIMERS, durable("due-approvals-expire", subjects.due("approvals", "expire"), "Approvals: expiries that came due.")),
 )
 

@@ -28,6 +28,8 @@ class WorkItem(Message):
     attempt: int
     pool: Token
     priority: Token
+    round: int = 0
+    """Which time it is released: a parked run is released again."""
 
 
 Carry = Callable[[WorkItem, int], Awaitable[None]]
@@ -44,7 +46,9 @@ class Work:
     async def put(self, item: WorkItem) -> None:
         """Release one attempt; putting it twice puts it once."""
         subject = subjects.work(item.pool, item.priority, TenantId(item.tenant))
-        await publish(self._answers, subject, item.model_dump_json().encode(), id=f"work:{item.tenant}:{item.task}:{item.attempt}")
+        again = f":{item.round}" if item.round else ""
+        name = f"work:{item.tenant}:{item.task}:{item.attempt}{again}"
+        await publish(self._answers, subject, item.model_dump_json().encode(), id=name)
 
     async def take(self, pool: str, capacity: int, carry: Carry) -> None:
         """For ever: take work while there are hands, the urgent first, carry it, and acknowledge it when it is done.

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from trunkline.contracts.calls import Allowance
 from trunkline.contracts.ids import Token
 from trunkline.contracts.message import Command, Fact, Message
 
@@ -114,6 +115,8 @@ class DecideApproval(Command):
     by: str
     role: str = ""
     reason: str = ""
+    allowance: Allowance | None = None
+    """What the yes holds beyond yes."""
 
 
 class ApprovalAnswer(Message):
@@ -150,6 +153,8 @@ class ApprovalVoted(Fact):
     role: str = ""
     reason: str = ""
     decision_id: str = ""
+    allowance: Allowance | None = None
+    """What the yes holds beyond yes."""
 
 
 class ApprovalEscalated(Fact):
@@ -181,6 +186,8 @@ class ApprovalDecided(Fact):
     """What was decided about."""
     role: str = ""
     decision_id: str = ""
+    allowance: Allowance | None = None
+    """What the yes holds beyond yes."""
 
 
 class ApprovalWithdrawn(Fact):

@@ -17,6 +17,7 @@ from trunkline.contracts.approval import (
     DecidedBy,
     Verdict,
 )
+from trunkline.contracts.calls import Allowance
 from trunkline.contracts.message import Command, Message
 from trunkline.contracts.record import Event
 
@@ -51,6 +52,8 @@ class ApprovalView(Message):
     stage: int = 0
     overdue: bool = False
     votes: tuple[Vote, ...] = ()
+    allowance: Allowance | None = None
+    """What those who agree mean by it beyond yes; all of them mean the same."""
     decided_by: DecidedBy | None = None
     by: str | None = None
     reason: str | None = None
@@ -123,7 +126,8 @@ def _first(fact: ApprovalRequested, event: Event) -> ApprovalView:
 def _changes(view: ApprovalView, event: Event) -> dict[str, object]:
     match event.fact:
         case ApprovalVoted() as fact:
-            return {"votes": (*view.votes, Vote(by=fact.by, verdict=fact.verdict, at=event.at, reason=fact.reason))}
+            vote = Vote(by=fact.by, verdict=fact.verdict, at=event.at, reason=fact.reason)
+            return {"votes": (*view.votes, vote), "allowance": fact.allowance or view.allowance}
         case ApprovalEscalated() as fact:
             return {"stage": fact.stage, "expires_at": fact.expires_at}
         case ApprovalOverdue():
@@ -138,6 +142,7 @@ def _changes(view: ApprovalView, event: Event) -> dict[str, object]:
 
 def _decided(view: ApprovalView, fact: ApprovalDecided, event: Event) -> dict[str, object]:
     changes: dict[str, object] = {"status": str(fact.verdict), "decided_by": fact.decided_by, "by": fact.by, "reason": fact.reason}
+    changes["allowance"] = fact.allowance  # whatever votes meant, only what was decided holds
     if fact.decided_by is DecidedBy.HUMAN:
         changes["votes"] = (*view.votes, Vote(by=fact.by, verdict=fact.verdict, at=event.at, reason=fact.reason))
     return {**changes, "decided_at": event.at}

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from trunkline.contracts.message import Command, Message
+from trunkline.contracts.ids import Token
+from trunkline.contracts.message import Command, Fact, Message
 
 
 class ShowPullRequest(Command):
@@ -32,3 +33,25 @@ class PullRequestView(Message):
     cut: bool
     """The diff was longer than what is shown."""
     created_at: str
+
+
+class ReportPullRequest(Command):
+    """A forge says what became of a pull request. Repeating it with the same delivery changes nothing."""
+
+    type: Literal["report_pull_request"] = "report_pull_request"
+    task_id: Token
+    repo: str
+    number: int = Field(ge=1)
+    merged: bool
+    by: str
+    delivery: Token
+
+
+class PullRequestEnded(Fact):
+    """Somebody merged or closed it; the task was over before."""
+
+    type: Literal["pull.ended"] = "pull.ended"
+    repo: str
+    number: int
+    merged: bool
+    by: str

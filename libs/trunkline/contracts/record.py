@@ -19,22 +19,46 @@ from trunkline.contracts.approval import (
     ApprovalWithdrawn,
 )
 from trunkline.contracts.cursor import Cursor
+from trunkline.contracts.forge import PullRequestEnded
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact, Message, UnknownFact
 from trunkline.contracts.run import (
     AgentEnded,
+    AgentInterrupted,
     AgentOutput,
     AgentStarted,
+    ApprovalDropped,
+    ApprovalWanted,
     BranchPushed,
+    BudgetRaised,
+    CallAnswered,
     ChangesCommitted,
     PhaseBegan,
     PullRequestOpened,
+    PushJudged,
     RepositoryCloned,
+    RuleGranted,
     RunClaimed,
     RunFailed,
+    RunGoesOn,
+    RunParked,
     RunStopped,
     RunSucceeded,
+    RunWaits,
+    RunWoken,
     SandboxReady,
+    SnapshotKept,
+)
+from trunkline.contracts.spend import ModelAnswered
+from trunkline.contracts.steering import (
+    InboxClosed,
+    MessageDelivered,
+    MessageEdited,
+    MessageQueued,
+    MessagesReordered,
+    MessageTaken,
+    MessageWithdrawn,
+    RunSteered,
 )
 from trunkline.contracts.task import (
     EventPublished,
@@ -42,6 +66,7 @@ from trunkline.contracts.task import (
     TaskCancelled,
     TaskChildAdded,
     TaskFailed,
+    TaskGoesOn,
     TaskHeld,
     TaskHoldDropped,
     TaskReleased,
@@ -51,6 +76,7 @@ from trunkline.contracts.task import (
     TaskStopRequested,
     TaskSubmitted,
     TaskSucceeded,
+    TaskWaits,
 )
 
 FACTS: tuple[type[Fact], ...] = (
@@ -59,6 +85,9 @@ FACTS: tuple[type[Fact], ...] = (
     PullRequestOpened, RunSucceeded, RunFailed, RunStopped, AgentOutput, ApprovalRequested, ApprovalDecided,
     TaskHeld, TaskReleased, TaskHoldDropped, TaskSlaBreached, TaskChildAdded, EventPublished, ApprovalVoted, ApprovalEscalated,
     ApprovalOverdue, ApprovalWithdrawn,
+    TaskWaits, TaskGoesOn, ApprovalWanted, ApprovalDropped, CallAnswered, RuleGranted, RunWaits, RunGoesOn, RunParked, RunWoken,
+    AgentInterrupted, BudgetRaised, PushJudged, MessageQueued, MessageEdited, MessageWithdrawn, MessagesReordered, MessageDelivered,
+    MessageTaken, RunSteered, InboxClosed, ModelAnswered, PullRequestEnded, SnapshotKept,
 )  # fmt: skip
 """Every fact that was ever released. Nothing is taken away from here."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from trunkline.contracts.calls import ToolRule
 from trunkline.contracts.message import Fact, Message
 
 
@@ -78,6 +80,10 @@ class RepositoryCloned(Fact):
 class AgentStarted(Fact):
     type: Literal["run.agent_started"] = "run.agent_started"
     agent: str
+    sitting: int = 1
+    """Which start of the agent's program within the attempt, from 1."""
+    session: str = ""
+    """The agent's own name of the conversation, where it is known beforehand."""
 
 
 class AgentEnded(Fact):
@@ -133,6 +139,159 @@ class RunStopped(Fact):
     attempt: int
 
 
+class Wait(StrEnum):
+    """What a run waits for."""
+
+    TOOL_CALL = "tool_call"
+    BUDGET = "budget"
+    PUSH = "push"
+    PULL_REQUESTS = "pull_requests"
+    PAUSED = "paused"
+    FORGE = "forge"
+
+
+class CallVerdict(StrEnum):
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    TIMED_OUT = "timed_out"
+    WITHDRAWN = "withdrawn"
+    """The agent, or its end, took the call back."""
+
+
+class ApprovalWanted(Fact):
+    """The run needs a yes before it goes on; the approvals service asks under exactly this name, once."""
+
+    type: Literal["run.approval_wanted"] = "run.approval_wanted"
+    attempt: int
+    approval_id: str
+    kind: str
+    subject: str
+    digest: str
+    requested_by: str
+    about: dict[str, JsonValue] = {}
+    expires_at: datetime | None = None
+
+
+class ApprovalDropped(Fact):
+    """Nobody has to decide any more: what was asked about will not happen."""
+
+    type: Literal["run.approval_dropped"] = "run.approval_dropped"
+    attempt: int
+    approval_id: str
+    reason: str = ""
+
+
+class CallAnswered(Fact):
+    """What the agent is told about one call. It is recorded before it is told."""
+
+    type: Literal["run.call_answered"] = "run.call_answered"
+    attempt: int
+    sitting: int
+    call: str
+    """The agent's own name of its request."""
+    approval_id: str
+    verdict: CallVerdict
+    by: str
+    reason: str = ""
+    digest: str
+    """Of what runs: another than was asked when somebody rewrote it."""
+
+
+class RuleGranted(Fact):
+    """From here on the calls of this attempt that the rule fits are allowed."""
+
+    type: Literal["run.rule_granted"] = "run.rule_granted"
+    attempt: int
+    rule: ToolRule
+    by: str
+    approval_id: str
+
+
+class RunWaits(Fact):
+    """Time stands still for the task's deadline until the run goes on."""
+
+    type: Literal["run.waits"] = "run.waits"
+    attempt: int
+    why: Wait
+    approval_id: str = ""
+
+
+class RunGoesOn(Fact):
+    """Nothing is waited for any more."""
+
+    type: Literal["run.goes_on"] = "run.goes_on"
+    attempt: int
+
+
+class RunParked(Fact):
+    """No program of the run exists and nobody carries it; its files wait for the next sitting."""
+
+    type: Literal["run.parked"] = "run.parked"
+    attempt: int
+    sitting: int
+    why: Wait
+    session: str = ""
+    line: int = 0
+    """The last line of output of this sitting that is on the timeline."""
+
+
+class RunWoken(Fact):
+    """Somebody carries the run again."""
+
+    type: Literal["run.woken"] = "run.woken"
+    attempt: int
+    sitting: int
+    """The one that begins."""
+
+
+class AgentInterrupted(Fact):
+    """Somebody ended what the agent was doing; it may be spoken to."""
+
+    type: Literal["run.interrupted"] = "run.interrupted"
+    attempt: int
+    sitting: int
+    wish: str
+    by: str
+
+
+class BudgetRaised(Fact):
+    type: Literal["run.budget_raised"] = "run.budget_raised"
+    attempt: int
+    approval_id: str
+    usd: float
+    by: str
+
+
+class PushJudged(Fact):
+    """Whether the work may leave as it is."""
+
+    type: Literal["run.push_judged"] = "run.push_judged"
+    attempt: int
+    commit: str
+    digest: str
+    cleared: bool
+    reasons: tuple[str, ...] = ()
+    by: str = ""
+
+
+class SnapshotKept(Fact):
+    """Workspace and conversation as they stood; a task may go on from here."""
+
+    type: Literal["run.snapshot_kept"] = "run.snapshot_kept"
+    attempt: int
+    sitting: int
+    line: int
+    """Of the sitting's output: the last that was heard then."""
+    snapshot: str
+    """Its name within the attempt."""
+    commit: str
+    """Of the workspace; it lies where the run keeps its work, not at the forge."""
+    session: str = ""
+    """The agent's own name of the conversation; empty where it has none that can be gone on with."""
+    at_rest: bool = False
+    """No program of the run was left: what is committed after it is what was kept."""
+
+
 RunFact = Annotated[
     RunClaimed
     | PhaseBegan
@@ -145,7 +304,19 @@ RunFact = Annotated[
     | PullRequestOpened
     | RunSucceeded
     | RunFailed
-    | RunStopped,
+    | RunStopped
+    | ApprovalWanted
+    | ApprovalDropped
+    | CallAnswered
+    | RuleGranted
+    | RunWaits
+    | RunGoesOn
+    | RunParked
+    | RunWoken
+    | AgentInterrupted
+    | BudgetRaised
+    | PushJudged
+    | SnapshotKept,
     Field(discriminator="type"),
 ]
 
@@ -170,6 +341,8 @@ class AgentOutput(Fact):
     attempt: int
     line: int
     """Number of the spool line it came from, from 1; several outputs may share a line."""
+    sitting: int = 1
+    """Lines are numbered anew for each start of the agent's program within the attempt."""
     kind: Said
     tool: str | None = None
     display: str = ""

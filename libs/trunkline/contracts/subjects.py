@@ -14,6 +14,9 @@ ALL_REVOKED = "revoked.>"
 NO_TASK = TaskId("-")
 """Stands in the task's place of what is about no task."""
 TASK = "task"
+INBOX = "inbox"
+SPEND = "spend"
+PULL = "pull"
 MESSAGE = "message"
 """The part of what people and agents say to each other; nobody fences it."""
 
@@ -115,3 +118,13 @@ def memo(key: str) -> str:
 def revoked(kind: str, name: str) -> str:
     """Where one revocation lies; `name` is a hash, never text of anybody's."""
     return f"revoked.{token(kind)}.{token(name)}"
+
+
+def live_of_task(tenant: TenantId, task: TaskId) -> str:
+    """What is said about one task as it is stored, for whoever only wants a nudge."""
+    return f"{LIVE_PREFIX}evt.{token(tenant)}.{token(task)}.*"
+
+
+def spent(tenant: TenantId, day: str, what: str) -> str:
+    """Where a counter of one tenant's day lies; `day` as yyyymmdd."""
+    return f"spend.{token(tenant)}.{token(day)}.{token(what)}"

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue
 
+from trunkline.contracts.calls import ToolRule
 from trunkline.contracts.ids import Token
 from trunkline.contracts.message import Command, Fact, Message
 from trunkline.contracts.run import RunResult
@@ -43,6 +44,40 @@ class Executor(StrEnum):
     """An agent of the task's pool that runs elsewhere and reports how it goes."""
 
 
+class Onward(StrEnum):
+    """How a task goes on from an earlier one."""
+
+    CONTINUE = "continue"
+    """On its branch, with its pull request."""
+    FORK = "fork"
+    """On a branch of its own."""
+
+
+class Origin(Message):
+    """The task that this one goes on from, as it was found at submission: what is approved is what is run."""
+
+    task: Token
+    onward: Onward
+    attempt: int
+    """Of the earlier task: the one that is gone on from."""
+    snapshot: str
+    """Its name within the attempt; empty: the repository as it was cloned, before the agent began."""
+    commit: str
+    """Of the workspace, in what was kept of the attempt."""
+    base: str
+    """The commit that the work is compared with, and committed on top of."""
+    session: str = ""
+    """The agent's own name of the conversation; empty: there is none to go on with."""
+    branch: str = ""
+    """Continue: the branch that is pushed forward."""
+    pushed: str = ""
+    """Continue: what the branch must still be at the forge; empty: nothing was pushed."""
+    asked: str = ""
+    """What the earlier task was asked, shortened; told to agents that cannot resume."""
+    summary: str = ""
+    """What its agent said last, shortened."""
+
+
 class Assignment(Message):
     """What the task is, as asked for: everything an executor needs and nothing secret."""
 
@@ -75,6 +110,12 @@ class Assignment(Message):
     """The dialect that the task came in by."""
     labels: dict[str, str] = {}
     """What the caller wrote beside it; it gives no right."""
+    tool_rules: tuple[ToolRule, ...] = ()
+    """May only ask or deny; on top of the installation's."""
+    budget_usd: float | None = Field(default=None, gt=0)
+    """What its models may cost before somebody is asked; None takes the configured one."""
+    origin: Origin | None = None
+    """The task that it goes on from, with workspace and conversation."""
 
 
 class SubmitTask(Command):
@@ -297,11 +338,28 @@ class TaskCancelled(Fact):
     cause: CancelCause = CancelCause.WISH
 
 
+class TaskWaits(Fact):
+    """Its run waits for people: its deadline stands still."""
+
+    type: Literal["task.waits"] = "task.waits"
+    why: str
+    approval_id: str = ""
+    heard: int = 0
+    """Stream sequence of the run's record that said so: what lies before it is older news."""
+
+
+class TaskGoesOn(Fact):
+    type: Literal["task.goes_on"] = "task.goes_on"
+    deadline_at: datetime
+    heard: int = 0
+    """Stream sequence of the run's record that said so; 0: it follows from the end of the run."""
+
+
 ENDS: Final = (TaskSucceeded, TaskFailed, TaskCancelled)
 """The facts after which nothing happens to a task any more."""
 
 TaskFact = Annotated[
     TaskSubmitted | TaskAssigned | TaskHeld | TaskReleased | TaskHoldDropped | TaskSlaBreached | TaskChildAdded | TaskStarted
-    | TaskRetryScheduled | TaskStopRequested | TaskSucceeded | TaskFailed | TaskCancelled,
+    | TaskRetryScheduled | TaskWaits | TaskGoesOn | TaskStopRequested | TaskSucceeded | TaskFailed | TaskCancelled,
     Field(discriminator="type"),
 ]  # fmt: skip

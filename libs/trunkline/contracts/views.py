@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from trunkline.contracts.approval import ApprovalDecided
+from trunkline.contracts.forge import PullRequestEnded
 from trunkline.contracts.message import Command, Fact, Message
 from trunkline.contracts.record import Event
 from trunkline.contracts.run import (
@@ -16,9 +17,17 @@ from trunkline.contracts.run import (
     PhaseBegan,
     PullRequestOpened,
     RunClaimed,
+    RunFailed,
+    RunGoesOn,
+    RunParked,
     RunResult,
+    RunStopped,
+    RunSucceeded,
+    RunWaits,
     SandboxReady,
 )
+from trunkline.contracts.spend import ModelAnswered
+from trunkline.contracts.steering import RunSteered, Steer
 from trunkline.contracts.task import (
     Assignment,
     CancelCause,
@@ -73,6 +82,18 @@ class TaskView(Message):
     deletions: int | None = None
     pull_request: int | None = None
     pull_request_url: str | None = None
+    pull_request_state: str | None = None
+    """open, merged or closed, as far as the forge said; it may end after the task."""
+    waiting_for: str | None = None
+    """What its run waits for, while it does."""
+    approval_waiting: str | None = None
+    """The approval that its run waits for, by its name within the task."""
+    paused: bool = False
+    """Whether somebody wants its run to pause."""
+    spent_usd: float = 0.0
+    """What its models cost so far, by the prices that are known; what an aborted answer cost may be told after the end."""
+    input_tokens: int = 0
+    output_tokens: int = 0
     result: RunResult | None = None
     error_code: str | None = None
     error: str | None = None
@@ -166,6 +187,7 @@ class TraceView(Message):
     events: tuple[TraceEvent, ...]
 
 
+_GOES_ON: Final[dict[str, object]] = {"waiting_for": None, "approval_waiting": None}
 MOST_CHILDREN: Final = 100
 """Of a view; a list filtered by the parent gives them all."""
 
@@ -173,12 +195,14 @@ MOST_CHILDREN: Final = 100
 def fold(view: TaskView | None, event: Event) -> TaskView | None:
     """The view after one more event. Facts that say nothing about the view leave it as it is.
 
-    A task that is over stays as it ended: `seq` of such a view is the place of its last word.
+    A task that is over stays as it ended, but for what its models cost and what became of its pull request: `seq` of such a view
+    is the place of its last word.
     """
     if view is None:
         return _first(event)
     if view.status.terminal:
-        return view
+        later = _later_changes(view, event.fact)
+        return view.model_copy(update={**later, "updated_at": event.at}) if later else view
     changes = _changes(view, event.fact, event)
     return view.model_copy(update={**changes, "updated_at": event.at, "seq": event.cursor.seq}) if changes else view
 
@@ -212,14 +236,15 @@ def _changes(view: TaskView, fact: Fact, event: Event) -> dict[str, object]:
         case TaskStopRequested():
             return {"status": TaskStatus.STOPPING}
         case TaskSucceeded():
-            return {"status": TaskStatus.SUCCEEDED, "result": fact.result, "ended_at": event.at}
+            return {"status": TaskStatus.SUCCEEDED, "result": fact.result, "ended_at": event.at, **_GOES_ON, "paused": False}
         case TaskFailed():
-            return {"status": TaskStatus.FAILED, "error_code": fact.code, "error": fact.error, "ended_at": event.at}
+            ended = {"status": TaskStatus.FAILED, "error_code": fact.code, "error": fact.error, "ended_at": event.at}
+            return {**ended, **_GOES_ON, "paused": False}
         case TaskCancelled():
             ended = {"status": TaskStatus.CANCELLED, "error_code": "CANCELLED", "error": fact.reason, "ended_at": event.at}
-            return {**ended, "cancel_cause": fact.cause}
+            return {**ended, **_GOES_ON, "paused": False, "cancel_cause": fact.cause}
         case _:
-            return _hold_changes(view, fact, event) or _run_changes(fact, event)
+            return _hold_changes(view, fact, event) or _run_changes(fact, event) or _wait_changes(fact) or _later_changes(view, fact)
 
 
 def _started(view: TaskView, event: Event) -> dict[str, object]:
@@ -257,6 +282,37 @@ def _run_changes(fact: Fact, event: Event) -> dict[str, object]:
         case ChangesCommitted():
             return fact.model_dump(include={"branch", "commit", "files_changed", "additions", "deletions"})
         case PullRequestOpened():
-            return {"pull_request": fact.number, "pull_request_url": fact.url}
+            return {"pull_request": fact.number, "pull_request_url": fact.url, "pull_request_state": "open"}
+        case _:
+            return {}
+
+
+def _wait_changes(fact: Fact) -> dict[str, object]:
+    match fact:
+        case RunWaits():
+            return {"waiting_for": fact.why.value, "approval_waiting": fact.approval_id or None}
+        case RunParked():
+            return {"waiting_for": fact.why.value}
+        case RunGoesOn() | RunSucceeded() | RunFailed() | RunStopped():
+            return _GOES_ON
+        case RunSteered(steer=Steer.PAUSE):
+            return {"paused": True}
+        case RunSteered(steer=Steer.RESUME):
+            return {"paused": False}
+        case _:
+            return {}
+
+
+def _later_changes(view: TaskView, fact: Fact) -> dict[str, object]:
+    """What may still be learnt of a task that is over."""
+    match fact:
+        case ModelAnswered():
+            return {
+                "spent_usd": round(view.spent_usd + fact.usd, 9),
+                "input_tokens": view.input_tokens + fact.input_tokens,
+                "output_tokens": view.output_tokens + fact.output_tokens,
+            }
+        case PullRequestEnded() if fact.number == view.pull_request:
+            return {"pull_request_state": "merged" if fact.merged else "closed"}
         case _:
             return {}

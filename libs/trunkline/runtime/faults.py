@@ -10,7 +10,10 @@ from typing import Final
 DIRECTORY: Final = "TRUNKLINE_FAULTS"
 """Environment variable naming a directory; a file in it named like a point arms that point once."""
 
-MOMENTS: Final = ("accepted", "sandbox_made", "cloned", "agent_running", "committed", "pushed", "pull_request_opened")
+MOMENTS: Final = ("accepted", "sandbox_made", "cloned", "agent_running", "committed", "judged", "pushed", "pull_request_opened")
+"""Of every job."""
+WAITS: Final = ("asked", "answered", "parked", "woken", "message_taken")
+"""Of jobs that ask people, are spoken to, or are put aside meanwhile."""
 SIDES: Final = ("before_effect", "after_effect", "after_record")
 POINTS: Final = tuple(f"{moment}.{side}" for moment in MOMENTS for side in SIDES)
 
