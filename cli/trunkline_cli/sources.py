@@ -97,6 +97,12 @@ def unchecked(args: argparse.Namespace) -> Sources:
     return _with_file(Sources(flags, dict(os.environ)), args.config)
 
 
+def confidential(environ: Mapping[str, str]) -> list[str]:
+    """The variables that hold a secret of some setting."""
+    secret = [(name, info) for name, info in every_field() if is_secret(info)]
+    return [variable for variable in environ if any(fills(variable, name, info) for name, info in secret)]
+
+
 def every_row(sources: Sources) -> list[Row]:
     """Every setting of every model, once, as `trunkline settings` shows it."""
     found: dict[str, Row] = {}

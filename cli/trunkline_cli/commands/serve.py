@@ -12,6 +12,7 @@ from typing import Final
 import uvloop
 
 from trunkline.runtime.collector import calm
+from trunkline.runtime.secrecy import confide, unspoken
 from trunkline.telemetry.logs import set_up_logs
 from trunkline_cli import nats_outside, sources
 from trunkline_cli.console import FAILED, OK, complain, err
@@ -41,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
         for warning in warnings:
             _warn(warning)
     service = Service(args.service, said.over(data_dir=str(stack.root())).load(settings_of(args.service)).settings)
-    os.environ.pop("TRUNKLINE_NATS_PASSWORD", None)  # read; nothing that is started from here has any use for it
+    confide(sources.confidential(said.environ))
+    unspoken(service.settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         if ready_fd < 0:  # else `up` has judged the server, and says what is amiss
             url = str(getattr(service.settings, "nats_url", ""))

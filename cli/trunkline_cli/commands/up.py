@@ -16,6 +16,7 @@ import uvloop
 
 from trunkline.contracts.errors import Conflict
 from trunkline.runtime.collector import calm
+from trunkline.runtime.secrecy import confide, unspoken
 from trunkline.telemetry.logs import set_up_logs
 from trunkline_cli import nats_outside, sources, stack
 from trunkline_cli.agents_left import end_agents
@@ -44,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     said, warnings = sources.read(args)
+    confide(sources.confidential(said.environ))
     settings = said.load(StackSettings).settings
     for warning in warnings:
         _warn(warning)
@@ -99,6 +101,7 @@ def _with_nats(said: Sources, server: NatsServer) -> Sources:
 def _stack(said: Sources, settings: StackSettings, nats: NatsServer | None) -> stack.Stack:
     """Every service's settings are read here, so that what is wrong is said before anything starts."""
     services = [Service(name, said.load(settings_of(name)).settings) for name in NAMES]
+    unspoken(*(service.settings for service in services))
     units = [Unit(service.name, _process(service.name, said) if settings.split else InProcess(service)) for service in services]
     return stack.Stack(Unit("nats-server", nats) if nats else None, units[:-1], units[-1])
 

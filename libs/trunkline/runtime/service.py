@@ -12,14 +12,16 @@ from typing import Final, TypeVar
 
 import structlog
 import uvloop
+from pydantic import BaseModel
 
 from trunkline.contracts.errors import DomainError
 from trunkline.runtime.collector import calm
+from trunkline.runtime.secrecy import confide, unspoken
 from trunkline.telemetry.logs import set_up_logs
 
 log = structlog.get_logger()
 
-S = TypeVar("S")
+S = TypeVar("S", bound=BaseModel)
 Running = Callable[[S], AbstractAsyncContextManager[None]]
 
 DRAIN: Final = 4.5
@@ -30,6 +32,8 @@ FAILED: Final = 1
 def run(name: str, settings: S, running: Running[S]) -> int:
     """Run one service until SIGTERM or SIGINT; returns the exit code."""
     set_up_logs(name)
+    confide(())
+    unspoken(settings)
     calm()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:

@@ -8,6 +8,26 @@ import sys
 import orjson
 import structlog
 
+from trunkline.telemetry.redaction import Redactor
+
+
+class _Shield:
+    """What no line of this process may show."""
+
+    def __init__(self) -> None:
+        self.redactor = Redactor()
+
+    def written(self, line: object, **options: object) -> bytes:
+        return self.redactor.text(orjson.dumps(line, default=str).decode()).encode()
+
+
+_SHIELD = _Shield()
+
+
+def shield(*secrets: tuple[str, str]) -> None:
+    """From here on these values, each with the word for its kind, are struck out of every line."""
+    _SHIELD.redactor = _SHIELD.redactor.with_(*secrets)
+
 
 def set_up_logs(service: str, level: str = "info") -> None:
     """Set up structlog for this process; every line carries the service's name."""
@@ -17,7 +37,7 @@ def set_up_logs(service: str, level: str = "info") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=orjson.dumps),
+            structlog.processors.JSONRenderer(serializer=_SHIELD.written),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
