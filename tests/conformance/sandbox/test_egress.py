@@ -10,6 +10,7 @@ import pytest
 
 from tests.conformance.sandbox.agents import Box, python
 from trunkline_sandbox.adapters.providers.local import LocalProvider
+from trunkline_sandbox.model import Entry
 
 _ASK = """
 import os, sys, urllib.error, urllib.request, http.client
@@ -73,7 +74,7 @@ async def test_the_way_out_opens_again_with_the_next_service(walled: Box, port: 
     walled.provider.close()
     next_one = Box(LocalProvider(walled.root), walled.root)
     await next_one.ensure(egress=(f"127.0.0.1:{port}",))
-    await next_one.provider.send(walled.id, "k", b"go\n")
+    await next_one.provider.tell(walled.id, "k", Entry("word", b"go\n"))
     heard = await next_one.hear()
     next_one.provider.close()
     assert heard.out == [b"/again 127.0.0.1"]

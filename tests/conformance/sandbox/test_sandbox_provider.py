@@ -38,21 +38,6 @@ async def test_stdin_is_written_and_then_closed(box: Box) -> None:
     assert (await box.run(launch)).out == [f"{len(given)} {sum(given)}".encode()]
 
 
-async def test_messages_can_be_sent_to_a_running_program(box: Box) -> None:
-    await box.start(replace(shell("while read x; do echo got $x; [ $x = end ] && exit; done"), stdin=b"first\n", keep_stdin=True))
-    await box.provider.send(box.id, "k", b"second\n")
-    await box.provider.send(box.id, "k", b"end\n")
-    assert (await box.hear()).out == [b"got first", b"got second", b"got end"]
-    with pytest.raises(Conflict):
-        await box.provider.send(box.id, "k", b"too late\n")
-
-
-async def test_a_program_whose_stdin_was_closed_takes_no_message(box: Box) -> None:
-    await box.run(shell("true"))
-    with pytest.raises(Conflict):
-        await box.provider.send(box.id, "k", b"x")
-
-
 async def test_the_same_key_started_twice_is_one_program(box: Box) -> None:
     await box.ensure()
     async with asyncio.TaskGroup() as group:

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conformance.sandbox.agents import LONG, SMALL, Box, alive, gone, shell, spelled
 from trunkline_sandbox.adapters.providers.local import LocalProvider, kill_all
+from trunkline_sandbox.model import Entry
 from trunkline_sandbox.ports import Exit
 
 _SERVICE = """
@@ -57,7 +58,7 @@ async def test_another_service_hears_every_line_and_the_end(box: Box) -> None:
     first = service(box, "for i in $(seq 120); do echo $i; sleep 0.005; done; read x; echo got $x; exit 7")
     hears(first, 20)
     die(first)
-    await box.provider.send(box.id, "k", b"word\n")
+    await box.provider.tell(box.id, "k", Entry("word", b"word\n"))
     heard = await box.hear()
     assert heard.out == [*(str(i).encode() for i in range(1, 121)), b"got word"] and heard.exit == Exit(7)
     assert [line.number for line in heard.lines] == list(range(1, 122))

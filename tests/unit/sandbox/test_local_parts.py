@@ -1,16 +1,26 @@
-"""The parts of the local provider that only think: users, control groups, egress rules, the spool's form."""
+"""The parts of the local provider that only think: users, control groups, egress rules, the form of spool and journal."""
 
 from __future__ import annotations
 
+import ast
 import os
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from trunkline_sandbox.adapters.providers.local import egress, identity, limits, seats, spool
+from trunkline.contracts.errors import Exhausted
+from trunkline_sandbox.adapters.providers.local import egress, identity, journal, limits, seats, setting_up, spool, standing, unsafe
 from trunkline_sandbox.adapters.providers.local.egress import Refused, Target
-from trunkline_sandbox.adapters.providers.local.inside import memory
-from trunkline_sandbox.ports import Exit, Limits, Line
+from trunkline_sandbox.adapters.providers.local.handed import Handed
+from trunkline_sandbox.adapters.providers.local.inside import journal as inside_journal
+from trunkline_sandbox.adapters.providers.local.inside import memory, runner
+from trunkline_sandbox.adapters.providers.local.places import Run
+from trunkline_sandbox.model import Entry
+from trunkline_sandbox.ports import Exit, Launch, Limits, Line
 
 
 def test_users_begin_above_peoples_and_below_the_end_of_a_small_range() -> None:
@@ -145,3 +155,93 @@ def test_an_end_is_sealed_once_and_over_no_half_frame(tmp_path: Path) -> None:
     spool.seal(fd, Exit(None, None, "lost"))
     assert [one for one, _ in spool.frames(fd)] == [spool.Start(1.5, 1), Line(1, b"line"), Exit(None, 9, "killed")]
     assert spool.began(fd) == spool.Start(1.5, 1)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A program that is about to be started."""
+    made = Run(tmp_path)
+    made.spool.touch()
+    journal.make(made, True)
+    return made
+
+
+def told(run: Run) -> bytes:
+    """All that the runner reads of it, in small pieces."""
+    with Handed() as handed:
+        end = inside_journal.Journal(handed.open(run.journal, os.O_RDWR))
+        return b"".join(iter(end.pull, b"")) + (b"<end>" if end.over() else b"")
+
+
+def tell(run: Run, *entries: Entry) -> None:
+    with Handed() as handed:
+        for entry in entries:
+            journal.tell(handed.open(run.journal, os.O_RDWR), run, entry)
+
+
+@given(st.lists(st.builds(Entry, st.text("abc", min_size=1, max_size=3), st.binary(max_size=300)), max_size=12))
+def test_the_runner_reads_the_first_entry_of_each_id_in_order(entries: list[Entry]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        made = Run(Path(folder))
+        made.spool.touch()
+        journal.make(made, True)
+        tell(made, *entries, Entry("the end", b"!", close=True))
+        first = {entry.id: entry.data for entry in reversed(entries)}
+        order = dict.fromkeys(entry.id for entry in entries)
+        assert told(made) == b"".join(first[id] for id in order) + b"!<end>"
+
+
+def test_what_a_dead_teller_left_half_written_is_never_read(run: Run) -> None:
+    tell(run, Entry("a", b"one"))
+    whole = run.journal.stat().st_size
+    with open(run.journal, "ab") as file:
+        file.write(journal.FRAME.pack(b"D", 1, 5) + b"bha")
+    assert told(run) == b"one"
+    tell(run, Entry("c", b"2"))
+    assert told(run) == b"one2" and run.journal.stat().st_size > whole
+
+
+def test_a_journal_that_is_there_is_not_made_anew(run: Run) -> None:
+    tell(run, Entry("a", b"one"))
+    journal.make(run, False)
+    assert told(run) == b"one"
+
+
+def test_a_journal_has_room_for_so_much(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "ROOM", 100)
+    with pytest.raises(Exhausted):
+        tell(run, Entry("a", b"x" * 100))
+    tell(run, Entry("b", b"fits"))
+    assert told(run) == b"fits"
+
+
+def test_the_runners_parts_are_one_program_without_two_meanings_of_a_name() -> None:
+    here = Path(setting_up.__file__).parent / "inside"
+    names: list[str] = []
+    for part in setting_up._RUNNER:
+        tree = ast.parse((here / part).read_text())
+        names += [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+        names += [one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)]
+    assert sorted(names) == sorted(set(names)) and len(names) > 40
+
+
+def test_both_ends_of_the_journal_mean_the_same_places() -> None:
+    assert (journal.HEAD.size, journal.FRAME.size) == (inside_journal.ENTRIES, inside_journal.ENTRY_HEAD)
+    assert inside_journal.CLOSES == journal.CLOSE and inside_journal.WISH == standing.WISH
+    assert unsafe.MARK.encode() == runner.MARK
+
+
+def test_time_that_a_program_stood_still_is_counted_up_to_now() -> None:
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert standing.Standing(False, 0, 1500).seconds() == 1.5
+    assert standing.Standing(True, int((now - 2) * 1000), 1500).seconds() == pytest.approx(3.5, abs=0.2)
+
+
+def test_without_walls_ports_are_those_of_this_machine_wherever_they_are_named() -> None:
+    text = "http://127.0.0.1:8091/v1 localhost:8091 127.0.0.1:80910 0127.0.0.1:8091x"
+    launch = Launch("k", ("a", text), {"B": text}, files={"/run/trunkline/c": text.encode()}, home_files={"d": b"\xff " + text.encode()})
+    there = unsafe.translated(launch, {}, {8091: 40000})
+    said = "http://127.0.0.1:40000/v1 localhost:40000 127.0.0.1:80910 0127.0.0.1:8091x"
+    assert there.argv == ("a", said) and there.env == {"B": said}
+    assert there.files["/run/trunkline/c"] == said.encode() and there.home_files["d"] == b"\xff " + said.encode()

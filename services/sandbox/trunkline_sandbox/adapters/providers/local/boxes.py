@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import time
@@ -13,10 +12,12 @@ from pathlib import Path
 
 from trunkline.contracts.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
 from trunkline.contracts.ids import SandboxId
-from trunkline_sandbox.adapters.providers.local import identity, limits, locks, places, reaping, seats, trees
+from trunkline_sandbox.adapters.providers.local import identity, journal, limits, locks, places, reaping, seats, standing, trees
+from trunkline_sandbox.adapters.providers.local.handed import Handed
 from trunkline_sandbox.adapters.providers.local.limits import Groups
 from trunkline_sandbox.adapters.providers.local.places import Place, Record, Run
 from trunkline_sandbox.adapters.providers.local.starting import Engine, Order, start
+from trunkline_sandbox.model import Entry
 from trunkline_sandbox.ports import Launch, SandboxSpec
 
 
@@ -133,12 +134,21 @@ class Boxes:
                 os.rename(place.dir, gone)
         trees.remove(gone)
 
-    def send(self, id: SandboxId, key: str, data: bytes) -> None:
+    def tell(self, id: SandboxId, key: str, entry: Entry) -> None:
         run = self.run(id, key)
-        if not run.stdin.exists():
-            raise Conflict("This program's stdin was closed at its start.", code="STDIN_CLOSED")
-        with locks.locked(run.dir / "stdin.lock"):
-            _write(run.stdin, data)
+        with locks.locked(run.telling), self._journal(run) as fd:
+            journal.tell(fd, run, entry)
+
+    def told(self, id: SandboxId, key: str) -> frozenset[str]:
+        with self._journal(self.run(id, key)) as fd:
+            return journal.told(fd)
+
+    def hold(self, id: SandboxId, still: bool) -> None:
+        """Let everything inside stand still, or go on; returns when it does."""
+        with self._held(id) as (place, _):
+            for run in place.runs():
+                if reaping.held(run) and run.journal.exists():
+                    standing.settle(run, still)
 
     def record(self, id: SandboxId) -> Record:
         record = places.load(self._place(id).record)
@@ -155,6 +165,15 @@ class Boxes:
 
     def list(self) -> list[Record]:
         return [record for _, record in reaping.known(self.root)]
+
+    @contextmanager
+    def _journal(self, run: Run) -> Iterator[int]:
+        with Handed() as handed:
+            try:
+                fd = handed.open(run.journal, os.O_RDWR)
+            except FileNotFoundError as error:
+                raise NotFound("Nothing was started under this key yet.", code="RUN_NOT_FOUND") from error
+            yield fd
 
     @contextmanager
     def _held(self, id: SandboxId) -> Iterator[tuple[Place, Record]]:
@@ -176,30 +195,3 @@ class Boxes:
             if time.monotonic() > end or not all(reaping.ended(run) for run in place.runs()):
                 raise Conflict(f"Something runs in sandbox {place.dir.name}; stop it first.", code="SANDBOX_RUNNING")
             time.sleep(0.005)
-
-
-def _write(pipe: Path, data: bytes, patience: float = 10.0) -> None:
-    end = time.monotonic() + patience
-    try:
-        fd = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            raise Conflict("The program has ended; nobody reads its stdin.", code="PROGRAM_ENDED") from error
-        raise
-    try:
-        while data:
-            data = data[_some(fd, data) :]
-            if data and time.monotonic() > end:
-                raise Unavailable("The program does not read its stdin.", code="STDIN_FULL")
-    finally:
-        os.close(fd)
-
-
-def _some(fd: int, data: bytes) -> int:
-    try:
-        return os.write(fd, data)
-    except BlockingIOError:
-        time.sleep(0.01)
-        return 0
-    except BrokenPipeError as error:
-        raise Conflict("The program has ended; nobody reads its stdin.", code="PROGRAM_ENDED") from error

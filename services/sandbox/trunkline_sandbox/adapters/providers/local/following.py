@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.ids import SandboxId
-from trunkline_sandbox.adapters.providers.local import locks, reaping, spool
+from trunkline_sandbox.adapters.providers.local import locks, reaping, spool, standing
 from trunkline_sandbox.adapters.providers.local.boxes import Boxes
 from trunkline_sandbox.adapters.providers.local.handed import Handed
 from trunkline_sandbox.ports import Exit, Line
@@ -56,15 +56,16 @@ class Follow:
         """Nothing new to read: whether there can still be more."""
         if not alive:
             await self._settle(fd)
-        elif _overdue(fd, self.boxes.record(self.id).spec.limits.wall):
+        elif self._overdue(fd):
             await asyncio.to_thread(self.boxes.stop, self.id, "wall")
+
+    def _overdue(self, fd: int) -> bool:
+        wall, began = self.boxes.record(self.id).spec.limits.wall, spool.began(fd)
+        if began is None or (late := time.clock_gettime(time.CLOCK_BOOTTIME) - began.boottime - wall - _OVERDUE) < 0:
+            return False
+        return late > standing.stood(self.boxes.run(self.id, self.key))
 
     async def _settle(self, fd: int) -> None:
         if spool.began(fd) is None:
             raise NotFound(f"Nothing was started in sandbox {self.id} under the key {self.key}.", code="RUN_NOT_FOUND")
         await asyncio.to_thread(reaping.settle, self.boxes.record(self.id), self.boxes.run(self.id, self.key))
-
-
-def _overdue(fd: int, wall: float) -> bool:
-    began = spool.began(fd)
-    return began is not None and time.clock_gettime(time.CLOCK_BOOTTIME) - began.boottime > wall + _OVERDUE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +34,12 @@ class Handed:
             left = left[os.write(fd, left) :]
         os.lseek(fd, 0, os.SEEK_SET)
         return fd
+
+    def listening(self) -> tuple[int, int]:
+        """A socket that listens on a free port of the loopback, and the port."""
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+            port = int(server.getsockname()[1])
+            return self._keep(server.detach()), port
 
     def _keep(self, fd: int) -> int:
         self.fds.append(fd)

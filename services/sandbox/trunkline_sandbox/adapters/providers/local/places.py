@@ -24,8 +24,19 @@ class Run:
         return self.dir / "spool"
 
     @property
-    def stdin(self) -> Path:
-        return self.dir / "stdin"
+    def journal(self) -> Path:
+        """What the program is told."""
+        return self.dir / "journal"
+
+    @property
+    def telling(self) -> Path:
+        """The lock of whoever tells something."""
+        return self.dir / "telling"
+
+    @property
+    def bell(self) -> Path:
+        """Wakes the runner, as long as there is one."""
+        return self.dir / "bell"
 
     @property
     def info(self) -> Path:

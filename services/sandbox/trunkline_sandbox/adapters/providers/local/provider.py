@@ -13,11 +13,12 @@ import structlog
 
 from trunkline.contracts.errors import Unavailable
 from trunkline.contracts.ids import SandboxId
-from trunkline_sandbox.adapters.providers.local import setting_up
+from trunkline_sandbox.adapters.providers.local import copying, setting_up
 from trunkline_sandbox.adapters.providers.local.boxes import Boxes
 from trunkline_sandbox.adapters.providers.local.egress import Egress
 from trunkline_sandbox.adapters.providers.local.following import Follow
 from trunkline_sandbox.adapters.providers.local.places import Record, place
+from trunkline_sandbox.model import Entry
 from trunkline_sandbox.ports import Ability, Exit, Launch, Line, Sandbox, SandboxSpec
 
 P = ParamSpec("P")
@@ -25,6 +26,8 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 RESERVE = 256 << 20
+MIRRORED = 1 << 30
+"""Bytes of a workspace that are copied while it is worked in."""
 
 
 class LocalProvider:
@@ -40,6 +43,7 @@ class LocalProvider:
         self._boxes: Boxes = setting_up.boxes(root.absolute(), unsafe, reserve)
         self.ability = Ability(egress_policy=not unsafe, unix_sockets=True)
         self._ways_out: dict[SandboxId, Egress] = {}
+        self._mirrors: dict[SandboxId, copying.Mirror] = {}
         if unsafe:
             log.warning("sandbox.unsafe_local", meaning="agents run with no isolation at all, as this user", uid=os.getuid())
 
@@ -68,13 +72,36 @@ class LocalProvider:
         async for heard in Follow(self._boxes, id, key).lines():
             yield heard
 
-    async def send(self, id: SandboxId, key: str, data: bytes) -> None:
-        """Raises Conflict when the program ended or its stdin is closed; Unavailable when it does not read."""
-        await _blocking(self._boxes.send, id, key, data)
+    async def tell(self, id: SandboxId, key: str, entry: Entry) -> None:
+        """Raises Conflict PROGRAM_ENDED or STDIN_CLOSED (an id that was told before raises neither), NotFound, Exhausted, Invalid."""
+        await _blocking(self._boxes.tell, id, key, entry)
+
+    async def told(self, id: SandboxId, key: str) -> frozenset[str]:
+        """Raises NotFound when nothing was started under this key."""
+        return await _blocking(self._boxes.told, id, key)
+
+    async def freeze(self, id: SandboxId) -> None:
+        """Where nothing runs, nothing is done. Raises NotFound; Unavailable when it does not stand still within seconds."""
+        await _blocking(self._boxes.hold, id, True)
+
+    async def thaw(self, id: SandboxId) -> None:
+        """Where nothing stands still, nothing is done. Raises NotFound, Unavailable."""
+        await _blocking(self._boxes.hold, id, False)
 
     async def stop(self, id: SandboxId) -> None:
         """A sandbox that is not there is stopped."""
         await _blocking(self._boxes.stop, id)
+
+    async def mirror(self, id: SandboxId, folder: Path) -> None:
+        """One call for a sandbox at a time. Raises Exhausted when it holds too much, NotFound."""
+        self._boxes.record(id)
+        mirror = self._mirrors.setdefault(id, copying.Mirror(MIRRORED))
+        await _blocking(mirror.update, place(self._boxes.root, id).workspace, folder)
+
+    async def keep_home(self, id: SandboxId, patterns: tuple[str, ...], file: Path) -> None:
+        """Raises Exhausted when it is too much, NotFound."""
+        self._boxes.record(id)
+        await _blocking(copying.keep_home, place(self._boxes.root, id).home, patterns, file)
 
     async def take(self, id: SandboxId) -> Path:
         """Raises Conflict while something runs."""
@@ -82,6 +109,7 @@ class LocalProvider:
 
     async def remove(self, id: SandboxId) -> None:
         """A sandbox that is not there is removed."""
+        self._mirrors.pop(id, None)
         if way_out := self._ways_out.pop(id, None):
             way_out.close()
         await _blocking(self._boxes.remove, id)

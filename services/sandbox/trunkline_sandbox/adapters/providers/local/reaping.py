@@ -23,7 +23,7 @@ def stop(place: Place, record: Record, cause: str = "killed") -> int:
     """End everything inside and record why; how many processes there were. Raises Broken when something cannot be ended."""
     active = [run for run in place.runs() if not ended(run)]
     for run in active:
-        if _held(run) and not run.stopping.exists():
+        if held(run) and not run.stopping.exists():
             write_durably(run.stopping, cause.encode())
     seen: set[Process] = set()
     end = time.monotonic() + PATIENCE
@@ -48,10 +48,10 @@ def _kill(place: Place, record: Record, left: set[Process]) -> None:
 
 def busy(place: Place) -> bool:
     """Whether a runner, or bubblewrap on its way to one, holds a spool."""
-    return any(_held(run) for run in place.runs())
+    return any(held(run) for run in place.runs())
 
 
-def _held(run: Run) -> bool:
+def held(run: Run) -> bool:
     with Handed() as handed:
         try:
             return locks.held(handed.open(run.spool, os.O_RDONLY))

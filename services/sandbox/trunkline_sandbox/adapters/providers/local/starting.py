@@ -6,11 +6,11 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from trunkline.contracts.errors import Conflict, Invalid, NotFound, Unavailable
-from trunkline_sandbox.adapters.providers.local import bubblewrap, limits, locks, processes, profile, seats, spool, trees, unsafe
+from trunkline_sandbox.adapters.providers.local import bubblewrap, journal, limits, locks, processes, profile, seats, spool, trees, unsafe
 from trunkline_sandbox.adapters.providers.local.bubblewrap import Bubblewrap
 from trunkline_sandbox.adapters.providers.local.handed import Handed
 from trunkline_sandbox.adapters.providers.local.interpreter import Python
@@ -23,6 +23,7 @@ from trunkline_sandbox.ports import Launch
 PASSWD = b"root:x:0:0::/root:/bin/sh\nagent:x:1000:1000::/home/agent:/bin/sh\n"
 GROUP = b"root:x:0:\nagent:x:1000:\n"
 HOSTS = b"127.0.0.1 localhost sandbox\n"
+PROXY_PORT = 3128
 PATIENCE = 15.0
 GRACE = 10.0
 """Seconds that a program may still take after the line that ends its work."""
@@ -67,8 +68,9 @@ def start(engine: Engine, order: Order) -> None:
             return
         if order.run.stopping.exists():
             raise Conflict("This start was stopped before it began; start under another key.", code="START_STOPPED")
+        order, ways = _with_ways(engine, order, handed)
         lay_out(order)
-        pid = _spawn(engine, order, handed, fd)
+        pid = _spawn(engine, order, handed, (fd, ways))
     _await(order.run)
     _remember(engine, order.run, pid)
 
@@ -94,6 +96,9 @@ def check(launch: Launch) -> None:
     for path, below in [*shown, *((f"/run/host/{name}", "/run/host") for name in launch.sockets)]:
         if not path.startswith(below + "/") or os.path.normpath(path) != path or (below == "/run/host" and path.count("/") != 3):
             raise Invalid(f"{path} is not below {below}.", code="BAD_LAUNCH")
+    for port, path in launch.forwards.items():
+        if not 1024 <= port < 65536 or port == PROXY_PORT or not path.startswith("/run/host/") or os.path.normpath(path) != path:
+            raise Invalid(f"Port {port} cannot lead to {path}; a port from 1024 on, and a path below /run/host.", code="BAD_LAUNCH")
     for source in (*launch.tools.values(), *launch.sockets.values()):
         if not source.exists():
             raise NotFound(f"{source} is to be shown in the sandbox and is not there.", code="NO_SUCH_TOOL")
@@ -109,19 +114,31 @@ def lay_out(order: Order) -> None:
         target.write_bytes(data)
         target.chmod(0o644)
     trees.plant(order.place.home, order.launch.home_files, order.record.uid)
-    if order.launch.keep_stdin and not order.run.stdin.exists():
-        os.mkfifo(order.run.stdin, 0o600)
+    journal.make(order.run, order.launch.keep_stdin)
 
 
-def _spawn(engine: Engine, order: Order, handed: Handed, spool_fd: int) -> int:
-    launch, record = order.launch, order.record
-    if engine.walls is None:
-        launch = unsafe.translated(launch, unsafe.paths(order.place, launch))
-    pipe = handed.open(order.run.stdin, os.O_RDWR) if launch.keep_stdin else handed.memory(b"")
+def _with_ways(engine: Engine, order: Order, handed: Handed) -> tuple[Order, tuple[str, ...]]:
+    """What the forwarder is told: each port, or the open file that listens, with where it leads to; and the order that goes with it."""
+    launch = order.launch
+    if engine.walls is not None:
+        proxy = (f"{PROXY_PORT}:/run/egress/egress.sock",) if order.proxied else ()
+        return order, (*proxy, *(f"{port}:{path}" for port, path in launch.forwards.items()))
+    # Without a network of its own, two of them would want the same port.
+    doors = {port: handed.listening() for port in launch.forwards}
+    paths = unsafe.paths(order.place, launch)
+    ways = tuple(f"@{doors[port][0]}:{unsafe.outside(path, paths)}" for port, path in launch.forwards.items())
+    ports = {port: there for port, (_, there) in doors.items()}
+    return replace(order, launch=unsafe.translated(launch, paths, ports)), ways
+
+
+def _spawn(engine: Engine, order: Order, handed: Handed, told: tuple[int, tuple[str, ...]]) -> int:
+    launch, record, (spool_fd, ways) = order.launch, order.record, told
+    files = (handed.open(order.run.journal, os.O_RDWR), handed.open(order.run.bell, os.O_RDWR))
     events = limits.memory_events(record.cage)
     oom = "-" if events is None else str(handed.open(events, os.O_RDONLY))
-    numbers = (handed.memory(_job(engine, order, launch)), spool_fd, pipe, handed.memory(launch.stdin))
-    words = (*(str(number) for number in numbers), oom)
+    numbers = (handed.memory(_job(engine, order)), spool_fd, *files, handed.memory(launch.stdin))
+    inside = engine.runner if engine.walls is None else Path("/run/runner")
+    words = (*(str(number) for number in numbers), oom, *((str(inside / "forwarder.py"), *ways) if ways else ()))
     stage = Stage(record.uid, order.place.dir.parent)
     if engine.walls is None:
         command: tuple[str, ...] = (engine.python.path, "-I", "-S", "-E", str(runner_file(engine.runner)), *words)
@@ -134,8 +151,7 @@ def _spawn(engine: Engine, order: Order, handed: Handed, spool_fd: int) -> int:
 
 def _walled(engine: Engine, walls: Bubblewrap, order: Order, handed: Handed, told: tuple[Stage, tuple[str, ...]]) -> tuple[str, ...]:
     stage, words = told
-    forwarder = ("/run/runner/forwarder.py",) if order.proxied else ()
-    command = (engine.python.path, "-I", "-S", "-E", f"/run/runner/{runner_file(engine.runner).name}", *words, *forwarder)
+    command = (engine.python.path, "-I", "-S", "-E", f"/run/runner/{runner_file(engine.runner).name}", *words)
     shape = Profile(
         stage.seen_as(walls.binary),
         _binds(engine, order, stage),
@@ -167,15 +183,15 @@ def runner_file(dir: Path) -> Path:
     return compiled if compiled.exists() else dir / "runner.py"
 
 
-def _job(engine: Engine, order: Order, launch: Launch) -> bytes:
-    """What the runner is told, as it reads it: twelve numbers, then words, divided by NUL."""
-    limit, place = order.record.spec.limits, order.place
+def _job(engine: Engine, order: Order) -> bytes:
+    """What the runner is told, as it reads it: eleven numbers, then words, divided by NUL."""
+    limit, place, launch = order.record.spec.limits, order.place, order.launch
     walled = engine.walls is not None
     numbers: Mapping[str, float] = {
         "wall": limit.wall, "line": limit.line, "output": limit.output, "disk": limit.disk, "file_size": limit.file_size,
         # Without a uid and a namespace of its own, the limit would count every process of this user.
         "processes": limit.processes if walled else 0,
-        "reserve": engine.reserve, "grace": GRACE, "keep_stdin": launch.keep_stdin, "open": not walled,
+        "reserve": engine.reserve, "grace": GRACE, "open": not walled,
         # A memory group counts for itself, and better.
         "memory": 0 if order.record.cage else limit.memory, "cores": seats.count(limit.cpus),
     }  # fmt: skip

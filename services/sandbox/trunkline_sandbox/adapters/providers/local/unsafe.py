@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -26,14 +27,30 @@ def paths(place: Place, launch: Launch) -> dict[str, str]:
     return dict(sorted(pairs.items(), key=lambda pair: -len(pair[0])))
 
 
-def translated(launch: Launch, pairs: Mapping[str, str]) -> Launch:
-    """The launch with host paths wherever an argument or a variable names one from inside."""
-    argv = tuple(_translate(word, pairs) for word in launch.argv)
-    return replace(launch, argv=argv, env={name: _translate(value, pairs) for name, value in launch.env.items()})
+def translated(launch: Launch, pairs: Mapping[str, str], ports: Mapping[int, int]) -> Launch:
+    """The launch with host paths wherever an argument or a variable names one from inside, and the ports of this machine everywhere."""
+    return replace(
+        launch,
+        argv=tuple(_ported(outside(word, pairs), ports) for word in launch.argv),
+        env={name: _ported(outside(value, pairs), ports) for name, value in launch.env.items()},
+        files={path: _ported_bytes(data, ports) for path, data in launch.files.items()},
+        home_files={path: _ported_bytes(data, ports) for path, data in launch.home_files.items()},
+    )
 
 
-def _translate(text: str, pairs: Mapping[str, str]) -> str:
-    for inside, outside in pairs.items():
+def _ported(text: str, ports: Mapping[int, int]) -> str:
+    return _ported_bytes(text.encode("utf-8", "surrogateescape"), ports).decode("utf-8", "surrogateescape")
+
+
+def _ported_bytes(data: bytes, ports: Mapping[int, int]) -> bytes:
+    for inside, there in ports.items():
+        data = re.sub(rb"\b(127\.0\.0\.1|localhost):%d\b" % inside, rb"\g<1>:%d" % there, data)
+    return data
+
+
+def outside(text: str, pairs: Mapping[str, str]) -> str:
+    """Where on this machine a path from inside is; any other text as it is."""
+    for inside, there in pairs.items():
         if text == inside or text.startswith(inside + "/"):
-            return outside + text[len(inside) :]
+            return there + text[len(inside) :]
     return text

@@ -1,4 +1,4 @@
-"""The way out of a sandbox: 127.0.0.1:3128 inside, carried byte for byte to the allow-list proxy's unix socket."""
+"""The ways out of a sandbox: ports of the loopback inside, each carried byte for byte to a unix socket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import sys
 import time
 
-PROXY = "/run/egress/egress.sock"
 AT_ONCE = 64
 open_now = _thread.allocate_lock()
 room = [AT_ONCE]
@@ -37,11 +36,11 @@ def back(source: _socket.socket, target: _socket.socket, done: _thread.LockType)
     done.release()
 
 
-def carry(fd: int) -> None:
+def carry(fd: int, target: str) -> None:
     here = _socket.socket(fileno=fd)
     there = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        there.connect(PROXY)
+        there.connect(target)
         done = _thread.allocate_lock()
         done.acquire()
         _thread.start_new_thread(back, (there, here, done))
@@ -56,21 +55,31 @@ def carry(fd: int) -> None:
             room[0] += 1
 
 
-def main() -> None:
-    server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-    server.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-    server.bind(("127.0.0.1", 3128))
-    server.listen(64)
-    ready = int(sys.argv[1])
-    os.write(ready, b"r")
-    os.close(ready)
+def short(path: str) -> str:
+    """A unix socket's path has room for 107 bytes only; a longer one goes by its open folder."""
+    if len(os.fsencode(path)) < 108:
+        return path
+    folder, _, name = path.rpartition("/")
+    return f"/proc/self/fd/{os.open(folder, os.O_PATH)}/{name}"
+
+
+def serve(server: _socket.socket, target: str) -> None:
     while True:
         while room[0] <= 0:
             time.sleep(0.01)
         fd, _ = server._accept()  # type: ignore[attr-defined]  # `accept` would make a socket object of each
         with open_now:
             room[0] -= 1
-        _thread.start_new_thread(carry, (fd,))
+        _thread.start_new_thread(carry, (fd, target))
+
+
+def main() -> None:
+    """Arguments: `file:target` of each way; the file listens already."""
+    words = [word.partition(":") for word in sys.argv[1:]]
+    ways = [(_socket.socket(fileno=int(fd)), short(target)) for fd, _, target in words]
+    for way in ways[1:]:
+        _thread.start_new_thread(serve, way)
+    serve(*ways[0])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The agent as a process: what it is told, how it is started and limited, and its stdin; part of the runner."""
+"""The agent as a process: what is to be run, how it is started and limited; part of the runner."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import resource
 
 from trunkline_sandbox.adapters.providers.local.inside.lines import CHUNK
 
-QUEUED_INPUT = 1 << 20
+NUMBERS = 11
 
 
 class Job:
@@ -19,67 +19,12 @@ class Job:
         while chunk := os.read(fd, CHUNK):
             data += chunk
         fields = data.split(b"\0")
-        self.number = {name.decode(): float(value) for name, _, value in (field.partition(b"=") for field in fields[:12])}
-        self.ends_with = bytes.fromhex(fields[12].decode())
-        self.cwd, self.home = fields[13], fields[14]
-        count = int(fields[15])
-        self.argv = fields[16 : 16 + count]
-        self.env = dict(field.split(b"=", 1) for field in fields[16 + count :] if field)
-
-
-class Input:
-    """The agent's stdin: what was given at the start, then what `send` writes into the pipe."""
-
-    def __init__(self, first: int, pipe: int, agent: int, keep: bool) -> None:
-        self.first: int | None = first
-        self.agent: int | None = agent
-        self.pipe, self.keep = pipe, keep
-        self.queue = bytearray()
-        os.set_blocking(agent, False)
-        os.set_blocking(pipe, False)
-        self.refill()
-
-    def refill(self) -> None:
-        if self.first is not None and len(self.queue) < CHUNK:
-            chunk = os.read(self.first, CHUNK)
-            self.queue += chunk
-            self.first = self.first if chunk else None
-
-    def wants(self) -> tuple[int | None, int | None]:
-        """The files to wait for: (to read, to write)."""
-        if self.agent is None:
-            return None, None
-        reading = self.pipe if self.keep and len(self.queue) < QUEUED_INPUT else None
-        return reading, self.agent if self.queue else None
-
-    def receive(self) -> None:
-        try:
-            self.queue += os.read(self.pipe, CHUNK)
-        except BlockingIOError:
-            pass
-
-    def push(self) -> None:
-        if self.agent is None:
-            return
-        try:
-            del self.queue[: os.write(self.agent, self.queue)]
-        except BlockingIOError:
-            return
-        except OSError:
-            self.close()
-            return
-        self.refill()
-
-    def settle(self) -> None:
-        """Close when all was written and nothing more can come."""
-        if self.agent is not None and not self.queue and self.first is None and not self.keep:
-            self.close()
-
-    def close(self) -> None:
-        if self.agent is not None:
-            os.close(self.agent)
-        self.agent = None
-        self.queue.clear()
+        self.number = {name.decode(): float(value) for name, _, value in (field.partition(b"=") for field in fields[:NUMBERS])}
+        self.ends_with = bytes.fromhex(fields[NUMBERS].decode())
+        self.cwd, self.home, count = fields[NUMBERS + 1 : NUMBERS + 4]
+        words = fields[NUMBERS + 4 :]
+        self.argv = words[: int(count)]
+        self.env = dict(field.split(b"=", 1) for field in words[int(count) :] if field)
 
 
 def call_c(name: str, *args: int) -> None:

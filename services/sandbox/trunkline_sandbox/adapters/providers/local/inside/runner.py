@@ -9,11 +9,15 @@ import select
 import sys
 import time
 
-from trunkline_sandbox.adapters.providers.local.inside.lines import ERR, OUT, START, Spool, Stream
+from trunkline_sandbox.adapters.providers.local.inside.everybody import SIGKILL, children, go_on, halt, members, send
+from trunkline_sandbox.adapters.providers.local.inside.journal import BEFORE, SINCE, WISH, Input, Journal
+from trunkline_sandbox.adapters.providers.local.inside.lines import CHUNK, ERR, OUT, START, Spool, Stream
 from trunkline_sandbox.adapters.providers.local.inside.memory import held, pause
-from trunkline_sandbox.adapters.providers.local.inside.program import Input, Job, adopt, keep_only, launch
+from trunkline_sandbox.adapters.providers.local.inside.program import Job, adopt, keep_only, launch
 
-SIGTERM, SIGKILL = 15, 9
+SIGTERM = 15
+MARK = b"TRUNKLINE_SANDBOX_MARK"
+"""By this, what is ours is found without a namespace."""
 CAUSES = {b"d": "disk", b"m": "memory"}
 
 
@@ -58,58 +62,40 @@ def watch_memory(job: Job, bell: int) -> None:
     share, cores = job.number["memory"], job.number["cores"]
     while True:
         began = time.monotonic()
-        room = share - held(members(job), share)
+        room = share - held(members(not job.number["open"]), share)
         if room < 0:
             os.write(bell, b"m")
             return
         time.sleep(pause(room, cores, time.monotonic() - began))
 
 
-def members(job: Job) -> list[int]:
-    """Everybody in the sandbox; without a namespace, everybody below us."""
-    return children() if job.number["open"] else [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-def parent_of(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
-    except OSError:
-        return 0
-
-
-def children() -> list[int]:
-    """Everybody below us, by their parents."""
-    parents = {int(name): parent_of(int(name)) for name in os.listdir("/proc") if name.isdigit()}
-    found: list[int] = []
-    todo = [os.getpid()]
-    while todo:
-        parent = todo.pop()
-        below = [pid for pid, its in parents.items() if its == parent]
-        found += below
-        todo += below
-    return found
-
-
 class Watch:
     """One run of the agent: the loop, its deadlines and its end."""
 
-    def __init__(self, job: Job, spool: Spool, fds: tuple[int, int, int | None]) -> None:
-        self.job, self.spool, self.oom = job, spool, fds[2]
+    def __init__(self, job: Job, spool: Spool, journal: Journal, fds: tuple[int, int, int | None]) -> None:
+        self.job, self.spool, self.journal = job, spool, journal
+        first, self.bell, self.oom = fds
         spool.append(spool.put(START, b"%.3f %d" % (time.clock_gettime(time.CLOCK_BOOTTIME), os.getpid())))
         self.pid, stdin, out, err = launch(job)
         shape = (int(job.number["line"]), job.ends_with)
         self.streams = {out: Stream(out, OUT, spool, shape), err: Stream(err, ERR, spool, shape)}
-        self.input = Input(fds[1], fds[0], stdin, bool(job.number["keep_stdin"]))
+        self.input = Input(first, journal, stdin)
+        os.set_blocking(self.bell, False)
         self.wall = time.monotonic() + job.number["wall"]
         self.kill_at: float | None = None
         self.cause: str | None = None
         self.status: int | None = None
         self.death = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
-        self.bell, ring = os.pipe()
-        _thread.start_new_thread(watch_disk, (job, ring))
+        self.stopped: list[int] = []
+        self.still_since: float | None = None
+        self.alarm, alarming = os.pipe()
+        _thread.start_new_thread(watch_disk, (job, alarming))
         if job.number["memory"]:
-            _thread.start_new_thread(watch_memory, (job, ring))
+            _thread.start_new_thread(watch_memory, (job, alarming))
+
+    @property
+    def alone(self) -> bool:
+        return not self.job.number["open"]
 
     def signal(self, number: int) -> None:
         try:
@@ -128,7 +114,23 @@ class Watch:
             if pid == self.pid:
                 self.status = status
 
+    def heed(self) -> None:
+        """Let everybody stand still, or go on, as it is wished; what was due is due as much later."""
+        wished, now = bool(self.journal.number(WISH)), time.monotonic()
+        if wished and self.still_since is None:
+            self.stopped, self.still_since = halt(self.alone), now
+            self.journal.note(SINCE, int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000))
+        elif not wished and self.still_since is not None:
+            stood, self.still_since = now - self.still_since, None
+            self.wall += stood
+            self.kill_at = None if self.kill_at is None else self.kill_at + stood
+            self.journal.note(BEFORE, self.journal.number(BEFORE) + int(stood * 1000))
+            go_on(self.stopped)
+            self.journal.note(SINCE, 0)
+
     def deadlines(self) -> None:
+        if self.still_since is not None:
+            return
         now = time.monotonic()
         if now > self.wall and self.cause is None:
             self.cause, self.kill_at = "wall", now + 1.0
@@ -141,36 +143,36 @@ class Watch:
     def patience(self) -> float:
         """Milliseconds until something is due."""
         due = self.wall if self.kill_at is None else self.kill_at
-        wait = max(1.0, (due - time.monotonic()) * 1000)
+        wait = 500.0 if self.still_since is not None else max(1.0, (due - time.monotonic()) * 1000)
         return min(wait, 500.0 if self.death is not None else 20.0)
 
     def turn(self) -> None:
         """Wait for one thing to happen, and do what it asks."""
         poll = select.poll()
-        for fd in (self.death, self.bell, *self.streams):
+        for fd in (self.death, self.alarm, self.bell, *self.streams):
             if fd is not None:
                 poll.register(fd, select.POLLIN)
-        reading, writing = self.input.wants()
-        if reading is not None:
-            poll.register(reading, select.POLLIN)
+        writing = self.input.wants()
         if writing is not None:
             poll.register(writing, select.POLLOUT)
         for fd, _ in poll.poll(self.patience()):
             self.answer(fd)
+        # Not only when the bell rang: whoever told something may have died before the ring.
         self.input.settle()
+        self.heed()
         self.deadlines()
         self.reap()
 
     def answer(self, fd: int) -> None:
-        if fd == self.bell:
-            self.cause = CAUSES[os.read(self.bell, 1)]
+        if fd == self.alarm:
+            self.cause = CAUSES[os.read(self.alarm, 1)]
             self.signal(SIGKILL)
             if self.cause == "memory":
                 self.end_all()
+        elif fd == self.bell:
+            os.read(self.bell, CHUNK)
         elif fd == self.input.agent:
             self.input.push()
-        elif fd == self.input.pipe:
-            self.input.receive()
         elif fd in self.streams and self.streams[fd].pull() is None:
             self.streams.pop(fd).close()
 
@@ -194,7 +196,7 @@ class Watch:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         if self.cause is None and code != 0 and self.kill_at is None and self.out_of_memory():
             self.cause = "memory"
-        os.close(self.input.pipe)  # from here on `send` finds nobody
+        os.close(self.bell)  # from here on `tell` finds nobody
         self.spool.end(code, number, self.cause)
 
     def run(self) -> None:
@@ -211,51 +213,62 @@ class Watch:
             os.kill(-1, SIGKILL)
             return
         for pid in children():
-            end(pid)
+            send(pid, SIGKILL)
 
     def sweep(self) -> None:
         """Without a namespace: end whoever the agent left behind."""
         for _ in range(100):
             below = children()
             for pid in below:
-                end(pid)
+                send(pid, SIGKILL)
             self.reap()
             if not below:
                 return
 
 
-def end(pid: int) -> None:
-    try:
-        os.kill(pid, SIGKILL)
-    except OSError:
-        return
+def listen(door: str) -> int:
+    """An open file that listens: the one that is named (`@7`), or one on that port of the loopback."""
+    if door.startswith("@"):
+        return int(door[1:])
+    import _socket  # most starts have no use for it
+
+    server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    server.bind(("127.0.0.1", int(door)))
+    server.listen(64)
+    return server.detach()
 
 
-def forward(python: str, program: str) -> None:
-    """Start the way out: it listens on the loopback of this empty network and speaks to the proxy's socket outside."""
-    ready, done = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.dup2(done, 3)
-        keep_only([3])
-        os.execv(python, [python, "-I", "-S", "-E", program, "3"])
-    os.close(done)
-    os.read(ready, 1)
-    os.close(ready)
+def forward(program: str, ways: list[str], env: dict[bytes, bytes]) -> None:
+    """Start the ways out, each `door:socket`. Who comes before the forwarder is up waits at the door."""
+    parts = [way.partition(":") for way in ways]
+    doors = [(listen(door), target) for door, _, target in parts]
+    if os.fork() == 0:
+        try:
+            for fd, _ in doors:
+                os.set_inheritable(fd, True)
+            keep_only([fd for fd, _ in doors])
+            words = [f"{fd}:{target}" for fd, target in doors]
+            os.execve(sys.executable, [sys.executable, "-I", "-S", "-E", program, *words], env)
+        finally:
+            os._exit(127)
+    for fd, _ in doors:
+        os.close(fd)
 
 
 def main() -> None:
-    """Arguments: job, spool, stdin pipe, first stdin, memory events ('-' when none), then the forwarder when there is a way out."""
-    job_fd, spool_fd, pipe, first = (int(word) for word in sys.argv[1:5])
-    oom = None if sys.argv[5] == "-" else int(sys.argv[5])
-    keep_only([fd for fd in (job_fd, spool_fd, pipe, first, oom) if fd is not None])
+    """Arguments: job, spool, journal, bell, first stdin, memory events ('-' when none), then the forwarder and its ways, if any."""
+    job_fd, spool_fd, journal, bell, first = (int(word) for word in sys.argv[1:6])
+    oom = None if sys.argv[6] == "-" else int(sys.argv[6])
+    words = sys.argv[7:]
+    listening = [int(way[1:].partition(":")[0]) for way in words[1:] if way.startswith("@")]
+    keep_only([fd for fd in (job_fd, spool_fd, journal, bell, first, oom, *listening) if fd is not None])
     job = Job(job_fd)
     os.close(job_fd)
     if job.number["open"]:
         adopt()
-    if len(sys.argv) > 6:
-        forward(sys.executable, sys.argv[6])
-    Watch(job, Spool(spool_fd, int(job.number["output"])), (pipe, first, oom)).run()
+    if words:
+        forward(words[0], words[1:], {name: value for name, value in job.env.items() if name == MARK})
+    Watch(job, Spool(spool_fd, int(job.number["output"])), Journal(journal), (first, bell, oom)).run()
 
 
 if __name__ == "__main__":
