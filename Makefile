@@ -14,7 +14,7 @@ ARGS ?=
 # Bytecode is kept whatever the machine prefers: each worker would compile every test again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo up dev check test kills campaigns bench docs lock clean
+.PHONY: help setup agents demo up dev check test kills campaigns bench docs lock clean
 
 help: ## show this list
 	@echo "Trunkline. Needs Python 3.11+, git and make; everything else goes into $(VENV)."
@@ -23,6 +23,10 @@ help: ## show this list
 setup: $(MADE)/project ## make .venv and install the pinned packages
 	@sh tools/bwrap.sh
 	@echo "setup: ready. Next: make demo"
+
+agents: $(MADE)/project ## bring the pinned coding agents into .venv (Claude Code, Codex; opencode where npm is)
+	@sh tools/agents.sh $(VENV)
+	@echo "agents: ready. Next: TRUNKLINE_AGENT=codex OPENAI_API_KEY=... make up; or make test"
 
 demo: $(MADE)/project ## watch one task go all the way to a pull request
 	@$(BIN)/trunkline demo $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from trunkline.contracts.errors import Invalid
 from trunkline.contracts.run import AgentOutput
 from trunkline_sandbox.adapters.agents.claude import ClaudeAgent, ClaudeOptions
 from trunkline_sandbox.adapters.agents.command import CommandAgent
-from trunkline_sandbox.adapters.door_keys import DoorKeys
-from trunkline_sandbox.ports import Agent, AgentTask, Ending, Exit, Line
+from trunkline_sandbox.adapters.agents.wording import telling
+from trunkline_sandbox.adapters.model.keys import DoorKeys
+from trunkline_sandbox.model import AgentTask, Ending, Entry, Talk, Verdict
+from trunkline_sandbox.ports import Agent, Exit, Line
 
 KEYS = DoorKeys(Path("/run/trunkline/doors"), b"secret of this installation")
 TRUE = Path("/bin/true")
@@ -24,6 +27,7 @@ PROMPT = "fix the login bug; do not say xyzzy aloud"
 
 AGENTS: dict[str, Agent] = {
     "command": CommandAgent("python3 -m fixer --fast"),
+    "command, spoken to": CommandAgent("python3 -m fixer --fast", duplex=True),
     "claude": ClaudeAgent(KEYS, ClaudeOptions(program=TRUE)),
 }
 every_agent = pytest.mark.parametrize("agent", AGENTS.values(), ids=list(AGENTS))
@@ -33,10 +37,15 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-TYPES = "assistant user system result api_retry tool_call tool_result thinking message usage text tool_use init".split()
+TYPES = (
+    "assistant user system result api_retry tool_call tool_result thinking message usage text tool_use init control_request "
+    "control_response control_cancel_request command_lifecycle session_state_changed can_use_tool session heard turn_over "
+    "permission_request permission_dropped"
+).split()
 NAMES = (
-    "type subtype message content text thinking tool input output ok error summary is_error result modelUsage usage errors "
-    "permission_denials terminal_reason api_error_status error_status retry_delay_ms total_cost_usd tool_use_id id name display"
+    "type subtype message content text thinking tool input output ok error summary is_error result modelUsage usage errors request_id "
+    "request response state command_uuid isReplay description session permission_denials terminal_reason api_error_status error_status "
+    "retry_delay_ms total_cost_usd tool_use_id id name display"
 ).split()
 SHAPED = st.recursive(
     JSON | st.sampled_from(TYPES),
@@ -57,7 +66,7 @@ def test_the_task_and_every_secret_stay_out_of_argv_and_the_environment(agent: A
     assert "xyzzy" not in shown
     assert "secret of this installation" not in shown
     assert b"xyzzy" in launch.stdin
-    assert not launch.keep_stdin
+    assert launch.keep_stdin is agent.skill.steer
 
 
 @every_agent
@@ -75,13 +84,19 @@ def test_a_task_of_any_text_and_100_kib_can_be_launched(agent: Agent) -> None:
 @given(lines=st.lists(st.tuples(LINES, st.booleans(), st.sampled_from([0, 0, 5])), max_size=6))
 @settings(max_examples=tries(150, 5000), deadline=None)
 def test_no_line_is_too_strange_to_be_heard(agent: Agent, lines: list[tuple[bytes, bool, int]]) -> None:
-    known: Ending | None = None
+    talk = agent.opening(AgentTask(PROMPT), "run-1")
     for number, (data, stderr, cut) in enumerate(lines, 1):
-        heard = agent.hear(Line(number, data, stderr, cut), known)
-        known = heard.ending or known
+        heard = agent.hear(Line(number, data, stderr, cut), talk)
+        talk = heard.talk
         for said in heard.said:
             assert_storable(said, number)
-    assert_storable_ending(agent.outcome(known, Exit(0)))
+        for entry in heard.owed:
+            assert_tellable(entry)
+    for entry in (*agent.say(talk, "m-1", PROMPT), *agent.interrupt(talk, "w-1"), *agent.farewell(talk)):
+        assert_tellable(entry)
+    for entry in [entry for ask in talk.asks for allowed in (True, False) for entry in agent.answer(talk, ask, Verdict(allowed))]:
+        assert_tellable(entry)
+    assert_storable_ending(agent.outcome(talk, Exit(0)))
 
 
 def assert_storable(said: AgentOutput, number: int) -> None:
@@ -90,6 +105,13 @@ def assert_storable(said: AgentOutput, number: int) -> None:
     assert len(said.display) <= 200
     assert said.display.isprintable() or not any(ord(letter) < 32 or ord(letter) == 127 for letter in said.display)
     assert AgentOutput.model_validate_json(said.model_dump_json()) == said
+
+
+def assert_tellable(entry: Entry) -> None:
+    """An id that a journal can hold, and at most one line that is JSON."""
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,100}", entry.id)
+    assert entry.data.count(b"\n") == (1 if entry.data else 0)
+    assert entry.close or json.loads(entry.data)
 
 
 def assert_storable_ending(ending: Ending) -> None:
@@ -115,7 +137,7 @@ def assert_storable_ending(ending: Ending) -> None:
     ids=lambda data: repr(data[:24]),
 )
 def test_lines_made_to_break_parsers_are_heard_and_bounded(agent: Agent, data: bytes) -> None:
-    for said in agent.hear(Line(1, data), None).said:
+    for said in agent.hear(Line(1, data), Talk()).said:
         assert_storable(said, 1)
 
 
@@ -123,7 +145,7 @@ def test_lines_made_to_break_parsers_are_heard_and_bounded(agent: Agent, data: b
 def test_outputs_come_in_the_order_of_the_lines(agent: Agent) -> None:
     lines = [b"one", b'{"type":"thinking","text":"two"}', b"three"]
 
-    said = [said.line for number, data in enumerate(lines, 1) for said in agent.hear(Line(number, data)).said]
+    said = [said.line for number, data in enumerate(lines, 1) for said in agent.hear(Line(number, data), Talk()).said]
 
     assert said == [1, 2, 3]
 
@@ -143,7 +165,7 @@ def test_outputs_come_in_the_order_of_the_lines(agent: Agent) -> None:
     ids=lambda value: str(value) if isinstance(value, str) else None,
 )
 def test_an_agent_that_does_not_end_well_fails_with_a_code_of_its_cause(agent: Agent, exit: Exit, code: str, recoverable: bool) -> None:
-    ending = agent.outcome(None, exit)
+    ending = agent.outcome(Talk(), exit)
 
     assert (ending.ok, ending.code, ending.recoverable) == (False, code, recoverable)
     assert len(ending.error) > 20
@@ -151,32 +173,32 @@ def test_an_agent_that_does_not_end_well_fails_with_a_code_of_its_cause(agent: A
 
 @every_agent
 def test_the_last_words_on_stderr_stand_in_the_sentence_of_a_failure(agent: Agent) -> None:
-    known = agent.hear(Line(1, b"out of cheese", stderr=True)).ending
+    talk = agent.hear(Line(1, b"out of cheese", stderr=True), Talk()).talk
 
-    assert "out of cheese" in agent.outcome(known, Exit(1)).error
+    assert "out of cheese" in agent.outcome(talk, Exit(1)).error
 
 
 def test_a_command_that_exits_with_zero_did_well_without_saying_so() -> None:
-    assert AGENTS["command"].outcome(None, Exit(0)) == Ending(ok=True)
+    assert AGENTS["command"].outcome(Talk(), Exit(0)) == Ending(ok=True)
 
 
 def test_claude_without_a_result_failed_whatever_its_exit_code() -> None:
-    assert AGENTS["claude"].outcome(None, Exit(0)).code == "AGENT_FAILED"
+    assert AGENTS["claude"].outcome(Talk(), Exit(0)).code == "AGENT_FAILED"
 
 
 @pytest.mark.parametrize("exit", [Exit(1), Exit(None, signal=9, cause="killed"), Exit(None, signal=9, cause="wall")])
 def test_what_claude_said_of_its_end_holds_whatever_the_exit(exit: Exit) -> None:
     said = Ending(ok=True, summary="done")
 
-    assert AGENTS["claude"].outcome(said, exit) == said
+    assert AGENTS["claude"].outcome(Talk(ending=said), exit) == said
 
 
 def test_a_full_disk_fails_even_an_agent_that_said_it_did_well() -> None:
-    assert AGENTS["claude"].outcome(Ending(ok=True), Exit(None, 9, "disk")).code == "AGENT_DISK_LIMIT"
+    assert AGENTS["claude"].outcome(Talk(ending=Ending(ok=True)), Exit(None, 9, "disk")).code == "AGENT_DISK_LIMIT"
 
 
 def test_claude_whose_result_was_beyond_the_output_limit_fails_for_that() -> None:
-    assert AGENTS["claude"].outcome(None, Exit(0, dropped=9)).code == "AGENT_OUTPUT_LIMIT"
+    assert AGENTS["claude"].outcome(Talk(), Exit(0, dropped=9)).code == "AGENT_OUTPUT_LIMIT"
 
 
 def test_the_task_of_a_command_is_in_its_file_too() -> None:
@@ -232,3 +254,74 @@ def test_a_claude_that_is_not_there_is_refused_with_the_remedy(tmp_path: Path) -
     with pytest.raises(Invalid, match="pip install claude-agent-sdk") as refused:
         ClaudeAgent(KEYS, ClaudeOptions(program=tmp_path / "claude")).launch(AgentTask(PROMPT), "k")
     assert refused.value.code == "AGENT_NOT_FOUND"
+
+
+def test_claude_begins_a_conversation_whose_name_is_known_beforehand() -> None:
+    agent = AGENTS["claude"]
+    session = agent.opening(AgentTask(PROMPT), "run-1").session
+
+    assert f"--session-id={session}" in agent.launch(AgentTask(PROMPT), "run-1").argv
+    assert agent.opening(AgentTask(PROMPT), "run-2").session != session
+
+
+def test_claude_goes_on_with_a_conversation_or_forks_it() -> None:
+    agent = AGENTS["claude"]
+    resumed, forked = AgentTask(PROMPT, session="s-1"), AgentTask(PROMPT, session="s-1", fork=True)
+    going, apart = agent.launch(resumed, "run-1").argv, agent.launch(forked, "run-1").argv
+    other = agent.opening(forked, "run-1").session
+
+    assert agent.opening(resumed, "run-1").session == "s-1" != other
+    assert [word for word in going if "session" in word or "resume" in word] == ["--resume=s-1"]
+    assert [word for word in apart if "session" in word or "resume" in word] == ["--resume=s-1", "--fork-session", f"--session-id={other}"]
+
+
+def test_claude_is_supervised_only_when_the_task_is() -> None:
+    free = AGENTS["claude"].launch(AgentTask(PROMPT), "k").argv
+    bound = AGENTS["claude"].launch(AgentTask(PROMPT, supervised=True), "k").argv
+
+    assert free[free.index("--permission-mode") + 1] == "bypassPermissions"
+    assert "--permission-prompt-tool" not in free
+    assert bound[bound.index("--permission-mode") + 1] == "default"
+    assert bound[bound.index("--permission-prompt-tool") + 1] == "stdio"
+
+
+def test_claude_sets_a_hook_only_where_it_is_asked_about_more_than_it_would_ask_itself() -> None:
+    plain, bound = (
+        AGENTS["claude"].launch(AgentTask(PROMPT, supervised=True, asked_always=always), "k").stdin for always in ((), ("Read",))
+    )
+
+    assert plain.count(b"\n") == 1
+    hook, said = bound.splitlines()
+    assert (json.loads(hook)["request"]["hooks"]["PreToolUse"][0]["onFailure"], b"xyzzy" in said) == ("block", True)
+
+
+def test_a_conversation_that_only_waits_for_what_comes_is_at_rest() -> None:
+    task = AgentTask("", session="s-1")
+
+    assert not AGENTS["claude"].opening(task, "k").busy
+    assert not AGENTS["command, spoken to"].opening(task, "k").busy
+    assert AGENTS["claude"].launch(task, "k").stdin == b""
+
+
+def test_claude_at_work_is_interrupted_before_it_is_sent_home() -> None:
+    agent = AGENTS["claude"]
+
+    assert [entry.id for entry in agent.farewell(Talk(busy=True))] == ["interrupt-farewell", "close"]
+    assert [entry.id for entry in agent.farewell(Talk())] == ["close"]
+
+
+@pytest.mark.parametrize(
+    ("input", "told"),
+    [
+        ({"command": "ls -l\n" + "x" * 9000, "description": "list"}, "ls -l\n" + "x" * 9000),
+        ({"file_path": "/workspace/src/a.py", "content": "x"}, "src/a.py"),
+        ({"file_path": "src/../../etc/passwd"}, "/etc/passwd"),
+        ({"file_path": "/workspace/src//../b.py"}, "b.py"),
+        ({"notebook_path": "/workspace/n.ipynb"}, "n.ipynb"),
+        ({"pattern": "x", "path": "src"}, '{"path":"src","pattern":"x"}'),
+        ({"command": "ls", "file_path": "/x"}, '{"command":"ls","file_path":"/x"}'),
+        ({"command": ["ls"]}, '{"command":["ls"]}'),
+    ],
+)
+def test_rules_look_at_the_whole_of_what_a_call_is_about(input: dict[str, object], told: str) -> None:
+    assert telling(input, "/workspace") == told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,37 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from trunkline.contracts.errors import Invalid
+from tests.conformance.claude_here import CLAUDE, NOT_TESTED
+from tests.conformance.running import Place, running
 from trunkline.contracts.run import AgentOutput, Said
 from trunkline.testing.scripted_model import Cut, Fail, ScriptedModel, Text, Thinking, ToolUse, Turn, scripted_model
+from trunkline.testing.till import OpenTill
 from trunkline_sandbox.adapters.agents.claude import ClaudeAgent, ClaudeOptions
-from trunkline_sandbox.adapters.agents.claude_binary import find_claude
-from trunkline_sandbox.adapters.door_keys import DoorKeys
-from trunkline_sandbox.adapters.door_relay import Upstream
-from trunkline_sandbox.adapters.model_door import model_door, model_session
-from trunkline_sandbox.ports import AgentTask, Ending, Exit, Launch, Line
+from trunkline_sandbox.adapters.model.door import model_door, model_session
+from trunkline_sandbox.adapters.model.keys import DoorKeys
+from trunkline_sandbox.adapters.model.shapes import Upstream, Upstreams
+from trunkline_sandbox.model import Ending, Verdict
+from trunkline_sandbox.ports import Exit, Line
 
 REAL_KEY = "sk-real-key-000111"
 PROMPT = "Write hello.txt, please."
 ALLOWED_S = 60
-
-
-def real_claude() -> Path | None:
-    configured = os.environ.get("TRUNKLINE_TEST_CLAUDE")
-    try:
-        return find_claude(Path(configured) if configured else None)
-    except Invalid:
-        return None
-
-
-CLAUDE = real_claude()
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        CLAUDE is None,
-        reason="NOT TESTED: the real Claude Code. No claude was found; `pip install claude-agent-sdk` or set TRUNKLINE_TEST_CLAUDE to it",
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CLAUDE is None, reason=NOT_TESTED)]
 
 
 @dataclass(frozen=True)
@@ -52,7 +36,7 @@ class Story:
     said: list[AgentOutput]
     lines: list[Line]
     ending: Ending
-    exit: Exit
+    exit: Exit | None
 
     def calls(self) -> list[tuple[str | None, str]]:
         return [(one.tool, one.display) for one in self.said if one.kind is Said.TOOL_CALL]
@@ -76,42 +60,12 @@ class Bench:
             return await self.run_without_door()
 
     async def run_without_door(self) -> Story:
-        launch = self.agent.launch(AgentTask(PROMPT, str(self.workspace), str(self.folder / "home")), "run-1")
-        assert PROMPT not in " ".join(launch.argv)
-        lines, exit = await run_here(launch, self.workspace)
-        return heard(self.agent, lines, exit)
-
-
-def heard(agent: ClaudeAgent, lines: list[Line], exit: Exit) -> Story:
-    said: list[AgentOutput] = []
-    known: Ending | None = None
-    for line in lines:
-        one = agent.hear(line, known)
-        said += one.said
-        known = one.ending or known
-    return Story(said, lines, agent.outcome(known, exit), exit)
-
-
-async def run_here(launch: Launch, workspace: Path) -> tuple[list[Line], Exit]:
-    """What a sandbox would do with a launch, without a sandbox: the places inside become places of this machine."""
-    inside = {f"/run/host/{name}/model.sock": str(folder / "model.sock") for name, folder in launch.sockets.items()}
-    inside |= {name: str(path) for name, path in launch.tools.items()}
-    env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"} | {key: inside.get(value, value) for key, value in launch.env.items()}
-    if os.geteuid() == 0:
-        env["IS_SANDBOX"] = "1"  # inside a sandbox nobody is root, and this is not needed
-    program = await asyncio.create_subprocess_exec(
-        *[inside.get(word, word) for word in launch.argv], cwd=workspace, env=env, stdin=-1, stdout=-1, stderr=-1
-    )
-    try:
-        async with asyncio.timeout(ALLOWED_S):
-            out, err = await program.communicate(launch.stdin)
-    except TimeoutError:
-        program.kill()
-        await program.wait()
-        raise
-    lines = [*((line, False) for line in out.splitlines()), *((line, True) for line in err.splitlines())]
-    code = program.returncode or 0
-    return [Line(number, *line) for number, line in enumerate(lines, 1)], Exit(code) if code >= 0 else Exit(None, -code)
+        place = Place(self.workspace, self.folder / "home")
+        assert PROMPT not in " ".join(self.agent.launch(place.task(PROMPT), "run-1").argv)
+        async with running(self.agent, place.task(PROMPT), place) as program:
+            await program.at_rest(1)
+            ending = await program.leave()
+            return Story(program.said, program.lines, ending, program.exit)
 
 
 @asynccontextmanager
@@ -122,9 +76,9 @@ async def bench(folder: Path, turns: list[Turn], max_retries: int = 2) -> AsyncI
     options = ClaudeOptions(program=CLAUDE, max_retries=max_retries, workspace=str(folder / "workspace"))
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(scripted_model(turns, key=REAL_KEY))
-        upstream = Upstream(REAL_KEY, model.url)
-        session = await stack.enter_async_context(model_session(upstream))
-        yield Bench(folder, model, ClaudeAgent(keys, options), lambda: model_door(keys("run-1"), upstream, session))
+        upstreams = Upstreams(Upstream(REAL_KEY, model.url))
+        session = await stack.enter_async_context(model_session())
+        yield Bench(folder, model, ClaudeAgent(keys, options), lambda: model_door(keys("run-1"), upstreams, session, OpenTill()))
 
 
 def write(folder: Path, content: str) -> ToolUse:
@@ -147,16 +101,6 @@ async def test_claude_code_edits_the_workspace_and_every_step_is_heard(tmp_path:
     assert story.ending.usage.output_tokens == 60
     assert [one.kind for one in story.said].count(Said.RAW) == 0
     assert {asked.path.partition("?")[0] for asked in here.model.asked} == {"/v1/messages"}
-
-
-async def test_the_end_is_watched_for_by_a_mark_that_only_the_last_line_has(tmp_path: Path) -> None:
-    turns = [(write(tmp_path, '{"type":"result","duration_api_ms":1}'),), (shell("cat hello.txt"),), (Text("{last_tool_result}"),)]
-    async with bench(tmp_path, turns) as here:
-        story = await here.run()
-        mark = here.agent.launch(AgentTask(PROMPT), "run-1").ends_with
-
-    assert mark is not None
-    assert [mark in line.data for line in story.lines] == [False] * (len(story.lines) - 1) + [True]
 
 
 async def test_the_real_key_is_nowhere_the_agent_can_look(tmp_path: Path) -> None:
@@ -243,3 +187,60 @@ async def test_a_line_of_five_mebibytes_is_heard(tmp_path: Path) -> None:
     assert max(len(line.data) for line in story.lines) > 5 << 20
     assert story.calls() == [("Write", "hello.txt")]
     assert story.ending.ok
+
+
+async def test_a_sub_agent_in_the_background_belongs_to_the_turn(tmp_path: Path) -> None:
+    """It goes on behind a result, and what it found begins one more answer: only then does Claude Code come to rest."""
+    start = ToolUse("Agent", {"description": "look", "prompt": "look around", "subagent_type": "general-purpose"})
+    async with bench(tmp_path, [(start,), (Text("Started."),), (Text("All found."),)]) as here:
+        story = await here.run()
+
+    results = [line for line in story.lines if b'"type":"result"' in line.data]
+    assert (len(results) > 1, story.ending.ok, story.ending.summary) == (True, True, "All found.")
+
+
+async def test_claude_code_that_holds_on_to_a_program_in_the_background_did_its_work(tmp_path: Path) -> None:
+    """It does not leave while that runs, so the carrier ends it; its result stands."""
+    serve = ToolUse("Bash", {"command": "python3 -m http.server 0", "description": "serve", "run_in_background": True})
+    place = Place(tmp_path / "workspace", tmp_path / "home")
+    async with (
+        bench(tmp_path, [(serve,), (Text("It serves."),)]) as here,
+        here.open_door(),
+        running(here.agent, place.task(PROMPT), place) as program,
+    ):
+        talk = await program.at_rest(1)
+
+    assert here.agent.outcome(talk, Exit(None, 9, "killed")).summary == "It serves."
+
+
+async def test_what_claude_code_thinks_harmless_is_asked_about_too_where_rules_want_it(tmp_path: Path) -> None:
+    look, search = shell("ls"), ToolUse("ToolSearch", {"query": "select:Monitor"})
+    place = Place(tmp_path / "workspace", tmp_path / "home")
+    asked = []
+    async with bench(tmp_path, [(look,), (search,), (Text("Seen."),)]) as here, here.open_door():
+        task = place.task(PROMPT, supervised=True, asked_always=("Bash", "Tool*"))
+        async with running(here.agent, task, place) as program:
+            for _ in range(2):
+                (ask,) = (await program.asks()).asks
+                asked.append(ask.tool)
+                await program.tell(here.agent.answer(program.talk, ask, Verdict(True)))
+                await program.until(lambda talk, done=ask: done not in talk.asks)  # type: ignore[misc]
+            await program.at_rest(1)
+            ending = await program.leave()
+
+    assert (asked, ending.ok) == (["Bash", "ToolSearch"], True)
+    assert "AskUserQuestion" not in here.model.asked[0].tools
+
+
+async def test_a_harmless_call_is_not_asked_about_where_no_rule_is_about_it(tmp_path: Path) -> None:
+    place = Place(tmp_path / "workspace", tmp_path / "home")
+    task = place.task(PROMPT, supervised=True, asked_always=("Write",))
+    async with (
+        bench(tmp_path, [(shell("ls"),), (Text("Seen."),)]) as here,
+        here.open_door(),
+        running(here.agent, task, place) as program,
+    ):
+        await program.at_rest(1)
+        ending = await program.leave()
+
+    assert ending.summary == "Seen."

@@ -12,9 +12,9 @@ from typing import Any
 
 from aiohttp import web
 
-from trunkline.testing.scripted_stream import Cut, Fail, Pause, Text, Thinking, ToolUse, Turn, stream_turn
+from trunkline.testing.scripted_stream import Cut, Fail, Pause, Step, Text, Thinking, ToolUse, Turn, stream_turn
 
-__all__ = ["Asked", "Cut", "Fail", "Pause", "ScriptedModel", "Text", "Thinking", "ToolUse", "Turn", "scripted_model"]
+__all__ = ["Asked", "Cut", "Fail", "Pause", "ScriptedModel", "Step", "Text", "Thinking", "ToolUse", "Turn", "scripted_model"]
 
 _FILLER: Turn = (Text("ok"),)
 _AFTER_THE_SCRIPT: Turn = (Text("Nothing is left in the script."),)
@@ -48,6 +48,10 @@ class ScriptedModel:
         self._key = key
         self._pause_s = pause_s
         self._spent: set[tuple[int, int]] = set()
+
+    def conversations(self) -> list[str]:
+        """The history that came with each request that had tools, as JSON in plain letters."""
+        return [json.dumps(asked.body.get("messages", []), ensure_ascii=False) for asked in self.asked if asked.tools]
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await _json_body(request)

@@ -8,26 +8,35 @@ from pathlib import Path
 import pytest
 
 from trunkline.contracts.run import AgentOutput, Said, Usage
+from trunkline_sandbox.adapters.agents.claude_control import permission
+from trunkline_sandbox.adapters.agents.claude_hook import unfit, watching
 from trunkline_sandbox.adapters.agents.claude_lines import hear
-from trunkline_sandbox.ports import Ending, Heard, Line
+from trunkline_sandbox.adapters.agents.talking import MOST_ASKS
+from trunkline_sandbox.model import AgentTask, Ending, Heard, Talk, Verdict
+from trunkline_sandbox.ports import Line
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "recordings" / "claude").glob("*/*.jsonl"))
 BY_NAME = {path.stem: path for path in RECORDINGS}
+OPENING = Talk(ready=True, busy=True)
+
+
+def talks(name: str, talk: Talk = OPENING) -> list[Heard]:
+    """What was heard line by line."""
+    all_heard: list[Heard] = []
+    for number, data in enumerate(BY_NAME[name].read_bytes().splitlines(), 1):
+        all_heard.append(hear(Line(number, data), all_heard[-1].talk if all_heard else talk, "/workspace"))
+    return all_heard
 
 
 def heard(name: str) -> tuple[list[AgentOutput], Ending]:
-    said: list[AgentOutput] = []
-    known: Ending | None = None
-    for number, data in enumerate(BY_NAME[name].read_bytes().splitlines(), 1):
-        one = hear(Line(number, data), known, "/workspace")
-        said += one.said
-        known = one.ending or known
-    assert known is not None
-    return said, known
+    all_heard = talks(name)
+    ending = all_heard[-1].talk.ending
+    assert ending is not None
+    return [said for one in all_heard for said in one.said], ending
 
 
-def once(body: object) -> Heard:
-    return hear(Line(7, json.dumps(body).encode()), None, "/workspace")
+def once(body: object, talk: Talk = OPENING) -> Heard:
+    return hear(Line(7, json.dumps(body).encode()), talk, "/workspace")
 
 
 def test_a_session_that_edits_a_file_reads_as_what_a_person_saw() -> None:
@@ -104,7 +113,7 @@ def test_a_retry_at_the_model_is_a_notice() -> None:
 def test_a_refused_credential_is_known_before_claude_code_gives_up() -> None:
     first_retry = {"type": "system", "subtype": "api_retry", "attempt": 1, "max_retries": 10, "error_status": 401, "error": "x"}
 
-    ending = once(first_retry).ending
+    ending = once(first_retry).talk.ending
 
     assert ending is not None
     assert (ending.ok, ending.code) == (False, "MODEL_AUTH_FAILED")
@@ -122,7 +131,7 @@ def test_the_order_of_keys_does_not_matter() -> None:
         for data in path.read_bytes().splitlines():
             body = json.loads(data)
             turned = dict(reversed(body.items()))
-            assert hear(Line(1, data), None, "/w").ending == once(turned).ending
+            assert hear(Line(7, data), OPENING, "/workspace") == once(turned)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +145,7 @@ def test_the_order_of_keys_does_not_matter() -> None:
     ],
 )
 def test_a_result_that_does_not_plainly_say_success_is_a_failure(body: dict[str, object]) -> None:
-    ending = once(body).ending
+    ending = once(body).talk.ending
 
     assert ending is not None
     assert not ending.ok
@@ -163,24 +172,25 @@ def test_a_line_of_five_mebibytes_is_read_and_shortened() -> None:
 
 
 def test_half_a_line_is_raw_and_says_how_much_is_missing() -> None:
-    (said,) = hear(Line(1, b'{"type":"assistant","message":{"con', cut=9000), None, "/workspace").said
+    (said,) = hear(Line(1, b'{"type":"assistant","message":{"con', cut=9000), OPENING, "/workspace").said
 
     assert said.kind is Said.RAW
     assert said.detail == {"cut_bytes": 9000}
 
 
 def test_what_claude_code_writes_to_stderr_is_kept_for_the_sentence_of_a_failure() -> None:
-    one = hear(Line(1, b"\x1b[31mError:\x1b[0m no such model", stderr=True), None, "/workspace")
+    one = hear(Line(1, b"\x1b[31mError:\x1b[0m no such model", stderr=True), OPENING, "/workspace")
 
     assert one.said[0].detail == {"stream": "stderr"}
-    assert one.ending is not None
-    assert (one.ending.ok, one.ending.code, one.ending.error) == (False, "", "Error: no such model")
+    ending = one.talk.ending
+    assert ending is not None
+    assert (ending.ok, ending.code, ending.error) == (False, "", "Error: no such model")
 
 
 def test_stderr_after_the_result_does_not_change_the_ending() -> None:
-    known = Ending(ok=True, summary="done")
+    known = Talk(ending=Ending(ok=True, summary="done"))
 
-    assert hear(Line(9, b"late warning", stderr=True), known, "/workspace").ending is None
+    assert hear(Line(9, b"late warning", stderr=True), known, "/workspace").talk == known
 
 
 def test_a_message_of_a_sub_agent_names_its_parent() -> None:
@@ -190,3 +200,194 @@ def test_a_message_of_a_sub_agent_names_its_parent() -> None:
 
     assert said.detail == {"id": "t2", "parent": "t1"}
     assert said.display == "/etc/hosts"
+
+
+def test_a_call_that_is_asked_about_is_asked_until_it_is_answered() -> None:
+    asked = [(one.talk.asks[0].tool, one.talk.asks[0].argument) if one.talk.asks else None for one in talks("asked")]
+
+    changes = [now for before, now in zip([None, *asked], asked, strict=False) if now != before]
+    assert changes == [
+        ("Bash", "echo hello > made.txt"),
+        None,
+        ("Bash", "echo two > two.txt"),
+        None,
+        ("Bash", "echo three > other.txt"),
+        None,
+    ]
+
+
+def test_without_its_echo_a_call_is_asked_until_its_result_comes() -> None:
+    lines = [line for line in BY_NAME["asked"].read_bytes().splitlines() if b'"control_response"' not in line]
+    talk, most = OPENING, 0
+    for number, data in enumerate(lines, 1):
+        talk = hear(Line(number, data), talk, "/workspace").talk
+        most = max(most, len(talk.asks))
+
+    assert (most, talk.asks, talk.turns) == (1, (), 1)
+
+
+def test_a_message_is_heard_when_it_joins_the_work_and_not_when_it_is_queued() -> None:
+    all_heard = talks("steered")
+    queued = next(i for i, data in enumerate(BY_NAME["steered"].read_bytes().splitlines()) if b'"m-1","state":"queued"' in data)
+
+    assert "m-1" not in all_heard[queued].talk.heard
+    assert all_heard[-1].talk.heard[-2:] == ("m-1", "m-2")
+    assert all_heard[-1].talk.turns == 2
+
+
+def test_a_turn_is_over_when_claude_code_comes_to_rest_and_not_at_each_result() -> None:
+    said = {"type": "system", "subtype": "session_state_changed"}
+    done = {"type": "result", "subtype": "success", "is_error": False, "result": "one"}
+    working = once({**said, "state": "running"}).talk
+
+    still = once(done, working).talk
+    rested = once({**said, "state": "idle"}, still).talk
+
+    assert (still.busy, still.turns) == (True, 0)
+    assert (rested.busy, rested.turns) == (False, 1)
+    assert once({**said, "state": "idle"}, rested).talk.turns == 1
+
+
+def test_a_version_that_tells_no_state_is_at_rest_at_its_result() -> None:
+    rested = once({"type": "result", "subtype": "success", "is_error": False, "result": "one"}).talk
+
+    assert (rested.busy, rested.turns) == (False, 1)
+
+
+def test_what_one_turn_said_of_its_end_does_not_count_for_the_next() -> None:
+    rested = once({"type": "result", "subtype": "success", "is_error": False, "result": "one"}).talk
+
+    again = once({"type": "system", "subtype": "init"}, rested).talk
+
+    assert rested.ending == Ending(ok=True, summary="one")
+    assert (again.busy, again.ending) == (True, Ending(ok=False))
+
+
+def test_people_are_told_of_the_session_once() -> None:
+    notices = [said.text for one in talks("steered") for said in one.said if said.kind is Said.NOTICE]
+
+    assert notices == ["Claude Code 2.1.329 with claude-opus-5-5"]
+
+
+def test_our_own_interrupt_is_not_tried_again() -> None:
+    _, ending = heard("interrupted")
+
+    assert (ending.ok, ending.code, ending.recoverable) == (False, "AGENT_INTERRUPTED", False)
+
+
+def test_an_interrupt_of_nobodys_is_tried_again() -> None:
+    ending = once({"type": "result", "subtype": "error_during_execution", "is_error": True, "terminal_reason": "aborted_tools"}).talk.ending
+
+    assert ending is not None
+    assert ending.recoverable
+
+
+def test_what_was_asked_is_taken_back_when_claude_code_leaves() -> None:
+    all_heard = talks("left")
+
+    assert any(one.talk.asks for one in all_heard)
+    assert all_heard[-1].talk.asks == ()
+    assert talks("left2")[-1].talk.session == all_heard[-1].talk.session
+
+
+def test_a_conversation_that_is_not_there_is_lost() -> None:
+    _, ending = heard("lost")
+
+    assert (ending.ok, ending.code, ending.recoverable) == (False, "AGENT_SESSION_LOST", True)
+
+
+def test_no_line_of_a_recorded_conversation_is_unknown() -> None:
+    for name in BY_NAME:
+        assert [said.display for one in talks(name) for said in one.said if said.kind is Said.RAW] == [], name
+
+
+def asking(id: str, input: object) -> dict[str, object]:
+    return {"type": "control_request", "request_id": id, "request": {"subtype": "can_use_tool", "tool_name": "Bash", "input": input}}
+
+
+def test_a_question_about_something_else_is_refused_at_once() -> None:
+    one = once({"type": "control_request", "request_id": "r-1", "request": {"subtype": "elicitation"}})
+
+    assert [said.kind for said in one.said] == [Said.RAW]
+    (entry,) = one.owed
+    assert (entry.id, json.loads(entry.data)["response"]["subtype"]) == ("refuse-r-1", "error")
+
+
+def test_a_call_whose_input_is_no_object_is_denied_at_once() -> None:
+    one = once(asking("r-1", ["ls"]))
+
+    assert one.talk.asks == ()
+    assert json.loads(one.owed[0].data)["response"]["response"]["behavior"] == "deny"
+
+
+def test_more_calls_than_are_kept_are_denied_at_once() -> None:
+    talk = OPENING
+    for number in range(MOST_ASKS):
+        talk = once(asking(f"r-{number}", {"command": "ls"}), talk).talk
+
+    one = once(asking("r-more", {"command": "ls"}), talk)
+
+    assert (len(one.talk.asks), len(one.owed)) == (MOST_ASKS, 1)
+
+
+def test_an_answer_names_its_request_and_holds_what_runs() -> None:
+    (ask,) = once(asking("r-1", {"command": "ls", "timeout": 5})).talk.asks
+
+    allowed, rewritten, denied = (
+        permission(ask, verdict) for verdict in (Verdict(True), Verdict(True, input={"command": "pwd"}), Verdict(False, "no"))
+    )
+
+    answers = [json.loads(entry.data)["response"] for entry in (allowed, rewritten, denied)]
+    assert {answer["request_id"] for answer in answers} == {"r-1"}
+    assert {entry.id for entry in (allowed, rewritten, denied)} == {"answer-r-1"}
+    assert [answer["response"] for answer in answers] == [
+        {"behavior": "allow", "updatedInput": {"command": "ls", "timeout": 5}},
+        {"behavior": "allow", "updatedInput": {"command": "pwd"}},
+        {"behavior": "deny", "message": "no"},
+    ]
+
+
+def hooked(tool: object, *always: str) -> dict[str, object]:
+    """What the hook answers before a call of `tool`."""
+    talk = watching(OPENING, AgentTask("x", supervised=True, asked_always=always))
+    request = {"subtype": "hook_callback", "callback_id": "before-tool", "input": {"tool_name": tool, "tool_input": {}}}
+    (entry,) = once({"type": "control_request", "request_id": "h-1", "request": request}, talk).owed
+    assert entry.id == "hook-h-1"
+    answer: dict[str, object] = json.loads(entry.data)["response"]["response"]
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("tool", "always", "asks"),
+    [
+        ("Read", ("*",), True),
+        ("Read", ("Bash", "R?ad"), True),
+        ("Read", ("Bash",), False),
+        ("mcp__x__y", ("mcp__*",), True),
+        (7, ("Bash",), True),
+    ],
+)
+def test_before_each_tool_the_hook_says_whether_it_is_asked_about(tool: object, always: tuple[str, ...], asks: bool) -> None:
+    assert bool(hooked(tool, *always)) is asks
+
+
+@pytest.mark.parametrize("told", [{}, {"hooks_applied": True}, {"hooks_applied": True, "hook_on_failure_supported": False}])
+def test_a_version_that_cannot_be_made_to_ask_is_sent_home(told: dict[str, object]) -> None:
+    answer = {"type": "control_response", "response": {"subtype": "success", "request_id": "initialize", "response": told}}
+
+    one = once(answer)
+    sure = {"hooks_applied": True, "hook_on_failure_supported": True}
+    good = once({"type": "control_response", "response": {"subtype": "success", "request_id": "initialize", "response": sure}})
+
+    assert [entry.id for entry in one.owed] == ["interrupt-farewell", "close"]
+    ending = unfit(one.talk)
+    assert ending is not None
+    assert ending.code == "AGENT_CANNOT_ASK"
+    assert (good.owed, unfit(good.talk)) == ((), None)
+
+
+@pytest.mark.parametrize("told", ["--settings", "../../etc", "*", "", 7, "705bd9cc-a76c-553d-b747-4821eae0ad19\n"])
+def test_a_name_of_a_session_that_is_none_is_not_believed(told: object) -> None:
+    known = Talk(session="705bd9cc-a76c-553d-b747-4821eae0ad19")
+
+    assert once({"type": "system", "subtype": "init", "session_id": told}, known).talk.session == known.session

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from trunkline.contracts.run import Usage
 from trunkline_sandbox.adapters.agents.judging import shorten
 from trunkline_sandbox.adapters.agents.wording import one_line
-from trunkline_sandbox.ports import Ending
+from trunkline_sandbox.model import Ending
 
 Body = Mapping[str, object]
 
@@ -18,15 +19,20 @@ _ENDS: dict[str, tuple[str, str]] = {
     "aborted_tools": ("AGENT_INTERRUPTED", "Claude Code was interrupted before it ended"),
     "aborted_streaming": ("AGENT_INTERRUPTED", "Claude Code was interrupted before it ended"),
 }
+_NO_SESSION = "No conversation found"
 _TOKENS_IN = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
 
 
-def read_result(body: Body) -> Ending:
-    """The ending that a line of type `result` tells. Denied tools leave it ok, with the code AGENT_DENIED and a sentence."""
+def read_result(body: Body, *, interrupted: bool = False) -> Ending:
+    """The ending that a line of type `result` tells. Denied tools leave it ok, with the code AGENT_DENIED and a sentence.
+
+    `interrupted`: somebody wanted the turn to end, so trying it again is not what they want.
+    """
     summary, usage = shorten(_text(body.get("result"))), _usage(body)
     if body.get("is_error") is not False or body.get("subtype") != "success":
         ending = _failure(body)
-        return Ending(ok=False, code=ending.code, error=ending.error, recoverable=ending.recoverable, summary=summary, usage=usage)
+        recoverable = ending.recoverable and not (interrupted and ending.code == "AGENT_INTERRUPTED")
+        return replace(ending, recoverable=recoverable, summary=summary, usage=usage)
     if denied := _denied(body):
         return Ending(ok=True, code="AGENT_DENIED", error=denied, summary=summary, usage=usage)
     return Ending(ok=True, summary=summary, usage=usage)
@@ -42,6 +48,9 @@ def credential_refused(status: object) -> Ending | None:
 
 def _failure(body: Body) -> Ending:
     reason, told = _text(body.get("terminal_reason")), _told(body)
+    if _NO_SESSION in told:
+        sentence = f"Claude Code does not have the conversation that it should go on with: {told}; trying again begins a new one"
+        return Ending(ok=False, code="AGENT_SESSION_LOST", error=sentence, recoverable=True)
     if reason == "api_error":
         return _api_failure(body.get("api_error_status"), told)
     code, sentence = _ENDS.get(reason, ("AGENT_FAILED", f"Claude Code failed ({one_line(reason or _text(body.get('subtype')), 80)})"))

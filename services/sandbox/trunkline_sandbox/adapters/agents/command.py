@@ -6,6 +6,8 @@ import shlex
 from dataclasses import replace
 
 from trunkline.contracts.errors import Invalid
+from trunkline.contracts.run import AgentOutput
+from trunkline_sandbox.adapters.agents import command_duplex as talked
 from trunkline_sandbox.adapters.agents import spoken
 from trunkline_sandbox.adapters.agents.command_lines import (
     CommandLine,
@@ -16,21 +18,26 @@ from trunkline_sandbox.adapters.agents.command_lines import (
     ToolResultLine,
     UsageLine,
     read_command_line,
+    read_talk_line,
 )
 from trunkline_sandbox.adapters.agents.judging import failed, how_it_ended, last_words, noted, shorten, stopped
+from trunkline_sandbox.adapters.agents.talking import CLOSE
 from trunkline_sandbox.adapters.agents.wording import argument, decode, one_line
-from trunkline_sandbox.ports import AgentTask, Ending, Exit, Heard, Launch, Line
+from trunkline_sandbox.model import AgentTask, Ask, Ending, Entry, Heard, Skill, Talk, Verdict
+from trunkline_sandbox.ports import Exit, Launch, Line
 
 TASK_FILE = "/run/trunkline/task.txt"
 
 
 class CommandAgent:
-    """`command` is shell words; they are split, never given to a shell."""
+    """`command` is shell words; they are split, never given to a shell. A `duplex` one is spoken to by JSON lines while it runs."""
 
     name = "command"
 
-    def __init__(self, command: str, *, workspace: str = "/workspace") -> None:
+    def __init__(self, command: str, *, duplex: bool = False, workspace: str = "/workspace") -> None:
+        self.skill = talked.SKILL if duplex else Skill()
         self._command = command
+        self._duplex = duplex
         self._workspace = workspace
 
     def launch(self, task: AgentTask, key: str) -> Launch:
@@ -39,20 +46,42 @@ class CommandAgent:
             key=key,
             argv=self._words(),
             env={"HOME": task.home, "TRUNKLINE_TASK_FILE": TASK_FILE},
-            stdin=prompt,
+            stdin=talked.task_line(task) if self._duplex else prompt,
+            keep_stdin=self._duplex,
             files={TASK_FILE: prompt},
         )
 
-    def hear(self, line: Line, known: Ending | None = None) -> Heard:
+    def opening(self, task: AgentTask, key: str) -> Talk:
+        """At work from its first moment, for its task is on its stdin, unless it only waits for what comes."""
+        return Talk(session="" if task.fork else task.session, ready=self._duplex, busy=bool(task.prompt) or not task.session)
+
+    def hear(self, line: Line, talk: Talk) -> Heard:
         text = decode(line.data)
         if not text.strip():
-            return Heard()
-        said = None if line.stderr or line.cut else read_command_line(text)
-        if said is None:
-            return Heard((spoken.message(line, text),), noted(known, text, summary=not line.stderr))
-        return self._hear_form(line, said, known)
+            return Heard(talk)
+        readable = not line.stderr and not line.cut
+        if readable and self._duplex and (told := read_talk_line(text)):
+            return talked.hear_talk(told, talk, self._workspace)
+        if readable and (said := read_command_line(text)):
+            return self._hear_form(line, said, talk)
+        return Heard(_noting(talk, text, summary=not line.stderr), (spoken.message(line, text),))
 
-    def outcome(self, ending: Ending | None, exit: Exit) -> Ending:
+    def say(self, talk: Talk, message: str, text: str) -> tuple[Entry, ...]:
+        return (talked.message(message, text),) if self._duplex else ()
+
+    def answer(self, talk: Talk, ask: Ask, verdict: Verdict) -> tuple[Entry, ...]:
+        return (talked.permission(ask, verdict),) if self._duplex else ()
+
+    def interrupt(self, talk: Talk, wish: str) -> tuple[Entry, ...]:
+        return (talked.interruption(wish),) if self._duplex else ()
+
+    def farewell(self, talk: Talk) -> tuple[Entry, ...]:
+        return (CLOSE,) if self._duplex else ()
+
+    def outcome(self, talk: Talk, exit: Exit) -> Ending:
+        ending = talk.ending
+        if exit.cause == "killed" and talk.turns and not talk.busy and ending and ending.ok:
+            return ending  # it did what it was told and only did not go when it was sent home
         if halted := stopped(ending, exit):
             return halted
         if ending is not None and ending.code:
@@ -61,6 +90,9 @@ class CommandAgent:
             return replace(ending or Ending(ok=True), ok=True, error="")
         sentence = f"the agent command {how_it_ended(exit)}{last_words(ending)}"
         return failed(ending, "AGENT_FAILED", sentence, recoverable=exit.signal is not None)
+
+    def session_files(self, talk: Talk) -> tuple[str, ...]:
+        return (talked.SESSION_FILES,) if self._duplex and talk.session else ()
 
     def _words(self) -> tuple[str, ...]:
         try:
@@ -73,21 +105,42 @@ class CommandAgent:
             raise Invalid("no agent command is configured; set TRUNKLINE_AGENT_COMMAND", code="AGENT_NOT_CONFIGURED")
         return words
 
-    def _hear_form(self, line: Line, said: CommandLine, known: Ending | None) -> Heard:
+    def _hear_form(self, line: Line, said: CommandLine, talk: Talk) -> Heard:
+        if not self._duplex:
+            return Heard(_told(said, talk), self._outputs(line, said))
+        return Heard(talked.after(said, _told(said, talked.before(said, talk))), self._outputs(line, said))
+
+    def _outputs(self, line: Line, said: CommandLine) -> tuple[AgentOutput, ...]:
         match said:
             case ToolCallLine():
                 display = said.display if said.display is not None else argument(said.input, self._workspace)
-                return Heard((spoken.tool_call(line, spoken.Tool(said.tool, said.id), said.input, display),))
+                return (spoken.tool_call(line, spoken.Tool(said.tool, said.id), said.input, display),)
             case ToolResultLine():
-                return Heard((spoken.tool_result(line, spoken.Tool(said.tool, said.id), said.output, is_error=said.is_error),))
+                return (spoken.tool_result(line, spoken.Tool(said.tool, said.id), said.output, is_error=said.is_error),)
             case ThinkingLine():
-                return Heard((spoken.thinking(line, said.text),))
+                return (spoken.thinking(line, said.text),)
             case MessageLine():
-                return Heard((spoken.message(line, said.text),), noted(known, said.text, summary=True))
-            case UsageLine():
-                return Heard(ending=replace(known or Ending(ok=False), usage=said.usage()))
-            case ResultLine():
-                return Heard(ending=_result(said, known or Ending(ok=False)))
+                return (spoken.message(line, said.text),)
+            case UsageLine() | ResultLine():
+                return ()
+
+
+def _told(said: CommandLine, talk: Talk) -> Talk:
+    """What the line tells of the end."""
+    known = talk.ending or Ending(ok=False)
+    match said:
+        case MessageLine():
+            return _noting(talk, said.text, summary=True)
+        case UsageLine():
+            return replace(talk, ending=replace(known, usage=said.usage()))
+        case ResultLine():
+            return replace(talk, ending=_result(said, known))
+        case _:
+            return talk
+
+
+def _noting(talk: Talk, text: str, *, summary: bool) -> Talk:
+    return replace(talk, ending=noted(talk.ending, text, summary=summary))
 
 
 def _result(said: ResultLine, known: Ending) -> Ending:

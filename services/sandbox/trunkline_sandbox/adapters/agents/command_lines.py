@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
@@ -67,16 +67,67 @@ class ResultLine(_Form):
     """Whether trying again may end better."""
 
 
+class SessionLine(_Form):
+    """Under this name the program can go on with the conversation later."""
+
+    type: Literal["session"]
+    id: str = Field(min_length=1, max_length=200)
+
+
+class HeardLine(_Form):
+    """The program has read the message of this id."""
+
+    type: Literal["heard"]
+    id: str = Field(min_length=1, max_length=200)
+
+
+class TurnOverLine(_Form):
+    """The program did all it was told and waits for the next word."""
+
+    type: Literal["turn_over"]
+    summary: str = ""
+
+
+class PermissionRequestLine(_Form):
+    """The program wants to do this, and waits for a word about it. `id` is used once; `description` is its own words for people."""
+
+    type: Literal["permission_request"]
+    id: str = Field(min_length=1, max_length=200)
+    tool: str = Field(min_length=1)
+    input: JsonValue = {}
+    description: str = ""
+
+
+class PermissionDroppedLine(_Form):
+    """The program does not want it any more."""
+
+    type: Literal["permission_dropped"]
+    id: str
+
+
 CommandLine = ToolCallLine | ToolResultLine | ThinkingLine | MessageLine | UsageLine | ResultLine
+TalkLine = SessionLine | HeardLine | TurnOverLine | PermissionRequestLine | PermissionDroppedLine
+
+Form = TypeVar("Form")
 
 _FORM: TypeAdapter[CommandLine] = TypeAdapter(Annotated[CommandLine, Field(discriminator="type")])
+_TALK: TypeAdapter[TalkLine] = TypeAdapter(Annotated[TalkLine, Field(discriminator="type")])
 
 
 def read_command_line(text: str) -> CommandLine | None:
     """The line in our form, or None: then it is text like any other."""
+    return _read(_FORM, text)
+
+
+def read_talk_line(text: str) -> TalkLine | None:
+    """The line of a program that is spoken to, or None where it is not one of those that only such a program writes."""
+    return _read(_TALK, text)
+
+
+def _read(form: TypeAdapter[Form], text: str) -> Form | None:
     if not text.lstrip().startswith("{"):
         return None
     try:
-        return _FORM.validate_json(text)
+        return form.validate_json(text)
     except (ValidationError, ValueError, RecursionError):
         return None

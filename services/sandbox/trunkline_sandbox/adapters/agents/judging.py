@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trunkline_sandbox.adapters.agents.wording import clip, one_line
-from trunkline_sandbox.ports import Ending, Exit
+from trunkline_sandbox.model import Ending
+from trunkline_sandbox.ports import Exit
 
 _SUMMARY_LIMIT = 4 << 10
 _UNSAID = Ending(ok=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from posixpath import join, normpath
 
 TEXT_LIMIT = 16 << 10
 """Bytes of UTF-8 that one output keeps of its text."""
@@ -21,6 +23,8 @@ _LOOK_AT = 20 * DISPLAY_LIMIT
 
 _PATHS = ("file_path", "notebook_path", "path")
 _TOLD_BY = (*_PATHS[:2], "command", "pattern", "path", "url", "query", "skill", "description", "prompt")
+
+_RULED_BY = ("command", "file_path", "notebook_path")
 
 
 def decode(raw: bytes) -> str:
@@ -55,6 +59,19 @@ def argument(input: Mapping[str, object], workspace: str) -> str:
         if isinstance(told, str) and told:
             return one_line(_relative(told, workspace) if name in _PATHS else told)
     return ""
+
+
+def telling(input: Mapping[str, object], workspace: str) -> str:
+    """What rules look at in a call: the whole command, the path that is meant, else the whole input as canonical JSON.
+
+    A path is made plain (no `..`, no `//`) and relative to `workspace` where it lies in it. It is never shortened: what is cut off
+    could not be ruled on.
+    """
+    named = [name for name in _RULED_BY if name in input]
+    told = input[named[0]] if len(named) == 1 else None
+    if not isinstance(told, str):
+        return json.dumps(input, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return told if named == ["command"] else _relative(normpath(join(workspace, told)), workspace)
 
 
 def _relative(path: str, workspace: str) -> str:
