@@ -7,6 +7,7 @@ from typing import Protocol
 
 from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, ListApprovals
 from trunkline.contracts.record import Record
+from trunkline.contracts.usage import GetUsage, UsageView
 from trunkline.contracts.views import GetTrace, ListTasks, TaskCounts, TaskPage, TaskView, TraceView
 from trunkline_relay.model.changes import Changes
 
@@ -66,6 +67,10 @@ class Views(Protocol):
 
     def trace(self, query: GetTrace) -> TraceView:
         """What carries the trace id; empty when nothing does."""
+        ...
+
+    def usage(self, query: GetUsage) -> UsageView:
+        """What the models of a tenant cost, the newest day first."""
         ...
 
     def keep(self, changes: Changes, checkpoint: int) -> None:

@@ -17,6 +17,7 @@ from trunkline.contracts.approval import (
     Verdict,
 )
 from trunkline.contracts.approval_views import ApprovalView
+from trunkline.contracts.calls import Allowance, Scope
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.message import Fact
 from trunkline.contracts.task import CancelCause, TaskCancelled, TaskHoldDropped, TaskReleased, TaskStatus
@@ -64,6 +65,15 @@ def test_a_decided_question_stays_as_it_was_decided() -> None:
 
     assert one(views) == before
     assert (before.status, before.decided_by, before.votes) == ("rejected", DecidedBy.TIMEOUT, ())
+
+
+def test_what_those_who_agree_mean_shows_before_the_decision_and_only_what_was_decided_after_it() -> None:
+    for_run = Allowance(scope=Scope.RUN)
+    vote = ApprovalVoted(approval_id="release", verdict=Verdict.APPROVED, by="eve", allowance=for_run)
+    against = ApprovalVoted(approval_id="release", verdict=Verdict.REJECTED, by="cid")
+    story = [*held(1, "t1"), at(3, vote), at(4, against)]
+    assert one(folded(story)).allowance == for_run
+    assert one(folded([*story, decided(5, "t1", Verdict.REJECTED)])).allowance is None
 
 
 def test_open_ones_come_as_the_oldest_and_ended_ones_as_the_last_decided_comes_first() -> None:

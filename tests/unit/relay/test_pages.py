@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import JsonValue
 
 from tests.unit.relay.timelines import NOON, Line, asked, line, said, submitted
 from tests.unit.relay.views import approvals, folded, listed, traced
 from trunkline.contracts.approval import ApprovalPolicy, ApprovalVoted, Stage, Verdict
 from trunkline.contracts.approval_views import ListApprovals
+from trunkline.contracts.calls import Allowance
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.task import EventPublished, TaskChildAdded, TaskFailed
 from trunkline.contracts.views import GetTrace, ListTasks
@@ -124,3 +126,22 @@ def test_a_page_of_approvals_that_fifty_people_spoke_on_fits_into_one_message() 
     page = brief_approvals(approvals(folded(log), limit=AT_ONCE))
     assert (len(page.approvals), len(page.approvals[0].votes)) == (AT_ONCE, 49)
     assert len(page.model_dump_json().encode()) <= LARGEST_BODY
+
+
+def test_a_page_of_the_longest_tool_calls_fits_into_one_message_and_each_is_whole_by_itself() -> None:
+    content: dict[str, JsonValue] = {"content": "\x7f" * 60_000}
+    about = {"tool": "Write", "input": content, "offers": ["rewrite"]}
+    log: list[Line] = []
+    for number in range(AT_ONCE):
+        name = f"a{number}"
+        vote = ApprovalVoted(approval_id=name, verdict=Verdict.APPROVED, by="eve", allowance=Allowance(input=content))
+        log.append(asked(2 * number + 1, "t1", name, kind="tool_call", about=about))
+        log.append(line(2 * number + 2, "t1", f"approval-{name}", vote))
+    views = folded(log)
+    page = brief_approvals(approvals(views, limit=AT_ONCE))
+    assert len(page.model_dump_json().encode()) < LARGEST_BODY
+    (first, *_) = page.approvals
+    assert first.about.keys() == {"left_out"}
+    assert first.allowance and first.allowance.input and first.allowance.input.keys() == {"left_out"}
+    whole = views.approval("acme", "t1", "a1")
+    assert whole and whole.allowance and whole.allowance.input == content

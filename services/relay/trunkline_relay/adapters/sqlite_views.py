@@ -8,17 +8,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from trunkline.contracts import approval, approval_views, message, record, run, task, views
+from trunkline.contracts import approval, approval_views, calls, forge, message, record, run, spend, steering, task, views
 from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, ListApprovals
+from trunkline.contracts.usage import GetUsage, UsageView
 from trunkline.contracts.views import GetTrace, ListTasks, TaskCounts, TaskPage, TaskView, TraceView
-from trunkline_relay.adapters import sqlite_approvals, sqlite_store, sqlite_task_pages, sqlite_tasks, sqlite_traces
+from trunkline_relay.adapters import sqlite_approvals, sqlite_store, sqlite_task_pages, sqlite_tasks, sqlite_traces, sqlite_usage
 from trunkline_relay.model import changes as folding
 from trunkline_relay.model import pages
 from trunkline_relay.model.changes import Changes
 
-TABLES: Final = sqlite_tasks.TABLES + sqlite_approvals.TABLES + sqlite_traces.TABLES
-_ROOMS: Final = (sqlite_store, sqlite_tasks, sqlite_approvals, sqlite_traces)
-_FOLDS: Final = (approval, approval_views, message, record, run, task, views, folding, pages)
+TABLES: Final = sqlite_tasks.TABLES + sqlite_approvals.TABLES + sqlite_traces.TABLES + sqlite_usage.TABLES
+_ROOMS: Final = (sqlite_store, sqlite_tasks, sqlite_approvals, sqlite_traces, sqlite_usage)
+_FOLDS: Final = (approval, approval_views, calls, forge, message, record, run, spend, steering, task, views, folding, pages)
 # A view is only as good as the code that folded it: another fold, another fact, another table, and the file is made anew.
 FORM: Final = sha256("".join(inspect.getsource(module) for module in (*_FOLDS, *_ROOMS)).encode()).hexdigest()
 
@@ -52,6 +53,9 @@ class SqliteViews:
     def trace(self, query: GetTrace) -> TraceView:
         return sqlite_traces.trace(self._db, query)
 
+    def usage(self, query: GetUsage) -> UsageView:
+        return sqlite_usage.usage(self._db, query)
+
     def keep(self, changes: Changes, checkpoint: int) -> None:
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
@@ -61,6 +65,8 @@ class SqliteViews:
                 sqlite_approvals.keep(self._db, asked)
             for event in changes.said:
                 sqlite_traces.keep(self._db, event)
+            for event in changes.used:
+                sqlite_usage.keep(self._db, event)
             self._db.execute("UPDATE origin SET checkpoint = ?", (checkpoint,))
         self._checkpoint = checkpoint
 

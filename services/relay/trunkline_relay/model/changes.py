@@ -29,6 +29,8 @@ class Changes:
     tasks: Sequence[TaskView] = ()
     approvals: Sequence[ApprovalView] = ()
     said: Sequence[Event] = ()
+    used: Sequence[Event] = ()
+    """What models answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,16 @@ def changed(events: Iterable[Event], task: FindTask, approval: FindApproval) -> 
     tasks: _Latest[TaskView] = _Latest(task, fold)
     approvals: _Latest[ApprovalView] = _Latest(approval, fold_approval)
     said: list[Event] = []
+    used: list[Event] = []
     for event in events:
         tasks.take((event.tenant, event.task), event)
         if event.part.startswith(APPROVAL):
             approvals.take((event.tenant, event.task, event.part.removeprefix(APPROVAL)), event)
+        elif event.part == subjects.SPEND:
+            used.append(event)
         elif _traced(event):
             said.append(event)
-    return Changes(list(tasks.touched.values()), list(approvals.touched.values()), said)
+    return Changes(list(tasks.touched.values()), list(approvals.touched.values()), said, used)
 
 
 def _traced(event: Event) -> bool:

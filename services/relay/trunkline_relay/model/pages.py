@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from pydantic import JsonValue
 
 from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, ListApprovals
+from trunkline.contracts.calls import Allowance
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.message import Message
 from trunkline.contracts.task import Assignment
@@ -120,7 +121,11 @@ def _assignment(of: Assignment, most: int) -> Assignment:
 def _approval(view: ApprovalView, most: int) -> ApprovalView:
     votes = tuple(vote.model_copy(update={"reason": _text(vote.reason, most // 5)}) for vote in view.votes)
     changes: dict[str, object] = {"subject": _text(view.subject, most), "reason": _text(view.reason, most), "votes": votes}
-    return view.model_copy(update={**changes, "about": _object(view.about, most)})
+    return view.model_copy(update={**changes, "about": _object(view.about, most), "allowance": _allowance(view.allowance, most)})
+
+
+def _allowance(held: Allowance | None, most: int) -> Allowance | None:
+    return held.model_copy(update={"input": _object(held.input, most)}) if held and held.input else held
 
 
 def _told(told: TraceEvent, most: int) -> TraceEvent:

@@ -6,22 +6,25 @@ import hmac
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+API_KEY = "x-api-key"
+AUTHORIZATION = "authorization"
 _HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade".split()
 )
-_NOT_FORWARDED = frozenset("host expect cookie content-length x-api-key authorization forwarded x-forwarded-for".split())
+_CREDENTIALS = "x-api-key api-key authorization openai-organization openai-project"
+"""Whose account pays is not the agent's to choose."""
+_NOT_FORWARDED = frozenset(f"host expect cookie content-length forwarded x-forwarded-for accept-encoding {_CREDENTIALS}".split())
 _NOT_RETURNED = frozenset("set-cookie content-length server date location alt-svc strict-transport-security".split())
 
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
-def outward(headers: Headers, token: str, key: str) -> CIMultiDict[str] | None:
-    """What is sent to the model API: the key stands where the token stood. None when the token is not there."""
-    credential = _swapped(headers, token, key)
-    if credential is None:
-        return None
+def outward(headers: Headers, place: str, key: str) -> CIMultiDict[str]:
+    """What is sent to the model API: the key stands in its place, as `token_in` named it."""
     passed = _without(headers, _NOT_FORWARDED)
-    passed.add(*credential)
+    passed[place] = f"Bearer {key}" if place == AUTHORIZATION else key
+    # So that the bytes can be read while they pass.
+    passed["accept-encoding"] = "identity"
     return passed
 
 
@@ -30,13 +33,12 @@ def inward(headers: Headers) -> CIMultiDict[str]:
     return _without(headers, _NOT_RETURNED)
 
 
-def _swapped(headers: Headers, token: str, key: str) -> tuple[str, str] | None:
-    if _same(headers.get("x-api-key", ""), token):
-        return "x-api-key", key
-    scheme, _, given = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and _same(given.strip(), token):
-        return "authorization", f"Bearer {key}"
-    return None
+def token_in(headers: Headers, token: str) -> str | None:
+    """The header in which the token stands, None when it is nowhere."""
+    if _same(headers.get(API_KEY, ""), token):
+        return API_KEY
+    scheme, _, given = headers.get(AUTHORIZATION, "").partition(" ")
+    return AUTHORIZATION if scheme.lower() == "bearer" and _same(given.strip(), token) else None
 
 
 def _same(given: str, token: str) -> bool:

@@ -1,0 +1,70 @@
+"""Budgets: what is used up, what raising it does, and sums that are exact."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.contracts.spend import ModelAnswered
+from trunkline_sandbox.model.budget import BudgetLimits, BudgetScope, Totals, UsedUp, lower, micro, used_up
+
+TASK, DAY = BudgetScope.TASK, BudgetScope.DAY
+
+
+def answer(usd: float, **more: object) -> ModelAnswered:
+    return ModelAnswered.model_validate({"attempt": 1, "sitting": 1, "request": "r", "shape": "openai", "status": 200, "usd": usd, **more})
+
+
+def spent(*usd: float) -> Totals:
+    totals = Totals()
+    for each in usd:
+        totals = totals.plus(answer(each))
+    return totals
+
+
+def test_without_limits_nothing_is_ever_used_up() -> None:
+    assert used_up(BudgetLimits(), spent(1e6), 10**15) is None
+
+
+def test_a_limit_is_used_up_once_it_is_reached() -> None:
+    assert used_up(BudgetLimits(task_usd=1), spent(0.999999), 0) is None
+    assert used_up(BudgetLimits(task_usd=1), spent(0.4, 0.6), 0) == UsedUp(TASK, 1, 1.0)
+
+
+def test_the_day_of_the_tenant_has_a_limit_of_its_own() -> None:
+    assert used_up(BudgetLimits(task_usd=5, tenant_day_usd=10), spent(1), micro(12.5)) == UsedUp(DAY, 10, 12.5)
+
+
+def test_the_limit_of_the_task_is_named_first() -> None:
+    assert used_up(BudgetLimits(1, 1), spent(2), micro(2)) == UsedUp(TASK, 1, 2.0)
+
+
+def test_a_raise_is_for_one_limit_and_leaves_the_other() -> None:
+    limits = BudgetLimits(1, 2)
+
+    assert limits.raised(TASK, 3) == BudgetLimits(4, 2)
+    assert limits.raised(DAY, 3) == BudgetLimits(1, 5)
+
+
+def test_what_has_no_limit_gets_none_by_a_raise() -> None:
+    assert BudgetLimits().raised(TASK, 3) == BudgetLimits()
+
+
+def test_a_task_may_lower_what_is_configured_but_not_raise_it() -> None:
+    assert lower(None, 5) == 5
+    assert lower(2, 5) == 2
+    assert lower(9, 5) == 5
+    assert lower(9, 0) == 9
+    assert lower(None, 0) == 0
+
+
+def test_totals_keep_what_is_uncertain_apart() -> None:
+    totals = Totals().plus(answer(1, priced=False, input_tokens=10, cached_tokens=4)).plus(answer(2, estimated=True, output_tokens=3))
+
+    assert totals == Totals(2, 10, 4, 3, 3_000_000, unpriced=1, estimated=1)
+    assert totals.usd == 3.0
+
+
+@given(st.lists(st.integers(0, 10**9), max_size=50))
+def test_sums_are_exact_however_many_there_are(millionths: list[int]) -> None:
+    assert spent(*(each / 1e6 for each in millionths)).micro_usd == sum(millionths)
