@@ -15,11 +15,13 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, NoReturn
 
 import jwt
-from jwt.algorithms import HMACAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from jwt.algorithms import HMACAlgorithm, RSAAlgorithm
 from jwt.api_jws import PyJWS
 
 from trunkline.auth.claims import Claims, Terms, Token, bad, parsed, read
@@ -157,6 +159,29 @@ class Tokens:
         kid = head.get("kid")
         found = self._own if kid is None else [self._keys[kid]] if isinstance(kid, str) and kid in self._keys else ()
         yield from (key for key in found if key.algorithm == head["alg"] and now < key.until)
+
+
+def app_assertion(app_id: str, key_pem: str, now: float) -> str:
+    """By what a GitHub App says that it is itself: a JWT (RS256) that counts for nine minutes from `now`, in epoch seconds.
+
+    Raises Invalid (APP_KEY_UNREADABLE) for what is no private RSA key; the key is never repeated.
+    """
+    # A minute back, because their clock may be behind ours.
+    claims = {"iss": app_id, "iat": math.floor(now) - 60, "exp": math.floor(now) + 540}
+    try:
+        return jwt.encode(claims, _private(key_pem), algorithm="RS256")
+    except (jwt.PyJWTError, ValueError, TypeError):
+        message = "the key of the GitHub App is no private RSA key in PEM form; download one from the App's settings"
+        raise Invalid(message, code="APP_KEY_UNREADABLE") from None
+
+
+@lru_cache(maxsize=4)
+def _private(key_pem: str) -> RSAPrivateKey:
+    """Read once: checking it takes some 100 ms, for which nothing else is served."""
+    key = RSAAlgorithm(RSAAlgorithm.SHA256).prepare_key(key_pem)
+    if not isinstance(key, RSAPrivateKey):
+        raise ValueError
+    return key
 
 
 def key_set(text: str) -> dict[str, Key]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from dataclasses import dataclass
+
+from trunkline.contracts.run import Usage
 
 SUBJECT = 72
 """Characters in the first line of a commit message and in a title."""
 QUOTED = 20_000
 """Characters of a prompt or a summary that a pull request repeats; forges refuse some 65,000."""
 
+_LINK = re.compile(r"\Ahttps?://[^\s()<>]+\Z")
 _REF_PART = re.compile(r"\A(?!\.)(?!.*\.\.)(?!.*@\{)[^\x00-\x20\x7f~^:?*\[\\/]+(?<!\.lock)(?<!\.)\Z")
 
 
@@ -41,15 +45,42 @@ def commit_message(prompt: str, task_id: str) -> str:
     subject = title(prompt)
     text = _cut(_plain(prompt).strip(), QUOTED)
     body = "" if " ".join(text.split()) in ("", subject) else f"{text}\n\n"
-    return f"{subject}\n\n{body}Trunkline-Task: {_plain(task_id)}\n"
+    return f"{subject}\n\n{body}{trailer(task_id)}\n"
 
 
-def pull_request_body(prompt: str, task_id: str, agent: str, summary: str) -> str:
-    """What was asked, what the agent says it did, and where it came from, in Markdown."""
+@dataclass(frozen=True, slots=True)
+class Footnote:
+    """What a pull request says at its foot beside the task: what the run cost, and where its timeline is shown."""
+
+    usage: Usage | None = None
+    url: str = ""
+
+
+def pull_request_body(prompt: str, task_id: str, agent: str, summary: str, foot: Footnote | None = None) -> str:
+    """What was asked, what the agent says it did, what it cost and where it came from, in Markdown; the trailer is its last line."""
+    foot = foot or Footnote()
     asked = _fenced(_cut(_plain(prompt).strip(), QUOTED))
     said = _cut(_plain(summary).strip(), QUOTED)
-    parts = ["### Asked for", asked, *(["### What the agent says", said] if said else [])]
-    return "\n\n".join([*parts, f"---\nMade by `{_plain(agent)}` for Trunkline task `{_plain(task_id)}`. Review it before merging."]) + "\n"
+    task = f"[task `{_plain(task_id)}`]({foot.url})" if _LINK.match(foot.url) else f"task `{_plain(task_id)}`"
+    paid = f" It cost {cost(foot.usage)}." if cost(foot.usage) else ""
+    made = f"---\nMade by `{_plain(agent)}` for Trunkline {task}.{paid} Review it before merging."
+    told = ["### What the agent says", _closed(said)] if said else []
+    return "\n\n".join(["### Asked for", asked, *told, made, trailer(task_id)]) + "\n"
+
+
+def trailer(task_id: str) -> str:
+    """By what news of a commit or a pull request find their task."""
+    return f"Trunkline-Task: {_plain(task_id)}"
+
+
+def cost(usage: Usage | None) -> str:
+    """In words, of what is known; empty when nothing is."""
+    if usage is None:
+        return ""
+    tokens = [f"{count:,} tokens {way}" for count, way in ((usage.input_tokens, "in"), (usage.output_tokens, "out")) if count is not None]
+    usd = [] if usage.cost_usd is None else [f"US$ {usage.cost_usd:,.2f}" if usage.cost_usd >= 0.01 else f"US$ {usage.cost_usd:.4f}"]
+    model = [_plain(usage.model)[:80].replace("`", "")] if usage.model and (tokens or usd) else []
+    return ", ".join([*usd, *tokens, *model])
 
 
 def _fenced(text: str) -> str:
@@ -57,6 +88,12 @@ def _fenced(text: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"
+
+
+def _closed(text: str) -> str:
+    """Without an open code block or comment, which would swallow what stands behind it."""
+    fences = len(re.findall(r"^ {0,3}```", text, re.MULTILINE))
+    return text.replace("<!--", "&lt;!--") + ("\n```" if fences % 2 else "")
 
 
 def _plain(text: str) -> str:

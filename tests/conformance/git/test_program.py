@@ -63,7 +63,7 @@ async def test_settings_of_a_remote_are_kept_and_ours_win() -> None:
 def test_what_git_says_is_repeated_without_the_credential() -> None:
     env = {"GIT_CONFIG_VALUE_0": "Authorization: Basic c2VjcmV0c2VjcmV0"}
     said = last_line("hint: x\nfatal: https://bob:hunter2@forge/x refused Basic c2VjcmV0c2VjcmV0\n", env)
-    assert said == "fatal: https://***@forge/x refused Basic ***"
+    assert said == "fatal: https://***@forge/x refused Basic [redacted:environment]"
 
 
 async def test_nothing_of_the_host_reaches_git(monkeypatch: pytest.MonkeyPatch) -> None:

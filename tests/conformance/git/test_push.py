@@ -74,3 +74,28 @@ async def test_trees_and_repositories_of_other_users_are_taken(job: Job) -> None
     assert made
     await job.git.push(job.bare, job.remote, made.sha, SPEC.branch)
     assert await job.git.fetch(job.remote, SPEC.branch, job.bare) == made.sha
+
+
+async def test_a_branch_is_pushed_forward_from_what_it_is_expected_to_be(job: Job) -> None:
+    (job.tree / "calc.py").write_text("changed\n")
+    first = await job.commit()
+    assert first
+    await job.git.push(job.bare, job.remote, first.sha, SPEC.branch)
+    (job.tree / "calc.py").write_text("changed again\n")
+    second = await job.git.commit(job.bare, first.sha, job.tree, SPEC)
+    assert second
+    for _ in range(2):
+        await job.git.push(job.bare, job.remote, second.sha, SPEC.branch, first.sha)
+    assert tip(job.forge, SPEC.branch) == second.sha
+
+
+@pytest.mark.parametrize("removed", [False, True])
+async def test_a_branch_that_somebody_moved_meanwhile_is_left_alone(job: Job, removed: bool) -> None:
+    (job.tree / "calc.py").write_text("changed\n")
+    made = await job.commit()
+    assert made
+    if not removed:
+        git(job.forge, "branch", SPEC.branch, "main")
+    with pytest.raises(Conflict) as refused:
+        await job.git.push(job.bare, job.remote, made.sha, SPEC.branch, "1" * 40)
+    assert refused.value.code == "BRANCH_MOVED"

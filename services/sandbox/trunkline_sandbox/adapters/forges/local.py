@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from trunkline_sandbox.adapters.git.program import Answer, Call, run
 from trunkline_sandbox.adapters.git.refusals import refusal
 from trunkline_sandbox.adapters.git.remotes import full_ref
 from trunkline_sandbox.adapters.git.trees import known
-from trunkline_sandbox.ports import PullRequest, PullRequestPage, PullRequestSpec, Remote
+from trunkline_sandbox.ports import Access, PullRequest, PullRequestPage, PullRequestSpec, Remote
 
 _PART = re.compile(r"\A(?![.-])(?!.*\.\.)[A-Za-z0-9._-]{1,100}\Z")
 _SHOWN = 400 << 10
@@ -35,12 +36,16 @@ class LocalForge:
         self._pages = f"{public_url.rstrip('/')}/forge/local"
         self._now = now
 
-    async def remote(self, repo: str) -> Remote:
+    @asynccontextmanager
+    async def remote(self, access: Access) -> AsyncIterator[Remote]:
         """Raises Invalid for what is no name, NotFound for what is not there or lies outside the root."""
-        return Remote(str(self._path(repo)))
+        yield Remote(str(self._path(access.repo)))
 
-    async def open_pull_request(self, spec: PullRequestSpec) -> PullRequest:
-        """Raises NotFound when a branch is missing, Unavailable when the repository's lock is not to be had."""
+    async def open_pull_request(self, access: Access, spec: PullRequestSpec) -> PullRequest:
+        """Raises NotFound when a branch is missing, Unavailable when the repository's lock is not to be had.
+
+        `access` decides nothing here: who can write below the root needs no credential.
+        """
         path = self._path(spec.repo)
         head = await _commit(path, spec.head)
         record = Record(
@@ -55,6 +60,9 @@ class LocalForge:
         )
         number = await asyncio.to_thread(Records(path).find_or_add, record)
         return PullRequest(number, f"{self._pages}/{_name(spec.repo)}/pulls/{number}")
+
+    async def tell_status(self, access: Access, commit: str, state: str, told: str) -> None:
+        """Nobody looks for a status in a folder."""
 
     async def show_pull_request(self, repo: str, number: int) -> PullRequestPage:
         """Raises NotFound. The diff is taken from where the branches parted, so that it still stands after a merge."""

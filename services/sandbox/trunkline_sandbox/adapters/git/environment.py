@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 # Given as command-line scope, which no configuration file of any repository can override.
 SETTINGS: tuple[tuple[str, str], ...] = (
@@ -28,11 +30,14 @@ SETTINGS: tuple[tuple[str, str], ...] = (
 )
 
 
-def environment(allow: str = "none", extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A fresh environment in which only the transport `allow` is open; `extra` may bring a credential and more settings."""
+def environment(allow: str = "none", extra: Mapping[str, str] | None = None, credentials: Path | None = None) -> dict[str, str]:
+    """A fresh environment in which only the transport `allow` is open; `extra` may bring more settings.
+
+    `credentials` is the socket where git asks for user and password, so that neither stands here.
+    """
     brought = dict(extra or {})
-    # Ours come last and win.
-    settings = [*_settings_in(brought), *SETTINGS]
+    # Ours come last and win; the empty helper among them drops every other, so the one that is meant stands behind it.
+    settings = [*_settings_in(brought), *SETTINGS, *(_asking(credentials) if credentials else ())]
     return {
         **brought,
         "PATH": os.environ.get("PATH", os.defpath),
@@ -55,6 +60,12 @@ def numbered(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
         found[f"GIT_CONFIG_KEY_{number}"] = key
         found[f"GIT_CONFIG_VALUE_{number}"] = value
     return found
+
+
+def _asking(socket: Path) -> Sequence[tuple[str, str]]:
+    # Only ever `get`: told to store where nobody listens any more, git's own program starts a daemon that keeps the credential.
+    ask = f'!f() {{ test "$1" != get || git credential-cache --socket={shlex.quote(str(socket))} get; }}; f'
+    return (("credential.helper", ask), ("credential.useHttpPath", "true"))
 
 
 def _settings_in(env: Mapping[str, str]) -> list[tuple[str, str]]:

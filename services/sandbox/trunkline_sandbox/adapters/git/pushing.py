@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from trunkline.contracts.errors import Conflict, Denied, DomainError
@@ -11,32 +12,45 @@ from trunkline_sandbox.adapters.git.program import Answer, Call, run
 from trunkline_sandbox.adapters.git.refusals import last_line, refusal
 from trunkline_sandbox.adapters.git.remotes import Bounds, full_ref, heads, local, speaking, there
 from trunkline_sandbox.adapters.git.trees import known
+from trunkline_sandbox.model.branches import branch_moved
 from trunkline_sandbox.ports import Remote
 
 _STALE_S = 5.0
 
 
-async def push(bare: Path, remote: Remote, commit: str, branch: str, bounds: Bounds) -> None:
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a branch is to become, and what it must be until then: `expected` is empty for one that is not there."""
+
+    branch: str
+    commit: str
+    expected: str = ""
+
+
+async def push(bare: Path, remote: Remote, move: Move, bounds: Bounds) -> None:
     """See ports.Git."""
-    ref = full_ref(branch)
+    ref = full_ref(move.branch)
     _unlock(remote, ref)
-    # The lease says that the branch is not there; git finds one that already is this commit up to date before it looks at the lease.
-    options = ("--porcelain", "--no-verify", "--no-follow-tags", f"--force-with-lease={ref}:", *there(remote, "receive-pack"))
-    argv = ("git", "push", *options, "--", remote.url, f"{known(commit)}:{ref}")
+    # The lease says what the branch is; git finds one that already is this commit up to date before it looks at the lease.
+    lease = f"--force-with-lease={ref}:{known(move.expected) if move.expected else ''}"
+    options = ("--porcelain", "--no-verify", "--no-follow-tags", lease, *there(remote, "receive-pack"))
+    argv = ("git", "push", *options, "--", remote.url, f"{known(move.commit)}:{ref}")
     answer = await run(Call(argv, {**speaking(remote), "GIT_DIR": str(bare)}, seconds=bounds.seconds))
-    if answer.code and (error := await _why(answer, remote, commit, branch, bounds)):
+    if answer.code and (error := await _why(answer, remote, move, bounds)):
         raise error
 
 
-async def _why(answer: Answer, remote: Remote, commit: str, branch: str, bounds: Bounds) -> DomainError | None:
+async def _why(answer: Answer, remote: Remote, move: Move, bounds: Bounds) -> DomainError | None:
     """None when the branch is the commit after all: an earlier try may have been cut off just after it had its way."""
     error = refusal(answer, "push the branch", remote.env)
     if error.code not in ("GIT_FAILED", "REPO_LOCKED"):
         return error
-    there_now = (await heads(remote, bounds)).get(full_ref(branch))
-    if there_now == commit:
+    branch, there_now = move.branch, (await heads(remote, bounds)).get(full_ref(move.branch))
+    if there_now == move.commit:
         return None
-    if there_now:
+    if move.expected and there_now != move.expected:
+        return branch_moved(branch, there_now)
+    if there_now and not move.expected:
         text = f"The branch {branch!r} is at the forge already with other work on it; remove or rename it there, then try again."
         return Conflict(text, code="BRANCH_TAKEN", branch=branch, commit=there_now)
     if "[remote rejected]" in answer.text and error.code == "GIT_FAILED":

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from trunkline.contracts.errors import Broken, Denied, DomainError, Invalid, NotFound, Unavailable
+from trunkline.contracts.errors import Broken, Denied, DomainError, Exhausted, Invalid, NotFound, Unavailable
+from trunkline.telemetry.redaction import Redactor
 from trunkline_sandbox.adapters.git.program import Answer
 
+_LIMITED_S = 60.0
+"""Git does not tell for how long the forge wants to hear nothing."""
 _MEANINGS: tuple[tuple[str, type[DomainError], str, str], ...] = (
     (
         r"No space left on device|Disk quota exceeded",
@@ -39,6 +42,9 @@ _MEANINGS: tuple[tuple[str, type[DomainError], str, str], ...] = (
 def refusal(answer: Answer, doing: str, env: Mapping[str, str] | None = None) -> DomainError:
     """A failed call as one of our errors; `env` is the remote's, whose values must not be repeated, and None without a remote."""
     line = last_line(answer.err, env)
+    if re.search(r"returned error: 429", answer.err):
+        text = f"Git could not {doing}. The forge was asked too often; it is asked again later."
+        return Exhausted(text, code="FORGE_LIMITED", retry_after=_LIMITED_S, git=line)
     for pattern, error, code, text in _MEANINGS:
         if re.search(pattern, answer.err):
             return error(f"Git could not {doing}. {text}", code=code, git=line)
@@ -64,7 +70,6 @@ def last_line(err: str, env: Mapping[str, str] | None = None) -> str:
 
 
 def _redacted(text: str, env: Mapping[str, str]) -> str:
-    secrets = {part for value in env.values() for part in (value, *value.split()) if len(part) >= 8}
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return re.sub(r"://[^/@\s]+@", "://***@", text)
+    """A forge may repeat to us what we told it, or what others told it."""
+    brought = [("environment", part) for value in env.values() for part in (value, *value.split())]
+    return re.sub(r"://[^/@\s]+@", "://***@", Redactor(brought).text(text))

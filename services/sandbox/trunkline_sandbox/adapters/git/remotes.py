@@ -40,7 +40,7 @@ def speaking(remote: Remote) -> dict[str, str]:
     scheme = "file" if local(remote) else parts.scheme or "ssh"
     if "::" in remote.url or scheme not in ("file", "https", "http", "ssh"):
         raise Invalid(f"Repositories are reached by https, http, ssh or a local path, not by {scheme!r}.", code="TRANSPORT_UNSUPPORTED")
-    return environment(scheme, remote.env)
+    return environment(scheme, remote.env, remote.credentials)
 
 
 def there(remote: Remote, service: str) -> list[str]:

@@ -18,19 +18,22 @@ _LISTING = 64 << 20
 _AGENT = "[user]\n\tname = Agent\n\temail = agent@trunkline.invalid\n"
 
 
-async def checkout(bare: Path, commit: str, tree: Path, bounds: Bounds) -> None:
+async def checkout(bare: Path, commit: str, tree: Path, bounds: Bounds, base: str = "") -> None:
     """See ports.Git. The tree shows itself only when it is whole."""
     known(commit)
+    known(base or commit)
     await sweep(tree)
     await _measure(bare, commit, bounds)
     made = aside(tree)
-    branch = await _branch(bare, commit)
+    branch = await _branch(bare, base or commit)
     await _git(("init", "--quiet", "--template=", f"--initial-branch={branch}", str(made)), {})
     await _copy(bare, made / ".git")
     # Nothing of the agent's is in it yet: what lies there is ours, and the commit brings neither hooks nor settings.
     inside = {"GIT_DIR": str(made / ".git"), "GIT_WORK_TREE": str(made)}
     await _git(("update-ref", f"refs/heads/{branch}", commit), inside)
     await _git(("reset", "--quiet", "--hard"), inside, made, bounds.seconds)
+    if base:
+        await _git(("reset", "--quiet", "--mixed", base), inside, made, bounds.seconds)
     await put(made, tree)
 
 

@@ -1,0 +1,75 @@
+"""Commits of a workspace as it stands, beside every branch: what a task may go on from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trunkline.contracts.errors import NotFound
+from trunkline_sandbox.adapters.git.environment import environment
+from trunkline_sandbox.adapters.git.places import aside, put, sweep
+from trunkline_sandbox.adapters.git.program import Answer, Call, run
+from trunkline_sandbox.adapters.git.refusals import refusal
+from trunkline_sandbox.adapters.git.trees import known
+
+REFS = "refs/snapshots/"
+_SIGNED = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "Trunkline"), ("EMAIL", "-"))}
+_ATTRIBUTES = "* -text -filter -ident -working-tree-encoding\n"
+"""As it stands, byte for byte, whatever the repository wants to be done with its files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A copy of a workspace that is ours alone, and what git needs beside it to look at it quickly again and again."""
+
+    bare: Path
+    tree: Path
+    desk: Path
+    """A repository with no objects of its own, only an index and attributes that win over those of the tree."""
+    base: str
+
+
+async def snapshot(of: Tree, at: int) -> str:
+    """Commit it on top of its base, ignored files too, at `at` seconds since the epoch; returns the commit."""
+    await _lay(of.desk)
+    env = {"GIT_DIR": str(of.desk), "GIT_WORK_TREE": str(of.tree), "GIT_OBJECT_DIRECTORY": str(of.bare / "objects")}
+    await _git(("add", "--all", "--force"), env, of.tree)
+    tree = (await _git(("write-tree",), env)).text
+    date = f"@{at} +0000"
+    signed = {**env, **_SIGNED, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+    return (await _git(("commit-tree", tree, "-p", known(of.base), "-m", "As it stood"), signed)).text
+
+
+async def _lay(desk: Path) -> None:
+    (desk / "index.lock").unlink(missing_ok=True)
+    if (desk / "info" / "attributes").is_file():
+        return
+    await _git(("init", "--quiet", "--bare", "--template=", str(desk)), {})
+    (desk / "info").mkdir(exist_ok=True)
+    (desk / "info" / "attributes").write_text(_ATTRIBUTES)
+
+
+async def name(bare: Path, snapshot: str, commit: str) -> None:
+    """Let it be found by its name, and by whoever copies the repository."""
+    await _git(("update-ref", f"{REFS}{snapshot}", known(commit)), {"GIT_DIR": str(bare)})
+
+
+async def bring(source: Path, commit: str, bare: Path) -> None:
+    """Make `bare` a repository with everything that `source` holds. Raises NotFound when the commit is not in it."""
+    await sweep(bare)
+    made = aside(bare)
+    # Objects are never written to once they are there: as links they cost nothing.
+    copied = await run(Call(("cp", "-R", "--link", "--", str(source), str(made)), environment()))
+    if copied.code:
+        raise NotFound("What was kept of the earlier task is gone.", code="SNAPSHOT_LOST")
+    await put(made, bare)
+    found = await run(Call(("git", "cat-file", "-e", f"{known(commit)}^{{commit}}"), {**environment(), "GIT_DIR": str(bare)}))
+    if found.code:
+        raise NotFound("The snapshot of the earlier task is gone.", code="SNAPSHOT_LOST")
+
+
+async def _git(args: tuple[str, ...], env: dict[str, str], cwd: Path | None = None) -> Answer:
+    answer = await run(Call(("git", *args), {**environment(), **env}, cwd))
+    if answer.code:
+        raise refusal(answer, "keep the workspace")
+    return answer
