@@ -1,0 +1,1 @@
+"""The github dialect: what GitHub tells us of its own accord."""

@@ -1,0 +1,122 @@
+"""From what GitHub tells to what Trunkline is to do about it: pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import JsonValue, ValidationError
+
+from trunkline.contracts.errors import Invalid
+from trunkline.contracts.ids import TaskId
+from trunkline.contracts.task import Assignment
+from trunkline_gateway.dialects.github.schemas import Delivery, Issue, Repository
+from trunkline_gateway.usecases.forge_news import PullRequestNews
+
+SURFACE: Final = "github"
+PROMPT_LIMIT: Final = 100 << 10
+"""Bytes of UTF-8 that an issue may take of a prompt."""
+_TRAILER: Final = re.compile(r"^Trunkline-Task: ([0-9a-f]{32})\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Customs:
+    """By which signs a task is asked for, and by whom."""
+
+    command: str = "/trunkline"
+    label: str = "trunkline"
+    starters: tuple[str, ...] = ("OWNER", "MEMBER", "COLLABORATOR")
+    """What GitHub calls those whose comments may start work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Somebody asks for work."""
+
+    repo: str
+    login: str
+    assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """It is not for us."""
+
+    reason: str
+
+
+def delivery(sent: dict[str, JsonValue]) -> Delivery:
+    """Raises Invalid."""
+    try:
+        return Delivery.model_validate(sent)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors(include_input=False, include_url=False)[0]["loc"])
+        raise Invalid(f"this is no delivery of GitHub's: {field} is missing or malformed", code="BAD_DELIVERY", field=field) from None
+
+
+def wanted(event: str, told: Delivery, customs: Customs) -> Start | PullRequestNews | Nothing:
+    """What is to be done about one delivery."""
+    match event, told.action:
+        case "issue_comment", "created":
+            return _commented(told, customs)
+        case (("issues" | "pull_request"), "labeled"):
+            return _labelled(told, customs)
+        case "pull_request", "closed":
+            return _closed(told)
+        case _:
+            return Nothing("nothing is done about such events")
+
+
+def _commented(told: Delivery, customs: Customs) -> Start | Nothing:
+    if told.comment is None or told.issue is None or told.repository is None:
+        return Nothing("the comment, its issue or its repository is missing")
+    word, _, rest = told.comment.body.lstrip().partition("\n")
+    command, _, same_line = word.strip().partition(" ")
+    if command != customs.command:
+        return Nothing(f"the comment does not begin with {customs.command}")
+    if told.comment.author_association not in customs.starters or not (told.comment.user.human and told.sender.human):
+        return Nothing("whoever commented may not start work in this repository")
+    wish = f"{same_line.strip()}\n{rest.strip()}".strip()
+    return _start(told, told.repository, told.issue, wish)
+
+
+def _labelled(told: Delivery, customs: Customs) -> Start | Nothing:
+    about = told.pull_request or told.issue
+    if about is None or told.repository is None or told.label is None:
+        return Nothing("the issue, its label or its repository is missing")
+    if told.label.name != customs.label:
+        return Nothing(f"the label is not {customs.label}")
+    if not told.sender.human:
+        return Nothing("a program set the label")
+    return _start(told, told.repository, about, "")
+
+
+def _start(told: Delivery, repository: Repository, about: Issue, wish: str) -> Start:
+    base = told.pull_request.base.ref if told.pull_request and told.pull_request.base else repository.default_branch
+    assignment = Assignment(
+        repo=repository.full_name,
+        prompt=_prompt(about, wish),
+        source=SURFACE,
+        branch=base,
+        surface=SURFACE,
+        metadata={"issue": about.number, "url": about.html_url[:500]},
+        labels={"github_login": told.sender.login},
+    )
+    return Start(repository.full_name, told.sender.login, assignment)
+
+
+def _prompt(about: Issue, wish: str) -> str:
+    """What was wished for first; the issue behind it, as what it is."""
+    issue = f"{about.title}\n\n{about.body or ''}".strip()
+    text = f"{wish}\n\nThis was said on #{about.number}:\n\n{issue}" if wish else issue
+    return text.replace("\x00", "").encode()[:PROMPT_LIMIT].decode("utf-8", "ignore") or f"#{about.number}"
+
+
+def _closed(told: Delivery) -> PullRequestNews | Nothing:
+    about, repository = told.pull_request, told.repository
+    found = _TRAILER.findall(about.body or "") if about else []
+    if about is None or repository is None or not found:
+        return Nothing("it names no task of ours")
+    by = f"github:{told.sender.login}"
+    return PullRequestNews(TaskId(found[-1]), repository.full_name, about.number, bool(about.merged), by)

@@ -1,0 +1,72 @@
+"""What a forge tells of its own accord: work that is asked for there, and pull requests that end."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Final
+
+from trunkline.auth.principal import HOME, Principal, Role
+from trunkline.contracts.forge import ReportPullRequest
+from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.task import Assignment
+from trunkline_gateway.ports import Commands
+from trunkline_gateway.usecases.tasks import Tasks
+
+OWNER: Final = "router"
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestNews:
+    """A pull request was merged or closed, and its text names a task; whether it is that task's is for its owner to say."""
+
+    task: TaskId
+    repo: str
+    number: int
+    merged: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeNews:
+    """`tenants`: whose repositories are whose, by patterns of `owner/name`; the first that fits, else the home tenant's."""
+
+    tasks: Tasks
+    commands: Commands
+    now: Callable[[], datetime]
+    tenants: Mapping[str, str]
+    seal: bytes = field(repr=False)
+
+    async def start(self, repo: str, login: str, assignment: Assignment, delivery: str) -> TaskId:
+        """The task of this delivery; the same delivery again is the same task. Raises Unavailable."""
+        principal = Principal(self._tenant(repo), f"github:{login}", Role.AGENT)
+        task = TaskId(self._named(delivery))
+        await self.tasks.submit(principal, assignment, id=task)
+        return task
+
+    async def ended(self, news: PullRequestNews, delivery: str) -> None:
+        """Raises NotFound where the task has no such pull request, Unavailable."""
+        command = ReportPullRequest(
+            tenant=self._tenant(news.repo),
+            at=self.now(),
+            task_id=news.task,
+            repo=news.repo,
+            number=news.number,
+            merged=news.merged,
+            by=news.by,
+            delivery=delivery,
+        )
+        await self.commands.send(OWNER, news.task, command)
+
+    def _tenant(self, repo: str) -> TenantId:
+        found = (tenant for pattern, tenant in self.tenants.items() if fnmatchcase(repo.casefold(), pattern.casefold()))
+        return TenantId(next(found, HOME))
+
+    def _named(self, delivery: str) -> str:
+        """32 hex digits in the layout of ids that are minted; nobody can foresee them who does not know the seal."""
+        digest = hmac.new(self.seal, f"delivery/{delivery}".encode(), hashlib.sha256).hexdigest()
+        return f"{digest[:12]}7{digest[12:15]}8{digest[15:30]}"
