@@ -1,4 +1,4 @@
-"""What the approvals service needs from the world: the log of each approval, that of each task, and a clock that wakes it."""
+"""What the approvals service needs from the world: the log of each approval, those of tasks and runs, and a clock that wakes it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Approvals(Protocol):
 
 
 class Tasks(Protocol):
-    """What the router said about each task."""
+    """What the router said about each task, and what was said about its runs."""
 
     async def load(self, subject: str) -> Loaded:
         """Everything up to now. Raises Unavailable."""

@@ -14,6 +14,7 @@ from trunkline_approvals.handlers.answer_command import AnswerCommand
 from trunkline_approvals.handlers.ask_for_release import AskForRelease
 from trunkline_approvals.handlers.asking import Asking
 from trunkline_approvals.handlers.expire_approval import Expire
+from trunkline_approvals.handlers.run_news import RunNews
 from trunkline_approvals.handlers.task_news import TaskNews
 from trunkline_approvals.model import Cue, Match, Rule, State, decide, evolve
 from trunkline_approvals.settings import PolicySetting, Settings
@@ -29,7 +30,9 @@ async def running(settings: Settings) -> AsyncIterator[None]:
         asking = Asking(approvals, expiries, [as_rule(policy) for policy in settings.approval_policies])
         ask_for_release = AskForRelease(bus.log, asking, now)
         answer = AnswerCommand(approvals, asking, ask_for_release)
-        subscribe(bus.inlet, answer, TaskNews(approvals, ask_for_release, now), Expire(approvals, expiries, now))
+        runs = RunNews(approvals, bus.log, asking, now)
+        tasks = TaskNews(approvals, ask_for_release, runs.ended, now)
+        subscribe(bus.inlet, answer, tasks, runs, Expire(approvals, expiries, now))
         await bus.inlet.start(SERVICE)
         yield
 

@@ -12,13 +12,16 @@ from trunkline.contracts.work_types import canonical
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
 from trunkline_router.adapters.timers import BusTimers
+from trunkline_router.handlers.deadlines import Deadlines
 from trunkline_router.handlers.family import Family
 from trunkline_router.handlers.hold_news import HoldNews
 from trunkline_router.handlers.publish_event import PublishedEvents
+from trunkline_router.handlers.pull_requests import PullRequestNews
 from trunkline_router.handlers.run_news import RunNews
 from trunkline_router.handlers.stop_overdue import OverdueStop
 from trunkline_router.handlers.task_effects import TaskEffects
 from trunkline_router.handlers.task_life import TaskLife
+from trunkline_router.handlers.waits import Waits
 from trunkline_router.model import Cue, Gate, Route, Rules, Task, decide, evolve
 from trunkline_router.settings import GateSetting, Settings
 from trunkline_router.subscriptions import Handlers, subscribe
@@ -36,13 +39,16 @@ async def running(settings: Settings) -> AsyncIterator[None]:
         actor: Actor[Task, tuple[Cue, datetime]] = Actor(bus.log, deciding, evolve)
         timers = BusTimers(bus.timers, now)
         life = TaskLife(actor, bus.log, now)
+        waits = Waits(actor, life, bus.log)
         handlers = Handlers(
             life=life,
             effects=TaskEffects(actor, bus.work, timers, Family(life)),
-            runs=RunNews(life),
+            runs=RunNews(life, waits),
             holds=HoldNews(life, bus.log),
             overdue=OverdueStop(life, bus.log, timers, now),
             events=PublishedEvents(bus.log),
+            deadlines=Deadlines(life, waits, timers, now),
+            pulls=PullRequestNews(bus.log),
         )
         subscribe(bus.inlet, handlers)
         await bus.inlet.start("router")

@@ -17,6 +17,7 @@ from trunkline.contracts.approval import (
     Stage,
     Verdict,
 )
+from trunkline.contracts.calls import Allowance
 from trunkline.contracts.message import Fact
 from trunkline_approvals.model import Ask, Cue, ExpireApproval, Rule, State, TimeUp, Withdraw, decide, evolve
 
@@ -65,8 +66,8 @@ def asked(policy: ApprovalPolicy = POLICY, **changes: object) -> ApprovalRequest
     return ApprovalRequested.model_validate({**said, "policy": policy, **changes})
 
 
-def voted(by: str, verdict: Verdict = Verdict.APPROVED) -> ApprovalVoted:
-    return ApprovalVoted(approval_id="a7", verdict=verdict, by=by, role="approver", decision_id=f"d-{by}")
+def voted(by: str, verdict: Verdict = Verdict.APPROVED, allowance: Allowance | None = None) -> ApprovalVoted:
+    return ApprovalVoted(approval_id="a7", verdict=verdict, by=by, role="approver", decision_id=f"d-{by}", allowance=allowance)
 
 
 def decided(verdict: Verdict = Verdict.APPROVED, by: str = "ann", role: str = "approver", reason: str = "") -> ApprovalDecided:

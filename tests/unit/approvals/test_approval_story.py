@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from pydantic import JsonValue
 
 from tests.campaigns import tries
 from trunkline.contracts.approval import (
@@ -25,6 +26,7 @@ from trunkline.contracts.approval import (
     Stage,
     Verdict,
 )
+from trunkline.contracts.calls import Allowance, Ruling, Scope, ToolRule
 from trunkline.contracts.errors import DomainError
 from trunkline.contracts.message import Fact
 from trunkline_approvals.model import (
@@ -46,6 +48,12 @@ START = datetime(2026, 5, 1, tzinfo=UTC)
 ROLES = {"ann": "approver", "bob": "approver", "cid": "agent", "root": "admin", "zoe": "user"}
 PEOPLE = some.sampled_from(sorted(ROLES))
 DIGESTS = some.sampled_from(["a" * 64, "a" * 64, "a" * 64, "b" * 64])
+RULE = ToolRule(tool="Bash", argument="make *", then=Ruling.ALLOW)
+ALLOWANCES = some.sampled_from(
+    [*[None] * 5, Allowance(), Allowance(scope=Scope.RUN), Allowance(scope=Scope.RUN), Allowance(scope=Scope.RUN, rule=RULE),
+     Allowance(input={"command": "ls"}), Allowance(usd=2.0)]
+)  # fmt: skip
+NEEDS = {None: "", "run": "run", "rule": "run", "input": "rewrite", "usd": "usd"}
 STAGES = some.builds(
     Stage,
     roles=some.sampled_from([("admin", "agent", "approver"), ("approver",), ("admin",), ("agent",)]),
@@ -72,8 +80,9 @@ class Small:
     requester: str = ""
     stage: int = 0
     deadline: datetime | None = None
-    words: dict[str, tuple[str, Verdict]] = field(default_factory=dict)
-    """Who said what, by person, with the id of the wish."""
+    words: dict[str, tuple[str, Verdict, str | None]] = field(default_factory=dict)
+    """Who said what, by person, with the id of the wish, and what their yes was meant to hold."""
+    offers: tuple[str, ...] = ()
     end: str = ""
     """approved, rejected, withdrawn."""
     never: bool = False
@@ -86,11 +95,12 @@ class Small:
             return False
         return any(ROLES[who] in stage.roles or who in stage.names for stage in self.chain()[: self.stage + 1])
 
-    def hears(self, who: str, verdict: Verdict, id: str, digest: str | None, now: datetime) -> bool:
+    def hears(self, who: str, word: tuple[str, Verdict, str | None], digest: str | None, now: datetime) -> bool:
         """Whether the word is taken, and what comes of it."""
+        _, verdict, meaning = word
         if not self.digest or digest not in (None, self.digest):
             return False
-        if self.words.get(who) == (id, verdict):
+        if self.words.get(who) == word:
             return True
         closes = self.policy.on_expiry in ("reject", "approve") or (
             self.policy.on_expiry == "escalate" and self.stage + 1 == len(self.chain())
@@ -98,8 +108,12 @@ class Small:
         late = self.deadline is not None and now >= self.deadline and closes
         if not self.may(who) or self.end or late or who in self.words:
             return False
-        self.words[who] = (id, verdict)
-        agree = [one for one, (_, said) in self.words.items() if said is verdict]
+        if meaning and (verdict == "rejected" or NEEDS[meaning] not in self.offers):
+            return False
+        if verdict == "approved" and any(said == "approved" and other != meaning for _, said, other in self.words.values()):
+            return False
+        self.words[who] = word
+        agree = [one for one, (_, said, _) in self.words.items() if said is verdict]
         if len(agree) >= self.chain()[self.stage].quorum or (verdict == "rejected" and self.policy.veto):
             self.end = str(verdict)
         return True
@@ -115,6 +129,12 @@ class Small:
             self.end = "approved" if self.policy.on_expiry == "approve" else "rejected"
 
 
+def meaning(allowance: Allowance | None) -> str | None:
+    """In a word, what a yes holds beyond yes."""
+    said = {} if allowance is None else allowance.model_dump(exclude_defaults=True)
+    return next((word for word in ("rule", "input", "usd") if word in said), "run" if "scope" in said else None)
+
+
 class AnApproval(RuleBasedStateMachine):
     """The model's facts, the small model, and timers that come once, twice, late, or for something that was never stored."""
 
@@ -124,9 +144,14 @@ class AnApproval(RuleBasedStateMachine):
         self.facts: list[Fact] = []
         self.timers: list[ExpireApproval] = []
 
-    @initialize(policy=POLICIES, by=PEOPLE, how=some.sampled_from(["asked", "asked", "asked", "lost first", "later", "forestalled"]))
-    def begin(self, policy: ApprovalPolicy, by: str, how: str) -> None:
-        self.small = Small(policy)
+    @initialize(
+        policy=POLICIES,
+        by=PEOPLE,
+        how=some.sampled_from(["asked", "asked", "asked", "lost first", "later", "forestalled"]),
+        offers=some.sampled_from([(), ("once", "run"), ("once", "run", "rewrite"), ("usd",)]),
+    )
+    def begin(self, policy: ApprovalPolicy, by: str, how: str, offers: tuple[str, ...]) -> None:
+        self.small = Small(policy, offers=offers)
         if how == "forestalled":
             self.end()
         if how == "lost first":
@@ -165,7 +190,10 @@ class AnApproval(RuleBasedStateMachine):
 
     def ask(self, digest: str, by: str, lost: bool) -> None:
         """`lost`: the service dies between the timer and the fact."""
-        request = RequestApproval(tenant="acme", at=self.now, approval_id="a", task_id="t", subject="?", digest=digest, requested_by=by)
+        about: dict[str, JsonValue] = {"tool": "Bash", "offers": list(self.small.offers)}
+        request = RequestApproval(
+            tenant="acme", at=self.now, approval_id="a", task_id="t", subject="?", digest=digest, requested_by=by, about=about
+        )
         cue = Ask(request, Rule(self.small.policy))
         moment = expiry(cue.rule, request)
         if moment and self.state() is None:
@@ -177,8 +205,14 @@ class AnApproval(RuleBasedStateMachine):
             self.small.digest, self.small.requester, self.small.deadline = digest, by, moment
         assert taken == (self.small.never or self.small.digest == digest)
 
-    @rule(digest=some.one_of(some.none(), DIGESTS), who=PEOPLE, verdict=some.sampled_from(Verdict), wish=some.sampled_from("xy"))
-    def somebody_decides(self, digest: str | None, who: str, verdict: Verdict, wish: str) -> None:
+    @rule(
+        digest=some.one_of(some.none(), DIGESTS),
+        who=PEOPLE,
+        said=some.tuples(some.sampled_from("xy"), some.sampled_from(Verdict)),
+        allowance=ALLOWANCES,
+    )
+    def somebody_decides(self, digest: str | None, who: str, said: tuple[str, Verdict], allowance: Allowance | None) -> None:
+        wish, verdict = said
         command = DecideApproval(
             tenant="acme",
             at=self.now,
@@ -189,10 +223,11 @@ class AnApproval(RuleBasedStateMachine):
             digest=digest,
             by=who,
             role=ROLES[who],
+            allowance=allowance,
         )
-        before = len(self.facts)
-        again = self.small.words.get(who) == (wish, verdict) and digest in (None, self.small.digest)
-        assert self.tell(command) == self.small.hears(who, verdict, wish, digest, self.now)
+        before, word = len(self.facts), (wish, verdict, meaning(allowance))
+        again = self.small.words.get(who) == word and digest in (None, self.small.digest)
+        assert self.tell(command) == self.small.hears(who, word, digest, self.now)
         assert not again or len(self.facts) == before, "a repeat wrote something"
 
     @precondition(lambda self: any(timer.at <= self.now for timer in self.timers))
@@ -253,6 +288,16 @@ class AnApproval(RuleBasedStateMachine):
     def what_was_decided_is_what_was_asked(self) -> None:
         assert all(fact.digest == self.small.digest for fact in self.decisions())
         assert all((fact.decided_by is DecidedBy.TIMEOUT) == (fact.by == "timeout") for fact in self.decisions())
+
+    @invariant()
+    def a_yes_holds_what_everybody_who_agreed_meant_and_nothing_else(self) -> None:
+        for decision in self.decisions():
+            agreed = [fact.allowance for fact in self.votes() if fact.verdict is decision.verdict]
+            if decision.decided_by is not DecidedBy.HUMAN or decision.verdict is Verdict.REJECTED:
+                assert decision.allowance is None
+            else:
+                assert all(allowance == decision.allowance for allowance in agreed)
+                assert NEEDS[meaning(decision.allowance)] in ("", *self.small.offers)
 
     @invariant()
     def nothing_waits_for_ever_that_has_an_end(self) -> None:

@@ -97,7 +97,13 @@ def test_rules_come_from_the_settings_file() -> None:
 def test_the_example_that_people_copy_is_one() -> None:
     page = (Path(__file__).parents[3] / "docs" / "how-to" / "say-who-must-approve-what.md").read_text()
     (example,) = [text for text in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "approval_policies" in text]
-    assert [rule.policy.name for rule in rules(example)] == ["production", "reading is free"]
+    found = rules(example)
+    assert [rule.policy.name for rule in found] == ["production", "commands", "what leaves and what it costs", "reading is free"]
+    about = {kind: {"tool": kind} for kind in ("Bash", "Read", "Write")}
+    asked = {kind: choose(found, request(kind="tool_call", about=of)).policy.name for kind, of in about.items()}
+    assert asked == {"Bash": "commands", "Read": "reading is free", "Write": "default"}
+    for kind in ("push", "pull_requests", "budget"):
+        assert choose(found, request(kind=kind)).policy.first.quorum == 2
 
 
 def test_rules_come_from_the_environment_as_json() -> None:

@@ -15,11 +15,13 @@ from trunkline_approvals.handlers.answer_command import AnswerCommand
 from trunkline_approvals.handlers.ask_for_release import AskForRelease
 from trunkline_approvals.handlers.asking import Asking
 from trunkline_approvals.handlers.expire_approval import Expire
+from trunkline_approvals.handlers.run_news import RunNews
 from trunkline_approvals.handlers.task_news import TaskNews
 from trunkline_approvals.model import Cue, ExpireApproval, Rule, State, decide, evolve
 
 TASK = "evt.acme.t1.task"
 GATE = "evt.acme.t1.approval-release"
+RUN = "evt.acme.t1.run"
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,24 @@ class World:
 
     async def hear(self, *facts: Fact) -> None:
         """A record of the task is delivered, which lies in its log already."""
-        await TaskNews(self, self.ask_for_release(), lambda: self.now).on(stored(TASK, *facts))
+        await TaskNews(self, self.ask_for_release(), self.runs().ended, lambda: self.now).on(stored(TASK, *facts))
 
-    def say(self, *facts: Fact) -> None:
-        """The router stores a record of the task."""
-        self.logs.setdefault(TASK, []).extend(facts)
+    def say(self, *facts: Fact, subject: str = TASK) -> None:
+        """The router stores a record of the task, or a carrier one of the run."""
+        self.logs.setdefault(subject, []).extend(facts)
+
+    def runs(self) -> RunNews:
+        return RunNews(self, self, self.asking(), lambda: self.now)
+
+    async def run_says(self, *facts: Fact, at: datetime = NOON) -> None:
+        """A record of the run is stored, and delivered."""
+        self.say(*facts, subject=RUN)
+        await self.hear_run(*facts, at=at)
+
+    async def hear_run(self, *facts: Fact, at: datetime = NOON) -> None:
+        """A record of the run is delivered, whatever lies in its log."""
+        await self.runs().on(stored(RUN, *facts, at=at))
 
 
-def stored(subject: str, *facts: Fact) -> Stored:
-    return Stored(1, subject, Record(at=NOON, facts=facts).model_dump_json().encode())
+def stored(subject: str, *facts: Fact, at: datetime = NOON) -> Stored:
+    return Stored(1, subject, Record(at=at, facts=facts).model_dump_json().encode())

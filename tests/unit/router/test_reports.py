@@ -102,7 +102,7 @@ def test_a_task_of_an_agent_elsewhere_is_cancelled_at_once(given: list[Fact]) ->
 
 @pytest.mark.parametrize("given", [FRESH, [*FRESH, BEGAN]])
 def test_a_task_of_an_agent_elsewhere_that_is_late_fails_at_once(given: list[Fact]) -> None:
-    [failed] = when(DeadlineReached(), *given)
+    [failed] = when(DeadlineReached(), *given, at=NOW + timedelta(days=8))
     assert isinstance(failed, TaskFailed)
     assert failed.code == "DEADLINE"
 

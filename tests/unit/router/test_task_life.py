@@ -42,6 +42,7 @@ ASKED = Assignment(repo="acme/calc", prompt="fix it", deadline_s=60, max_retries
 SUBMIT = SubmitTask(tenant="public", at=NOW, task_id="t1", assignment=ASKED, submitted_by="ann")
 CANCEL = CancelTask(tenant="public", at=NOW, task_id="t1", by="ann", reason="changed my mind")
 SUBMITTED = TaskSubmitted(assignment=ASKED, submitted_by="ann", deadline_at=NOW + timedelta(seconds=60))
+DUE = SUBMITTED.deadline_at
 ASSIGNED = TaskAssigned(pool="dev", attempt=1)
 STARTED = TaskStarted(attempt=1)
 STOP = TaskStopRequested(cause=StopCause.CANCELLED, by="ann", reason="changed my mind")
@@ -61,8 +62,8 @@ def after(*facts: Fact) -> Task | None:
     return task
 
 
-def when(cue: Cue, *given: Fact) -> list[Fact]:
-    return decide(after(*given), cue, NOW, RULES)
+def when(cue: Cue, *given: Fact, at: datetime = NOW) -> list[Fact]:
+    return decide(after(*given), cue, at, RULES)
 
 
 def test_a_submitted_task_is_assigned_in_the_same_decision() -> None:
@@ -150,7 +151,7 @@ def test_cancelling_what_is_not_there_is_refused() -> None:
 
 
 def test_a_task_whose_time_is_up_is_stopped_and_failed() -> None:
-    [stop] = when(DeadlineReached(), SUBMITTED, ASSIGNED, STARTED)
+    [stop] = when(DeadlineReached(), SUBMITTED, ASSIGNED, STARTED, at=DUE)
     assert isinstance(stop, TaskStopRequested)
     assert stop.cause is StopCause.DEADLINE
     [failed] = when(RunWasStopped(1), SUBMITTED, ASSIGNED, STARTED, stop)
@@ -159,12 +160,12 @@ def test_a_task_whose_time_is_up_is_stopped_and_failed() -> None:
 
 
 def test_a_task_whose_time_is_up_between_two_attempts_fails_at_once() -> None:
-    [failed] = when(DeadlineReached(), SUBMITTED, ASSIGNED, STARTED, RETRY)
+    [failed] = when(DeadlineReached(), SUBMITTED, ASSIGNED, STARTED, RETRY, at=DUE)
     assert isinstance(failed, TaskFailed)
     assert failed.code == "DEADLINE"
 
 
 @pytest.mark.parametrize("cue", [RunBegan(1), GONE, RunWasStopped(1), DeadlineReached(), RetryDue(2), StopOverdue()])
 def test_nothing_happens_to_a_task_that_is_over_or_unknown(cue: Cue) -> None:
-    assert when(cue, SUBMITTED, ASSIGNED, STARTED, SUCCEEDED) == []
-    assert when(cue) == []
+    assert when(cue, SUBMITTED, ASSIGNED, STARTED, SUCCEEDED, at=DUE) == []
+    assert when(cue, at=DUE) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import settings
@@ -24,6 +24,8 @@ from trunkline_router.model import (
     RetryDue,
     RunBegan,
     RunEnded,
+    RunGoing,
+    RunWaiting,
     RunWasStopped,
     SlaReached,
     StopOverdue,
@@ -53,6 +55,10 @@ class TaskMachine(RuleBasedStateMachine):
         self.held = False
         self.left = 0
         """Retries."""
+        self.waits: datetime | None = None
+        self.due = NOW
+        self.place = 0
+        """Of the newest word of the run."""
 
     @initialize(sandbox=st.booleans(), gated=st.booleans(), retries=st.integers(0, 2))
     def submitted(self, sandbox: bool, gated: bool, retries: int) -> None:
@@ -60,6 +66,7 @@ class TaskMachine(RuleBasedStateMachine):
         self.wish = submit(asked("" if sandbox else "bugfix", repo="acme/calc", **fields))
         self.tell(self.wish)
         self.expected, self.held, self.left = "assigned", gated and not sandbox, retries
+        self.due = self.state.deadline_at
 
     def tell(self, cue: Cue) -> list[Fact] | None:
         """The facts that followed and were kept; None when it was refused. The same cue again writes nothing."""
@@ -132,14 +139,43 @@ class TaskMachine(RuleBasedStateMachine):
         self.tell(word(verdict, digest(self.state.assignment) if exact else "0" * 64, by))
         if self.held and not (exact and verdict is Verdict.APPROVED):
             self.held, self.expected = False, "cancelled"
-        self.held = False
+        self.held, self.due = False, self.state.deadline_at
 
-    @rule()
-    def deadline(self) -> None:
-        if not self.held and self.expected in ("assigned", "in_progress", "submitted"):
+    @rule(ripe=st.booleans())
+    def deadline(self, ripe: bool) -> None:
+        self.at = max(self.at, self.due) if ripe else self.at
+        counts = self.at + timedelta(seconds=1) >= self.due and not self.waits
+        if counts and not self.held and self.expected in ("assigned", "in_progress", "submitted"):
             asks = not self.state.elsewhere and self.expected != "submitted"
             self.expected = "stopping" if asks else "failed"
         self.tell(DeadlineReached())
+
+    @rule(off=st.integers(-1, 0), old=st.integers(0, 2), seconds=st.integers(0, 5000))
+    @precondition(lambda self: not self.state.elsewhere and not self.held)
+    def run_waits(self, off: int, old: int, seconds: int) -> None:
+        self.at += timedelta(seconds=seconds)
+        told = self.tell(RunWaiting(self.state.attempt + off, "tool_call", self.next_place(old)))
+        if self.expected in ("assigned", "in_progress") and not off and not old and not self.waits:
+            self.waits = self.at
+        else:
+            assert told == []
+
+    @rule(off=st.integers(-1, 0), old=st.integers(0, 2), seconds=st.integers(0, 5000))
+    @precondition(lambda self: not self.state.elsewhere and not self.held)
+    def run_goes_on(self, off: int, old: int, seconds: int) -> None:
+        self.at += timedelta(seconds=seconds)
+        told = self.tell(RunGoing(self.state.attempt + off, self.next_place(old)))
+        if self.expected in ("assigned", "in_progress") and not off and not old and self.waits:
+            self.due, self.waits = self.due + (self.at - self.waits), None
+        else:
+            assert told == []
+
+    def next_place(self, old: int) -> int:
+        """Where the run's next word lies, or one of those that were said before."""
+        if old:
+            return max(self.state.heard - old + 1, 0)
+        self.place += 1
+        return self.place
 
     @rule(off=st.integers(-1, 2))
     def retry_due(self, off: int) -> None:
@@ -168,12 +204,16 @@ class TaskMachine(RuleBasedStateMachine):
         if off and ended != "overdue":
             assert told == []
         self.expected = self.state.status.value  # how runs move a task is told by its own sentences
+        if self.expected == "submitted" and self.waits and told:
+            self.due, self.waits = self.due + (self.at - self.waits), None
 
     @invariant()
     def stands_as_expected(self) -> None:
         if self.task:
             assert self.task.status.value == self.expected
             assert bool(self.task.hold) == self.held
+            if not self.task.status.terminal:
+                assert (self.task.waits_since, self.task.deadline_at) == (self.waits, self.due)
 
     @invariant()
     def ends_at_most_once_and_last(self) -> None:

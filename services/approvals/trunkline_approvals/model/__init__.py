@@ -14,6 +14,7 @@ from trunkline_approvals.model.ending import forestall, next_wake, time_up, with
 from trunkline_approvals.model.holding import still_held
 from trunkline_approvals.model.rules import Match, Rule, choose
 from trunkline_approvals.model.state import Approval, Forestalled, State, evolve, standing
+from trunkline_approvals.model.wanting import unsettled, wish
 
 __all__ = [
     "Approval",
@@ -35,6 +36,8 @@ __all__ = [
     "standing",
     "still_held",
     "timer_id",
+    "unsettled",
+    "wish",
 ]
 
 

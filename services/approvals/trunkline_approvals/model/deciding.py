@@ -17,16 +17,18 @@ from trunkline.contracts.approval import (
 )
 from trunkline.contracts.errors import Conflict, Denied
 from trunkline.contracts.message import Fact
+from trunkline_approvals.model.allowing import check_allowance, meant, same
 from trunkline_approvals.model.state import Approval
 
 
 def answer(approval: Approval, command: DecideApproval) -> tuple[Fact, ...]:
-    """A vote, or the decision when it is the last one needed; nothing for a repeat. Raises Conflict and Denied."""
+    """A vote, or the decision when it is the last one needed; nothing for a repeat. Raises Conflict, Denied, Invalid."""
     _check_act(approval, command)
     if _repeated(approval, command):
         return ()
     _check_rights(approval, command)
     _check_open(approval, command)
+    check_allowance(approval, command)
     if approval.saying(command.verdict) + 1 < _needed(approval, command.verdict):
         return (_voted(command),)
     return (_decided(command, approval.asked.digest),)
@@ -40,6 +42,7 @@ def _voted(command: DecideApproval) -> ApprovalVoted:
         role=command.role,
         reason=command.reason,
         decision_id=command.decision_id,
+        allowance=meant(command.allowance),
     )
 
 
@@ -53,6 +56,7 @@ def _decided(command: DecideApproval, digest: str) -> ApprovalDecided:
         digest=digest,
         role=command.role,
         decision_id=command.decision_id,
+        allowance=meant(command.allowance),
     )
 
 
@@ -72,7 +76,8 @@ def _repeated(approval: Approval, command: DecideApproval) -> bool:
     """Whether this very decision was taken before: its answer may have been lost."""
     wish = (command.decision_id, command.by, command.verdict)
     last = (approval.end,) if isinstance(approval.end, ApprovalDecided) and approval.end.decided_by is DecidedBy.HUMAN else ()
-    return any((vote.decision_id, vote.by, vote.verdict) == wish for vote in (*approval.votes, *last))
+    said = [vote for vote in (*approval.votes, *last) if (vote.decision_id, vote.by, vote.verdict) == wish]
+    return any(same(vote.allowance, command.allowance) for vote in said)
 
 
 def _check_rights(approval: Approval, command: DecideApproval) -> None:

@@ -9,7 +9,7 @@ from trunkline.bus import Log
 from trunkline.contracts import subjects
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact
-from trunkline.contracts.run import ChangesCommitted, RunFailed, RunStopped, RunSucceeded
+from trunkline.contracts.run import ChangesCommitted, RunFailed, RunGoesOn, RunStopped, RunSucceeded, RunWaits, Wait
 from trunkline_router.handlers.task_effects import STOP_WITHIN
 from trunkline_router.handlers.task_life import TaskLife
 from trunkline_router.model import StopOverdue
@@ -33,11 +33,21 @@ class OverdueStop:
 
 
 def publishing(facts: list[Fact]) -> bool:
-    """Whether the last attempt has committed its changes and not ended: its branch may be in the world already."""
-    answer = False
+    """Whether the last attempt has committed its changes and not ended: its branch may be in the world already.
+
+    One that waits to be allowed to push has not pushed.
+    """
+    committed = asks = False
     for fact in facts:
-        if isinstance(fact, ChangesCommitted):
-            answer = True
-        elif isinstance(fact, (RunSucceeded, RunFailed, RunStopped)):
-            answer = False
-    return answer
+        match fact:
+            case ChangesCommitted():
+                committed = True
+            case RunWaits(why=Wait.PUSH | Wait.PULL_REQUESTS):
+                asks = True
+            case RunGoesOn():
+                asks = False
+            case RunSucceeded() | RunFailed() | RunStopped():
+                committed = asks = False
+            case _:
+                pass
+    return committed and not asks

@@ -12,6 +12,7 @@ from trunkline.contracts.task import (
     Executor,
     TaskAssigned,
     TaskCancelled,
+    TaskGoesOn,
     TaskHeld,
     TaskReleased,
     TaskRetryScheduled,
@@ -51,7 +52,7 @@ class TaskEffects:
 
     async def _act(self, due: DueTask, fact: Fact, at: datetime, stored: Stored) -> None:
         match fact:
-            case TaskReleased():
+            case TaskReleased() | TaskGoesOn():
                 await self._timers.deadline(due, fact.deadline_at)
             case TaskSlaBreached():
                 await self._breached(due, stored)

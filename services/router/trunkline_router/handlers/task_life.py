@@ -9,7 +9,7 @@ from typing import Final
 from trunkline.bus import Log
 from trunkline.contracts.errors import Conflict, NotFound
 from trunkline.contracts.message import Accepted, Message
-from trunkline.contracts.task import CancelTask, Moved, ReportTask, SubmitTask, Submitted
+from trunkline.contracts.task import Assignment, CancelTask, Moved, ReportTask, SubmitTask, Submitted
 from trunkline.runtime.actor import Actor, Decided
 from trunkline.runtime.faults import faultpoint
 from trunkline_router.model import Cue, Happening, Task
@@ -28,10 +28,14 @@ class TaskLife:
         self._now = now
 
     async def submit(self, wish: SubmitTask) -> Accepted:
-        """The same answer for a repeat, from how the task stands. Raises Invalid, NotFound or Conflict for a parent that cannot be one."""
+        """The same answer for a repeat, from how the task stands.
+
+        Raises Invalid, NotFound or Conflict for a parent, or a task to go on from, that cannot be one.
+        """
         faultpoint("accepted.before_effect")
         due = DueTask(tenant=wish.tenant, task=wish.task_id)
         await self._check_parent(due, wish.assignment.parent)
+        await self._check_origin(due, wish.assignment)
         decided = await self._receive(due, wish, wish.at)
         faultpoint("accepted.after_effect")
         return _answered(decided, lambda task: _submitted(wish.task_id, task))
@@ -46,9 +50,9 @@ class TaskLife:
         decided = await self._receive(DueTask(tenant=wish.tenant, task=wish.task_id), wish, wish.at)
         return _answered(decided, lambda task: Moved(status=task.status))
 
-    async def happened(self, due: DueTask, happening: Happening) -> Task | None:
-        """Something outside the task concerns it; the task after it, if there is one."""
-        return (await self._receive(due, happening, self._now())).state
+    async def happened(self, due: DueTask, happening: Happening, at: datetime | None = None) -> Task | None:
+        """Something outside the task concerns it, now unless `at` says when; the task after it, if there is one."""
+        return (await self._receive(due, happening, at or self._now())).state
 
     async def _check_parent(self, due: DueTask, parent: str | None) -> None:
         if parent is None or await self._log.last(due.subject) is not None:
@@ -60,6 +64,19 @@ class TaskLife:
             raise NotFound("there is no task by the parent's id; submit the parent first", code="PARENT_NOT_FOUND", parent=parent)
         if len(task.children) >= MOST_CHILDREN and due.task not in task.children:
             raise Conflict(f"the parent has {MOST_CHILDREN} parts already; put one more level between", code="TOO_MANY_CHILDREN")
+
+    async def _check_origin(self, due: DueTask, asked: Assignment) -> None:
+        if asked.origin is None or await self._log.last(due.subject) is not None:
+            return
+        earlier = DueTask(tenant=due.tenant, task=asked.origin.task)
+        last = await self._log.last(earlier.subject)
+        task = await self._actor.state(earlier.subject, last.seq) if last else None
+        if task is None:
+            raise NotFound("there is no task by that id to go on from", code="ORIGIN_NOT_FOUND", origin=asked.origin.task)
+        if not task.status.terminal:
+            raise Conflict("the task is not over yet; wait for its end, or send its agent a message", code="TASK_NOT_OVER")
+        if (task.assignment.repo, task.assignment.branch) != (asked.repo, asked.branch):
+            raise Conflict("the task worked on another repository, or another branch of it", code="ORIGIN_DIFFERS")
 
     async def _receive(self, due: DueTask, cue: Cue, at: datetime) -> Decided[Task]:
         return await self._actor.receive(due.subject, (cue, at), at, cause=type(cue).__name__)

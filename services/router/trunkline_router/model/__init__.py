@@ -10,14 +10,18 @@ from trunkline_router.model.cues import (
     RetryDue,
     RunBegan,
     RunEnded,
+    RunGoing,
+    RunWaiting,
     RunWasStopped,
     SlaReached,
     StopOverdue,
     Wish,
 )
 from trunkline_router.model.life import decide
+from trunkline_router.model.pulls import opened_here
 from trunkline_router.model.rules import Gate, Route, Rules, digest, reasons
 from trunkline_router.model.task import Task, evolve
+from trunkline_router.model.waiting import too_early
 
 __all__ = [
     "ChildSubmitted",
@@ -32,6 +36,8 @@ __all__ = [
     "Rules",
     "RunBegan",
     "RunEnded",
+    "RunGoing",
+    "RunWaiting",
     "RunWasStopped",
     "SlaReached",
     "StopOverdue",
@@ -40,5 +46,7 @@ __all__ = [
     "decide",
     "digest",
     "evolve",
+    "opened_here",
     "reasons",
+    "too_early",
 ]

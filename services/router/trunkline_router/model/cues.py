@@ -31,8 +31,26 @@ class RunWasStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class RunWaiting:
+    """The run waits for people from this moment on. `seq` is where its record lies: what lies before it is older news."""
+
+    attempt: int
+    why: str
+    seq: int
+    approval_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunGoing:
+    """From this moment on the run waits for nobody."""
+
+    attempt: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineReached:
-    pass
+    """An alarm rang; only the task knows whether it is the one that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +90,7 @@ class ParentCancelled:
 
 
 Happening = (
-    RunBegan | RunEnded | RunWasStopped | DeadlineReached | SlaReached | RetryDue | StopOverdue
+    RunBegan | RunEnded | RunWasStopped | RunWaiting | RunGoing | DeadlineReached | SlaReached | RetryDue | StopOverdue
     | HoldDecided | ChildSubmitted | ParentCancelled
 )  # fmt: skip
 Wish = SubmitTask | CancelTask | ReportTask

@@ -37,6 +37,8 @@ from trunkline_router.model.cues import (
     RetryDue,
     RunBegan,
     RunEnded,
+    RunGoing,
+    RunWaiting,
     RunWasStopped,
     SlaReached,
     StopOverdue,
@@ -45,6 +47,7 @@ from trunkline_router.model.holding import held
 from trunkline_router.model.reports import reported, tried_again
 from trunkline_router.model.rules import Rules, deadline_s, digest, routed
 from trunkline_router.model.task import Task
+from trunkline_router.model.waiting import between_attempts, goes_on, rings_in_vain, waits
 
 US: Final = "trunkline"
 """Who does what nobody asked for."""
@@ -111,12 +114,12 @@ def _ending(task: Task, end: TaskCancelled) -> list[Fact]:
 
 def _happened(task: Task, happening: Happening, at: datetime, rules: Rules) -> list[Fact]:
     match happening:
-        case RunBegan() | RunEnded() | RunWasStopped():
+        case RunBegan() | RunEnded() | RunWasStopped() | RunWaiting() | RunGoing():
             # Between two attempts nobody runs it: what comes then was heard before.
             fresh = happening.attempt == task.attempt and task.status is not TaskStatus.SUBMITTED
             return _run(task, happening, at) if fresh else []
         case DeadlineReached():
-            return _deadline(task, deadline_s(task.assignment, rules))
+            return [] if rings_in_vain(task, at) else _deadline(task, deadline_s(task.assignment, rules))
         case SlaReached():
             return [TaskSlaBreached(due_at=task.sla_at)] if task.sla_at and not task.sla_breached else []
         case RetryDue(attempt):
@@ -152,8 +155,12 @@ def _allowed(task: Task, word: HoldDecided, at: datetime, rules: Rules) -> list[
     return [TaskCancelled(by=decision.by, reason=decision.reason or f"rejected by {decision.by}", cause=CancelCause.APPROVAL_REJECTED)]
 
 
-def _run(task: Task, news: RunBegan | RunEnded | RunWasStopped, at: datetime) -> list[Fact]:
+def _run(task: Task, news: RunBegan | RunEnded | RunWasStopped | RunWaiting | RunGoing, at: datetime) -> list[Fact]:
     match news:
+        case RunWaiting():
+            return waits(task, news)
+        case RunGoing():
+            return goes_on(task, news, at)
         case RunBegan(attempt):
             return [TaskStarted(attempt=attempt)] if task.status is TaskStatus.ASSIGNED else []
         case RunWasStopped():
@@ -163,12 +170,11 @@ def _run(task: Task, news: RunBegan | RunEnded | RunWasStopped, at: datetime) ->
         case RunEnded() if task.stop:
             return [_stopped(task.stop)]
         case RunEnded():
-            return tried_again(task, TaskFailed(code=news.code, error=news.error), at, mendable=news.recoverable)
+            facts = tried_again(task, TaskFailed(code=news.code, error=news.error), at, mendable=news.recoverable)
+            return between_attempts(task, facts, at)
 
 
 def _deadline(task: Task, seconds: float) -> list[Fact]:
-    if task.stop or task.hold:
-        return []
     request = TaskStopRequested(cause=StopCause.DEADLINE, by=US, reason=_late(seconds))
     return [request] if task.carried else [_stopped(request)]
 

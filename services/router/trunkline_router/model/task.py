@@ -14,6 +14,7 @@ from trunkline.contracts.task import (
     TaskCancelled,
     TaskChildAdded,
     TaskFailed,
+    TaskGoesOn,
     TaskHeld,
     TaskHoldDropped,
     TaskReleased,
@@ -24,6 +25,7 @@ from trunkline.contracts.task import (
     TaskStopRequested,
     TaskSubmitted,
     TaskSucceeded,
+    TaskWaits,
 )
 
 
@@ -45,6 +47,12 @@ class Task:
     retried_at: datetime | None = None
     """When the last retry was asked for: a report of exactly that moment is the same one, sent again."""
     children: tuple[str, ...] = ()
+    waits_since: datetime | None = None
+    """Since when its run waits for people: the deadline stands still."""
+    heard: int = 0
+    """Where the run's newest word about waiting lies that was heard."""
+    moved: bool = False
+    """Whether the deadline is later than it was: alarms for earlier ones may still ring."""
 
     @property
     def elsewhere(self) -> bool:
@@ -81,12 +89,16 @@ def _evolved(task: Task, fact: Fact, at: datetime) -> Task:
         case TaskCancelled():
             return replace(task, status=TaskStatus.CANCELLED, hold=None)
         case _:
-            return _beside(task, fact)
+            return _beside(task, fact, at)
 
 
-def _beside(task: Task, fact: Fact) -> Task:
+def _beside(task: Task, fact: Fact, at: datetime) -> Task:
     """Facts that leave the status as it is."""
     match fact:
+        case TaskWaits():
+            return replace(task, waits_since=at, heard=fact.heard)
+        case TaskGoesOn():
+            return replace(task, waits_since=None, heard=fact.heard or task.heard, deadline_at=fact.deadline_at, moved=True)
         case TaskHeld():
             return replace(task, hold=fact.hold)
         case TaskReleased():
