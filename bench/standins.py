@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from trunkline.contracts.errors import NotFound
@@ -10,14 +11,15 @@ from trunkline.contracts.ids import SandboxId
 from trunkline.contracts.run import AgentOutput, Said
 from trunkline.runtime.clock import now
 from trunkline_sandbox.handlers.world import World
+from trunkline_sandbox.model import AgentTask, Ask, Ending, Entry, Heard, Skill, Talk, Verdict
 from trunkline_sandbox.ports import (
     Ability,
-    AgentTask,
+    Access,
+    AddedLine,
+    Change,
     Commit,
     CommitSpec,
-    Ending,
     Exit,
-    Heard,
     Launch,
     Limits,
     Line,
@@ -52,7 +54,14 @@ class MemoryProvider:
             yield Line(number, b"line %d of what the agent has to say about its work" % number)
         yield Exit(0)
 
-    async def send(self, id: SandboxId, key: str, data: bytes) -> None: ...
+    async def tell(self, id: SandboxId, key: str, entry: Entry) -> None: ...
+
+    async def told(self, id: SandboxId, key: str) -> frozenset[str]:
+        return frozenset()
+
+    async def freeze(self, id: SandboxId) -> None: ...
+
+    async def thaw(self, id: SandboxId) -> None: ...
 
     async def stop(self, id: SandboxId) -> None: ...
 
@@ -71,12 +80,18 @@ class MemoryGit:
     async def fetch(self, remote: Remote, branch: str, bare: Path) -> str:
         return SHA
 
-    async def checkout(self, bare: Path, commit: str, tree: Path) -> None: ...
+    async def checkout(self, bare: Path, commit: str, tree: Path, base: str = "") -> None: ...
 
     async def commit(self, bare: Path, base: str, tree: Path, spec: CommitSpec) -> Commit | None:
         return Commit(SHA, files_changed=1, additions=1, deletions=0)
 
-    async def push(self, bare: Path, remote: Remote, commit: str, branch: str) -> None: ...
+    async def push(self, bare: Path, remote: Remote, commit: str, branch: str, expected: str = "") -> None: ...
+
+    async def changes(self, bare: Path, base: str, commit: str) -> tuple[Change, ...]:
+        return (Change("done.txt", "added", 1, 0, binary=False),)
+
+    async def added_lines(self, bare: Path, base: str, commit: str) -> AsyncIterator[AddedLine]:
+        yield AddedLine("done.txt", 1, "done")
 
     async def discard(self, folder: Path) -> None: ...
 
@@ -86,11 +101,14 @@ class MemoryForge:
 
     name = "memory"
 
-    async def remote(self, repo: str) -> Remote:
-        return Remote(repo)
+    @asynccontextmanager
+    async def remote(self, access: Access) -> AsyncIterator[Remote]:
+        yield Remote(access.repo)
 
-    async def open_pull_request(self, spec: PullRequestSpec) -> PullRequest:
+    async def open_pull_request(self, access: Access, spec: PullRequestSpec) -> PullRequest:
         return PullRequest(1, "http://127.0.0.1/pulls/1")
+
+    async def tell_status(self, access: Access, commit: str, state: str, told: str) -> None: ...
 
     async def show_pull_request(self, repo: str, number: int) -> PullRequestPage:
         raise NotFound("the bench shows no pages")
@@ -100,16 +118,35 @@ class TalkingAgent:
     """Every line is a message."""
 
     name = "command"
+    skill = Skill()
 
     def launch(self, task: AgentTask, key: str) -> Launch:
         return Launch(key, ("true",), {})
 
-    def hear(self, line: Line, known: Ending | None = None) -> Heard:
-        text = line.data.decode()
-        return Heard((AgentOutput(attempt=0, line=line.number, kind=Said.MESSAGE, display=text, text=text),))
+    def opening(self, task: AgentTask, key: str) -> Talk:
+        return Talk(busy=True)
 
-    def outcome(self, ending: Ending | None, exit: Exit) -> Ending:
+    def hear(self, line: Line, talk: Talk) -> Heard:
+        text = line.data.decode()
+        return Heard(talk, (AgentOutput(attempt=0, line=line.number, kind=Said.MESSAGE, display=text, text=text),))
+
+    def say(self, talk: Talk, message: str, text: str) -> tuple[Entry, ...]:
+        return ()
+
+    def answer(self, talk: Talk, ask: Ask, verdict: Verdict) -> tuple[Entry, ...]:
+        return ()
+
+    def interrupt(self, talk: Talk, wish: str) -> tuple[Entry, ...]:
+        return ()
+
+    def farewell(self, talk: Talk) -> tuple[Entry, ...]:
+        return ()
+
+    def outcome(self, talk: Talk, exit: Exit) -> Ending:
         return Ending(ok=True, summary="done")
+
+    def session_files(self, talk: Talk) -> tuple[str, ...]:
+        return ()
 
 
 def world(folder: Path) -> World:

@@ -49,7 +49,7 @@ def ask(approval: str, expires_in: float | None = None) -> RequestApproval:
     )  # fmt: skip
 
 
-def answer(approval: str, by: str, verdict: Verdict = Verdict.APPROVED, **changes: str | None) -> DecideApproval:
+def answer(approval: str, by: str, verdict: Verdict = Verdict.APPROVED, **changes: object) -> DecideApproval:
     said = {"by": by, "role": "approver", "decision_id": new_id(), "digest": DIGEST, "task_id": "t1", **changes}
     return DecideApproval.model_validate({"tenant": "acme", "at": now(), "approval_id": approval, "verdict": verdict, **said})
 

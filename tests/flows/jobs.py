@@ -19,6 +19,7 @@ from tests.flows.reader import LAST, Reader, Seen, history, order
 from trunkline.bus import connect
 from trunkline.bus.settings import BusSettings
 from trunkline.contracts.message import Fact
+from trunkline.contracts.record import Record
 from trunkline.contracts.task import ENDS
 from trunkline.testing.repositories import branches
 from trunkline.testing.stack import Stack
@@ -124,11 +125,16 @@ def living(mark: str) -> list[psutil.Process]:
 
 def facts(stack: Stack, job: str) -> list[Fact]:
     """Every fact about a job, in the order of the log."""
+    return [fact for record in records(stack, job) for fact in record.facts]
+
+
+def records(stack: Stack, job: str) -> list[Record]:
+    """The same, as they were decided."""
     subject = f"evt.*.{UUID(job).hex}.>"
 
-    async def read() -> list[Fact]:
+    async def read() -> list[Record]:
         async with connect(bus_settings(stack), "test") as bus:
-            return [fact for stored in (await bus.log.load(subject)).records for fact in stored.record.facts]
+            return [stored.record for stored in (await bus.log.load(subject)).records]
 
     return asyncio.run(read())
 

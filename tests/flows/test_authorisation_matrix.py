@@ -35,6 +35,11 @@ ENVIRONMENT = {
 BODIES: Mapping[str, dict[str, Any]] = {
     "/tasks": {"type": "bugfix", "payload": {}},
     "/events/publish": {"event_type": "matrix.tried", "source_agent": "matrix"},
+    "/tasks/{task_id}/continue": {"text": "go on"},
+    "/tasks/{task_id}/fork": {"text": "go on"},
+    "/tasks/{task_id}/messages": {"text": "hello"},
+    "/tasks/{task_id}/messages/{message_id}": {"text": "hello"},
+    "/tasks/{task_id}/messages/order": {"message_ids": []},
     "/api/pr-agent/execute": {"repo": "acme/none", "task": "nothing"},
 }
 QUERIES: Mapping[str, dict[str, str]] = {"/tasks/{task_id}/status": {"status": "in_progress"}}
@@ -135,6 +140,7 @@ def made(running: Stack) -> dict[str, str]:
         "task_id": task["task_id"],
         "approval_id": approval,
         "trace_id": trace,
+        "message_id": uuid4().hex,
         "jobId": str(UUID(task["task_id"].removeprefix("task_"))),
     }
 
@@ -144,7 +150,7 @@ def missing() -> dict[str, str]:
     name = uuid4()
     return {
         "task_id": f"task_{name.hex}", "approval_id": f"approval_{name.hex}", "trace_id": f"trace-{name.hex}", "jobId": str(name),
-        "digest": "0" * 32, "file": "swagger-ui.css", "owner": "acme", "name": "none", "number": "1",
+        "message_id": name.hex, "digest": "0" * 32, "file": "swagger-ui.css", "owner": "acme", "name": "none", "number": "1",
     }  # fmt: skip
 
 

@@ -73,6 +73,17 @@ async def test_callers_do_not_count_for_each_other(bus: Bus) -> None:
     assert sum(isinstance(verdict, Refused) for verdict in verdicts) == 100
 
 
+@pytest.mark.parametrize("seconds", [60, 3601], ids=["in memory", "on disk"])
+async def test_what_names_itself_counts_once_also_when_the_window_is_full(bus: Bus, seconds: int) -> None:
+    rule, key = Rule(2, seconds), key_of("named")
+    await bus.limits.ensure([rule])
+    for _ in range(3):
+        assert isinstance(await bus.limits.hit(rule, key, id="first"), Hit)
+    assert isinstance(await bus.limits.hit(rule, key, id="second"), Hit)
+    assert isinstance(await bus.limits.hit(rule, key, id="third"), Refused)
+    assert isinstance(await bus.limits.hit(rule, key, id="first"), Hit)
+
+
 async def test_a_window_of_days_is_on_disk_and_outlives_a_restart(bus: Bus, server: NatsServer) -> None:
     rule, key = Rule(2, 86400), key_of("daily")
     await bus.limits.ensure([rule])

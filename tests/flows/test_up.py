@@ -251,7 +251,8 @@ def test_a_service_of_its_own_process_has_only_the_variables_that_it_reads(start
     command.await_line("is ready at")
     found = {name: child(command, f"serve {name}").environ() for name in NAMES}
 
-    assert [name for name, environ in found.items() if "sk-secret" in environ.values()] == ["sandbox"]
+    assert [name for name, environ in found.items() if "ANTHROPIC_API_KEY" in environ] == ["sandbox"]
+    assert not any("sk-secret" in environ.values() for environ in (*found.values(), psutil.Process(command.process.pid).environ()))
     assert not any(strays.keys() & environ.keys() for environ in found.values())
     assert all(needed.items() <= environ.items() for environ in found.values())
     assert all({"PATH", "HOME"} <= environ.keys() for environ in found.values())

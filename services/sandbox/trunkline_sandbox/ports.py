@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from trunkline.contracts.ids import SandboxId
-from trunkline.contracts.run import AgentOutput, Usage
+from trunkline.contracts.spend import ModelAnswered
+from trunkline_sandbox.model import AgentTask, Ask, Ending, Entry, Heard, Skill, Talk, Verdict
+from trunkline_sandbox.model.snapshots import Held, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Launch:
     env: Mapping[str, str]
     stdin: bytes = b""
     keep_stdin: bool = False
-    """Leave stdin open after `stdin` was written, for later messages; else it is closed."""
+    """Leave stdin open behind `stdin`, for entries that are told later; else it is closed."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Read-only files by their absolute path below `/run/trunkline` inside."""
     home_files: Mapping[str, bytes] = field(default_factory=dict)
@@ -78,6 +81,8 @@ class Launch:
     """Host files shown read-only at an absolute path below `/opt/agent` inside."""
     sockets: Mapping[str, Path] = field(default_factory=dict)
     """Host unix sockets, or folders of them, shown below `/run/host` inside, by name. A socket made anew is found only in a folder."""
+    forwards: Mapping[int, str] = field(default_factory=dict)
+    """Ports of the loopback inside, each leading to a unix socket inside."""
     ends_with: bytes | None = None
     """A line that contains this ends the program's work: 10 s later what is left is killed."""
 
@@ -131,9 +136,19 @@ class SandboxProvider(Protocol):
         """Every line from the first, then live ones, then one Exit. May be called again at any time."""
         ...
 
-    async def send(self, id: SandboxId, key: str, data: bytes) -> None:
-        """Write to the program's stdin."""
+    async def tell(self, id: SandboxId, key: str, entry: Entry) -> None:
+        """Returns when it is journalled; the program reads it when it reads. Raises Conflict PROGRAM_ENDED or STDIN_CLOSED."""
         ...
+
+    async def told(self, id: SandboxId, key: str) -> frozenset[str]:
+        """Ids of every entry told so far."""
+        ...
+
+    async def freeze(self, id: SandboxId) -> None:
+        """Stop everything inside where it stands, but for the runner; its wall clock stands still too."""
+        ...
+
+    async def thaw(self, id: SandboxId) -> None: ...
 
     async def stop(self, id: SandboxId) -> None:
         """End everything that runs inside; nothing of it runs when this returns. Keeps the files."""
@@ -150,61 +165,55 @@ class SandboxProvider(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class AgentTask:
-    """What an agent is told."""
-
-    prompt: str
-    workspace: str = "/workspace"
-    home: str = "/home/agent"
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What the agent itself said of its end, as far as it says such a thing."""
-
-    ok: bool
-    code: str = ""
-    error: str = ""
-    recoverable: bool = False
-    summary: str = ""
-    usage: Usage = Usage()
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What one line of output means."""
-
-    said: tuple[AgentOutput, ...] = ()
-    """With attempt 0; the run fills it in."""
-    ending: Ending | None = None
-    """What is now known of the agent's end; it takes the place of what was known before. None changes nothing."""
-
-
 class Agent(Protocol):
-    """A coding agent as a program: how it is started, what its lines mean, how it ended."""
+    """A coding agent as a program with a conversation; everything but `launch` is pure."""
 
     name: str
+    skill: Skill
 
-    def launch(self, task: AgentTask, key: str) -> Launch:
-        """How to start it. Raises Invalid when it is not configured, with the remedy."""
+    def launch(self, task: AgentTask, key: str) -> Launch: ...
+
+    def opening(self, task: AgentTask, key: str) -> Talk:
+        """The conversation before its first line."""
         ...
 
-    def hear(self, line: Line, known: Ending | None = None) -> Heard:
-        """Pure: what a line means. `known` is the ending heard so far, folded from the first line on."""
+    def hear(self, line: Line, talk: Talk) -> Heard: ...
+
+    def say(self, talk: Talk, message: str, text: str) -> tuple[Entry, ...]:
+        """`message` is its id; empty when it cannot be said now."""
         ...
 
-    def outcome(self, ending: Ending | None, exit: Exit) -> Ending:
-        """Pure: how the run of the agent is to be judged."""
+    def answer(self, talk: Talk, ask: Ask, verdict: Verdict) -> tuple[Entry, ...]: ...
+
+    def interrupt(self, talk: Talk, wish: str) -> tuple[Entry, ...]: ...
+
+    def farewell(self, talk: Talk) -> tuple[Entry, ...]:
+        """Ends the program once it did what it was told."""
+        ...
+
+    def outcome(self, talk: Talk, exit: Exit) -> Ending: ...
+
+    def session_files(self, talk: Talk) -> tuple[str, ...]:
+        """Patterns below its home that hold the conversation."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """How git reaches a repository. `env` may carry a credential and goes to git's environment only."""
+    """How git reaches a repository. `env` may carry settings and goes to git's environment only."""
 
     url: str
     env: Mapping[str, str] = field(default_factory=dict)
+    credentials: Path | None = None
+    """A unix socket where git asks for user and password by its credential-cache protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """On whose behalf the forge is spoken to. `token` is the caller's own, else the installation's credential is used."""
+
+    repo: str
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +235,27 @@ class Commit:
     deletions: int
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a commit did to one file."""
+
+    path: str
+    kind: str
+    """added, modified, deleted, renamed, type (mode or link)."""
+    added: int
+    deleted: int
+    binary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddedLine:
+    """One line that a commit adds; `number` counts from 1 in the file as it is then."""
+
+    path: str
+    number: int
+    text: str
+
+
 class Git(Protocol):
     """Git on our side of the wall. `bare` is a clean repository that the agent never saw."""
 
@@ -233,16 +263,27 @@ class Git(Protocol):
         """Bring `branch` into `bare` (made when missing); returns its commit. Raises NotFound or Invalid."""
         ...
 
-    async def checkout(self, bare: Path, commit: str, tree: Path) -> None:
-        """Make `tree` a working tree with a throw-away repository of its own, replacing what was there."""
+    async def checkout(self, bare: Path, commit: str, tree: Path, base: str = "") -> None:
+        """Make `tree` a working tree with a throw-away repository of its own, replacing what was there.
+
+        With a `base` the tree is that of `commit` all the same, as a change to `base` that nobody committed yet.
+        """
         ...
 
     async def commit(self, bare: Path, base: str, tree: Path, spec: CommitSpec) -> Commit | None:
         """Commit what differs between `base` and `tree` into `bare`; None when nothing does."""
         ...
 
-    async def push(self, bare: Path, remote: Remote, commit: str, branch: str) -> None:
-        """Make `branch` at the remote be `commit`. Raises Conflict when it is something else already."""
+    async def push(self, bare: Path, remote: Remote, commit: str, branch: str, expected: str = "") -> None:
+        """Make `branch` at the remote be `commit`. Raises Conflict when it is something else already, or is `expected` no more."""
+        ...
+
+    async def changes(self, bare: Path, base: str, commit: str) -> tuple[Change, ...]:
+        """What differs between two commits, file by file."""
+        ...
+
+    def added_lines(self, bare: Path, base: str, commit: str) -> AsyncIterator[AddedLine]:
+        """What was added between two commits, at most 8 MiB in all; a last line with the number 0 says that there is more."""
         ...
 
     async def discard(self, folder: Path) -> None:
@@ -252,12 +293,20 @@ class Git(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PullRequestSpec:
+    """A pull request to be; its head names it."""
+
     repo: str
     base: str
     head: str
     title: str
     body: str
     commit: str
+    task: str = ""
+    """Named in the body's trailer, so that news of the pull request find their task."""
+    url: str = ""
+    """Where its timeline is shown."""
+    cost: str = ""
+    """What it cost, in words, for forges that say so in a comment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,14 +336,63 @@ class Forge(Protocol):
 
     name: str
 
-    async def remote(self, repo: str) -> Remote:
-        """Raises NotFound when the repository is not there or may not be seen."""
+    def remote(self, access: Access) -> AbstractAsyncContextManager[Remote]:
+        """Usable inside the block, and nowhere after it."""
         ...
 
-    async def open_pull_request(self, spec: PullRequestSpec) -> PullRequest:
+    async def open_pull_request(self, access: Access, spec: PullRequestSpec) -> PullRequest:
         """Found again by its head before one is made."""
+        ...
+
+    async def tell_status(self, access: Access, commit: str, state: str, told: str) -> None:
+        """`state`: pending, success or failure; a forge without such a thing does nothing."""
         ...
 
     async def show_pull_request(self, repo: str, number: int) -> PullRequestPage:
         """Raises NotFound; Unsupported where the forge has pages of its own."""
         ...
+
+
+class Copies(Protocol):
+    """What a provider lets us read of a sandbox while programs run in it; no link of theirs is followed."""
+
+    async def mirror(self, id: SandboxId, folder: Path) -> None:
+        """Bring `folder` up to date with the workspace, without the repositories in it. Raises Exhausted when that is too much."""
+        ...
+
+    async def keep_home(self, id: SandboxId, patterns: tuple[str, ...], file: Path) -> None:
+        """Pack what matches below the agent's home into `file`. Raises Exhausted when that is too much."""
+        ...
+
+
+class Keep(Protocol):
+    """Where workspaces and conversations outlive their sandboxes."""
+
+    async def keep(self, held: Held, prefix: str, at: int) -> Snapshot:
+        """As it stands now, also while programs run; `prefix` begins its name. Raises Exhausted when it is too much."""
+        ...
+
+    async def put_away(self, id: SandboxId) -> None:
+        """The attempt is over: keep its snapshots for some days. May be repeated."""
+        ...
+
+    async def restore(self, id: SandboxId, snapshot: Snapshot, bare: Path) -> None:
+        """Let `bare` hold all that the attempt's repository held. Raises NotFound SNAPSHOT_LOST."""
+        ...
+
+    async def home(self, id: SandboxId, snapshot: str) -> Mapping[str, bytes]:
+        """The files of the conversation by their path below the agent's home. Raises NotFound SNAPSHOT_LOST."""
+        ...
+
+    async def sweep(self) -> None:
+        """Drop what was kept for long enough, and the oldest of what is too much."""
+
+
+class Till(Protocol):
+    """What the model door asks about money."""
+
+    async def admit(self) -> None:
+        """Returns when the job may ask its model; waits while its budget is used up."""
+        ...
+
+    async def spent(self, answer: ModelAnswered) -> None: ...

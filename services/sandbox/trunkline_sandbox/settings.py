@@ -5,9 +5,59 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from trunkline.bus import BusSettings
+from trunkline.contracts.calls import Ruling, ToolRule
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+OUTGOING_PATHS = (
+    ".github/workflows/**",
+    ".github/actions/**",
+    ".gitlab-ci.yml",
+    ".circleci/**",
+    "Jenkinsfile",
+    "CODEOWNERS",
+    ".github/CODEOWNERS",
+    "docs/CODEOWNERS",
+    ".github/instructions/**",
+    ".github/copilot-instructions.md",
+    "**/CLAUDE.md",
+    "**/CLAUDE.local.md",
+    "**/AGENTS.md",
+    "**/GEMINI.md",
+    "**/.claude/**",
+    "**/.codex/**",
+    "**/.cursor/**",
+    "**/.gemini/**",
+    "**/.opencode/**",
+    "**/.cursorrules",
+    "**/.windsurfrules",
+    "**/.clinerules/**",
+    "**/.aider.conf.yml",
+    "**/.mcp.json",
+    "**/opencode.json",
+    "**/opencode.jsonc",
+    "**/.gitattributes",
+    ".gitmodules",
+)
+
+
+class ToolRuleSetting(ToolRule):
+    """A rule as somebody wrote it: a misspelt word must not widen it."""
+
+    model_config = _STRICT
+
+
+class PriceSetting(BaseModel):
+    """US dollars for a million tokens."""
+
+    model_config = _STRICT
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
+    """Input read from the provider's cache; None: as other input."""
 
 
 class Settings(BusSettings):
@@ -15,10 +65,23 @@ class Settings(BusSettings):
 
     data_dir: Path = Field(Path("~/.local/share/trunkline"), description="Below the user's own folder: needs nobody else's rights.")
     public_url: str = Field("http://127.0.0.1:8787", description="The gateway's default address; pull request links begin with it.")
-    forge: Literal["local"] = Field("local", description="Bare repositories in a folder: works with no account anywhere.")
+    forge: Literal["local", "github"] = Field("local", description="Bare repositories in a folder: works with no account anywhere.")
     forge_root: Path | None = Field(None, description="Unset: the folder `forge` in the data directory.")
-    agent: Literal["command", "claude"] = Field("claude", description="The coding agent that most people have.")
+    github_api_url: str = Field(
+        "https://api.github.com", description="GitHub's own; GitHub Enterprise has its own.", json_schema_extra={"env": "GITHUB_API_URL"}
+    )
+    github_token: SecretStr = Field(
+        SecretStr(""), description="A token in place of an App; it stays in this service.", json_schema_extra={"env": "GITHUB_TOKEN"}
+    )
+    github_app_id: str = Field("", description="Empty: no GitHub App; then `github_token` is needed.")
+    github_app_key_file: Path | None = Field(None, description="The App's private key (PEM); unset: no App.")
+    github_comment: bool = Field(False, description="On: the pull request gets a comment with what it cost. Most find that noisy.")
+    github_status: bool = Field(False, description="On: the commit gets a status that links to the timeline.")
+    agent: Literal["command", "claude", "codex", "opencode"] = Field("claude", description="The coding agent that most people have.")
     agent_command: str = Field("", description="Empty: there is no sensible default for a program of yours.")
+    agent_command_duplex: bool = Field(False, description="On: the program is spoken to by JSON lines, and may ask before it acts.")
+    codex_path: Path | None = Field(None, description="Unset: `codex` in PATH.")
+    opencode_path: Path | None = Field(None, description="Unset: `opencode` in PATH.")
     agent_repo_config: bool = Field(False, description="What a repository says to the agent's own settings and hooks is code of strangers.")
     claude_path: Path | None = Field(None, description="Unset: `claude` in PATH, else the one in the package claude-agent-sdk.")
     anthropic_api_key: SecretStr = Field(
@@ -27,6 +90,29 @@ class Settings(BusSettings):
     anthropic_base_url: str = Field(
         "https://api.anthropic.com", description="The model's own address.", json_schema_extra={"env": "ANTHROPIC_BASE_URL"}
     )
+    openai_api_key: SecretStr = Field(
+        SecretStr(""), description="Stays in this service; agents never see it.", json_schema_extra={"env": "OPENAI_API_KEY"}
+    )
+    openai_base_url: str = Field(
+        "https://api.openai.com", description="The model's own address, without /v1.", json_schema_extra={"env": "OPENAI_BASE_URL"}
+    )
+    model_prices: dict[str, PriceSetting] = Field(
+        {}, description="By model name, on top of the known ones; `*` at the end fits what follows."
+    )
+    budget_usd: float = Field(0, ge=0, description="What the models of one task may cost before somebody is asked; 0: any amount.")
+    budget_day_usd: float = Field(0, ge=0, description="The same for all tasks of a tenant in one day (UTC); 0: any amount.")
+    tool_rules: tuple[ToolRuleSetting, ...] = Field(
+        (), max_length=200, description="None: every call is allowed, for the sandbox is the wall."
+    )
+    tool_otherwise: Ruling = Field(Ruling.ALLOW, description="What becomes of calls that no rule fits.")
+    hold_process_s: float = Field(
+        120, ge=0.1, description="An agent that waits longer for people gives its place to others and is resumed later."
+    )
+    outgoing_files: int = Field(200, ge=1, description="Changes to more files than people read are looked at by somebody first.")
+    outgoing_paths: tuple[str, ...] = Field(
+        OUTGOING_PATHS, description="What runs with other rights than the agent's: a change to it is approved before it is pushed."
+    )
+    pull_requests_an_hour: int = Field(10, ge=1, description="To one repository; more of them are approved first.")
     sandbox: Literal["local"] = Field("local", description="This machine: nothing to sign up for.")
     unsafe_local: bool = Field(False, description="Without isolation an agent can do whatever you can; only you can want that.")
     egress: tuple[str, ...] = Field((), description="Agents reach no host unless it is named here (`name` or `name:port`).")
@@ -37,6 +123,8 @@ class Settings(BusSettings):
     disk_mb: int = Field(4096, ge=16, description="A large repository with its dependencies.")
     file_mb: int = Field(1024, ge=1, description="No source file is larger; a runaway log is.")
     output_mb: int = Field(16, ge=1, description="Hours of an agent's talk; what is beyond it is counted and dropped.")
+    snapshot_days: float = Field(7, ge=0, description="How long one may go on from a task that is over; 0: nothing is kept of it.")
+    snapshot_mb: int = Field(10240, ge=0, description="Of all tasks together; the oldest goes first.")
     repository_mb: int = Field(2048, ge=1, description="Larger than nearly every repository, smaller than a disk.")
 
     @property
@@ -48,6 +136,11 @@ class Settings(BusSettings):
     def boxes(self) -> Path:
         """The local provider's sandboxes."""
         return self.folder / "boxes"
+
+    @property
+    def kept(self) -> Path:
+        """What tasks may go on from; on the file system of the runs."""
+        return self.folder / "kept"
 
     @property
     def repositories(self) -> Path:

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from trunkline.bus import Inlet
+from dataclasses import dataclass
+
+from trunkline.bus import Inlet, Stored
 from trunkline.contracts.forge import ShowPullRequest
-from trunkline.contracts.task import TaskStopRequested
+from trunkline.contracts.steering import EditMessage, ListMessages, ReorderMessages, SayToAgent, SteerRun, WithdrawMessage
+from trunkline.contracts.task import ENDS, TaskStopRequested
+from trunkline_sandbox.handlers.answer_inbox import AnswerInbox
+from trunkline_sandbox.handlers.inbox import Inbox
 from trunkline_sandbox.handlers.show_pull_request import ShowPullRequestPage
 from trunkline_sandbox.handlers.stop_unclaimed import StopUnclaimed
+from trunkline_sandbox.handlers.wake import LookDue, Wake
 
 
-def subscribe(inlet: Inlet, stop: StopUnclaimed, page: ShowPullRequestPage) -> None:
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Who answers what is heard."""
+
+    stop: StopUnclaimed
+    page: ShowPullRequestPage
+    steering: AnswerInbox
+    inbox: Inbox
+    wake: Wake
+
+    async def task_news(self, stored: Stored) -> None:
+        await self.stop.on(stored)
+        await self.inbox.over(stored)
+
+
+def subscribe(inlet: Inlet, answers: Answers) -> None:
     """Declare every subscription of the sandbox service; released work is taken in `wiring`."""
-    inlet.command("sandbox", ShowPullRequest, page.answer)
-    inlet.facts("sandbox-tasks", "task", stop.on, (TaskStopRequested,))
+    inlet.command("sandbox", ShowPullRequest, answers.page.answer)
+    inlet.command("sandbox", SayToAgent, answers.steering.say, stores=True)
+    inlet.command("sandbox", EditMessage, answers.steering.edit, stores=True)
+    inlet.command("sandbox", WithdrawMessage, answers.steering.withdraw, stores=True)
+    inlet.command("sandbox", ReorderMessages, answers.steering.reorder, stores=True)
+    inlet.command("sandbox", SteerRun, answers.steering.steer, stores=True)
+    inlet.command("sandbox", ListMessages, answers.steering.list)
+    inlet.facts("sandbox-tasks", "task", answers.task_news, (TaskStopRequested, *ENDS))
+    inlet.timer("sandbox", "look", LookDue, answers.wake.due)

@@ -2,60 +2,97 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Literal
 
 import aiohttp
+from pydantic import SecretStr
 
 from trunkline.bus import Bus, connect
 from trunkline.bus.vital import vital
+from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
+from trunkline.telemetry.redaction import Redactor
 from trunkline_sandbox.adapters.agents.claude import ClaudeAgent, ClaudeOptions
+from trunkline_sandbox.adapters.agents.codex import CodexAgent
+from trunkline_sandbox.adapters.agents.codex_config import CodexOptions
 from trunkline_sandbox.adapters.agents.command import CommandAgent
-from trunkline_sandbox.adapters.door_keys import DoorKeys
-from trunkline_sandbox.adapters.door_relay import Upstream
+from trunkline_sandbox.adapters.agents.opencode import OpencodeOptions, opencode_agent
+from trunkline_sandbox.adapters.forges.github import GitHubOptions, github_forge
 from trunkline_sandbox.adapters.forges.local import LocalForge
 from trunkline_sandbox.adapters.git import GitProgram
-from trunkline_sandbox.adapters.model_door import forget_door, model_door, model_session
+from trunkline_sandbox.adapters.keeping import LocalKeep
+from trunkline_sandbox.adapters.model.door import forget_door, model_door, model_session
+from trunkline_sandbox.adapters.model.keys import DoorKeys
+from trunkline_sandbox.adapters.model.shapes import Shape, Upstreams
 from trunkline_sandbox.adapters.providers.local import LocalProvider
 from trunkline_sandbox.adapters.secret_file import shared_secret
+from trunkline_sandbox.handlers.answer_inbox import AnswerInbox
 from trunkline_sandbox.handlers.drive_run import DriveRun
+from trunkline_sandbox.handlers.inbox import Inbox, Inboxes
+from trunkline_sandbox.handlers.judge_push import JudgePush
 from trunkline_sandbox.handlers.reap import Reap
 from trunkline_sandbox.handlers.show_pull_request import ShowPullRequestPage
 from trunkline_sandbox.handlers.steps import Steps
 from trunkline_sandbox.handlers.stop_unclaimed import StopUnclaimed
-from trunkline_sandbox.handlers.world import Door, World
-from trunkline_sandbox.ports import Agent, Limits
+from trunkline_sandbox.handlers.till import SpendLog, TaskTill
+from trunkline_sandbox.handlers.wake import Wake, Wakers
+from trunkline_sandbox.handlers.wires import Wires
+from trunkline_sandbox.handlers.world import Door, Job, World, sandbox_id
+from trunkline_sandbox.model import Run
+from trunkline_sandbox.model import inbox as inbox_model
+from trunkline_sandbox.model.budget import BudgetLimits
+from trunkline_sandbox.model.outgoing import OutgoingPolicy
+from trunkline_sandbox.model.rules import Rules
+from trunkline_sandbox.ports import Agent, Forge, Limits, Till
 from trunkline_sandbox.settings import Settings
-from trunkline_sandbox.subscriptions import subscribe
+from trunkline_sandbox.subscriptions import Answers, subscribe
 
 POOL = "dev"
 MIB = 1 << 20
+ANYTHING_GOES = OutgoingPolicy(paths=(), files=1_000_000, pull_requests=100_000)
 
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[None]:
     """A sandbox service with its hands open; leaving it hands back what it carries and leaves the agents running."""
-    upstream = Upstream(api_key=settings.anthropic_api_key.get_secret_value(), base_url=settings.anthropic_base_url)
-    async with model_session(upstream) as session, connect(settings, "sandbox") as bus:
-        world = assemble(settings, upstream, session)
-        async with serving(bus, world, settings.runs):
+    async with model_session() as session, _forge(settings) as forge, connect(settings, "sandbox") as bus:
+        world = assemble(settings, forge, session)
+        async with serving(bus, world, settings.runs, outgoing(settings)):
             yield
 
 
 @asynccontextmanager
-async def serving(bus: Bus, world: World, hands: int) -> AsyncIterator[None]:
+async def serving(bus: Bus, world: World, hands: int, policy: OutgoingPolicy | None = None) -> AsyncIterator[None]:
     """Serve an assembled world on the bus."""
-    steps = Steps(world)
-    drive = DriveRun(bus.log, world, steps, owner())
-    subscribe(bus.inlet, StopUnclaimed(bus.log, now), ShowPullRequestPage(world.forge))
+    inboxes: Inboxes = Actor(bus.log, inbox_model.decide, inbox_model.evolve)
+    wires = _wires(bus, world, Inbox(inboxes, bus.log, now), policy or ANYTHING_GOES)
+
+    async def clear(task: str, run: Run) -> None:
+        await steps.clear(sandbox_id(task, run.attempt), run.sitting)
+
+    wake = Wake(wires, Wakers(bus.work, bus.timers, now, clear))
+    steps = Steps(world, wires, wake)
+    drive = DriveRun(bus.log, world, steps, wake, owner())
+    stop, reap = StopUnclaimed(bus.log, now, clear), Reap(bus.log, world.provider, steps, wake, now)
+    answers = Answers(stop, ShowPullRequestPage(world.forge), AnswerInbox(inboxes, bus.log, world.redactor, world.skill), wires.inbox, wake)
+    subscribe(bus.inlet, answers)
     await bus.inlet.start("sandbox")
-    reap = Reap(bus.log, world.provider, steps, now)
-    async with vital(reap.run, lambda: bus.work.take(POOL, hands, drive.carry)):
+    async with vital(reap.run, wake.run, lambda: bus.work.take(POOL, hands, drive.carry)):
         yield
+
+
+def _wires(bus: Bus, world: World, inbox: Inbox, policy: OutgoingPolicy) -> Wires:
+    def till(job: Job) -> TaskTill:
+        spend = SpendLog(bus.log, job.item, now, job.run.sitting)
+        return TaskTill(spend, bus.counters, job.budget(world.budget), asyncio.Event())
+
+    return Wires(bus.log, bus.nudges, inbox, JudgePush(world.git, bus.limits, policy), till)
 
 
 def owner() -> str:
@@ -63,33 +100,93 @@ def owner() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{new_id()[-6:]}"
 
 
-def assemble(settings: Settings, upstream: Upstream, session: aiohttp.ClientSession) -> World:
+def assemble(settings: Settings, forge: Forge, session: aiohttp.ClientSession) -> World:
     """The world as the settings want it. Raises Unsupported when sandboxes cannot be isolated here."""
     folder = settings.folder
     keys = DoorKeys(folder / "doors", shared_secret(folder / "doors.secret"))
-
-    def claude_door(key: str) -> AbstractAsyncContextManager[None]:
-        return model_door(keys(key), upstream, session)
-
-    doors: Mapping[str, Door] = {"claude": Door(claude_door, lambda key: forget_door(keys(key)))}
+    provider = LocalProvider(settings.boxes, unsafe=settings.unsafe_local)
     return World(
-        provider=LocalProvider(settings.boxes, unsafe=settings.unsafe_local),
+        provider=provider,
         git=GitProgram(size=settings.repository_mb * MIB),
-        forge=LocalForge(settings.repositories, settings.public_url),
+        forge=forge,
         agents=_agents(settings, keys),
-        doors=doors,
+        doors=_doors(settings, keys, session),
         default_agent=settings.agent,
         folder=folder / "runs",
         limits=limits(settings),
         egress=settings.egress,
         now=now,
+        redactor=redactor(settings),
+        rules=Rules(settings.tool_rules, settings.tool_otherwise),
+        hold_s=settings.hold_process_s,
+        budget=BudgetLimits(settings.budget_usd, settings.budget_day_usd),
+        public_url=settings.public_url,
+        keep=_keep(settings, provider) if settings.snapshot_days else None,
     )
+
+
+def _keep(settings: Settings, provider: LocalProvider) -> LocalKeep:
+    return LocalKeep(provider, settings.folder / "runs", settings.kept, settings.snapshot_mb * MIB, settings.snapshot_days)
+
+
+@asynccontextmanager
+async def _forge(settings: Settings) -> AsyncIterator[Forge]:
+    if settings.forge == "local":
+        yield LocalForge(settings.repositories, settings.public_url)
+        return
+    options = GitHubOptions(
+        folder=settings.folder / "credentials",
+        api_url=settings.github_api_url,
+        token=settings.github_token.get_secret_value(),
+        app_id=settings.github_app_id,
+        app_key_file=settings.github_app_key_file,
+        comment=settings.github_comment,
+        status=settings.github_status,
+    )
+    async with github_forge(options) as github:
+        yield github
+
+
+def _doors(settings: Settings, keys: DoorKeys, session: aiohttp.ClientSession) -> Mapping[str, Door]:
+    """Each agent reaches the one model API that it speaks to; an agent without a door reaches none."""
+    upstreams = Upstreams.configured(settings)
+
+    def door(shape: Shape) -> Door:
+        to = upstreams.only(shape)
+
+        def open_(key: str, till: Till) -> AbstractAsyncContextManager[None]:
+            return model_door(keys(key), to, session, till)
+
+        return Door(open_, lambda key: forget_door(keys(key)))
+
+    return {"claude": door(Shape.ANTHROPIC), "codex": door(Shape.OPENAI), "opencode": door(Shape(_opencode_speaks(settings)))}
 
 
 def _agents(settings: Settings, keys: DoorKeys) -> Mapping[str, Agent]:
     options = ClaudeOptions(program=settings.claude_path, trust_repository=settings.agent_repo_config)
-    agents: list[Agent] = [CommandAgent(settings.agent_command), ClaudeAgent(keys, options)]
+    command = CommandAgent(settings.agent_command, duplex=settings.agent_command_duplex)
+    codex = CodexAgent(keys, CodexOptions(program=settings.codex_path, trust_repository=settings.agent_repo_config))
+    opencode = OpencodeOptions(
+        program=settings.opencode_path, speaks=_opencode_speaks(settings), trust_repository=settings.agent_repo_config
+    )
+    agents: list[Agent] = [command, ClaudeAgent(keys, options), codex, opencode_agent(keys, opencode)]
     return {agent.name: agent for agent in agents}
+
+
+def _opencode_speaks(settings: Settings) -> Literal["openai", "anthropic"]:
+    """To the model API that a key is there for."""
+    only_anthropic = settings.anthropic_api_key.get_secret_value() and not settings.openai_api_key.get_secret_value()
+    return "anthropic" if only_anthropic else "openai"
+
+
+def redactor(settings: Settings) -> Redactor:
+    """Knows every secret of this service by the name of its setting."""
+    held = {name: getattr(settings, name) for name in type(settings).model_fields}
+    return Redactor([(name, value.get_secret_value()) for name, value in held.items() if isinstance(value, SecretStr)])
+
+
+def outgoing(settings: Settings) -> OutgoingPolicy:
+    return OutgoingPolicy(settings.outgoing_paths, settings.outgoing_files, settings.pull_requests_an_hour)
 
 
 def limits(settings: Settings) -> Limits:

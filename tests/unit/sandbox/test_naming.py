@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trunkline.contracts.run import Usage
 from trunkline_sandbox import naming
 
 TASK = "0197c5d2a1b27e0f8a3b4c5d6e7f8091"
@@ -98,3 +99,31 @@ def test_a_pull_request_quotes_the_prompt_so_that_it_mentions_nobody() -> None:
 
 def test_a_pull_request_stays_below_what_forges_take() -> None:
     assert len(naming.pull_request_body("p" * 200_000, TASK, "claude", "s" * 200_000)) < 60_000
+
+
+def test_a_pull_request_says_what_it_cost_where_its_timeline_is_and_ends_with_the_trailer() -> None:
+    foot = naming.Footnote(Usage(model="opus", input_tokens=12345, output_tokens=678, cost_usd=0.417), "http://trunkline.example/tasks/1")
+    body = naming.pull_request_body("Fix it", TASK, "claude", "Done.", foot)
+    assert "It cost US$ 0.42, 12,345 tokens in, 678 tokens out, opus." in body
+    assert f"[task `{TASK}`](http://trunkline.example/tasks/1)" in body
+    assert body.splitlines()[-1] == f"Trunkline-Task: {TASK}"
+
+
+def test_what_is_not_known_of_the_cost_is_not_said() -> None:
+    for usage in (None, Usage(), Usage(model="opus")):
+        assert naming.cost(usage) == ""
+        assert "cost" not in naming.pull_request_body("x", TASK, "claude", "Done.", naming.Footnote(usage))
+    assert naming.cost(Usage(cost_usd=0.0012)) == "US$ 0.0012"
+
+
+@pytest.mark.parametrize("url", ["", "javascript:alert(1)", "http://x/) [y](http://evil", "http://x\n"])
+def test_what_is_no_plain_address_is_no_link(url: str) -> None:
+    assert "](" not in naming.pull_request_body("x", TASK, "claude", "", naming.Footnote(url=url))
+
+
+@pytest.mark.parametrize("summary", ["```py\nx = 1", "<!-- ", f"Trunkline-Task: {'0' * 32}\n```"])
+def test_no_summary_hides_the_foot_or_names_another_task(summary: str) -> None:
+    body = naming.pull_request_body("x", TASK, "claude", summary)
+    assert re.findall(r"^Trunkline-Task: ([0-9a-f]{32})\s*$", body, re.MULTILINE)[-1] == TASK
+    assert body.count("```") % 2 == 0
+    assert "<!--" not in body

@@ -11,15 +11,19 @@ from trunkline.contracts.run import (
     Phase,
     PhaseBegan,
     PullRequestOpened,
+    PushJudged,
     RepositoryCloned,
     RunClaimed,
     RunFailed,
+    RunParked,
     RunStopped,
     RunSucceeded,
+    RunWoken,
     SandboxReady,
     Usage,
+    Wait,
 )
-from trunkline_sandbox.model import Run, Step, claim, evolve, may_stop, next_step, stop_unclaimed, succeeded
+from trunkline_sandbox.model import Released, Run, Step, claim, evolve, is_last_exit, may_stop, next_step, stop_unclaimed, succeeded
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CLAIMED = RunClaimed(attempt=1, owner="a")
@@ -29,7 +33,8 @@ STORY: list[tuple[Fact, Step]] = [
     (RepositoryCloned(branch="main", commit="aaa"), Step.START_AGENT),
     (AgentStarted(agent="command"), Step.WATCH_AGENT),
     (AgentEnded(summary="done", usage=Usage(model="m")), Step.COMMIT),
-    (ChangesCommitted(branch="b", commit="ccc", files_changed=2, additions=3, deletions=1), Step.PUSH),
+    (ChangesCommitted(branch="b", commit="ccc", files_changed=2, additions=3, deletions=1), Step.JUDGE),
+    (PushJudged(attempt=1, commit="ccc", digest="d", cleared=True), Step.PUSH),
     (BranchPushed(branch="b", commit="ccc"), Step.OPEN_PULL_REQUEST),
 ]
 
@@ -57,7 +62,7 @@ def test_a_run_that_is_over_has_no_next_step() -> None:
 
 
 def test_the_first_claim_says_where_the_work_begins() -> None:
-    assert claim(None, 1, "a", "bubblewrap") == [
+    assert claim(None, Released(1), "a", "bubblewrap") == [
         CLAIMED,
         PhaseBegan(phase=Phase.SANDBOX, message="Creating sandbox (bubblewrap)..."),
     ]
@@ -65,7 +70,7 @@ def test_the_first_claim_says_where_the_work_begins() -> None:
 
 def test_a_takeover_keeps_what_was_done_and_when_it_began() -> None:
     half_way = after(*(fact for fact, _ in STORY[:4]))
-    [taken] = claim(half_way, 1, "b", "bubblewrap")
+    [taken] = claim(half_way, Released(1), "b", "bubblewrap")
     run = evolve(half_way, taken, NOW + timedelta(minutes=1))
     assert run is not None
     assert (run.owner, run.began_at, next_step(run)) == ("b", NOW, Step.WATCH_AGENT)
@@ -73,26 +78,26 @@ def test_a_takeover_keeps_what_was_done_and_when_it_began() -> None:
 
 def test_another_attempt_begins_from_the_beginning() -> None:
     failed = after(*(fact for fact, _ in STORY), RunFailed(attempt=1, code="X", error="x", recoverable=True))
-    facts = claim(failed, 2, "b", "bubblewrap")
+    facts = claim(failed, Released(2), "b", "bubblewrap")
     run = evolve(failed, facts[0], NOW)
     assert run is not None
     assert next_step(run) is Step.MAKE_SANDBOX
 
 
 def test_what_is_over_or_was_overtaken_cannot_be_claimed() -> None:
-    assert claim(after(CLAIMED, RunStopped(attempt=1)), 1, "b", "x") == []
-    assert claim(after(RunClaimed(attempt=2, owner="a")), 1, "b", "x") == []
+    assert claim(after(CLAIMED, RunStopped(attempt=1)), Released(1), "b", "x") == []
+    assert claim(after(RunClaimed(attempt=2, owner="a")), Released(1), "b", "x") == []
 
 
 def test_an_attempt_stopped_before_it_was_taken_cannot_be_taken() -> None:
     [stopped] = stop_unclaimed(None, 1)
-    assert claim(after(stopped), 1, "a", "x") == []
+    assert claim(after(stopped), Released(1), "a", "x") == []
 
 
 def test_a_second_attempt_stopped_before_it_was_taken_cannot_be_taken_either() -> None:
     given = (CLAIMED, RunFailed(attempt=1, code="X", error="x", recoverable=True))
     [stopped] = stop_unclaimed(after(*given), 2)
-    assert claim(after(*given, stopped), 2, "a", "x") == []
+    assert claim(after(*given, stopped), Released(2), "a", "x") == []
 
 
 def test_an_attempt_that_was_taken_is_stopped_by_its_owner_alone() -> None:
@@ -112,6 +117,53 @@ def test_the_result_is_made_of_what_was_recorded() -> None:
     result = end.result
     assert (result.pull_request, result.commit, result.files_changed, result.additions, result.deletions) == (7, "ccc", 2, 3, 1)
     assert (result.base, result.branch, result.summary, result.usage.model, result.sandbox_seconds) == ("main", "b", "done", "m", 4.5)
+
+
+PARKED = RunParked(attempt=1, sitting=1, why=Wait.TOOL_CALL, session="s", line=7)
+
+
+def test_a_stop_is_looked_for_a_last_time_right_before_the_push() -> None:
+    assert [step for step in Step if is_last_exit(step)] == [Step.JUDGE]
+
+
+def test_a_push_that_was_not_cleared_is_judged_again() -> None:
+    judged = PushJudged(attempt=1, commit="ccc", digest="d", cleared=False, reasons=("r",))
+    run = after(*(fact for fact, _ in STORY[:6]), judged)
+    assert run is not None
+    assert next_step(run) is Step.JUDGE
+
+
+def test_nothing_is_done_about_a_parked_run_until_it_is_handed_out_again() -> None:
+    run = after(*(fact for fact, _ in STORY[:4]), PARKED)
+    assert run is not None
+    assert next_step(run) is Step.NOTHING
+    assert claim(run, Released(1), "b", "x") == [], "it was parked since it was handed out like this"
+    assert claim(run, Released(1, round=1), "b", "x") == [RunClaimed(attempt=1, owner="b"), RunWoken(attempt=1, sitting=2)]
+
+
+def test_a_woken_run_begins_the_next_sitting_in_the_same_conversation() -> None:
+    run = after(*(fact for fact, _ in STORY[:4]), PARKED, CLAIMED, RunWoken(attempt=1, sitting=2))
+    assert run is not None
+    assert (next_step(run), run.sitting, run.session) == (Step.START_AGENT, 2, "s")
+    again = evolve(run, AgentStarted(agent="command", sitting=2), NOW)
+    assert again is not None
+    assert next_step(again) is Step.WATCH_AGENT
+    assert claim(again, Released(1), "c", "x") == [], "the first round's work shown again does not take it away"
+    assert claim(again, Released(1, round=1), "c", "x") == [RunClaimed(attempt=1, owner="c")]
+
+
+def test_a_run_that_waited_for_its_push_goes_on_without_another_sitting() -> None:
+    judged = PushJudged(attempt=1, commit="ccc", digest="d", cleared=False, reasons=("r",))
+    run = after(*(fact for fact, _ in STORY[:6]), judged, RunParked(attempt=1, sitting=1, why=Wait.PUSH))
+    woken = claim(run, Released(1, round=1), "b", "x")
+    assert woken[-1] == RunWoken(attempt=1, sitting=1)
+
+
+def test_a_parked_run_is_stopped_by_whoever_hears_it_first_and_once() -> None:
+    parked = after(*(fact for fact, _ in STORY[:4]), PARKED)
+    [stopped] = stop_unclaimed(parked, 1)
+    assert stop_unclaimed(after(*(fact for fact, _ in STORY[:4]), PARKED, stopped), 1) == []
+    assert stop_unclaimed(after(*(fact for fact, _ in STORY[:4]), PARKED, RunWoken(attempt=1, sitting=2)), 1) == []
 
 
 def test_claims_count_up_until_the_run_comes_further() -> None:

@@ -44,3 +44,16 @@ async def test_the_second_stays_undone_when_the_first_fails(failure: BaseExcepti
 
     assert first is failure or isinstance(first, asyncio.CancelledError)
     assert isinstance(second, LeaveAlone)
+
+
+async def test_another_round_is_other_work() -> None:
+    carried: Carried = {}
+    begun = []
+
+    async def carry() -> None:
+        begun.append(1)
+        await asyncio.sleep(0.01)
+
+    again = ITEM.model_copy(update={"round": 1})
+    await asyncio.gather(once(carried, ITEM, carry), once(carried, again, carry))
+    assert begun == [1, 1]

@@ -12,18 +12,19 @@ import structlog
 
 from trunkline.bus import BusAway, LeaveAlone, Log, Raced, WorkItem
 from trunkline.contracts import subjects
-from trunkline.contracts.errors import DomainError, Overdue, Unavailable
+from trunkline.contracts.errors import DomainError, Exhausted, Overdue, Unavailable
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact
-from trunkline.contracts.run import RunFailed, RunStopped
+from trunkline.contracts.run import RunFailed, RunGoesOn, RunStopped, RunWaits, Wait
 from trunkline.contracts.task import ENDS, TaskStopRequested, TaskSubmitted
 from trunkline.runtime.alongside import alongside
-from trunkline.runtime.faults import MOMENTS, faultpoint
+from trunkline.runtime.faults import faultpoint
 from trunkline_sandbox.handlers.once import Carried, once
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.handlers.steps import Steps
+from trunkline_sandbox.handlers.wake import LookDue, Wake
 from trunkline_sandbox.handlers.world import Job, World, sandbox_id
-from trunkline_sandbox.model import Run, Step, claim, is_last_exit, may_stop, needs_sandbox, next_step
+from trunkline_sandbox.model import Released, Run, Step, claim, is_last_exit, may_stop, needs_sandbox, next_step
 
 log = structlog.get_logger()
 
@@ -33,15 +34,20 @@ MOST_CLAIMS: Final = 12
 """A run that was taken this often and came no further is not tried again: it is what kills its runners."""
 INSIST_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds between tries of a push or a pull request while the forge is away."""
+MOST_PATIENCE_S: Final = 900.0
+"""A forge that wants to be left alone for longer ends the run, and says when to try again."""
+WORTH_SAYING_S: Final = 20.0
 _STOP: Final = (TaskStopRequested, *ENDS)
+_MENDABLE: Final = (Unavailable, Overdue, Exhausted)
 _RECORDED: Final = {
-    Step.MAKE_SANDBOX: MOMENTS[1],
-    Step.CLONE: MOMENTS[2],
-    Step.START_AGENT: MOMENTS[3],
-    Step.COMMIT: MOMENTS[4],
-    Step.PUSH: MOMENTS[5],
-    Step.OPEN_PULL_REQUEST: MOMENTS[6],
+    Step.MAKE_SANDBOX: "sandbox_made",
+    Step.CLONE: "cloned",
+    Step.COMMIT: "committed",
+    Step.JUDGE: "judged",
+    Step.PUSH: "pushed",
+    Step.OPEN_PULL_REQUEST: "pull_request_opened",
 }
+"""The moments of which the record is made here."""
 
 
 class StopWanted(Exception):
@@ -51,15 +57,16 @@ class StopWanted(Exception):
 class DriveRun:
     """One replica's hands: carries attempts to their ends."""
 
-    def __init__(self, events: Log, world: World, steps: Steps, owner: str) -> None:
+    def __init__(self, events: Log, world: World, steps: Steps, wake: Wake, owner: str) -> None:
         self._events = events
         self._world = world
         self._steps = steps
+        self._wake = wake
         self._owner = owner
         self._carried: Carried = {}
 
     async def carry(self, item: WorkItem, deliveries: int) -> None:
-        """Bring one attempt to its end; returning means that it is over. Raises LeaveAlone when another owner carries it."""
+        """Bring one attempt to its end; returning means that it is over, or put aside. Raises LeaveAlone when another owner carries it."""
         log.info("run.taken", task=item.task, attempt=item.attempt, deliveries=deliveries)
         try:
             await once(self._carried, item, lambda: self._carry(item))
@@ -68,14 +75,27 @@ class DriveRun:
 
     async def _carry(self, item: WorkItem) -> None:
         with structlog.contextvars.bound_contextvars(task=item.task, attempt=item.attempt):
-            run_log = RunLog(self._events, item, self._world.now)
+            run_log = RunLog(self._events, item, self._world.now, self._world.redactor)
             run = await run_log.load()
             submitted = await self._submitted(item)
-            if submitted is not None and (facts := claim(run, item.attempt, self._owner, self._world.provider.isolation)):
+            released = Released(item.attempt, item.round)
+            if submitted is not None and (facts := claim(run, released, self._owner, self._world.provider.isolation)):
                 run = await run_log.append(facts, "claim")
-                await self._drive(Job(item, submitted.assignment, run_log), run)
-            await self._steps.clear(sandbox_id(item.task, item.attempt))
-            log.info("run.over")
+                if item.round and len(facts) > 1:
+                    faultpoint("woken.after_record")
+                await self._drive(Job(item, submitted.assignment, run_log, submitted.submitted_by), run)
+            await self._leave(item, run_log.run, over=submitted is None)
+
+    async def _leave(self, item: WorkItem, run: Run | None, *, over: bool) -> None:
+        """Nothing stays of what is over; what is put aside, or was taken up by another round, stays."""
+        if run is not None and run.attempt == item.attempt and not run.over and not over:
+            if run.parked:
+                self._wake.watch(LookDue(tenant=item.tenant, task=item.task, attempt=item.attempt, round=run.parks))
+            log.info("run.put_aside")
+            return
+        mine = run is not None and run.attempt == item.attempt
+        await self._steps.clear(sandbox_id(item.task, item.attempt), run.sitting if run and mine else 1)
+        log.info("run.over")
 
     async def _drive(self, job: Job, run: Run) -> None:
         if facts := await self._facts(next_step(run), run, self._hopeless(job, run)):
@@ -84,6 +104,8 @@ class DriveRun:
             run = await job.log.append(await self._facts(step, run, self._attempt(step, job, run)), step)
             if step in _RECORDED:
                 faultpoint(f"{_RECORDED[step]}.after_record")
+            if run.parked:
+                faultpoint("parked.after_record")
 
     async def _hopeless(self, job: Job, run: Run) -> list[Fact]:
         """The end of a run that kills its runners, or whose sandbox stayed behind on another machine."""
@@ -101,7 +123,7 @@ class DriveRun:
         except (Raced, BusAway):
             raise
         except DomainError as error:
-            return [_failed(run, error.code, error.message, isinstance(error, (Unavailable, Overdue)) and may_stop(step))]
+            return [_failed(run, error.code, error.message, isinstance(error, _MENDABLE) and may_stop(step))]
         except Exception as error:
             log.exception("run.step_broke", step=step)
             told = f"Trunkline failed at the step {step}: {type(error).__name__}; its log says more"
@@ -115,20 +137,31 @@ class DriveRun:
         try:
             if is_last_exit(step) and await self._is(job.item, _STOP):
                 raise StopWanted
-            return await alongside(self._steps.perform(step, job, run), self._look(job.item))
+            perform = self._insist if step is Step.CLONE else self._steps.perform
+            return await alongside(perform(step, job, run), self._look(job.item))
         except StopWanted:
             await self._steps.halt(job.sandbox_id)
             return [RunStopped(attempt=run.attempt)]
 
     async def _insist(self, step: Step, job: Job, run: Run) -> list[Fact]:
-        """A step that the world may have seen is not begun anew by another attempt: it is tried again, here and now."""
+        """What the forge may mend by itself in a moment is tried again, here and now; what the world may have seen is never begun anew."""
         for pause in INSIST_S:
             try:
                 return await self._steps.perform(step, job, run)
-            except (Unavailable, Overdue) as error:
-                log.warning("run.step_repeated", step=step, error=error.message, pause_s=pause)
-                await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+            except _MENDABLE as error:
+                wait = _told_to_wait(error) or pause * random.uniform(0.8, 1.2)
+                log.warning("run.step_repeated", step=step, error=error.message, pause_s=wait)
+                await self._leave_in_peace(job, wait)
         return await self._steps.perform(step, job, run)
+
+    async def _leave_in_peace(self, job: Job, seconds: float) -> None:
+        """The deadline stands still through a wait of any length: it is not the task's fault."""
+        if seconds < WORTH_SAYING_S:
+            await asyncio.sleep(seconds)
+            return
+        await job.log.append([RunWaits(attempt=job.item.attempt, why=Wait.FORGE)], "forge")
+        await asyncio.sleep(seconds)
+        await job.log.append([RunGoesOn(attempt=job.item.attempt)], "forge")
 
     async def _look(self, item: WorkItem) -> None:
         while True:
@@ -138,9 +171,9 @@ class DriveRun:
                     raise StopWanted
 
     async def _is(self, item: WorkItem, ends: tuple[type[Fact], ...]) -> bool:
-        """Whether the newest news of the task is one of `ends`."""
-        newest = await self._events.last(_task_subject(item))
-        return newest is not None and any(isinstance(fact, ends) for fact in newest.record.facts)
+        """Whether one of `ends` was ever said of the task: more may have been said since."""
+        loaded = await self._events.load(_task_subject(item))
+        return any(isinstance(fact, ends) for stored in loaded.records for fact in stored.record.facts)
 
     async def _submitted(self, item: WorkItem) -> TaskSubmitted | None:
         """What was asked for; None when the task is over and nothing is to be done."""
@@ -148,6 +181,15 @@ class DriveRun:
         facts = [fact for record in records for fact in record.facts]
         over = any(isinstance(fact, ENDS) for fact in facts)
         return None if over else next((fact for fact in facts if isinstance(fact, TaskSubmitted)), None)
+
+
+def _told_to_wait(error: DomainError) -> float:
+    """Seconds that the forge wants nothing to come in, never cut short; 0: it named none. Raises the error when they are too many."""
+    wanted = error.details.get("retry_after")
+    seconds = float(wanted) if isinstance(wanted, int | float) else 0.0
+    if seconds > MOST_PATIENCE_S:
+        raise error
+    return seconds + random.uniform(0.1, 1.0) if seconds else 0.0
 
 
 def _task_subject(item: WorkItem) -> str:

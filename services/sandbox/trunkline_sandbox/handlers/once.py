@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from trunkline.bus import LeaveAlone, WorkItem
 
-Carried = dict[tuple[str, int], asyncio.Future[bool]]
-"""What is being carried here, by task and attempt, and whether it was brought to its end."""
+Carried = dict[tuple[str, int, int], asyncio.Future[bool]]
+"""What is being carried here, by task, attempt and round, and whether it was brought to its end."""
 
 
 async def once(carried: Carried, item: WorkItem, carry: Callable[[], Awaitable[None]]) -> None:
@@ -16,7 +16,7 @@ async def once(carried: Carried, item: WorkItem, carry: Callable[[], Awaitable[N
 
     Raises LeaveAlone when the first one failed: nothing is done then, and it is to be shown once more.
     """
-    key = (item.task, item.attempt)
+    key = (item.task, item.attempt, item.round)
     if key in carried:
         if not await asyncio.shield(carried[key]):
             raise LeaveAlone

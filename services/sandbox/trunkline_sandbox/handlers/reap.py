@@ -16,6 +16,7 @@ from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.task import ENDS
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.handlers.steps import Steps
+from trunkline_sandbox.handlers.wake import LookDue, Wake
 from trunkline_sandbox.ports import Sandbox, SandboxProvider
 
 log = structlog.get_logger()
@@ -24,10 +25,11 @@ EVERY: Final = 60.0
 
 
 class Reap:
-    def __init__(self, events: Log, provider: SandboxProvider, steps: Steps, now: Callable[[], datetime]) -> None:
+    def __init__(self, events: Log, provider: SandboxProvider, steps: Steps, wake: Wake, now: Callable[[], datetime]) -> None:
         self._events = events
         self._provider = provider
         self._steps = steps
+        self._wake = wake
         self._now = now
 
     async def run(self) -> None:
@@ -35,6 +37,7 @@ class Reap:
         while True:
             try:
                 await self.once()
+                await self._steps.sweep()
             except DomainError as error:
                 log.warning("reap.put_off", error=error.message)
             await asyncio.sleep(EVERY)
@@ -47,21 +50,24 @@ class Reap:
                 log.warning("reap.resisted", sandbox=sandbox.id, error=f"{type(error).__name__}: {error}")
 
     async def _look_at(self, sandbox: Sandbox) -> None:
-        if not await self._needed(sandbox):
+        item = _item(sandbox)
+        run = await RunLog(self._events, item, self._now).load() if item else None
+        if item is None or run is None or run.attempt != item.attempt or run.over or await self._task_is_over(item):
             await self._steps.halt(sandbox.id)
-            await self._steps.clear(sandbox.id)
+            await self._steps.clear(sandbox.id, run.sitting if run else 1)
             log.info("sandbox.reaped", sandbox=sandbox.id)
-
-    async def _needed(self, sandbox: Sandbox) -> bool:
-        labels = sandbox.labels
-        if not labels.keys() >= {"tenant", "task", "attempt"}:
-            return False
-        attempt = int(labels["attempt"])
-        item = WorkItem(tenant=labels["tenant"], task=labels["task"], attempt=attempt, pool="-", priority="-")
-        run = await RunLog(self._events, item, self._now).load()
-        return run is not None and run.attempt == attempt and not run.over and not await self._task_is_over(item)
+        elif run.parked:  # after a restart nobody listens for it
+            self._wake.watch(LookDue(tenant=item.tenant, task=item.task, attempt=item.attempt, round=run.parks))
 
     async def _task_is_over(self, item: WorkItem) -> bool:
         """Then nobody goes on with the run, whatever its own last word was."""
         newest = await self._events.last(subjects.event(TenantId(item.tenant), TaskId(item.task), "task"))
         return newest is not None and any(isinstance(fact, ENDS) for fact in newest.record.facts)
+
+
+def _item(sandbox: Sandbox) -> WorkItem | None:
+    """What it is for; None when it does not say so."""
+    labels = sandbox.labels
+    if not labels.keys() >= {"tenant", "task", "attempt"}:
+        return None
+    return WorkItem(tenant=labels["tenant"], task=labels["task"], attempt=int(labels["attempt"]), pool="-", priority="-")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from trunkline.contracts.ids import SandboxId
 from trunkline.contracts.message import Fact
 from trunkline.contracts.run import (
-    AgentEnded,
-    AgentStarted,
     BranchPushed,
     ChangesCommitted,
     Phase,
@@ -20,17 +18,26 @@ from trunkline.contracts.run import (
     RepositoryCloned,
     RunFailed,
     SandboxReady,
+    Usage,
 )
 from trunkline.runtime.faults import faultpoint
-from trunkline_sandbox.handlers.watch_agent import watch
-from trunkline_sandbox.handlers.world import Job, World
+from trunkline_sandbox.handlers.clear_out import OutgoingDoor
+from trunkline_sandbox.handlers.go_on import GoOn
+from trunkline_sandbox.handlers.sit import Sit
+from trunkline_sandbox.handlers.wake import Wake
+from trunkline_sandbox.handlers.wires import Wires
+from trunkline_sandbox.handlers.world import Job, World, launch_key
 from trunkline_sandbox.model import Run, Step, succeeded
-from trunkline_sandbox.naming import commit_message, pull_request_body, title
-from trunkline_sandbox.ports import AgentTask, CommitSpec, PullRequestSpec, SandboxSpec
+from trunkline_sandbox.model.budget import BudgetLimits
+from trunkline_sandbox.model.rules import supervised
+from trunkline_sandbox.naming import Footnote, commit_message, cost, pull_request_body, title
+from trunkline_sandbox.ports import CommitSpec, PullRequestSpec, SandboxSpec
 
 AUTHOR = "Trunkline <trunkline@localhost>"
 WALL_MARGIN_S = 30.0
 """The router ends a task at its deadline; the sandbox does, should the router be away."""
+PEOPLE_S: Final = 7 * 86400.0
+"""How much longer a program may stay that people are asked about: the sandbox's clock goes on meanwhile."""
 NOTHING_CHANGED = "the agent ended without changing anything, so there is nothing to open a pull request for; ask more precisely"
 
 Effect = Callable[[Job, Run], Awaitable[list[Fact]]]
@@ -39,14 +46,18 @@ Effect = Callable[[Job, Run], Awaitable[list[Fact]]]
 class Steps:
     """Carries out one step at a time."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, wires: Wires, wake: Wake) -> None:
         self._world = world
+        self._wires = wires
+        self._go_on = GoOn(world)
+        sit = Sit(world, wires, wake)
         self._effects: dict[Step, Effect] = {
             Step.MAKE_SANDBOX: self._make_sandbox,
             Step.CLONE: self._clone,
-            Step.START_AGENT: self._start_agent,
-            Step.WATCH_AGENT: self._watch_agent,
+            Step.START_AGENT: sit.start,
+            Step.WATCH_AGENT: sit.watch,
             Step.COMMIT: self._commit,
+            Step.JUDGE: OutgoingDoor(wires, wake, self._bare),
             Step.PUSH: self._push,
             Step.OPEN_PULL_REQUEST: self._open_pull_request,
         }
@@ -59,15 +70,19 @@ class Steps:
         """End whatever runs in the sandbox."""
         await self._world.provider.stop(id)
 
-    async def clear(self, id: SandboxId) -> None:
-        """Leave nothing of an attempt behind."""
-        self._world.forget(id)
+    async def clear(self, id: SandboxId, sittings: int = 1) -> None:
+        """Leave nothing behind of an attempt that had so many sittings."""
+        for sitting in range(1, sittings + 1):
+            self._world.forget(launch_key(id, sitting))
+        if self._world.keep:
+            await self._world.keep.put_away(id)
         await self._world.git.discard(self._world.folder / id)
         await self._world.provider.remove(id)  # last: what a crash leaves before is found by the sandbox and removed again
 
-    def _door(self, agent: str, key: str) -> AbstractAsyncContextManager[None]:
-        door = self._world.doors.get(agent)
-        return door.open(key) if door else nullcontext()
+    async def sweep(self) -> None:
+        """Drop what nobody may go on from any more."""
+        if self._world.keep:
+            await self._world.keep.sweep()
 
     def _bare(self, job: Job) -> Path:
         return self._world.folder / job.sandbox_id / "clean.git"
@@ -75,48 +90,43 @@ class Steps:
     async def _make_sandbox(self, job: Job, _: Run) -> list[Fact]:
         faultpoint("sandbox_made.before_effect")
         labels = {"tenant": job.item.tenant, "task": job.item.task, "attempt": str(job.item.attempt)}
-        limits = replace(self._world.limits, wall=job.assignment.deadline_s + WALL_MARGIN_S)
+        limits = replace(self._world.limits, wall=self._wall(job))
         sandbox = await self._world.provider.ensure(SandboxSpec(job.sandbox_id, limits, labels, self._world.egress))
         faultpoint("sandbox_made.after_effect")
         ready = SandboxReady(sandbox_id=sandbox.id, provider=sandbox.provider, isolation=sandbox.isolation)
         return [ready, PhaseBegan(phase=Phase.CLONE, message="Cloning repository...")]
 
+    def _wall(self, job: Job) -> float:
+        waits = supervised(self._world.rules, job.assignment.tool_rules) or job.budget(self._world.budget) != BudgetLimits()
+        return job.assignment.deadline_s + WALL_MARGIN_S + (PEOPLE_S if waits else 0.0)
+
     async def _clone(self, job: Job, _: Run) -> list[Fact]:
         agent = self._world.agent(job.assignment)
         faultpoint("cloned.before_effect")
-        remote = await self._world.forge.remote(job.assignment.repo)
-        base = await self._world.git.fetch(remote, job.assignment.branch, self._bare(job))
-        tree = self._bare(job).with_name("tree")
-        await self._world.git.checkout(self._bare(job), base, tree)
-        await self._world.provider.give(job.sandbox_id, tree)
+        base = await self._go_on.clone(job, origin, self._bare(job)) if (origin := job.assignment.origin) else await self._fetched(job)
         faultpoint("cloned.after_effect")
         cloned = RepositoryCloned(branch=job.assignment.branch, commit=base)
         return [cloned, PhaseBegan(phase=Phase.AGENT, message=f"Running {agent.name}...")]
 
-    async def _start_agent(self, job: Job, _: Run) -> list[Fact]:
-        agent = self._world.agent(job.assignment)
-        launch = agent.launch(AgentTask(job.assignment.prompt), job.sandbox_id)
-        faultpoint("agent_running.before_effect")
-        async with self._door(agent.name, job.sandbox_id):  # one that cannot be opened is told before anything runs
-            await self._world.provider.start(job.sandbox_id, launch)
-        faultpoint("agent_running.after_effect")
-        return [AgentStarted(agent=agent.name)]
-
-    async def _watch_agent(self, job: Job, run: Run) -> list[Fact]:
-        agent = self._world.agent(job.assignment)
-        async with self._door(agent.name, job.sandbox_id):
-            ending = await watch(agent, self._world.provider.output(job.sandbox_id, job.sandbox_id), job.log)
-        await self.halt(job.sandbox_id)
-        if ending.ok:
-            return [AgentEnded(summary=ending.summary, usage=ending.usage, caveat=ending.error)]
-        return [RunFailed(attempt=run.attempt, code=ending.code, error=ending.error, recoverable=ending.recoverable)]
+    async def _fetched(self, job: Job) -> str:
+        async with self._world.forge.remote(job.access) as remote:
+            base = await self._world.git.fetch(remote, job.assignment.branch, self._bare(job))
+        tree = self._bare(job).with_name("tree")
+        await self._world.git.checkout(self._bare(job), base, tree)
+        await self._world.provider.give(job.sandbox_id, tree)
+        return base
 
     async def _commit(self, job: Job, run: Run) -> list[Fact]:
         assert run.cloned and run.agent_ended
         faultpoint("committed.before_effect")
         tree = await self._world.provider.take(job.sandbox_id)
         # The time is that of the first claim, so that whoever commits, and however often, makes the same commit.
-        spec = CommitSpec(job.branch, commit_message(job.assignment.prompt, job.item.task), AUTHOR, int(run.began_at.timestamp()))
+        spec = CommitSpec(
+            job.branch,
+            commit_message(self._world.redactor.text(job.assignment.prompt), job.item.task),
+            AUTHOR,
+            int(run.began_at.timestamp()),
+        )
         commit = await self._world.git.commit(self._bare(job), run.cloned.commit, tree, spec)
         faultpoint("committed.after_effect")
         if commit is None:
@@ -129,23 +139,46 @@ class Steps:
             additions=commit.additions,
             deletions=commit.deletions,
         )
-        return [committed, PhaseBegan(phase=Phase.PUSH, message=f"Pushing {job.branch}...")]
+        return [committed]
 
     async def _push(self, job: Job, run: Run) -> list[Fact]:
         assert run.committed
         faultpoint("pushed.before_effect")
-        remote = await self._world.forge.remote(job.assignment.repo)
-        await self._world.git.push(self._bare(job), remote, run.committed.commit, run.committed.branch)
+        expected = job.assignment.origin.pushed if job.assignment.origin else ""
+        async with self._world.forge.remote(job.access) as remote:
+            await self._world.git.push(self._bare(job), remote, run.committed.commit, run.committed.branch, expected)
         faultpoint("pushed.after_effect")
         pushed = BranchPushed(branch=run.committed.branch, commit=run.committed.commit)
         return [pushed, PhaseBegan(phase=Phase.PR, message="Creating pull request...")]
 
     async def _open_pull_request(self, job: Job, run: Run) -> list[Fact]:
-        assert run.committed and run.agent_ended and run.agent
         faultpoint("pull_request_opened.before_effect")
-        prompt = job.assignment.prompt
-        body = pull_request_body(prompt, job.item.task, run.agent.agent, run.agent_ended.summary)
-        spec = PullRequestSpec(job.assignment.repo, job.assignment.branch, run.committed.branch, title(prompt), body, run.committed.commit)
-        opened = await self._world.forge.open_pull_request(spec)
+        usage = await self._usage(job, run)
+        opened = await self._world.forge.open_pull_request(job.access, self._pull_request(job, run, usage))
         faultpoint("pull_request_opened.after_effect")
-        return succeeded(run, PullRequestOpened(number=opened.number, url=opened.url), self._world.now())
+        return succeeded(run, PullRequestOpened(number=opened.number, url=opened.url), self._world.now(), usage)
+
+    def _pull_request(self, job: Job, run: Run, usage: Usage) -> PullRequestSpec:
+        assert run.committed and run.agent_ended and run.agent
+        asked, url = job.assignment, job.timeline(self._world.public_url)
+        strike = self._world.redactor.text
+        body = pull_request_body(strike(asked.prompt), job.item.task, run.agent.agent, run.agent_ended.summary, Footnote(usage, url))
+        return PullRequestSpec(
+            repo=asked.repo,
+            base=asked.branch,
+            head=run.committed.branch,
+            title=title(strike(asked.prompt)),
+            body=body,
+            commit=run.committed.commit,
+            task=job.item.task,
+            url=url,
+            cost=cost(usage),
+        )
+
+    async def _usage(self, job: Job, run: Run) -> Usage:
+        """As the agent says it, where it was there from beginning to end; else as its model door counted it."""
+        assert run.agent_ended
+        said = run.agent_ended.usage
+        if (said != Usage() and run.sitting == 1) or run.agent is None or run.agent.agent not in self._world.doors:
+            return said
+        return (await self._wires.spent(job)) or said

@@ -1,4 +1,4 @@
-"""A task that is to stop before anyone took it: its attempt is ended here, so that nobody can take it any more."""
+"""A task that is to stop while nobody carries it: its attempt is ended here, so that nobody can take it any more."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from trunkline.contracts import subjects
 from trunkline.contracts.record import Record
 from trunkline.contracts.task import TaskAssigned, TaskStopRequested
 from trunkline_sandbox.handlers.run_log import RunLog
+from trunkline_sandbox.handlers.wake import Clear
 from trunkline_sandbox.model import stop_unclaimed
 
 
 class StopUnclaimed:
-    def __init__(self, log: Log, now: Callable[[], datetime]) -> None:
+    def __init__(self, log: Log, now: Callable[[], datetime], clear: Clear) -> None:
         self._log = log
         self._now = now
+        self._clear = clear
 
     async def on(self, stored: Stored) -> None:
         if not _asks(stored.record):
@@ -24,11 +26,14 @@ class StopUnclaimed:
         names = subjects.parse_event(stored.subject)
         attempt = await self._attempt(stored.subject)
         run_log = RunLog(self._log, WorkItem(tenant=names.tenant, task=names.task, attempt=attempt, pool="-", priority="-"), self._now)
+        run = await run_log.load()
         try:
-            if facts := stop_unclaimed(await run_log.load(), attempt):
+            if facts := stop_unclaimed(run, attempt):
                 await run_log.append(facts, "stop_unclaimed")
         except Raced:
             return  # it was claimed at this very moment; its owner sees the stop before the first step
+        if run is not None and run.attempt == attempt and run.parked:
+            await self._clear(names.task, run)
 
     async def _attempt(self, subject: str) -> int:
         records = [stored.record for stored in (await self._log.load(subject)).records]

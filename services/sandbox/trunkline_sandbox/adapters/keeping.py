@@ -1,0 +1,120 @@
+"""Snapshots on this machine: commits in the attempt's own repository and packed conversations, moved aside when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from trunkline.contracts.errors import NotFound
+from trunkline.contracts.ids import SandboxId
+from trunkline_sandbox.adapters.git import places, snapshots
+from trunkline_sandbox.adapters.providers.local.copying import read_home
+from trunkline_sandbox.model.snapshots import Held, Snapshot
+from trunkline_sandbox.ports import Copies
+
+log = structlog.get_logger()
+
+LOST: Final = (
+    "What was kept of the earlier task is not on this machine: it was kept too long ago, or elsewhere. Submit a new task on its branch."
+)
+_TRIES: Final = 5
+_PAUSE_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class LocalKeep:
+    """ports.Keep. Below `runs` and `kept`, on one file system, lies one folder for each attempt, named like its sandbox."""
+
+    copies: Copies
+    runs: Path
+    kept: Path
+    most: int = 10 << 30
+    """Bytes that are kept in all; the oldest goes first."""
+    days: float = 7.0
+    _sizes: dict[str, int] = field(default_factory=dict)
+
+    async def keep(self, held: Held, prefix: str, at: int) -> Snapshot:
+        """One call for an attempt at a time."""
+        folder = self.runs / held.id
+        tree = snapshots.Tree(folder / "clean.git", folder / "mirror", folder / "desk.git", held.base)
+        await self.copies.mirror(held.id, tree.tree)
+        home = folder / "homes" / f".{secrets.token_hex(8)}"
+        if held.session_files:
+            await self.copies.keep_home(held.id, held.session_files, home)
+        commit = await snapshots.snapshot(tree, at)
+        # Its own name each time: what a fact told of earlier is never written over.
+        name = f"{prefix}-{secrets.token_hex(6)}"
+        if held.session_files:
+            os.replace(home, folder / "homes" / name)
+        await snapshots.name(tree.bare, name, commit)
+        return Snapshot(name, commit)
+
+    async def put_away(self, id: SandboxId) -> None:
+        """What is there already stays; the copy of the workspace and the git that looked at it are of no use any more."""
+        run, kept = self.runs / id, self.kept / id
+        if not (run / "clean.git" / "HEAD").is_file() or kept.exists():
+            return
+        for name in ("mirror", "desk.git", "tree"):
+            await places.remove(run / name)
+        self.kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.utime(run)
+        os.rename(run, kept)
+
+    async def restore(self, id: SandboxId, snapshot: Snapshot, bare: Path) -> None:
+        for tried in range(_TRIES):
+            try:
+                return await snapshots.bring(self._folder(id) / "clean.git", snapshot.commit, bare)
+            except NotFound:  # it may be on its way from one folder to the other
+                if tried == _TRIES - 1:
+                    raise _lost() from None
+            await asyncio.sleep(_PAUSE_S)
+
+    async def home(self, id: SandboxId, snapshot: str) -> Mapping[str, bytes]:
+        for _ in range(_TRIES):
+            try:
+                return await asyncio.to_thread(read_home, self._folder(id) / "homes" / snapshot)
+            except FileNotFoundError:
+                await asyncio.sleep(_PAUSE_S)
+        raise _lost()
+
+    async def sweep(self) -> None:
+        left, oldest = self.most, time.time() - self.days * 86400
+        for kept_at, folder in sorted(self._all(), reverse=True):
+            left -= await asyncio.to_thread(self._weigh, folder)
+            if left < 0 or kept_at < oldest:
+                await places.remove(folder)
+                self._sizes.pop(folder.name, None)
+                log.info("snapshots.swept", sandbox=folder.name)
+
+    def _all(self) -> Iterator[tuple[float, Path]]:
+        for folder in self.kept.iterdir() if self.kept.is_dir() else ():
+            with suppress(FileNotFoundError):  # another replica sweeps too
+                yield folder.stat().st_mtime, folder
+
+    def _weigh(self, folder: Path) -> int:
+        """Once: what is kept does not change."""
+        if folder.name not in self._sizes:
+            self._sizes[folder.name] = sum(_size(Path(at) / name) for at, _, names in os.walk(folder) for name in names)
+        return self._sizes[folder.name]
+
+    def _folder(self, id: SandboxId) -> Path:
+        return self.kept / id if (self.kept / id).exists() else self.runs / id
+
+
+def _size(file: Path) -> int:
+    with suppress(FileNotFoundError):
+        return file.lstat().st_size
+    return 0
+
+
+def _lost() -> NotFound:
+    return NotFound(LOST, code="SNAPSHOT_LOST")

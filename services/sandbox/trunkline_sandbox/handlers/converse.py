@@ -1,0 +1,84 @@
+"""What people say to an agent: one message after the other, and a farewell when its turn is over and nobody says anything more."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from trunkline_sandbox.handlers.sitting import Sitting
+from trunkline_sandbox.model import bracket
+from trunkline_sandbox.model.inbox import Letter
+
+UNSEEN_S: Final = 10.0
+"""Seconds for which an idle agent is given time to take up what it was told; then it has it, for all that can be seen."""
+
+
+class Converse:
+    def __init__(self, sitting: Sitting) -> None:
+        self._sitting = sitting
+
+    async def take_up(self) -> None:
+        """After a takeover: what was claimed for this program is told again, which tells it once."""
+        sitting = self._sitting
+        for letter in await sitting.wires.inbox.taken(sitting.job, sitting.number):
+            await self._tell(letter.id, letter.text)
+
+    async def look(self) -> None:
+        """Say the next message if it can be said now; send the agent home when its turn is over and none is there."""
+        sitting = self._sitting
+        if sitting.leaving or sitting.end:
+            return
+        letter = await sitting.wires.inbox.next(sitting.job)  # seen, and told so, though it may have to wait
+        if sitting.frozen or sitting.run.questions.open or not sitting.talk.ready:
+            return
+        self._land()
+        if sitting.flying:
+            return
+        may_say = not sitting.talk.busy or (sitting.agent.skill.steer and not sitting.run.resting)
+        if may_say and sitting.words:
+            name = next(iter(sitting.words))
+            await self._tell(name, sitting.words.pop(name))
+            return
+        if letter is not None:
+            await self._say(letter, may_say)
+        elif sitting.idle and not sitting.run.resting:
+            await self._part()
+
+    def _land(self) -> None:
+        """Forget what it is seen to have, and, once it does nothing for long, the rest."""
+        sitting = self._sitting
+        for name, since in list(sitting.flying.items()):
+            if name in sitting.talk.heard:
+                del sitting.flying[name]
+            elif not sitting.idle:
+                sitting.flying[name] = 0.0
+            elif not since:
+                sitting.flying[name] = time.monotonic()
+            elif time.monotonic() - since > UNSEEN_S:
+                del sitting.flying[name]
+
+    async def _say(self, letter: Letter, may_say: bool) -> None:
+        sitting = self._sitting
+        if not may_say or not sitting.agent.say(sitting.talk, letter.id, letter.text):
+            return
+        taken = await sitting.wires.inbox.take(sitting.job, letter, sitting.number)
+        if taken is None:
+            return
+        run = sitting.run
+        if run.resting:
+            await sitting.append(bracket(run.attempt, run.questions.waits, run.questions.open, paused=False), "message")
+        await self._tell(taken.id, taken.text)
+
+    async def _tell(self, name: str, text: str) -> None:
+        sitting = self._sitting
+        entries = sitting.agent.say(sitting.talk, name, text)
+        if not entries:
+            sitting.words[name] = text  # it cannot be spoken to yet: as soon as it can
+        if entries and name not in sitting.talk.heard:
+            sitting.flying[name] = 0.0
+        await sitting.tell(entries)
+
+    async def _part(self) -> None:
+        sitting = self._sitting
+        if await sitting.wires.inbox.close(sitting.job, sitting.run.attempt, unless_waiting=True):
+            await sitting.dismiss()

@@ -1,0 +1,115 @@
+"""An agent's program is started, or found again, and attended to the end of its sitting."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+from trunkline.contracts import subjects
+from trunkline.contracts.approval import ApprovalDecided
+from trunkline.contracts.errors import Unsupported
+from trunkline.contracts.message import Fact
+from trunkline.contracts.run import AgentStarted
+from trunkline.runtime.faults import faultpoint
+from trunkline_sandbox.handlers.attend import Attend
+from trunkline_sandbox.handlers.go_on import GoOn, first_task
+from trunkline_sandbox.handlers.settle import settled
+from trunkline_sandbox.handlers.sitting import Sitting
+from trunkline_sandbox.handlers.wake import Wake
+from trunkline_sandbox.handlers.wires import Wires
+from trunkline_sandbox.handlers.world import Job, World, launch_key
+from trunkline_sandbox.model import AgentTask, Late, Run, Talk
+from trunkline_sandbox.model.asking import told_later
+from trunkline_sandbox.model.rules import asked_always, supervised
+from trunkline_sandbox.ports import Agent, Line
+
+CANNOT_ASK = "rules here ask about calls or deny them, and this agent cannot be asked; take one that can, or change TRUNKLINE_TOOL_RULES"
+PUT_ASIDE = "You were put aside while people were waited for; your files are as you left them."
+GO_ON = "Go on where you stopped."
+A_MESSAGE = "Somebody has a message for you: it comes next."
+
+
+class Sit:
+    def __init__(self, world: World, wires: Wires, wake: Wake) -> None:
+        self._world = world
+        self._wires = wires
+        self._wake = wake
+        self._go_on = GoOn(world)
+
+    async def start(self, job: Job, run: Run) -> list[Fact]:
+        """Start the program and attend it; what ended the sitting."""
+        agent = self._world.agent(job.assignment)
+        if self._supervised(job) and not agent.skill.ask:
+            raise Unsupported(CANNOT_ASK, code="AGENT_CANNOT_ASK")
+        if run.sitting > 1 and (ended := await settled(job, self._wires)):
+            return ended
+        task = await self._task(job, agent)
+        faultpoint("agent_running.before_effect")
+        async with self._seated(job, agent, task) as sitting:  # a door that cannot be opened is told before anything runs
+            launch = await self._go_on.launched(job.assignment.origin, task, agent.launch(task, sitting.key))
+            await self._world.provider.start(job.sandbox_id, launch)
+            faultpoint("agent_running.after_effect")
+            began = AgentStarted(agent=agent.name, sitting=sitting.number, session=sitting.talk.session)
+            await job.log.append([began], "start_agent")
+            faultpoint("agent_running.after_record")
+            # Started by somebody who died, it may have been told something already; nobody but its journal knows.
+            return await Attend(sitting, self._wake)(anew=run.claims == 0)
+
+    async def watch(self, job: Job, run: Run) -> list[Fact]:
+        """Attend a program that runs, or did."""
+        agent = self._world.agent(job.assignment)
+        task = await self._task(job, agent)
+        async with self._seated(job, agent, task) as sitting:
+            sitting.frozen = None
+            return await Attend(sitting, self._wake)(anew=False)
+
+    @asynccontextmanager
+    async def _seated(self, job: Job, agent: Agent, task: AgentTask) -> AsyncIterator[Sitting]:
+        key = launch_key(job.sandbox_id, job.run.sitting)
+        async with AsyncExitStack() as stack:
+            bell = await stack.enter_async_context(self._wires.bell(job, subjects.INBOX))
+            sitting = Sitting(self._world, self._wires, job, agent, bell, agent.opening(task, key), frozen=False)
+            if door := self._world.doors.get(agent.name):
+                sitting.till = await stack.enter_async_context(self._wires.open_till(job))
+                await stack.enter_async_context(door.open(key, sitting.till))
+            yield sitting
+
+    def _supervised(self, job: Job) -> bool:
+        return supervised(self._world.rules, job.assignment.tool_rules)
+
+    def _plain(self, job: Job) -> AgentTask:
+        always = asked_always(self._world.rules, job.assignment.tool_rules)
+        return AgentTask(self._world.redactor.text(job.assignment.prompt), supervised=self._supervised(job), asked_always=always)
+
+    async def _task(self, job: Job, agent: Agent) -> AgentTask:
+        plain, run = self._plain(job), job.run
+        if run.sitting == 1:
+            return first_task(plain, job.assignment.origin, agent.skill)
+        last = A_MESSAGE if await self._wires.inbox.next(job) else GO_ON
+        words = [PUT_ASIDE, *[await self._told(job, late) for late in run.questions.late], *await self._unheard(job, agent), last]
+        return replace(plain, prompt="\n".join(words), session=run.session, sitting=run.sitting)
+
+    async def _told(self, job: Job, late: Late) -> str:
+        decision = await self._wires.decision(job, late.wanted.approval_id)
+        allowance = decision.allowance if isinstance(decision, ApprovalDecided) else None
+        about = late.wanted.about
+        return told_later(str(about.get("tool")), str(about.get("argument")), late.answered, allowance.input if allowance else None)
+
+    async def _unheard(self, job: Job, agent: Agent) -> list[str]:
+        """Messages that were claimed for the last program and that it is not seen to have had."""
+        before = job.run.sitting - 1
+        taken = await self._wires.inbox.taken(job, before)
+        if not taken:
+            return []
+        talk = await self._said(job, agent, before)
+        return [f"Meanwhile somebody said: {letter.text}" for letter in taken if letter.id not in talk.heard]
+
+    async def _said(self, job: Job, agent: Agent, number: int) -> Talk:
+        key = launch_key(job.sandbox_id, number)
+        plain = replace(self._plain(job), sitting=number)
+        talk = agent.opening(first_task(plain, job.assignment.origin, agent.skill) if number == 1 else plain, key)
+        async for thing in self._world.provider.output(job.sandbox_id, key):
+            if isinstance(thing, Line):
+                talk = agent.hear(thing, talk).talk
+        return talk
