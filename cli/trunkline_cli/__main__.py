@@ -18,18 +18,33 @@ COMMANDS: Final = {
     "run": "submit a task on a repository",
     "watch": "follow a task from its first event",
     "cancel": "stop a task wherever it stands",
+    "send": "tell the agent of a running task something",
+    "messages": "list what it was told; `messages edit`, `move` and `withdraw` change what it has not taken yet",
+    "interrupt": "end what the agent is doing; it may be told what to do instead",
+    "pause": "let nothing of a run work on until it is resumed",
+    "resume": "let a paused run go on",
+    "continue": "go on with a task that is over, on its branch and its pull request",
+    "fork": "begin another task from one that is over, as it was at an event",
     "tasks": "list tasks, show one in full, or `tasks create` one of a type",
     "approvals": "list what waits for somebody's word, or was decided",
     "approve": "allow what somebody asked for",
     "reject": "refuse what somebody asked for, with a reason",
     "events": "`events publish` tells everybody something",
+    "usage": "show what the models were asked and what it cost, day by day",
     "token": "mint a token on this machine, with the secret of its settings",
     "settings": "list every setting with its value, its source and its reason",
     "doctor": "check this machine, with a remedy for what is missing",
     "serve": "run one service in the foreground",
 }
-TWO_WORDS: Final = {("tasks", "create"): "tasks_create"}
+TWO_WORDS: Final = {
+    ("tasks", "create"): "tasks_create",
+    ("messages", "edit"): "messages_edit",
+    ("messages", "move"): "messages_move",
+    ("messages", "withdraw"): "messages_withdraw",
+}
 """Commands of two words, each with a file of its own."""
+FILES: Final = {"continue": "continue_"}
+"""Of commands that no module can be called like."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     two = (words[0], *words[1:2])
     if two in TWO_WORDS:
         return _run(TWO_WORDS[two], " ".join(two), words[2:])
-    return _run(words[0], words[0], words[1:])
+    return _run(FILES.get(words[0], words[0]), words[0], words[1:])
 
 
 def _run(file: str, name: str, words: list[str]) -> int:

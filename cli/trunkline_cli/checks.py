@@ -127,19 +127,36 @@ def disk(root: Path) -> Check:
     return Check("disk", state, f"{free / (1 << 30):.1f} GiB free", remedy)
 
 
-def agent(name: str, command: str, claude: Path | None, key: bool) -> Check:
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """An agent whose program somebody brings: who looks for it, and the key that its model wants."""
+
+    module: str
+    finder: str
+    key: str
+
+
+AGENTS: Final = {
+    "claude": Brought("claude_binary", "find_claude", "ANTHROPIC_API_KEY"),
+    "codex": Brought("codex_binary", "find_codex", "OPENAI_API_KEY"),
+    "opencode": Brought("opencode", "find_opencode", "OPENAI_API_KEY or ANTHROPIC_API_KEY"),
+}
+
+
+def agent(name: str, command: str, program: Path | None, key: bool) -> Check:
     """The configured agent; its absence stops nothing until a task comes."""
-    if name == "command":
+    brought = AGENTS.get(name)
+    if brought is None:
         state = State.OK if command else State.WARN
         return Check(
             "agent", state, "command" if command else "command, but none is set", "" if command else "Set TRUNKLINE_AGENT_COMMAND."
         )
     try:
-        found = import_module("trunkline_sandbox.adapters.agents.claude_binary").find_claude(claude)
+        found = getattr(import_module(f"trunkline_sandbox.adapters.agents.{brought.module}"), brought.finder)(program)
     except DomainError as error:
-        return Check("agent", State.WARN, "claude, but it was not found", f"{error.message}. Or set TRUNKLINE_AGENT=command.")
-    remedy = "" if key else "Set ANTHROPIC_API_KEY."
-    return Check("agent", State.OK if key else State.WARN, f"claude ({found})" + ("" if key else ", but there is no key"), remedy)
+        return Check("agent", State.WARN, f"{name}, but it was not found", f"{error.message}. Or set TRUNKLINE_AGENT=command.")
+    remedy = "" if key else f"Set {brought.key}."
+    return Check("agent", State.OK if key else State.WARN, f"{name} ({found})" + ("" if key else ", but there is no key"), remedy)
 
 
 def guarded(name: str, check: Callable[[], Check]) -> Check:

@@ -10,11 +10,12 @@ from typing import Final
 from pydantic import JsonValue
 from rich.markup import escape
 
-from trunkline.contracts.errors import Conflict, Denied, DomainError, NotFound
+from trunkline.contracts.errors import Conflict, Denied, DomainError, Invalid, NotFound
 from trunkline_cli.console import FAILED, OK, err, out, print_json
 from trunkline_cli.door import add_gateway, opened
 from trunkline_cli.orchestrator import Object, Orchestrator
 from trunkline_cli.plain import one_line
+from trunkline_cli.said import json_object
 
 NOT_OPEN: Final = (NotFound, Denied, Conflict)
 """Refusals that are about this one approval: it is unknown, decided already, not the caller's to decide, or asks about something else."""
@@ -48,14 +49,50 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add_gateway(parser)
 
 
-def decide(args: argparse.Namespace, verb: str) -> int:
-    """Exit code 1 when one of them was decided already, or is not the caller's to decide; the others are decided all the same."""
-    return asyncio.run(_decide(args, verb))
+def add_allowance(parser: argparse.ArgumentParser) -> None:
+    """What a yes may hold beyond yes, where the approval offers it."""
+    parser.add_argument("--for-run", action="store_true", help="also whenever the same is asked again in this run")
+    parser.add_argument(
+        "--rule", default="", metavar="'TOOL: PATTERN'", help="for the run, every call of the tool that fits: 'Bash: make *'"
+    )
+    parser.add_argument("--input", default="", metavar="JSON|@FILE", help="let this run instead of what was asked")
+    parser.add_argument("--usd", type=float, metavar="N", help="how much more may be spent, where a budget is asked about")
 
 
-async def _decide(args: argparse.Namespace, verb: str) -> int:
+def allowance(args: argparse.Namespace) -> Object:
+    """What of it was said, as the gateway takes it. Raises Invalid."""
+    said: Object = {"scope": "run"} if args.for_run or args.rule else {}
+    if args.rule:
+        said["rule"] = rule(args.rule)
+    if args.input:
+        said["input"] = json_object("--input", args.input)
+    if args.usd is not None:
+        said["usd"] = args.usd
+    if said and said != {"scope": "run"} and len(set(args.approvals)) > 1:
+        raise Invalid("--rule, --input and --usd are about one approval: name one at a time.")
+    return said
+
+
+def rule(text: str) -> Object:
+    """`TOOL: PATTERN`, or a tool alone for all its calls. Raises Invalid. Pure."""
+    tool, _, argument = (part.strip() for part in text.partition(":"))
+    if not tool:
+        raise Invalid("--rule names a tool and what its argument must look like: 'Bash: make *'.")
+    return {"tool": tool, "argument": argument or "*"}
+
+
+def decide(args: argparse.Namespace, verb: str, more: Object | None = None) -> int:
+    """Exit code 1 when one of them was decided already, or is not the caller's to decide; the others are decided all the same.
+
+    `more`: what the decision holds beyond its word.
+    """
+    return asyncio.run(_decide(args, verb, more or {}))
+
+
+async def _decide(args: argparse.Namespace, verb: str, more: Object) -> int:
     outcomes: list[Outcome] = []
-    body: Object = {name: value for name, value in (("reason", args.reason), ("digest", args.digest.lower())) if value}
+    words: Object = {name: value for name, value in (("reason", args.reason), ("digest", args.digest.lower())) if value}
+    body = words | more
     try:
         async with opened(args) as door:
             for approval in dict.fromkeys(args.approvals):

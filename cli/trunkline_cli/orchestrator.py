@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
@@ -19,6 +19,7 @@ PAGE: Final = 100
 """The most that is asked for at once."""
 LAST: Final = ("task.completed", "task.failed", "task.cancelled")
 Object = dict[str, JsonValue]
+_MESSAGE: Final = re.compile(r"[0-9a-f]{32}")
 _APPROVAL: Final = re.compile(r"approval_[0-9A-Za-z_-]+")
 
 
@@ -36,12 +37,48 @@ class Orchestrator:
         """Raises NotFound."""
         return await self._get(f"/tasks/{task_id(task)}")
 
+    async def usage(self, query: Mapping[str, str]) -> Object:
+        """What models cost, by day and model. Raises Invalid."""
+        return await self._get("/usage", query)
+
     async def create(self, body: Object, key: str = "") -> Object:
         return await self._post("/tasks", body, key)
 
     async def cancel(self, task: str, reason: str) -> Object:
         """Raises NotFound, or Conflict when it is over already."""
         return await self._post(f"/tasks/{task_id(task)}/cancel", {"reason": reason} if reason else {})
+
+    async def say(self, task: str, text: str) -> Object:
+        """Queue a message for its agent. Raises NotFound, Conflict when no agent of it can be spoken to, Invalid."""
+        return await self._post(f"/tasks/{task_id(task)}/messages", {"text": text})
+
+    async def continue_(self, task: str, text: str) -> Object:
+        """A new task that goes on where this one ended. Raises NotFound, Conflict, Invalid."""
+        return await self._post(f"/tasks/{task_id(task)}/continue", {"text": text})
+
+    async def fork(self, task: str, text: str, event: str) -> Object:
+        """A new task from this one as it was at an event; without one, as it ended. Raises NotFound, Conflict, Invalid."""
+        return await self._post(f"/tasks/{task_id(task)}/fork", {"text": text, **({"from": event} if event else {})})
+
+    async def messages(self, task: str) -> Object:
+        """Raises NotFound."""
+        return await self._get(f"/tasks/{task_id(task)}/messages")
+
+    async def edit(self, task: str, message: str, text: str) -> Object:
+        """Raises NotFound; Conflict once the agent has it."""
+        return await self._change("PATCH", f"/tasks/{task_id(task)}/messages/{message_id(message)}", {"text": text})
+
+    async def withdraw(self, task: str, message: str) -> Object:
+        """Raises NotFound; Conflict once the agent has it."""
+        return await self._change("DELETE", f"/tasks/{task_id(task)}/messages/{message_id(message)}")
+
+    async def order(self, task: str, messages: Sequence[str]) -> Object:
+        """Raises NotFound; Conflict when other messages wait by now."""
+        return await self._change("PUT", f"/tasks/{task_id(task)}/messages/order", {"message_ids": list(messages)})
+
+    async def steer(self, task: str, verb: str) -> Object:
+        """`verb` is interrupt, pause or resume. Raises NotFound, Conflict."""
+        return await self._post(f"/tasks/{task_id(task)}/{verb}", {})
 
     def events(self, task: str) -> AsyncIterator[Block]:
         """Everything that happened to a task, then what happens, to its end. Raises NotFound."""
@@ -50,14 +87,16 @@ class Orchestrator:
     async def pending(self, most: int) -> Object:
         return await self._pages("/approvals/pending", "approvals", {}, most)
 
+    async def approval(self, approval: str) -> Object:
+        """Raises NotFound."""
+        return await self._get(f"/approvals/{approval_id(approval)}")
+
     async def history(self, most: int) -> Object:
         return await self._pages("/approvals/history", "history", {}, most)
 
     async def decide(self, approval: str, verb: str, body: Object) -> Object:
         """`verb` is approve or reject. Raises NotFound for one that is unknown or decided, Denied, Conflict."""
-        if not _APPROVAL.fullmatch(approval):
-            raise NotFound(f"There is no approval {approval!r}: `trunkline approvals` lists those that are open.")
-        return await self._post(f"/approvals/{approval}/{verb}", body)
+        return await self._post(f"/approvals/{approval_id(approval)}/{verb}", body)
 
     async def publish(self, body: Object) -> Object:
         return await self._post("/events/publish", body)
@@ -73,6 +112,9 @@ class Orchestrator:
     async def _get(self, path: str, query: Mapping[str, str] | None = None) -> Object:
         return _object(await self.door.ask(Wish("GET", path, query=query or {})))
 
+    async def _change(self, method: str, path: str, body: Object | None = None) -> Object:
+        return _object(await self.door.ask(Wish(method, path, body)))
+
     async def _post(self, path: str, body: Object, key: str = "") -> Object:
         """With a key, so that a gateway that was asked twice does it once."""
         return _object(await self.door.ask(Wish("POST", path, body, headers={"Idempotency-Key": key or uuid4().hex})))
@@ -82,6 +124,20 @@ def task_id(text: str) -> str:
     """A task's id as it was typed. Raises NotFound for what cannot be one: no gateway has to be asked."""
     if not JOB.fullmatch(text.removeprefix("task_")):
         raise no_task(text)
+    return text
+
+
+def approval_id(text: str) -> str:
+    """An approval's id as it was typed. Raises NotFound for what cannot be one: no gateway has to be asked."""
+    if not _APPROVAL.fullmatch(text):
+        raise NotFound(f"There is no approval {text!r}: `trunkline approvals` lists those that are open.")
+    return text
+
+
+def message_id(text: str) -> str:
+    """A message's id as it was typed. Raises NotFound for what cannot be one."""
+    if not _MESSAGE.fullmatch(text):
+        raise NotFound(f"There is no message {text!r}: `trunkline messages TASK` lists those that there are.")
     return text
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue
 
+from trunkline_cli.exact import Exactly
 from trunkline_cli.plain import Plain, plain
 
 
@@ -65,6 +66,13 @@ class TaskPage(Page):
     tasks: tuple[TaskShown, ...] = ()
 
 
+class AboutShown(_Read):
+    """What would be done, as far as a list tells."""
+
+    tool: Exactly = ""
+    argument: Exactly = ""
+
+
 class ApprovalShown(_Read):
     """An approval in a list."""
 
@@ -74,6 +82,8 @@ class ApprovalShown(_Read):
     subject: Plain = ""
     reason: Plain = ""
     """The rules that asked for it."""
+    kind: Plain = ""
+    about: AboutShown | None = None
     status: Plain = ""
     requested_by: Plain = ""
     requested_at: datetime
@@ -89,7 +99,9 @@ class ApprovalShown(_Read):
 
     @property
     def what(self) -> str:
-        """What is to be allowed, as a sentence."""
+        """What is to be allowed: the call of a tool as it would run, else a sentence."""
+        if self.about and self.about.tool:
+            return f"{self.about.tool}: {self.about.argument}"
         return self.subject or self.reason
 
     @property
@@ -103,6 +115,24 @@ class PendingPage(Page):
 
 class HistoryPage(Page):
     history: tuple[ApprovalShown, ...] = ()
+
+
+class Used(_Read):
+    """One model on one day."""
+
+    day: Plain
+    model: Plain | None = None
+    requests: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    estimated: bool = False
+
+
+class UsageList(_Read):
+    usage: tuple[Used, ...] = ()
+    cost_usd: float = 0.0
 
 
 class TaskEvent(_Read):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from trunkline_cli.exact import exact, exact_text
 from trunkline_cli.plain import one_line
 from trunkline_cli.shapes import ApprovalShown, TaskShown, clean
 
@@ -62,11 +63,11 @@ TASKS: Final = (
 )  # fmt: skip
 APPROVALS: Final = (
     Column("approval"), Column("task", Room.NEVER), Column("prio"), Column("what", Room.BELOW), Column("asked by", Room.WIDE),
-    Column("age"), Column("time left"), Column("votes"),
+    Column("age"), Column("time left"), Column("votes"), Column("kind", Room.WIDE),
 )  # fmt: skip
 HISTORY: Final = (
     Column("approval"), Column("task", Room.NEVER), Column("outcome"), Column("what", Room.BELOW), Column("by"), Column("age"),
-    Column("reason", Room.BELOW),
+    Column("reason", Room.BELOW), Column("kind", Room.WIDE),
 )  # fmt: skip
 
 
@@ -94,6 +95,7 @@ def approval_row(approval: ApprovalShown, now: datetime) -> Row:
         _age(approval.requested_at, now),
         _left(approval.expires_at, now),
         Cell(f"{approval.votes}/{approval.quorum}"),
+        Cell(one_line(approval.kind)),
     )
 
 
@@ -108,6 +110,7 @@ def history_row(approval: ApprovalShown, now: datetime) -> Row:
         Cell(one_line(approval.decider)),
         _age(approval.decided_at or approval.requested_at, now),
         Cell(one_line(approval.decision_reason or "")),
+        Cell(one_line(approval.kind)),
     )
 
 
@@ -142,6 +145,17 @@ def _print_table(columns: Sequence[Column], rows: Iterable[Row], console: Consol
         table.add_row(first + under, *others)
         table.columns[0].min_width = max(table.columns[0].min_width or 0, min(len(row[0].text), console.width))
     console.print(table)
+
+
+def show_exactly(names: Mapping[str, JsonValue], console: Console) -> None:
+    """Print values so that nothing of them is missing: a text on its line, anything else as JSON below its name."""
+    for name, value in names.items():
+        told = exact_text(value) if isinstance(value, str) else exact(value)
+        label, parting = one_line(name), "\n" if "\n" in told else "  " if console.is_terminal else "\t"
+        if console.is_terminal:
+            console.print(f"[bold]{escape(label)}[/]{parting}{escape(told)}")
+        else:
+            print(f"{label}{parting}{told}")
 
 
 def show_one(thing: dict[str, JsonValue], console: Console) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from trunkline_cli.shapes import TaskEvent
@@ -101,10 +102,42 @@ def _say(label: str, text: str, style: str = "", doing: str = "") -> Tell:
     return lambda event: Told(label, text.format_map(defaultdict(str, {name: event.word(name) for name in event.payload})), style, doing)
 
 
+def _said(event: TaskEvent) -> Told:
+    return Told("told", f"{brief(event.word('text'))} (by {event.word('by')})", "cyan")
+
+
+def _answered(event: TaskEvent) -> Told:
+    allowed = event.word("verdict") == "allowed"
+    words = _VERDICTS.get(event.word("verdict")) or f"{event.word('verdict')} by {event.word('by')}"
+    reason = f": {event.word('reason')}" if event.word("reason") else ""
+    return Told("call", f"{words}{reason}", "green" if allowed else "red", "the agent is working")
+
+
+def _waits(event: TaskEvent) -> Told | None:
+    """What is waited for is told by its question, but for what asks nobody."""
+    why = _WAITS.get(event.word("why"))
+    return Told("waiting", why, "yellow", why) if why else None
+
+
+def _judged(event: TaskEvent) -> Told | None:
+    if event.payload.get("cleared") is True:
+        return Told("push", f"allowed by {event.word('by')}", "green") if event.word("by") else None
+    reasons = event.payload.get("reasons")
+    return Told("push", f"looked at first: {'; '.join(map(str, reasons)) if isinstance(reasons, list) else ''}", "yellow", WAITING)
+
+
+def _pull_request(event: TaskEvent) -> Told:
+    return Told(
+        "merged" if event.payload.get("merged") is True else "closed", f"pull request #{event.word('number')} by {event.word('by')}"
+    )
+
+
 def _brief_payload(event: TaskEvent) -> str:
     return brief(json.dumps(event.payload, ensure_ascii=False)) if event.payload else ""
 
 
+_VERDICTS: Final[Mapping[str, str]] = {"timed_out": "nobody decided in time", "withdrawn": "taken back"}
+_WAITS: Final[Mapping[str, str]] = {"paused": "paused", "forge": "the forge takes no more for now"}
 _CAUSES: Final[Mapping[str, str]] = {
     "approval_rejected": "its approval was rejected",
     "approval_expired": "nobody approved it in time",
@@ -139,6 +172,29 @@ _TOLD: Final[Mapping[str, Tell]] = {
     "run.pushed": lambda _: None,
     "run.pull_request_opened": lambda _: None,
     "agent.output": _agent,
+    "message.queued": _said,
+    "message.edited": lambda event: replace(_said(event), label="changed"),
+    "message.withdrawn": _say("unsaid", "a message, by {by} {reason}", "dim"),
+    "message.reordered": _say("", "messages in another order, by {by}", "dim"),
+    "message.delivered": lambda _: None,
+    "message.taken": _say("taken", "the agent has the message", "cyan", "the agent is working"),
+    "message.closed": lambda _: None,
+    "run.steered": _say("", "{steer} wanted by {by}", "dim"),
+    "run.interrupted": _say("stopped", "what the agent was doing, by {by}", "yellow"),
+    "run.approval_wanted": lambda _: None,
+    "run.approval_dropped": lambda _: None,
+    "run.call_answered": _answered,
+    "run.rule_granted": _say("", "allowed for the whole run by {by}", "dim"),
+    "run.waiting": _waits,
+    "run.goes_on": _say("", "going on", "dim", "the agent is working"),
+    "run.parked": _say("parked", "the agent's place is free for others until somebody decides", "dim", WAITING),
+    "run.woken": _say("", "taken up again", "dim", "the agent is working"),
+    "run.budget_raised": _say("budget", "${usd} more, by {by}", "green", "the agent is working"),
+    "run.push_judged": _judged,
+    "task.waiting": lambda _: None,
+    "task.goes_on": lambda _: None,
+    "model.answered": lambda _: None,
+    "pull_request.ended": _pull_request,
 }
 """By the name of the event. What the phases tell already is not told again."""
 NAMES: Final = tuple(_TOLD)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
+from trunkline.auth.principal import HOME
 from trunkline.contracts.approval import ApprovalDecided, DecideApproval, OpenApproval, RequestApproval
 from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, GetApproval, ListApprovals, fold_approval
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.message import Command, Fact, Message
 from trunkline.contracts.record import Event
+from trunkline.contracts.steering import EditMessage, ListMessages, ReorderMessages, SayToAgent, SteerRun, WithdrawMessage
 from trunkline.contracts.task import (
     CancelTask,
     EventPublished,
@@ -22,6 +24,7 @@ from trunkline.contracts.task import (
     Submitted,
     TaskStatus,
 )
+from trunkline.contracts.usage import GetUsage, UsageRow, UsageView
 from trunkline.contracts.views import (
     CountTasks,
     GetTask,
@@ -39,8 +42,16 @@ from trunkline_approvals import model as approvals
 from trunkline_router import model as router
 from trunkline_router.settings import Settings
 from trunkline_router.wiring import rules_of
+from trunkline_sandbox.model import inbox as inboxes
 
+Wish = SayToAgent | EditMessage | WithdrawMessage | ReorderMessages | SteerRun
 RULES = rules_of(Settings())
+USED = (
+    UsageRow(
+        day=date(2025, 1, 12), model="claude-sonnet-4-5", requests=3, input_tokens=900, cached_tokens=600, output_tokens=40, cost_usd=0.0021
+    ),
+    UsageRow(day=date(2025, 1, 12), model="", requests=1, input_tokens=7, cached_tokens=0, output_tokens=0, cost_usd=None, estimated=True),
+)
 SORTED: dict[TaskSort, Callable[[TaskView], tuple[object, ...]]] = {
     TaskSort.NEWEST: lambda view: (-view.submitted_at.timestamp(),),
     TaskSort.OLDEST: lambda view: (view.submitted_at.timestamp(),),
@@ -109,6 +120,13 @@ def publish(events: Sequence[Event], wish: PublishEvent) -> Decided:
     return Decided((wish.event,), "message")
 
 
+def steer(events: Sequence[Event], wish: Wish) -> Decided:
+    """What the sandbox service makes of it, which knows the task by its facts."""
+    task = view(events, wish.tenant, wish.task_id)
+    inboxes.may_hear(task.assignment.executor is Executor.SANDBOX, task.status.terminal)
+    return Decided(inboxes.decide(inbox(events, wish.tenant, wish.task_id), inboxes.Asked(wish, max(task.attempt, 1))), "inbox")
+
+
 def read(events: Sequence[Event], query: Command) -> Message | None:
     """What the relay says; nothing for what it is not asked."""
     match query:
@@ -116,6 +134,12 @@ def read(events: Sequence[Event], query: Command) -> Message | None:
             return view(events, query.tenant, query.task)
         case ListTasks():
             return _tasks(events, query)
+        case ListMessages():
+            task = view(events, query.tenant, query.task_id)
+            shown = inboxes.shown(inbox(events, query.tenant, query.task_id), query.task_id, max(task.attempt, 1))
+            return shown.model_copy(update={"closed": shown.closed or task.status.terminal})
+        case GetUsage():
+            return UsageView(rows=USED if query.tenant == HOME else ())
         case CountTasks():
             return _counts(events)
         case GetTrace():
@@ -174,6 +198,13 @@ def _approval(events: Sequence[Event], tenant: str, task: str, name: str) -> app
         if event.part == f"approval-{name}":
             state = approvals.evolve(state, event.fact)
     return state
+
+
+def inbox(events: Sequence[Event], tenant: str, task: str) -> inboxes.Inbox | None:
+    found: inboxes.Inbox | None = None
+    for event in of(events, tenant, task):
+        found = inboxes.evolve(found, event.fact, event.at) if event.part == "inbox" else found
+    return found
 
 
 def _views(events: Sequence[Event]) -> list[TaskView]:

@@ -74,6 +74,10 @@ class Transcript:
             assert list(want) == list(got) if "*" not in want else want.keys() - {"*"} <= got.keys(), f"{at}: {list(want)} != {list(got)}"
             for key in want.keys() - {"*"}:
                 self._same(want[key], got[key], f"{at}.{key}")
+        elif isinstance(want, list) and isinstance(got, list):
+            assert len(want) == len(got), f"{at}: {want!r} != {got!r}"
+            for place, pair in enumerate(zip(want, got, strict=True)):
+                self._same(*pair, f"{at}[{place}]")
         elif isinstance(want, str) and isinstance(got, str):
             self._text(want, got, at)
         else:

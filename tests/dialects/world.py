@@ -22,6 +22,7 @@ from trunkline.contracts.forge import PullRequestView, ShowPullRequest
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Accepted, Command, Fact
 from trunkline.contracts.record import Event, Gap
+from trunkline.contracts.steering import EditMessage, ReorderMessages, SayToAgent, SteerRun, WithdrawMessage
 from trunkline.contracts.subjects import NO_TASK
 from trunkline.contracts.task import (
     ENDS,
@@ -41,6 +42,8 @@ from trunkline_gateway.adapters.limiter import Unlimited
 from trunkline_gateway.apidocs.routes import ApiDocs
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import Dialect
+from trunkline_gateway.dialects.github.decode import Customs
+from trunkline_gateway.dialects.github.routes import GitHub
 from trunkline_gateway.dialects.orchestrator.routes import Means, Orchestrator, Verbs
 from trunkline_gateway.dialects.orchestrator.routes_front import About
 from trunkline_gateway.dialects.pr_agent.routes import PrAgent
@@ -48,8 +51,10 @@ from trunkline_gateway.pages.routes import Pages
 from trunkline_gateway.ports import Claim, Kept, Timeline
 from trunkline_gateway.settings import LIMITS, Settings
 from trunkline_gateway.sse import StreamLimits, Streams
-from trunkline_gateway.usecases import Approvals, Events, Tasks, Traces
+from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Traces
 from trunkline_gateway.usecases.desk import Desk
+from trunkline_gateway.usecases.forge_news import ForgeNews
+from trunkline_gateway.usecases.usage import Usage
 from trunkline_gateway.wiring import serving
 
 EPOCH = "k3v9"
@@ -91,6 +96,7 @@ class World:
     epoch: str = EPOCH
     memory: dict[str, tuple[str, Kept | None]] = field(default_factory=dict)
     roll: Roll = field(default_factory=Roll)
+    webhook_secrets: tuple[bytes, ...] = (b"the secret that GitHub signs with",)
     principal: Principal = ANONYMOUS
     """Who everybody is."""
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -123,9 +129,9 @@ class World:
         match command:
             case SubmitTask() if command.assignment.type:
                 return await self._decided(command.task_id, command, owners.submit(self.events, command))
-            case ReportTask():
-                return await self._decided(command.task_id, command, owners.move(self.events, command))
-            case CancelTask() if owners.elsewhere(self.events, command.tenant, command.task_id):
+            case ReportTask() | CancelTask() if isinstance(command, ReportTask) or owners.elsewhere(
+                self.events, command.tenant, command.task_id
+            ):
                 return await self._decided(command.task_id, command, owners.move(self.events, command))
             case OpenApproval():
                 return await self._decided(command.task_id, command, owners.open_approval(self.events, command))
@@ -133,6 +139,8 @@ class World:
                 return await self._decided(command.task_id or NO_TASK, command, owners.publish(self.events, command))
             case DecideApproval():
                 return await self._approved(command)
+            case SayToAgent() | EditMessage() | WithdrawMessage() | ReorderMessages() | SteerRun():
+                return await self._decided(command.task_id, command, owners.steer(self.events, command))
             case SubmitTask():
                 return await self._submitted(command)
             case CancelTask():
@@ -171,6 +179,9 @@ class World:
 
     async def submitter(self, tenant: TenantId, task: TaskId) -> str | None:
         return owners.view(self.events, tenant, task).submitted_by
+
+    async def run(self, tenant: TenantId, task: TaskId) -> tuple[Event, ...]:
+        return tuple(event for event in owners.of(self.events, tenant, task) if event.part == "run")
 
     async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
         start, lost = self._start(after)
@@ -281,10 +292,15 @@ def speaking(world: World, streams: Streams, body: BodyReader) -> tuple[Dialect,
     tasks = Tasks(world, world, world.now, world.new_task_id)
     tokens = Tokens(Secrets(SECRET.encode()), now=lambda: world.now().timestamp())
     desk = Desk(tokens, world.roll, world.now)
-    verbs = Verbs(tasks, Approvals(world, world.now), Events(world, world.now), Traces(world, world.now), desk)
+    verbs = Verbs(
+        tasks, Approvals(world, world.now), Events(world, world.now), Traces(world, world.now), desk,
+        Steering(world, tasks, world.now), Usage(world, world.now),
+    )  # fmt: skip
     means = Means(streams, body, world, b"s" * 32, 1 << 20)
     about = About("1.2.3", "http://127.0.0.1:8787")
-    return PrAgent(tasks, streams, body, 1 << 20), Pages(tasks), Orchestrator(verbs, means, about)
+    news = ForgeNews(tasks, world, world.now, {"acme/*": "acme"}, b"s" * 32)
+    github = GitHub(news, body, Customs(), world.webhook_secrets)
+    return PrAgent(tasks, streams, body, 1 << 20), Pages(tasks), github, Orchestrator(verbs, means, about)
 
 
 @asynccontextmanager

@@ -9,7 +9,9 @@ from trunkline_cli import deciding
 
 def configure(parser: argparse.ArgumentParser) -> None:
     deciding.add_flags(parser)
+    deciding.add_allowance(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    return deciding.decide(args, "approve")
+    """Raises Invalid."""
+    return deciding.decide(args, "approve", deciding.allowance(args))

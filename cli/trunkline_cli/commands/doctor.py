@@ -64,11 +64,11 @@ def _machine(said: Sources) -> list[Check]:
 
 def _agent(said: Sources) -> Check:
     settings = said.load(settings_of("sandbox")).settings
-    key = getattr(settings, "anthropic_api_key", None)
-    set_up = isinstance(key, SecretStr) and bool(key.get_secret_value())
-    return checks.agent(
-        str(getattr(settings, "agent", "")), str(getattr(settings, "agent_command", "")), getattr(settings, "claude_path", None), set_up
-    )
+    name = str(getattr(settings, "agent", ""))
+    wanted = {"claude": ("anthropic",), "codex": ("openai",)}.get(name, ("openai", "anthropic"))
+    keys = [getattr(settings, f"{model}_api_key", None) for model in wanted]
+    set_up = any(isinstance(key, SecretStr) and key.get_secret_value() for key in keys)
+    return checks.agent(name, str(getattr(settings, "agent_command", "")), getattr(settings, f"{name}_path", None), set_up)
 
 
 class _Kept(BaseModel):

@@ -50,6 +50,10 @@ class Feed(Protocol):
         """
         ...
 
+    async def run(self, tenant: TenantId, task: TaskId) -> tuple[Event, ...]:
+        """Everything about the run itself, without what its agent said; nothing when the log does not hold it any more."""
+        ...
+
     async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
         """What lies beyond `after` now, at most `limit` facts, and whether more lies there."""
         ...

@@ -29,9 +29,15 @@ LIMITS: Final[Mapping[str, str]] = {
     "tasks.list": "60/minute",
     "tasks.events": "60/minute",
     "tasks.cancel": "10/minute",
+    "tasks.steer": "30/minute",
+    "messages.send": "30/minute",
+    "messages.read": "60/minute",
+    "messages.change": "60/minute",
     "traces.read": "60/minute",
+    "usage.read": "60/minute",
     "auth.token": "10/minute",
     "auth.revoke": "10/minute",
+    "github.webhooks": "600/minute",
     FAILURES: "30/minute",
 }
 """Up to `stats` as the orchestrator API has always had them."""
@@ -87,6 +93,23 @@ class Settings(BusSettings):
         ge=1,
         description="How many gateways share a limit while nats-server, which counts, is away; each then lets in its part of the reads.",
     )
+
+    github_webhook_secret: SecretStr = Field(
+        SecretStr(""),
+        description="What GitHub signs its webhooks with, at least 16 characters. Empty: none are taken.",
+        json_schema_extra={"env": "GITHUB_WEBHOOK_SECRET"},
+    )
+    github_webhook_secret_previous: SecretStr = Field(
+        SecretStr(""),
+        description="The one before, taken still while it is being changed.",
+        json_schema_extra={"env": "GITHUB_WEBHOOK_SECRET_PREVIOUS"},
+    )
+    github_command: str = Field("/trunkline", min_length=2, description="The first word of a comment that starts a task.")
+    github_label: str = Field("trunkline", min_length=1, description="The label that starts a task on an issue.")
+    github_starters: tuple[str, ...] = Field(
+        ("OWNER", "MEMBER", "COLLABORATOR"), description="Whose comments may start work, in GitHub's words: those who may write anyway."
+    )
+    github_tenants: dict[str, str] = Field({}, description="`owner/*` to tenant; what none fits belongs to the tenant `public`.")
 
     dev: bool = Field(False, description="Off: nobody gets a token without proof. On: anybody on this machine does; loopback only.")
     jwt_secret: SecretStr = Field(
@@ -152,6 +175,19 @@ class Settings(BusSettings):
     def rules(self) -> dict[str, tuple[Rule, ...]]:
         """Every limit by its name, the shortest window first."""
         return {name: _rules(text) for name, text in {**LIMITS, **self.limits}.items()}
+
+    @field_validator("github_webhook_secret", "github_webhook_secret_previous")
+    @classmethod
+    def _hard_to_guess(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value()) < 16:
+            raise ValueError("a webhook secret of fewer than 16 characters can be guessed; make a longer one")
+        return secret
+
+    @property
+    def webhook_secrets(self) -> tuple[bytes, ...]:
+        """The present one first."""
+        both = (self.github_webhook_secret, self.github_webhook_secret_previous)
+        return tuple(secret.get_secret_value().encode() for secret in both if secret.get_secret_value())
 
     @field_validator("jwt_secret", "jwt_secret_previous")
     @classmethod

@@ -23,17 +23,23 @@ from trunkline_gateway.adapters.readiness import BusReadiness
 from trunkline_gateway.apidocs.routes import ApiDocs
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import Dialect
+from trunkline_gateway.dialects.github.decode import Customs
+from trunkline_gateway.dialects.github.routes import GitHub
 from trunkline_gateway.dialects.orchestrator.routes import Means, Orchestrator, Verbs
 from trunkline_gateway.dialects.orchestrator.routes_front import About
 from trunkline_gateway.dialects.pr_agent.routes import PrAgent
 from trunkline_gateway.pages.routes import Pages
 from trunkline_gateway.settings import Settings
 from trunkline_gateway.sse import StreamLimits, Streams
-from trunkline_gateway.usecases import Approvals, Events, Tasks, Traces
+from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Traces
 from trunkline_gateway.usecases.desk import Desk
+from trunkline_gateway.usecases.forge_news import ForgeNews
+from trunkline_gateway.usecases.usage import Usage
 
 log = structlog.get_logger()
 
+DELIVERY: Final = 2 << 20
+"""Bytes: GitHub's events about comments and pull requests are a tenth of that; what is larger tells of pushes."""
 BACKLOG: Final = 1024
 """Connections waiting to be accepted: a burst of clients that come back at once is not refused."""
 
@@ -89,17 +95,26 @@ def dialects(bus: Bus, streams: Streams, desk: Desk, settings: Settings) -> Sequ
     spoken = (
         PrAgent(tasks, streams, _body(settings), settings.frame_cache),
         Pages(tasks),
+        _github(bus, tasks, settings),
         Orchestrator(_verbs(bus, tasks, desk), _means(bus, streams, settings), About(_version(), settings.public_url)),
     )
     return (*spoken, ApiDocs(spoken, _version()))
 
 
 def _verbs(bus: Bus, tasks: Tasks, desk: Desk) -> Verbs:
-    return Verbs(tasks, Approvals(bus.commands, clock.now), Events(bus.commands, clock.now), Traces(bus.commands, clock.now), desk)
+    sent, steering = bus.commands, Steering(bus.commands, tasks, clock.now)
+    approvals, events, traces = Approvals(sent, clock.now), Events(sent, clock.now), Traces(sent, clock.now)
+    return Verbs(tasks, approvals, events, traces, desk, steering, Usage(sent, clock.now))
 
 
 def _means(bus: Bus, streams: Streams, settings: Settings) -> Means:
     return Means(streams, _body(settings), BusReadiness(bus, lambda: streams.taking), bus.seal, settings.frame_cache)
+
+
+def _github(bus: Bus, tasks: Tasks, settings: Settings) -> GitHub:
+    news = ForgeNews(tasks, bus.commands, clock.now, settings.github_tenants, bus.seal)
+    body = BodyReader(DELIVERY, settings.body_depth, settings.body_deadline_s)
+    return GitHub(news, body, Customs(settings.github_command, settings.github_label, settings.github_starters), settings.webhook_secrets)
 
 
 def _body(settings: Settings) -> BodyReader:

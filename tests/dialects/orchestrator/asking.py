@@ -18,6 +18,7 @@ from trunkline.auth.principal import HOME, Principal, Role
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import Media, Route
 from trunkline_gateway.dialects.orchestrator.answers import Refused
+from trunkline_gateway.openapi import paths
 from trunkline_gateway.sse import StreamLimits, Streams
 
 AGENT = Principal(HOME, "dev-agent-1", Role.AGENT)
@@ -94,4 +95,4 @@ def working() -> World:
 
 
 def _leads(route: Route, path: str) -> bool:
-    return re.fullmatch(re.sub(r"\{[a-z_]+\}", "[^/]+", route.path), path) is not None
+    return re.fullmatch(re.sub(r"\{[a-z_]+\}", "[^/]+", paths.plain(route.path)), path) is not None

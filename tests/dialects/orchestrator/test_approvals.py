@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from tests.dialects.orchestrator.asking import ADMIN, AGENT, APPROVER, USER, Caller, calling, working
+from tests.dialects.world import World
 from trunkline.auth.principal import Principal, Role
 from trunkline.contracts.approval import (
     ApprovalDecided,
@@ -159,6 +161,118 @@ async def test_several_people_are_counted() -> None:
         one = (await caller.ask(f"GET /approvals/{name}")).body["approval"]
     assert [voter["by"] for voter in one["voters"]] == ["eve", "admin-user"]
     assert (one["votes"], one["kind"]) == (2, "tool_call")
+
+
+ABOUT: dict[str, JsonValue] = {
+    "agent": "claude", "tool": "Bash", "input": {"command": "make test"}, "argument": "make test", "rule": {"tool": "Bash", "then": "ask"},
+    "offers": ["once", "run", "rewrite"],
+}  # fmt: skip
+CALL = f"approval_{TASK}_call-1"
+
+
+async def asking(world: World, kind: str = "tool_call", policy: ApprovalPolicy | None = None, **about: JsonValue) -> None:
+    """A run wants something allowed."""
+    asked = ApprovalRequested(
+        approval_id="call-1", kind=kind, subject="Run `make test`?", digest="0" * 64, requested_by="agent:claude", about=ABOUT | about,
+        policy=policy or ApprovalPolicy(),
+    )  # fmt: skip
+    await world.say(TASK, asked, part="approval-call-1")
+
+
+async def test_a_person_sees_exactly_what_would_run() -> None:
+    world = working()
+    await asking(world)
+    async with calling(world) as caller:
+        one = (await caller.ask(f"GET /approvals/{CALL}")).body["approval"]
+        (listed,) = (await caller.ask("GET /approvals/pending")).body["approvals"]
+        gate = (await caller.ask(f"GET /approvals/{(await held(caller))['approval_id']}")).body["approval"]
+    assert (one["kind"], one["digest"], one["about"]) == ("tool_call", "0" * 64, ABOUT)
+    assert listed == one
+    assert (one["allowance"], gate["about"], gate["allowance"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "holds"),
+    [
+        ({}, None),
+        ({"scope": "once"}, None),
+        ({"scope": "run"}, {"scope": "run"}),
+        (
+            {"scope": "run", "rule": {"tool": "Bash", "argument": "make *"}},
+            {"scope": "run", "rule": {"tool": "Bash", "argument": "make *"}},
+        ),
+        ({"scope": "run", "rule": {"tool": "Bash"}}, {"scope": "run", "rule": {"tool": "Bash", "argument": "*"}}),
+        ({"input": {"command": "make check", "n": [1, None]}}, {"scope": "once", "input": {"command": "make check", "n": [1, None]}}),
+        ({"scope": None, "rule": None, "input": None, "usd": None}, None),
+    ],
+)
+async def test_a_yes_may_hold_what_was_offered(said: dict[str, Any], holds: dict[str, Any] | None) -> None:
+    world = working()
+    await asking(world)
+    async with calling(world) as caller:
+        answer = await caller.ask(f"POST /approvals/{CALL}/approve", {"reason": "fine", **said})
+        one = (await caller.ask(f"GET /approvals/{CALL}")).body["approval"]
+    assert (answer.status, one["status"], one["approved_by"]) == (200, "approved", "dev-agent-1")
+    told = {name: value for name, value in (one["allowance"] or {}).items() if value is not None}
+    assert told == (holds or {})
+
+
+async def test_more_may_be_spent_where_a_budget_is_asked_about() -> None:
+    world = working()
+    await asking(world, "budget", offers=["usd"])
+    async with calling(world) as caller:
+        assert (await caller.ask(f"POST /approvals/{CALL}/approve", {"usd": 5})).status == 200
+        one = (await caller.ask(f"GET /approvals/{CALL}")).body["approval"]
+    assert one["allowance"] == {"scope": "once", "rule": None, "input": None, "usd": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "status"),
+    [
+        ("approve", {"usd": 5}, 400),
+        ("approve", {"rule": {"tool": "Bash"}}, 400),
+        ("approve", {"scope": "run", "rule": {"tool": "Write"}}, 400),
+        ("approve", {"scope": "run", "rule": {"argument": "x"}}, 422),
+        ("approve", {"scope": "run", "rule": {"tool": "Bash", "then": "deny"}}, 422),
+        ("approve", {"scope": "always"}, 400),
+        ("approve", {"usd": 0}, 400),
+        ("approve", {"usd": "5"}, 422),
+        ("approve", {"input": "ls"}, 422),
+        ("reject", {"scope": "run"}, 422),
+        ("reject", {"input": {}}, 422),
+    ],
+)
+async def test_what_was_not_offered_or_makes_no_sense_is_refused_and_nothing_is_decided(verb: str, body: object, status: int) -> None:
+    world = working()
+    await asking(world)
+    async with calling(world) as caller:
+        answer = await caller.ask(f"POST /approvals/{CALL}/{verb}", body)
+        one = (await caller.ask(f"GET /approvals/{CALL}")).body["approval"]
+    assert (answer.status, one["status"]) == (status, "pending"), answer.body
+
+
+async def test_those_who_vote_see_what_the_first_meant_and_must_mean_the_same() -> None:
+    world = working()
+    await asking(world, policy=ApprovalPolicy(first=Stage(quorum=2)))
+    async with calling(world) as caller:
+        await caller.ask(f"POST /approvals/{CALL}/approve", {"scope": "run"})
+        seen = (await caller.ask(f"GET /approvals/{CALL}")).body["approval"]["allowance"]
+        world.principal = ADMIN
+        other = await caller.ask(f"POST /approvals/{CALL}/approve", {"scope": "run", "rule": {"tool": "Bash", "argument": "make *"}})
+        same = await caller.ask(f"POST /approvals/{CALL}/approve", {"scope": seen["scope"]})
+    assert (other.status, same.status, seen["scope"]) == (409, 200, "run")
+    assert "dev-agent-1 allowed something else" in other.detail
+
+
+async def test_a_refusal_of_a_call_holds_its_reason_and_no_allowance_of_those_who_agreed() -> None:
+    world = working()
+    await asking(world, policy=ApprovalPolicy(first=Stage(quorum=2)))
+    async with calling(world) as caller:
+        await caller.ask(f"POST /approvals/{CALL}/approve", {"scope": "run"})
+        world.principal = ADMIN
+        await caller.ask(f"POST /approvals/{CALL}/reject", {"reason": "use make check"})
+        one = (await caller.ask(f"GET /approvals/{CALL}")).body["approval"]
+    assert (one["status"], one["rejection_reason"], one["allowance"]) == ("rejected", "use make check", None)
 
 
 async def test_a_decision_of_the_clock_is_told_from_a_refusal() -> None:

@@ -123,6 +123,52 @@ def test_what_was_decided_is_said_though_nobody_is_there_for_the_rest(desk: Desk
     assert [each["approval_id"] for each in json.loads(out)["decisions"]] == [APPROVAL]
 
 
+@pytest.mark.parametrize(
+    ("words", "body"),
+    [
+        (["--for-run"], {"scope": "run"}),
+        (["--rule", "Bash: make *"], {"scope": "run", "rule": {"tool": "Bash", "argument": "make *"}}),
+        (["--for-run", "--rule", "Write"], {"scope": "run", "rule": {"tool": "Write", "argument": "*"}}),
+        (["--rule", "Bash:git log --format=a:b"], {"scope": "run", "rule": {"tool": "Bash", "argument": "git log --format=a:b"}}),
+        (["--input", '{"command": "make"}'], {"input": {"command": "make"}}),
+        (["--usd", "2.5", "--reason", "go on"], {"reason": "go on", "usd": 2.5}),
+    ],
+)
+def test_a_yes_may_hold_more_than_yes(words: list[str], body: dict[str, Any], desk: Desk, trunkline: Trunkline) -> None:
+    desk.says(f"POST /approvals/{APPROVAL}/approve", {"success": True, "approval_id": APPROVAL, "message": "Approved by ann"})
+    assert trunkline("approve", APPROVAL, *words)[0] == 0
+    assert desk.asked[0].body == body
+
+
+def test_what_may_run_instead_can_lie_in_a_file(desk: Desk, trunkline: Trunkline, tmp_path: Path) -> None:
+    (tmp_path / "input.json").write_text('{"command": "make check"}')
+    desk.says(f"POST /approvals/{APPROVAL}/approve", {"success": True, "approval_id": APPROVAL, "message": "Approved by ann"})
+    assert trunkline("approve", APPROVAL, "--input", f"@{tmp_path}/input.json")[0] == 0
+    assert desk.asked[0].body == {"input": {"command": "make check"}}
+
+
+@pytest.mark.parametrize(
+    "words", [["--rule", ": x"], ["--input", "[1]"], ["--input", "{"], [f"{APPROVAL}_b", "--usd", "1"], [f"{APPROVAL}_b", "--rule", "Bash"]]
+)
+def test_what_makes_no_sense_is_not_even_sent(words: list[str], desk: Desk, trunkline: Trunkline) -> None:
+    assert trunkline("approve", APPROVAL, *words)[0] == 2
+    assert desk.asked == []
+
+
+def test_one_approval_is_shown_in_full_with_what_would_run_and_how_to_allow_exactly_that(desk: Desk, trunkline: Trunkline) -> None:
+    about = {"agent": "claude", "tool": "Bash", "input": {"command": "make\nls"}, "argument": "make\nls", "offers": ["once", "run"]}
+    one = {"approval_id": APPROVAL, "task_id": TASK, "status": "pending", "kind": "tool_call", "digest": "ab" * 32, "about": about}
+    desk.says(f"GET /approvals/{APPROVAL}", {"success": True, "approval": one})
+    code, out, err = trunkline("approvals", APPROVAL)
+    assert code == 0
+    assert 'input\t{"command": "make\\nls"}' in out.splitlines()
+    assert "argument\tmake\\nls" in out.splitlines()
+    assert 'offers\t["once", "run"]' in out.splitlines()
+    assert f"approve {APPROVAL} --digest {'ab' * 32}" in err
+    assert json.loads(trunkline("approvals", APPROVAL, "--json")[1])["approval"] == one
+    assert trunkline("approvals", "no-approval")[0] == 2
+
+
 def test_a_refusal_without_a_reason_is_not_even_sent(desk: Desk, trunkline: Trunkline) -> None:
     assert trunkline("reject", APPROVAL)[0] == 2
     assert desk.asked == []

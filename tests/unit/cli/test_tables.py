@@ -7,9 +7,11 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import JsonValue
 from rich.console import Console
 
 from trunkline_cli import tables
+from trunkline_cli.exact import exact_text
 from trunkline_cli.shapes import ApprovalShown, TaskShown
 from trunkline_cli.tables import span
 
@@ -29,6 +31,7 @@ def task(**fields: object) -> TaskShown:
 
 def approval(**fields: object) -> ApprovalShown:
     body = {"approval_id": APPROVAL, "task_id": TASK, "priority": "P0", "subject": "Begin the bugfix", "status": "pending", "quorum": 2}
+    body["kind"] = "task"
     return ApprovalShown.model_validate({**body, "requested_by": "ann", "requested_at": ago(hours=2), "votes": 1, **fields})
 
 
@@ -67,7 +70,7 @@ def test_a_task_that_waits_for_a_word_is_seen_to_wait_until_it_is_over() -> None
 
 def test_an_approval_is_a_row_with_its_votes_and_the_time_that_is_left() -> None:
     row = tables.approval_row(approval(expires_at=(NOW + timedelta(minutes=30)).isoformat()), NOW)
-    assert texts(row) == [APPROVAL, TASK, "P0", "Begin the bugfix", "ann", "2h", "30m", "1/2"]
+    assert texts(row) == [APPROVAL, TASK, "P0", "Begin the bugfix", "ann", "2h", "30m", "1/2", "task"]
     assert row[6].style == "bold red"
     assert texts(tables.approval_row(approval(), NOW))[6] == "never"
     assert texts(tables.approval_row(approval(expires_at=ago(seconds=1)), NOW))[6] == "over"
@@ -76,9 +79,33 @@ def test_an_approval_is_a_row_with_its_votes_and_the_time_that_is_left() -> None
 def test_what_was_decided_says_who_by_what_and_why() -> None:
     decided = {"decided_by": "human", "decided_at": ago(minutes=1)}
     rejected = approval(status="rejected", rejected_by="bob", decision_reason="too late", **decided)
-    assert texts(tables.history_row(rejected, NOW)) == [APPROVAL, TASK, "rejected", "Begin the bugfix", "bob", "1m", "too late"]
+    assert texts(tables.history_row(rejected, NOW)) == [APPROVAL, TASK, "rejected", "Begin the bugfix", "bob", "1m", "too late", "task"]
     timeout = tables.history_row(approval(status="rejected", decided_by="timeout", decided_at=ago(minutes=1)), NOW)
     assert (timeout[2].text, timeout[2].seen) == ("rejected", "rejected by timeout")
+
+
+def test_the_call_of_a_tool_is_shown_as_it_would_run_and_a_break_in_it_is_seen() -> None:
+    about = {"tool": "Bash", "argument": "make test\nrm -rf /", "input": {}, "offers": ["once"]}
+    assert texts(tables.approval_row(approval(about=about), NOW))[3] == "Bash: make test\\nrm -rf /"
+    assert approval(about={"left_out": 5000}).what == approval(about={"tool": 7}).what == approval(about=None).what == "Begin the bugfix"
+
+
+def test_what_would_be_done_is_printed_so_that_nothing_of_it_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    about: dict[str, JsonValue] = {"tool": "Bash", "argument": "ls\n[red]x[/]", "input": {"command": "ls", "why": "é\u202e\x1b[2J\u200b"}}
+    tables.show_exactly({**about, "long": {"text": "x" * 200}}, Console())
+    said = capsys.readouterr().out.splitlines()
+    assert said[:3] == ["tool\tBash", "argument\tls\\n[red]x[/]", 'input\t{"command": "ls", "why": "é\\u202e\\u001b[2J\\u200b"}']
+    assert said[3:] == ["long", "{", f'  "text": "{"x" * 200}"', "}"]
+    console = terminal(100)
+    tables.show_exactly(about, console)
+    assert "[red]x[/]" in printed(console)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [('say "a\\b"', 'say "a\\\\b"'), ("a\xa0b\u2028c", "a\\u00a0b\\u2028c"), ("\U000e0041", "\\U000e0041")]
+)
+def test_what_a_terminal_would_hide_is_told_by_its_number(text: str, told: str) -> None:
+    assert exact_text(text) == told
 
 
 def test_a_script_gets_every_column_with_tabs_and_no_heading(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from trunkline.contracts.errors import Broken, Invalid, NotFound, Unavailable
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact, UnknownFact
 from trunkline.contracts.record import FACTS, Event, Gap
-from trunkline.contracts.run import AgentOutput, RunResult, Said
+from trunkline.contracts.run import AgentOutput, PushJudged, RunResult, RunWaits, Said, Wait
 from trunkline.contracts.task import Assignment, TaskStatus, TaskSucceeded
 from trunkline.contracts.views import TaskView
 from trunkline_gateway.dialects.pr_agent import decode, encode
@@ -31,6 +31,12 @@ def refused(body: dict[str, Any]) -> str:
     with pytest.raises(Invalid) as refusal:
         decode.execute(body)
     return refusal.value.code
+
+
+def made(fact: type[Fact]) -> Fact:
+    """Any fact of a kind, from the golden that keeps its form."""
+    with open(f"tests/contracts/goldens/{fact.__name__}.json") as file:
+        return fact.model_validate(json.load(file))
 
 
 def event(fact: Fact) -> Event:
@@ -161,12 +167,22 @@ def test_what_is_unknown_is_null_or_absent_and_never_invented() -> None:
 
 def test_every_fact_is_either_an_event_or_nothing() -> None:
     shown = {"task.submitted", "task.retry_scheduled", "task.stop_requested", "task.succeeded", "task.failed", "task.cancelled",
-             "run.phase_began", "run.sandbox_ready", "output.said", "task.held", "task.released"}  # fmt: skip
+             "run.phase_began", "run.sandbox_ready", "output.said", "task.held", "task.released", "run.waits", "run.goes_on",
+             "run.parked", "run.woken", "run.interrupted", "inbox.taken", "run.approval_wanted", "run.approval_dropped",
+             "run.call_answered", "run.rule_granted", "run.budget_raised", "run.push_judged"}  # fmt: skip
     silent = {"task.assigned", "task.started", "run.claimed", "run.cloned", "run.agent_started", "run.agent_ended", "run.committed",
               "run.pushed", "run.pull_request_opened", "run.succeeded", "run.failed", "run.stopped", "approval.requested",
               "approval.decided", "approval.voted", "approval.escalated", "approval.overdue", "approval.withdrawn", "task.hold_dropped",
-              "task.sla_breached", "task.child_added", "event.published"}  # fmt: skip
+              "task.sla_breached", "task.child_added", "event.published", "task.waits", "task.goes_on", "inbox.queued", "inbox.edited",
+              "inbox.withdrawn", "inbox.reordered", "inbox.delivered", "inbox.steered", "inbox.closed", "spend.model_answered",
+              "pull.ended", "run.snapshot_kept"}  # fmt: skip
     assert {fact.model_fields["type"].default for fact in FACTS} == shown | silent, "say here what the new fact means to pr_agent"
+    told = {kind for fact in FACTS if encode.frame(event(made(fact))) and (kind := fact.model_fields["type"].default)}
+    assert told == shown - {"run.waits", "run.push_judged"}, "a wait for a call is told by its question, a push that is cleared by itself"
+    assert said(RunWaits(attempt=1, why=Wait.PAUSED)) | {"timestamp": 0} == {
+        "type": "status", "timestamp": 0, "jobId": JOB, "status": "running", "message": "Paused",
+    }  # fmt: skip
+    assert said(PushJudged(attempt=1, commit="c", digest="d", cleared=False, reasons=("CODEOWNERS changes",)))["status"] == "running"
     assert encode.frame(event(UnknownFact(type="task.from_tomorrow"))) == b""
 
 
@@ -184,6 +200,15 @@ def test_a_job_is_written_flat_and_once_more_under_job() -> None:
     inner = told.pop("job")
     assert told == inner
     assert (told["id"], told["status"], told["completedAt"]) == (JOB, "pending", None)
+
+
+def test_a_job_shows_what_its_models_cost_before_the_agent_says_it_itself() -> None:
+    view = TaskView(
+        tenant="public", task_id=TASK, assignment=Assignment(repo="o/n", prompt="t"), submitted_by="x", submitted_at=AT, updated_at=AT,
+        seq=1, spent_usd=0.25, input_tokens=9, output_tokens=3,
+    )  # fmt: skip
+    told = encode.job(view)
+    assert (told["estimatedCostUsd"], told["llmInputTokens"], told["llmOutputTokens"], told["llmModel"]) == (0.25, 9, 3, None)
 
 
 def test_a_gap_has_no_id_of_its_own() -> None:

@@ -33,5 +33,9 @@ class BusFeed:
         made = [fact for fact in oldest.record.facts if isinstance(fact, TaskSubmitted)] if oldest else []
         return made[0].submitted_by if made else None
 
+    async def run(self, tenant: TenantId, task: TaskId) -> tuple[Event, ...]:
+        loaded = await self.bus.log.load(subjects.event(tenant, task, "run"))
+        return tuple(event for stored in loaded.records for event in self.bus.live.events(stored))
+
     async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
         return await self.bus.live.page(timeline.tenant, timeline.task, after, limit)

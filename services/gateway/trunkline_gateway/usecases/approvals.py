@@ -11,10 +11,12 @@ from typing import Final
 from trunkline.auth.principal import Principal
 from trunkline.contracts.approval import RELEASE, ApprovalAnswer, DecideApproval, Verdict
 from trunkline.contracts.approval_views import PENDING, ApprovalPage, ApprovalView, GetApproval, ListApprovals
+from trunkline.contracts.calls import Allowance
 from trunkline.contracts.errors import Unavailable
 from trunkline.contracts.ids import ApprovalId, TaskId
 from trunkline.contracts.task import SettleHold
 from trunkline_gateway.ports import Commands
+from trunkline_gateway.usecases import struck
 
 OWNER: Final = "approvals"
 RELAY: Final = "relay"
@@ -34,6 +36,8 @@ class Decision:
     reason: str = ""
     digest: str | None = None
     """Of what the person was shown, where the client says so."""
+    allowance: Allowance | None = None
+    """What a yes holds beyond yes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ class Approvals:
         return ApprovalView.model_validate((await self.commands.send(RELAY, task, command)).body)
 
     async def decide(self, principal: Principal, decision: Decision) -> ApprovalAnswer:
-        """Raises NotFound; Denied where the rules of the approval do not let the caller decide; Conflict once it is decided."""
+        """Raises NotFound; Denied where the rules of the approval do not let the caller decide; Conflict once it is decided; Invalid
+        for an allowance that was not offered."""
         command = DecideApproval(
             tenant=principal.tenant,
             at=self.now(),
@@ -65,7 +70,8 @@ class Approvals:
             digest=decision.digest,
             by=principal.subject,
             role=principal.role,
-            reason=decision.reason,
+            reason=struck.text(decision.reason),
+            allowance=_clean(decision.allowance),
         )
         answer = ApprovalAnswer.model_validate((await self.commands.send(OWNER, decision.task, command)).body)
         if decision.approval == RELEASE and answer.status != PENDING:
@@ -76,3 +82,10 @@ class Approvals:
         """The router hears of it by itself too; this is so that whoever got our answer finds the task released, or cancelled."""
         with suppress(Unavailable):  # it was decided, and that is what we answer
             await self.commands.send(ROUTER, task, SettleHold(tenant=principal.tenant, at=self.now(), task_id=task), timeout=SETTLES_WITHIN)
+
+
+def _clean(allowance: Allowance | None) -> Allowance | None:
+    """What is to run instead is stored, and reaches the agent."""
+    if allowance is None or allowance.input is None:
+        return allowance
+    return allowance.model_copy(update={"input": struck.values(allowance.input)})

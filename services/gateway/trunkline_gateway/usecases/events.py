@@ -11,6 +11,7 @@ from trunkline.auth.principal import Principal
 from trunkline.contracts.ids import TaskId
 from trunkline.contracts.task import EventPublished, PublishEvent
 from trunkline_gateway.ports import Commands
+from trunkline_gateway.usecases import struck
 
 OWNER: Final = "router"
 NO_ID: Final = "-"
@@ -23,6 +24,6 @@ class Events:
 
     async def publish(self, principal: Principal, event: EventPublished, *, task: TaskId | None, id: str) -> None:
         """Returns when it is on disk; the same `id` again says it once. Raises NotFound for a task that is not there, Unavailable."""
-        said = event.model_copy(update={"by": principal.subject})
+        said = event.model_copy(update={"by": principal.subject, "payload": struck.values(event.payload)})
         command = PublishEvent(tenant=principal.tenant, at=self.now(), event_id=id, task_id=task, event=said)
         await self.commands.send(OWNER, task or NO_ID, command)

@@ -29,6 +29,7 @@ from trunkline.contracts.task import (
 )
 from trunkline.contracts.views import CountTasks, GetTask, ListTasks, TaskCounts, TaskPage, TaskView
 from trunkline_gateway.ports import Commands, Feed, Timeline
+from trunkline_gateway.usecases import struck
 
 ROUTER: Final = "router"
 RELAY: Final = "relay"
@@ -60,7 +61,12 @@ class Tasks:
         if "deadline_s" not in assignment.model_fields_set:
             assignment = assignment.model_copy(update={"deadline_s": self.deadline_s})
         command = SubmitTask(
-            tenant=principal.tenant, at=self.now(), task_id=task, assignment=assignment, submitted_by=principal.subject, trace_id=trace_id
+            tenant=principal.tenant,
+            at=self.now(),
+            task_id=task,
+            assignment=struck.assignment(assignment),
+            submitted_by=principal.subject,
+            trace_id=trace_id,
         )
         submitted = Submitted.model_validate((await self.commands.send(ROUTER, task, command)).body)
         if submitted.hold:
@@ -88,14 +94,16 @@ class Tasks:
 
     async def report(self, principal: Principal, task: TaskId, reported: Reported, error: str = "") -> TaskStatus:
         """An agent says how its task goes. Raises NotFound; Conflict for a move that is not open to it."""
-        command = ReportTask(tenant=principal.tenant, at=self.now(), task_id=task, reported=reported, by=principal.subject, error=error)
+        command = ReportTask(
+            tenant=principal.tenant, at=self.now(), task_id=task, reported=reported, by=principal.subject, error=struck.text(error)
+        )
         return Moved.model_validate((await self.commands.send(ROUTER, task, command)).body).status
 
     async def cancel(self, principal: Principal, task: TaskId, reason: str) -> TaskView:
         """Raises NotFound, or Conflict when the task is over already."""
         if not owns(principal, ""):
             await self.task(principal, task)
-        command = CancelTask(tenant=principal.tenant, at=self.now(), task_id=task, by=principal.subject, reason=reason)
+        command = CancelTask(tenant=principal.tenant, at=self.now(), task_id=task, by=principal.subject, reason=struck.text(reason))
         await self.commands.send(ROUTER, task, command)
         return await self.task(principal, task)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, JsonValue
 
 from trunkline_gateway.dialects.orchestrator.answers import CLOSED
 from trunkline_gateway.dialects.orchestrator.answers_tasks import ApprovalStatus
@@ -19,8 +19,30 @@ class Voter(BaseModel):
     reason: str
 
 
+class RuleHeld(BaseModel):
+    model_config = CLOSED
+
+    tool: str
+    argument: str
+
+
+class AllowanceHeld(BaseModel):
+    """What those who agree mean beyond yes."""
+
+    model_config = CLOSED
+
+    scope: Literal["once", "run"]
+    rule: RuleHeld | None
+    input: dict[str, JsonValue] | None
+    usd: float | None
+
+
 class Approval(BaseModel):
-    """An approval. The last eight stand there once it is decided, as it was decided."""
+    """An approval. The last eight stand there once it is decided, as it was decided.
+
+    `about` is what a run asks about: of a tool call its `tool`, `input`, `argument`, the `rule` that asked, and what a yes may hold
+    (`offers`: once, run, rewrite, usd). In a list it is `{"left_out": characters}` where it is long. It is null for the start of a task.
+    """
 
     model_config = CLOSED
 
@@ -37,9 +59,11 @@ class Approval(BaseModel):
     kind: str
     subject: str
     digest: str
+    about: dict[str, JsonValue] | None
     quorum: int
     votes: int
     voters: list[Voter]
+    allowance: AllowanceHeld | None
     stage: int
     overdue: bool
     decided_by: Literal["human", "policy", "timeout"] | None = None

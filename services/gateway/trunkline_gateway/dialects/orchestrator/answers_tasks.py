@@ -38,6 +38,16 @@ class Result(BaseModel):
     summary: str
 
 
+class Spent(BaseModel):
+    """What its models cost so far."""
+
+    model_config = CLOSED
+
+    usd: float
+    input_tokens: int
+    output_tokens: int
+
+
 class Task(BaseModel):
     """A task. `assigned_agent` and `assigned_to` say the same."""
 
@@ -69,6 +79,15 @@ class Task(BaseModel):
     approval_id: str | None
     approval_status: ApprovalStatus | None
     created_by: str
+    waiting_for: str | None
+    """tool_call, budget, push, pull_requests, paused or forge, while its run waits."""
+    waiting_approval_id: str | None
+    """The approval that its run waits for."""
+    paused: bool
+    """Whether somebody wants its run to pause."""
+    spent: Spent
+    pull_request_state: Literal["open", "merged", "closed"] | None
+    """As far as the forge said."""
     result: Result | None
 
 
@@ -84,6 +103,29 @@ class TaskCreated(BaseModel):
     requires_approval: Literal[True] = True
     approval_id: str = ""
     approval_status: ApprovalStatus = "pending"
+
+
+class TakenFrom(BaseModel):
+    """Where a task goes on: as the earlier one was when this was kept."""
+
+    model_config = CLOSED
+
+    task_id: str
+    event_id: str
+    """The event that tells of the snapshot."""
+    at: AwareDatetime
+    snapshot: str
+    """Empty: the repository as it was cloned, before the agent began."""
+    conversation: bool
+    """Whether there is one to go on with; else the agent is told what came of the earlier task."""
+
+
+class TaskWentOn(TaskCreated):
+    """A new task that goes on from another; that one stays as it ended."""
+
+    model_config = CLOSED
+
+    origin: TakenFrom
 
 
 class TaskRead(BaseModel):

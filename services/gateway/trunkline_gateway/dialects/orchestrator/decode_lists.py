@@ -10,13 +10,16 @@ from typing import Final
 from multidict import MultiMapping
 from pydantic import JsonValue
 
+from trunkline.contracts.approval import Verdict
 from trunkline.contracts.approval_views import ListApprovals
+from trunkline.contracts.calls import Allowance, Ruling, Scope, ToolRule
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TenantId
 from trunkline.contracts.task import Priority, TaskStatus
 from trunkline.contracts.views import ListTasks, TaskSort
 from trunkline_gateway.dialects.orchestrator import names, reading
 from trunkline_gateway.dialects.orchestrator.schemas import (
+    ApproveBody,
     DecisionBody,
     FeedHeaders,
     FeedQuery,
@@ -63,6 +66,8 @@ class Word:
 
     reason: str
     digest: str | None
+    allowance: Allowance | None = None
+    """What the yes holds beyond yes."""
 
 
 def tasks(query: MultiMapping[str], now: datetime) -> tuple[ListTasks, str | None]:
@@ -112,10 +117,19 @@ def history(query: MultiMapping[str], now: datetime) -> tuple[ListApprovals, str
     return ListApprovals(tenant=NOBODY, at=now, open=False, limit=asked.limit), asked.cursor
 
 
-def word(query: MultiMapping[str], sent: Mapping[str, JsonValue]) -> Word:
+def word(query: MultiMapping[str], sent: Mapping[str, JsonValue], verdict: Verdict) -> Word:
     """Raises Invalid."""
-    told = reading.body(DecisionBody, sent)
-    return Word(reading.either("reason", reading.query(ReasonQuery, query).reason, told.reason) or "", told.digest)
+    told = reading.body(ApproveBody if verdict is Verdict.APPROVED else DecisionBody, sent)
+    reason = reading.either("reason", reading.query(ReasonQuery, query).reason, told.reason) or ""
+    return Word(reason, told.digest, _allowance(told) if isinstance(told, ApproveBody) else None)
+
+
+def _allowance(told: ApproveBody) -> Allowance | None:
+    """None where nothing is said beyond yes."""
+    if (told.scope, told.rule, told.input, told.usd) == (None, None, None, None):
+        return None
+    rule = ToolRule(tool=told.rule.tool, argument=told.rule.argument, then=Ruling.ALLOW) if told.rule else None
+    return Allowance(scope=Scope(told.scope or Scope.ONCE), rule=rule, input=told.input, usd=told.usd)
 
 
 def _wants_page(query: MultiMapping[str], accept: str) -> bool:

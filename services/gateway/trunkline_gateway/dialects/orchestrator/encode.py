@@ -56,6 +56,7 @@ def created(submitted: Submitted, assignment: Assignment, principal: Principal) 
         "error": None,
         "sla": _sla(assignment, submitted.sla_at, breached=False),
         "created_by": principal.subject,
+        **_waiting(None),
         "result": None,
     }
     said: Object = {"success": True, "task_id": task_id, "message": f"Task created and assigned to {submitted.pool}"}
@@ -163,7 +164,24 @@ def _outcome(view: TaskView) -> Object:
         "error": view.error,
         "sla": _sla(view.assignment, view.sla_at, breached=view.sla_breached_at is not None),
         "created_by": view.submitted_by,
+        **_waiting(view),
         "result": result(view.result),
+    }
+
+
+def _waiting(view: TaskView | None) -> Object:
+    """How its run stands with people, and with money; nothing yet of a task that was only just made."""
+    approval = names.approval(view.task_id, view.approval_waiting) if view and view.approval_waiting else None
+    spent: Object = {
+        "usd": view.spent_usd if view else 0.0,
+        "input_tokens": view.input_tokens if view else 0,
+        "output_tokens": view.output_tokens if view else 0,
+    }
+    waits: Object = {"waiting_for": view.waiting_for if view else None, "waiting_approval_id": approval}
+    return waits | {
+        "paused": view.paused if view else False,
+        "spent": spent,
+        "pull_request_state": view.pull_request_state if view else None,
     }
 
 

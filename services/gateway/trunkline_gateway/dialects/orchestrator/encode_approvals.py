@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from pydantic import JsonValue
 
 from trunkline.auth.principal import Principal
 from trunkline.contracts.approval import ApprovalAnswer, Stage, Verdict
 from trunkline.contracts.approval_views import WITHDRAWN, ApprovalView
+from trunkline.contracts.calls import Allowance
 from trunkline_gateway.dialects.orchestrator import names
 from trunkline_gateway.dialects.orchestrator.encode import moment
 
 Object = dict[str, JsonValue]
+TASK: Final = "task"
+"""The kind of what lets a task begin: what it is about stands in fields of the document."""
 
 
 def read(view: ApprovalView) -> Object:
@@ -48,6 +52,7 @@ def _asked(view: ApprovalView) -> Object:
         "kind": view.kind,
         "subject": view.subject,
         "digest": view.digest,
+        "about": None if view.kind == TASK else view.about,
         "created_at": moment(view.requested_at),
         "requested_at": moment(view.requested_at),
         "requested_by": view.requested_by,
@@ -64,9 +69,16 @@ def _standing(view: ApprovalView) -> Object:
         "quorum": _stage(view).quorum,
         "votes": sum(vote.verdict is Verdict.APPROVED for vote in view.votes),
         "voters": voters,
+        "allowance": _allowance(view.allowance) if view.allowance else None,
         "stage": view.stage,
         "overdue": view.overdue,
     }
+
+
+def _allowance(held: Allowance) -> Object:
+    """What those who agree mean, as a body of theirs says it."""
+    rule: Object | None = {"tool": held.rule.tool, "argument": held.rule.argument} if held.rule else None
+    return {"scope": held.scope.value, "rule": rule, "input": held.input, "usd": held.usd}
 
 
 def _outcome(view: ApprovalView) -> Object:

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from trunkline.contracts import approval, run, task
 from trunkline.contracts.message import Fact
-from trunkline_gateway.dialects.orchestrator import names
+from trunkline_gateway.dialects.orchestrator import facts_steering, names
 from trunkline_gateway.dialects.orchestrator.encode import moment, result
 
 Object = dict[str, JsonValue]
@@ -32,7 +32,14 @@ def _created(task_id: str, fact: task.TaskSubmitted) -> Object:
         "created_by": fact.submitted_by,
         "parent_task_id": names.task(asked.parent) if asked.parent else None,
         "sla_deadline": moment(fact.sla_at) if fact.sla_at else None,
+        **_gone_on(asked),
     }
+
+
+def _gone_on(asked: task.Assignment) -> Object:
+    """Of a task that goes on from another."""
+    origin = asked.origin
+    return {"origin": {"task_id": names.task(origin.task), "onward": origin.onward.value, "snapshot": origin.snapshot}} if origin else {}
 
 
 def _assigned(task_id: str, fact: task.TaskAssigned) -> Object:
@@ -119,4 +126,5 @@ _TOLD: Final[Mapping[type[Fact], tuple[str, Tell]]] = {
     run.BranchPushed: ("run.pushed", _plain),
     run.PullRequestOpened: ("run.pull_request_opened", _plain),
     run.AgentOutput: ("agent.output", _output),
+    **facts_steering.TOLD,
 }

@@ -12,6 +12,8 @@ TYPES: Final = r"^[A-Za-z0-9_.-]{1,64}(?:,[A-Za-z0-9_.-]{1,64})*$"
 PRIORITIES: Final = r"^P[0-3](?:,P[0-3])*$"
 SECONDS: Final = r"^[0-9]{1,8}$"
 DIGEST: Final = r"^[0-9a-f]{64}$"
+DAY: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+MESSAGE: Final = r"^[0-9a-f]{32}$"
 TENANT: Final = r"^[A-Za-z0-9_-]{1,64}$"
 
 _IN_WORDS: Final = {
@@ -24,6 +26,8 @@ _IN_WORDS: Final = {
     PRIORITIES: "must be one or more of P0, P1, P2 and P3, with commas between them",
     SECONDS: "must be a whole number of seconds",
     DIGEST: "must be the digest of an approval: 64 digits and letters a to f",
+    DAY: "must be a day such as 2025-10-22",
+    MESSAGE: "must be the id of a message: 32 digits and letters a to f",
     TENANT: "must be 1 to 64 letters, digits and any of _ -",
 }
 

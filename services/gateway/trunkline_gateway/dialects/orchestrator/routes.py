@@ -14,13 +14,18 @@ from trunkline_gateway.dialects.orchestrator.routes_approvals import ApprovalRou
 from trunkline_gateway.dialects.orchestrator.routes_events import EventRoutes
 from trunkline_gateway.dialects.orchestrator.routes_feed import FeedRoutes
 from trunkline_gateway.dialects.orchestrator.routes_front import About, FrontRoutes
+from trunkline_gateway.dialects.orchestrator.routes_going_on import GoingOnRoutes
+from trunkline_gateway.dialects.orchestrator.routes_steering import SteeringRoutes
 from trunkline_gateway.dialects.orchestrator.routes_tasks import TaskRoutes
 from trunkline_gateway.dialects.orchestrator.routes_tokens import TokenRoutes
+from trunkline_gateway.dialects.orchestrator.routes_usage import UsageRoutes
 from trunkline_gateway.dialects.orchestrator.seal import Seal
 from trunkline_gateway.ports import Readiness
 from trunkline_gateway.sse import Streams
-from trunkline_gateway.usecases import Approvals, Events, Tasks, Traces
+from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Traces
 from trunkline_gateway.usecases.desk import Desk
+from trunkline_gateway.usecases.going_on import GoingOn
+from trunkline_gateway.usecases.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Verbs:
     events: Events
     traces: Traces
     desk: Desk
+    steering: Steering
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,11 @@ class Orchestrator:
             *FrontRoutes(verbs.tasks, means.readiness, self.about).routes(),
             *TokenRoutes(verbs.desk, means.body).routes(),
             *TaskRoutes(verbs.tasks, means.body, seal).routes(),
+            *GoingOnRoutes(GoingOn(verbs.tasks), means.body).routes(),
+            *SteeringRoutes(verbs.steering, means.body).routes(),
             *FeedRoutes(verbs.tasks, means.streams, means.frame_cache).routes(),
             *EventRoutes(verbs.events, verbs.traces, means.body).routes(),
+            *UsageRoutes(verbs.usage).routes(),
             *ApprovalRoutes(verbs.approvals, means.body, seal).routes(),
         )
 

@@ -16,7 +16,14 @@ from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import IDS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_approvals, decode_lists, encode_approvals, names
 from trunkline_gateway.dialects.orchestrator.answering import json
-from trunkline_gateway.dialects.orchestrator.schemas import ApprovalPath, DecisionBody, HistoryQuery, PendingQuery, ReasonQuery
+from trunkline_gateway.dialects.orchestrator.schemas import (
+    ApprovalPath,
+    ApproveBody,
+    DecisionBody,
+    HistoryQuery,
+    PendingQuery,
+    ReasonQuery,
+)
 from trunkline_gateway.dialects.orchestrator.seal import Seal
 from trunkline_gateway.usecases import Approvals
 from trunkline_gateway.usecases.approvals import Decision
@@ -39,12 +46,12 @@ APPROVE: Final = Spec(
     _DECIDE,
     path=ApprovalPath,
     query=ReasonQuery,
-    body=DecisionBody,
+    body=ApproveBody,
     body_required=False,
     answers={200: answers_approvals.Decided},
     refusals=(*_REFUSALS, 404, 409, 413, 415),
 )
-REJECT: Final = replace(APPROVE, summary="Reject")
+REJECT: Final = replace(APPROVE, summary="Reject", body=DecisionBody)
 OVER: Final = frozenset({"ALREADY_DECIDED", "ALREADY_VOTED", "EXPIRED"})
 """Refusals of a decision that came too late; the document knows them as 404."""
 MOST: Final = 1000
@@ -91,9 +98,9 @@ class ApprovalRoutes:
         return await self._decided(request, principal, Verdict.REJECTED)
 
     async def _decided(self, request: web.Request, principal: Principal, verdict: Verdict) -> web.Response:
-        word = decode_lists.word(request.query, await self.body.json_if_any(request))
+        word = decode_lists.word(request.query, await self.body.json_if_any(request), verdict)
         task, approval = names.read_approval(request.match_info["approval_id"])
-        decision = Decision(task, approval, verdict, request[IDS].id(), word.reason, word.digest)
+        decision = Decision(task, approval, verdict, request[IDS].id(), word.reason, word.digest, word.allowance)
         try:
             return json(encode_approvals.decided(await self.approvals.decide(principal, decision), verdict, principal))
         except NotFound:

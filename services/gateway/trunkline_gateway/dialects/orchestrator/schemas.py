@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
+from trunkline.contracts.steering import MOST_QUEUED, MOST_TEXT
 from trunkline_gateway.dialects.orchestrator import names, patterns
 
 YEAR: Final = 31_536_000
@@ -103,6 +104,10 @@ class ApprovalPath(BaseModel):
     """`approval_` and the digits of the task; behind it the name of the approval, unless it is the one that lets the task begin."""
 
 
+class MessagePath(TaskPath):
+    message_id: Annotated[str, Field(pattern=patterns.MESSAGE, examples=["01a1fe1a15477676b883dd25f2dda5a5"])]
+
+
 class TracePath(BaseModel):
     model_config = QUERY
 
@@ -162,6 +167,38 @@ class CancelBody(Labelled):
     reason: Reason | None = None
 
 
+class MessageBody(Labelled):
+    """POST /tasks/{task_id}/messages, and PATCH of one of them."""
+
+    text: Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
+    """At most 128 KiB of UTF-8. Secrets in it are struck out before anybody sees it."""
+
+
+class OrderBody(Labelled):
+    """PUT /tasks/{task_id}/messages/order."""
+
+    message_ids: Annotated[list[Annotated[str, Field(pattern=patterns.MESSAGE)]], Field(max_length=MOST_QUEUED)]
+    """Every message that waits, in the order in which the agent is to take them."""
+
+
+class NothingBody(Labelled):
+    """POST /tasks/{task_id}/interrupt, /pause and /resume; none is needed."""
+
+
+class ContinueBody(Labelled):
+    """POST /tasks/{task_id}/continue."""
+
+    text: Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
+    """What is to be done next; at most 128 KiB of UTF-8."""
+
+
+class ForkBody(ContinueBody):
+    """POST /tasks/{task_id}/fork."""
+
+    from_: Annotated[str | None, Field(alias="from", max_length=64)] = None
+    """An event id of the task: the newest snapshot at or before it is taken. By default the newest of all."""
+
+
 class FeedQuery(BaseModel):
     """GET /tasks/{task_id}/events."""
 
@@ -181,6 +218,17 @@ class TraceQuery(BaseModel):
     """Of tasks, and of events."""
 
 
+class UsageQuery(BaseModel):
+    """GET /usage."""
+
+    model_config = QUERY
+
+    since: Annotated[str, Field(pattern=patterns.DAY)] | None = None
+    """A day (UTC), `2025-10-22`; by default 29 days before the last."""
+    until: Annotated[str, Field(pattern=patterns.DAY)] | None = None
+    """The last day; by default today."""
+
+
 class EventBody(BaseModel):
     """POST /events/publish."""
 
@@ -196,11 +244,35 @@ class EventBody(BaseModel):
 
 
 class DecisionBody(Labelled):
-    """POST /approvals/{approval_id}/approve and /reject; none is needed."""
+    """POST /approvals/{approval_id}/reject, and the most of /approve; none is needed."""
 
     reason: Reason | None = None
     digest: Annotated[str, Field(pattern=patterns.DIGEST)] | None = None
     """Of what was shown: a decision on anything else is refused."""
+
+
+class RuleBody(BaseModel):
+    """Which calls of a run are allowed. `*` stands for any text and `?` for one character."""
+
+    model_config = BODY
+
+    tool: Annotated[str, Field(min_length=1, max_length=200)]
+    """The tool that was asked about."""
+    argument: Annotated[str, Field(min_length=1, max_length=2000)] = "*"
+    """Of its argument that says most: the command, the path."""
+
+
+class ApproveBody(DecisionBody):
+    """POST /approvals/{approval_id}/approve. What a yes may hold beyond yes is what `about.offers` of the approval names."""
+
+    scope: Literal["once", "run"] | None = None
+    """`run`: every call of this run that the rule fits; without a rule, those with exactly this argument. Null and nothing mean once."""
+    rule: RuleBody | None = None
+    """With the scope `run`: which calls."""
+    input: Object | None = None
+    """What is to run instead of what was asked."""
+    usd: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    """How much more may be spent, where a budget is asked about."""
 
 
 class PendingQuery(BaseModel):

@@ -24,6 +24,7 @@ from trunkline.contracts.task import (
     TaskSucceeded,
 )
 from trunkline.contracts.views import TaskView
+from trunkline_gateway.dialects.pr_agent import encode_waiting
 
 Object = dict[str, JsonValue]
 
@@ -67,7 +68,7 @@ def accepted(task_id: str) -> Object:
 
 def job(view: TaskView) -> Object:
     """The fields of the document, and the same object again under `job`: clients of both kinds are about."""
-    fields = {**_asked(view), **_outcome(view), **_usage(view.result.usage if view.result else Usage())}
+    fields = {**_asked(view), **_outcome(view), **_usage(_used(view))}
     return {**fields, "job": fields}
 
 
@@ -136,6 +137,15 @@ def _outcome(view: TaskView) -> Object:
     }
 
 
+def _used(view: TaskView) -> Usage:
+    """What the agent says of itself at its end; before that, or where it says nothing, what passed on the way to its models."""
+    said = view.result.usage if view.result else Usage()
+    counted = Usage(
+        input_tokens=view.input_tokens or None, output_tokens=view.output_tokens or None, cost_usd=view.spent_usd or None
+    ).model_dump(exclude_none=True)
+    return Usage.model_validate({**counted, **said.model_dump(exclude_none=True)})
+
+
 def _usage(usage: Usage) -> Object:
     return {
         "estimatedCostUsd": usage.cost_usd,
@@ -176,7 +186,8 @@ def _status(event: Event) -> Object | None:
         case SandboxReady() as ready:
             return _phase(Phase.SANDBOX, _isolation(ready))
         case _:
-            return None
+            told = encode_waiting.sentence(event.fact)
+            return {"type": "status", "status": "running", "message": told} if told else None
 
 
 def _phase(phase: Phase, message: str) -> Object:
