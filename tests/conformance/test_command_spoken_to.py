@@ -28,7 +28,7 @@ def spelled(step: object) -> list[object]:
         case Wait():
             return ["wait", step.seconds]
         case _:
-            raise NotImplementedError(f"a program without a model has no {step}")
+            raise ValueError(f"a program without a model cannot act out {step}")
 
 
 @pytest.fixture

@@ -124,6 +124,7 @@ async def test_a_head_has_one_pull_request_however_often_it_is_opened(place: Pla
 
 async def test_a_status_may_be_told_to_any_forge(place: Place) -> None:
     await place.forge.tell_status(CALC, tip(place.bare, "work"), "pending", "At work")
+    assert (await place.forge.open_pull_request(CALC, place.spec())).number == 1, "and nothing else came of it"
 
 
 async def test_what_was_asked_first_stands_on_the_page(local: Place) -> None:

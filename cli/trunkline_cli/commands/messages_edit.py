@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 
-from trunkline_cli.console import OK, out, print_json
-from trunkline_cli.door import add_gateway, opened
-from trunkline_cli.messaging import text_of, told
-from trunkline_cli.orchestrator import Object, Orchestrator
+from trunkline_cli.messaging import add_message, done, text_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", metavar="TASK", help="as `trunkline run` and `trunkline tasks` print it")
-    parser.add_argument("message", metavar="MESSAGE", help="as `trunkline messages` lists it")
+    add_message(parser)
     parser.add_argument("text", metavar="TEXT|-", help="what it is to say instead; - takes it from standard input")
-    parser.add_argument("--json", action="store_true", help="print one JSON document, as the gateway answers")
-    add_gateway(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Raises NotFound, Conflict, Invalid, Unavailable."""
-    answer = asyncio.run(_ask(args))
-    if args.json:
-        print_json(answer)
-    else:
-        out().print(told(answer), markup=False)
-    return OK
-
-
-async def _ask(args: argparse.Namespace) -> Object:
-    async with opened(args) as door:
-        return await Orchestrator(door).edit(args.task, args.message, text_of(args.text))
+    text = text_of(args.text)
+    return done(args, lambda orchestrator: orchestrator.edit(args.task, args.message, text))

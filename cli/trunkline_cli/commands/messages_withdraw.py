@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 
-from trunkline_cli.console import OK, out, print_json
-from trunkline_cli.door import add_gateway, opened
-from trunkline_cli.messaging import told
-from trunkline_cli.orchestrator import Object, Orchestrator
+from trunkline_cli.messaging import add_message, done
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", metavar="TASK", help="as `trunkline run` and `trunkline tasks` print it")
-    parser.add_argument("message", metavar="MESSAGE", help="as `trunkline messages` lists it")
-    parser.add_argument("--json", action="store_true", help="print one JSON document, as the gateway answers")
-    add_gateway(parser)
+    add_message(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Raises NotFound, Conflict, Invalid, Unavailable."""
-    answer = asyncio.run(_ask(args))
-    if args.json:
-        print_json(answer)
-    else:
-        out().print(told(answer), markup=False)
-    return OK
-
-
-async def _ask(args: argparse.Namespace) -> Object:
-    async with opened(args) as door:
-        return await Orchestrator(door).withdraw(args.task, args.message)
+    """Raises NotFound, Conflict, Unavailable."""
+    return done(args, lambda orchestrator: orchestrator.withdraw(args.task, args.message))

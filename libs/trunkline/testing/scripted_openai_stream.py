@@ -107,7 +107,7 @@ def _deltas(block: Block, last_tool_result: str) -> Iterator[dict[str, Any]]:
             function = {"name": block.name, "arguments": json.dumps(dict(block.input))}
             yield {"tool_calls": [{"index": 0, "id": _id("call"), "type": "function", "function": function}]}
         case FreeTool():
-            raise NotImplementedError("Chat Completions have no tools with free input")
+            raise ValueError("Chat Completions have no tools with free input; script this turn for Responses")
 
 
 def _spelled(block: ToolUse, last_tool_result: str) -> str:

@@ -5,41 +5,17 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.unit.cli.desk import TASK, TOKEN, Desk
-from tests.unit.cli.served import Served
+from tests.unit.cli.desk import TASK, Desk
 from trunkline.contracts.errors import Invalid
-from trunkline_cli.__main__ import main
 from trunkline_cli.messaging import QueueShown, moved
-from trunkline_cli.sockets import free_port
 
 Trunkline = Callable[..., tuple[int, str, str]]
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    found, port = Desk(), free_port()
-    with Served(found.app(), port):
-        found.url = f"http://127.0.0.1:{port}"
-        yield found
-
-
-@pytest.fixture
-def trunkline(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Trunkline:
-    monkeypatch.setenv("TRUNKLINE_TOKEN", TOKEN)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        code = main([*words, "--url", desk.url, "--data-dir", str(tmp_path)])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 def message(id: str, text: str, state: str = "queued") -> dict[str, Any]:

@@ -7,40 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from trunkline.contracts.run import AgentOutput, Said
+from tests.unit.sandbox.recorded import TASK, Recorded
+from trunkline.contracts.run import Said
 from trunkline_sandbox.adapters.agents import acp_calls, acp_talk
 from trunkline_sandbox.adapters.agents.acp_lines import hear
 from trunkline_sandbox.adapters.agents.acp_talk import Voice
 from trunkline_sandbox.adapters.agents.acp_texts import MOST
 from trunkline_sandbox.adapters.agents.talking import MOST_ASKS
-from trunkline_sandbox.model import AgentTask, Ending, Entry, Heard, Talk, Verdict
+from trunkline_sandbox.model import AgentTask, Heard, Talk, Verdict
 from trunkline_sandbox.ports import Line
 
-RECORDINGS = sorted((Path(__file__).parents[2] / "recordings" / "opencode").glob("*/*.jsonl"))
-BY_NAME = {path.stem: path for path in RECORDINGS}
-TASK = AgentTask("Make it say hello.")
 LATER = AgentTask("What is it?", session="ses_dffee0410ffeZQIyR0tUc7KJfl")
 TALK = Talk(session="s-1", ready=True, busy=True, notes=(("open:turn-1", "yes"),))
 VOICE = Voice("opencode", "OPENAI")
-
-
-def talks(name: str, task: AgentTask = TASK) -> list[Heard]:
-    """What was heard line by line."""
-    all_heard: list[Heard] = []
-    for number, data in enumerate(BY_NAME[name].read_bytes().splitlines(), 1):
-        all_heard.append(hear(Line(number, data), all_heard[-1].talk if all_heard else acp_talk.opening(task), VOICE))
-    return all_heard
-
-
-def heard(name: str, task: AgentTask = TASK) -> tuple[list[AgentOutput], Ending]:
-    all_heard = talks(name, task)
-    ending = all_heard[-1].talk.ending
-    assert ending is not None
-    return [said for one in all_heard for said in one.said], ending
-
-
-def owed(name: str, task: AgentTask = TASK) -> list[Entry]:
-    return [entry for one in talks(name, task) for entry in one.owed]
+RECORDED = Recorded("opencode", acp_talk.opening, lambda line, talk: hear(line, talk, VOICE))
+talks, heard, owed = RECORDED.talks, RECORDED.heard, RECORDED.owed
 
 
 def once(body: object, talk: Talk = TALK) -> Heard:
@@ -161,7 +142,7 @@ def test_what_is_tried_again_does_no_harm(name: str) -> None:
     assert heard(name)[1].ok
 
 
-@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", RECORDED.paths, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_nothing_that_opencode_says_is_strange_to_us(path: Path) -> None:
     assert not [said.display for one in talks(path.stem) for said in one.said if said.kind is Said.RAW]
     assert b"/tmp" not in path.read_bytes()

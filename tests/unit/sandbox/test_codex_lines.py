@@ -7,37 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from trunkline.contracts.run import AgentOutput, Said, Usage
+from tests.unit.sandbox.recorded import Recorded
+from trunkline.contracts.run import Said, Usage
 from trunkline_sandbox.adapters.agents import codex_asks, codex_talk
 from trunkline_sandbox.adapters.agents.codex_lines import hear
 from trunkline_sandbox.adapters.agents.shell_words import script, words
 from trunkline_sandbox.adapters.agents.talking import MOST_ASKS
-from trunkline_sandbox.model import AgentTask, Ask, Ending, Entry, Heard, Talk, Verdict
+from trunkline_sandbox.model import AgentTask, Ask, Heard, Talk, Verdict
 from trunkline_sandbox.ports import Line
 
-RECORDINGS = sorted((Path(__file__).parents[2] / "recordings" / "codex").glob("*/*.jsonl"))
-BY_NAME = {path.stem: path for path in RECORDINGS}
-TASK = AgentTask("Make it say hello.")
 TALK = Talk(session="t-1", ready=True, busy=True)
-
-
-def talks(name: str, task: AgentTask = TASK) -> list[Heard]:
-    """What was heard line by line."""
-    all_heard: list[Heard] = []
-    for number, data in enumerate(BY_NAME[name].read_bytes().splitlines(), 1):
-        all_heard.append(hear(Line(number, data), all_heard[-1].talk if all_heard else codex_talk.opening(task), "/workspace"))
-    return all_heard
-
-
-def heard(name: str, task: AgentTask = TASK) -> tuple[list[AgentOutput], Ending]:
-    all_heard = talks(name, task)
-    ending = all_heard[-1].talk.ending
-    assert ending is not None
-    return [said for one in all_heard for said in one.said], ending
-
-
-def owed(name: str, task: AgentTask = TASK) -> list[Entry]:
-    return [entry for one in talks(name, task) for entry in one.owed]
+RECORDED = Recorded("codex", codex_talk.opening, lambda line, talk: hear(line, talk, "/workspace"))
+talks, heard, owed = RECORDED.talks, RECORDED.heard, RECORDED.owed
 
 
 def once(body: object, talk: Talk = TALK) -> Heard:
@@ -161,7 +142,7 @@ def test_a_conversation_that_cannot_begin_is_sent_home() -> None:
     assert owed("lost", AgentTask("Go on.", session="s"))[-1].close
 
 
-@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", RECORDED.paths, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_nothing_that_codex_says_is_strange_to_us_and_any_prefix_can_be_taken_up(path: Path) -> None:
     all_heard = talks(path.stem)
 

@@ -83,7 +83,7 @@ class Keeper:
             return await self._keep.keep(held, f"{run.attempt}-{sitting.number}-{line}", int(sitting.world.now().timestamp()))
         except DomainError as error:
             log.warning("snapshot.not_kept", error=error.message)
-        except Exception:  # whatever an agent put there
+        except Exception:  # whatever an agent put into its workspace, it stops no run
             log.exception("snapshot.broke")
         return None
 
