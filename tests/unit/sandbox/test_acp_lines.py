@@ -13,7 +13,9 @@ from trunkline_sandbox.adapters.agents import acp_calls, acp_talk
 from trunkline_sandbox.adapters.agents.acp_lines import hear
 from trunkline_sandbox.adapters.agents.acp_talk import Voice
 from trunkline_sandbox.adapters.agents.acp_texts import MOST
+from trunkline_sandbox.adapters.agents.opencode import OpencodeOptions, opencode_agent
 from trunkline_sandbox.adapters.agents.talking import MOST_ASKS
+from trunkline_sandbox.adapters.model.keys import DoorKey
 from trunkline_sandbox.model import AgentTask, Heard, Talk, Verdict
 from trunkline_sandbox.ports import Line
 
@@ -240,3 +242,16 @@ def test_other_requests_and_other_sessions_change_nothing() -> None:
 
     assert json.loads(reading.owed[0].data)["error"]["code"] == -32601
     assert (reading.talk, other) == (TALK, Heard(TALK))
+
+
+def test_where_a_rule_could_say_no_opencode_has_no_sub_agents_for_what_they_ask_reaches_nobody(tmp_path: Path) -> None:
+    program = tmp_path / "opencode"
+    program.touch(mode=0o755)
+    agent = opencode_agent(lambda _: DoorKey(tmp_path / "model.sock", "token"), OpencodeOptions(program=program))
+
+    def permission(**asked: bool) -> dict[str, str]:
+        configured: dict[str, dict[str, str]] = json.loads(agent.launch(AgentTask("x", **asked), "k").env["OPENCODE_CONFIG_CONTENT"])
+        return configured["permission"]
+
+    assert permission(supervised=True)["task"] == "deny"
+    assert "task" not in permission()
