@@ -1,10 +1,8 @@
-"""Thousands of open approvals do not slow a decision; `make campaigns` opens ten times as many."""
+"""Thousands of open approvals add nothing to a decision; `make campaigns` opens ten times as many."""
 
 from __future__ import annotations
 
 import asyncio
-import statistics
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -19,7 +17,7 @@ from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.record import Record
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
-from trunkline.testing.nats import nats_server
+from trunkline.testing.nats import NatsServer, nats_server
 from trunkline_approvals.adapters.expiry_timers import ExpiryTimers
 from trunkline_approvals.model import ExpireApproval
 
@@ -28,9 +26,9 @@ FEW, MANY, DECISIONS = 10, tries(2_000, 20_000), 60
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
+def server() -> Iterator[NatsServer]:
     with nats_server() as server:
-        yield server.url
+        yield server
 
 
 async def opened(bus: Bus, numbers: range) -> None:
@@ -51,26 +49,25 @@ async def opened(bus: Bus, numbers: range) -> None:
             group.create_task(one(number))
 
 
-async def decided(bus: Bus, numbers: range) -> float:
-    """Milliseconds that half of the decisions took at most; each on an approval that the service has not seen since it was asked."""
-    took = []
+async def decided(server: NatsServer, bus: Bus, numbers: range) -> tuple[float, float]:
+    """Messages and bytes that one decision moved; each on an approval that the service has not seen since it was asked."""
+    messages, size = server.sent()
     for number in numbers:
-        began = time.perf_counter()
         assert (await tell(bus, answer(f"open-{number}", "ann"))).status == "approved"
-        took.append((time.perf_counter() - began) * 1000)
-    return statistics.median(took)
+    messages_now, size_now = server.sent()
+    return (messages_now - messages) / len(numbers), (size_now - size) / len(numbers)
 
 
-async def test_thousands_of_open_approvals_do_not_slow_a_decision(url: str) -> None:
-    with desk(url) as service:
-        async with caller(url) as bus:
+async def test_thousands_of_open_approvals_add_nothing_to_what_a_decision_reads(server: NatsServer) -> None:
+    """`make bench` tells how long one takes; here it is counted, which no busy machine can spoil."""
+    with desk(server.url) as service:
+        async with caller(server.url) as bus:
             await service.ready(bus)
             await tell(bus, ask("warm"))
             await opened(bus, range(DECISIONS + FEW))
-            few = await decided(bus, range(DECISIONS))
-            began = time.perf_counter()
+            few = await decided(server, bus, range(DECISIONS))
             await opened(bus, range(1000, 1000 + MANY))
-            made = time.perf_counter() - began
-            many = await decided(bus, range(1000, 1000 + DECISIONS))
-            print(f"p50 of a decision: {few:.2f} ms with {FEW} open, {many:.2f} ms with {MANY} open (made in {made:.1f} s)")
-            assert many < 3 * few + 2
+            many = await decided(server, bus, range(1000, 1000 + DECISIONS))
+            print(f"messages and bytes of a decision: {few} with {FEW} open, {many} with {MANY} open")
+            assert many[0] < few[0] * 1.5 + 2
+            assert many[1] < few[1] * 1.5 + 2048

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -38,6 +40,8 @@ class NatsServer:
 
     folder: Path
     port: int = field(default_factory=free_port)
+    monitor: int = field(default_factory=free_port)
+    """Where it tells what it did, by HTTP."""
     name: str = "test"
     cluster: str = ""
     """The cluster block of its configuration, where it is one of several."""
@@ -51,6 +55,7 @@ class NatsServer:
         config = self.folder / "nats.conf"
         config.write_text(
             f"server_name: {self.name}\nhost: 127.0.0.1\nport: {self.port}\nmax_payload: 2MB\n"
+            f"http: '127.0.0.1:{self.monitor}'\n"
             f"jetstream {{ store_dir: '{self.folder / 'store'}', sync_interval: always, max_file_store: 4GB }}\n"
             "feature_flags { js_ack_fc_v2: false }\n"
             f"{self.cluster}\n"
@@ -69,6 +74,12 @@ class NatsServer:
                 break
             time.sleep(0.02)
         raise RuntimeError((self.folder / "log").read_text()[-2000:])
+
+    def sent(self) -> tuple[int, int]:
+        """Messages and bytes that it gave to its clients since it began."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.monitor}/varz", timeout=10) as answer:
+            said = json.load(answer)
+        return said["out_msgs"], said["out_bytes"]
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         if self.process and self.process.poll() is None:
