@@ -173,6 +173,16 @@ class Live:
             if stored.seq == end:
                 return
 
+    async def recent(self, tenant: TenantId, task: TaskId, after: Cursor | None) -> AsyncIterator[Event | Gap]:
+        """As `follow`, up to what is stored at this moment."""
+        start, gap, _ = await self._start(after, None)
+        if gap:
+            yield gap
+        async for stored in self._direct.read(subjects.timeline(tenant, task), max(start.seq, 1)):
+            for event in self.events(stored):
+                if event.cursor > start:
+                    yield event
+
     async def page(self, tenant: TenantId, task: TaskId, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
         """What lies beyond `after` at this moment, and whether more lies there; a Gap first, as in `follow`.
 

@@ -78,16 +78,12 @@ def _speaking(dialects: Sequence[Dialect], pipeline: Pipeline) -> Middleware:
 
     @web.middleware
     async def speak(request: web.Request, handler: Answering) -> web.StreamResponse:
-        async def screened(request: web.Request) -> web.StreamResponse:
-            pipeline.screen(request)
-            return await handler(request)
-
         began = asyncio.get_running_loop().time()
         dialect = owner(request.path)
         request[REQUEST_ID] = _request_id(request)
         status = CLIENT_LEFT
         try:
-            response = await spoken(request, screened, dialect)
+            response = await spoken(request, handler, dialect, pipeline.screen)
             status = response.status
             return response
         finally:

@@ -74,6 +74,8 @@ class Route:
 class Ids:
     """Ids for what a request makes. With a seed the same request, repeated, makes the same ones; without, each is new."""
 
+    __slots__ = ("_made", "_seed")
+
     def __init__(self, seed: str = "") -> None:
         self._seed = seed
         self._made = 0

@@ -22,9 +22,13 @@ CLIENT_LEFT: Final = 499
 CHALLENGE: Final = 'Bearer realm="trunkline"'
 
 
-async def spoken(request: web.Request, answer: Answering, dialect: Dialect) -> web.StreamResponse:
+async def spoken(
+    request: web.Request, answer: Answering, dialect: Dialect, screen: Callable[[web.Request], None] | None = None
+) -> web.StreamResponse:
     """The answer, or its refusal; raises nothing but a cancel."""
     try:
+        if screen is not None:
+            screen(request)
         return await answer(request)
     except DomainError as error:
         return _refused(error, dialect)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
@@ -12,6 +12,7 @@ import structlog
 from aiohttp import HttpVersion11, web
 
 from trunkline.contracts.errors import DomainError, Unavailable
+from trunkline_gateway.broadcast import Burst, Line
 
 log = structlog.get_logger()
 
@@ -28,6 +29,8 @@ OPENING: Final = b": open\n\n"
 BEAT: Final = b": keep-alive\n\n"
 LOOKED: Final = 1.0
 """Seconds for which a credential that stood is believed to stand."""
+SWEEPS: Final = 8
+"""Looks at every stream in one heartbeat: so much later at most than meant comes a word, or a cut."""
 BURST: Final = 64 << 10
 """Bytes that are gathered at most before they are written."""
 
@@ -47,7 +50,8 @@ class Streams:
 
     def __init__(self, limits: StreamLimits) -> None:
         self._limits = limits
-        self._open: set[asyncio.Timeout] = set()
+        self._open: dict[_Line, asyncio.Timeout] = {}
+        self._sweep: asyncio.TimerHandle | None = None
         self._ended = False
 
     def __len__(self) -> int:
@@ -62,20 +66,31 @@ class Streams:
         """Close every stream cleanly and take no more; readers are told nothing, for nothing happened to their task."""
         self._ended = True
         now = asyncio.get_running_loop().time()
-        for life in self._open:
+        for life in self._open.values():
             life.reschedule(now)
 
     async def send(self, request: web.Request, items: AsyncIterator[Item], encode: Callable[[Item], bytes]) -> web.StreamResponse:
         """Each item as encoded (nothing for b""), until `items` ends or the reader goes. Raises Unavailable when full."""
+        return await self.share(request, lambda line: _pump(line, items, encode))
+
+    async def share(self, request: web.Request, carry: Callable[[Line], Awaitable[None]]) -> web.StreamResponse:
+        """What `carry` puts on the way to the reader, until it returns or the reader goes. Raises as `send`."""
         if self._ended or len(self._open) >= self._limits.readers:
             raise Unavailable("no further stream can be opened here now; try again in a moment")
         response = web.StreamResponse(headers=HEADERS)
         await response.prepare(request)
-        line = _Line(request, response, self._limits)
+        response.headers.clear()  # they are out, and a kilobyte for each of ten thousand readers
+        await self._open_to(_Line(request, response, self._limits), carry)
+        return response
+
+    async def _open_to(self, line: _Line, carry: Callable[[Line], Awaitable[None]]) -> None:
         try:
             async with asyncio.timeout(None) as life:
-                self._open.add(life)
-                await _pump(line, items, encode)
+                self._open[line] = life
+                self._look_after()
+                await line.send(OPENING)
+                await carry(line)
+                line.flush()
         except TimeoutError:
             if not life.expired():
                 raise
@@ -86,18 +101,26 @@ class Streams:
         except ConnectionResetError:
             log.debug("stream.left")
         finally:
-            line.stop()
-            self._open.discard(life)
-        return response
+            self._open.pop(line, None)
+
+    def _look_after(self) -> None:
+        """One timer for all of them: one for each would cost ten thousand readers four megabytes."""
+        if self._sweep is None:
+            often = min(self._limits.heartbeat, self._limits.stall) / SWEEPS
+            self._sweep = asyncio.get_running_loop().call_later(often, self._swept)
+
+    def _swept(self) -> None:
+        self._sweep = None
+        for line in tuple(self._open):
+            line.tick()
+        if self._open:
+            self._look_after()
 
 
-async def _pump(line: _Line, items: AsyncIterator[Item], encode: Callable[[Item], bytes]) -> None:
-    await line.send(OPENING)
+async def _pump(line: Line, items: AsyncIterator[Item], encode: Callable[[Item], bytes]) -> None:
     async with aclosing(cast(AsyncGenerator[Item, None], items)) as source:
         async for item in source:
-            if frame := encode(item):
-                await line.send(frame)
-    line.flush()
+            await line.send(encode(item))
 
 
 class _Line:
@@ -105,6 +128,11 @@ class _Line:
 
     A reader that keeps up is written to past aiohttp, for a timer and a callback cannot await; one that lags is awaited.
     """
+
+    __slots__ = (
+        "_chunked", "_limits", "_looked_at", "_loop", "_pending", "_response", "_size", "_stands", "_transport", "_writing_since",
+        "_wrote_at",
+    )  # fmt: skip
 
     def __init__(self, request: web.Request, response: web.StreamResponse, limits: StreamLimits) -> None:
         if request.transport is None:
@@ -120,10 +148,11 @@ class _Line:
         self._stands = cast("Callable[[], bool] | None", request.get(STANDS))
         self._looked_at = self._wrote_at = self._loop.time()
         self._writing_since: float | None = None
-        self._timer = self._loop.call_later(limits.heartbeat, self._tick)
 
     async def send(self, frame: bytes) -> None:
-        """Raises ConnectionResetError when the reader is gone."""
+        """Nothing for b"". Raises ConnectionResetError when the reader is gone."""
+        if not frame:
+            return
         if self._transport.is_closing() or self._revoked():
             raise ConnectionResetError("the reader left")
         if not self._pending:
@@ -138,8 +167,15 @@ class _Line:
         if self._pending and self._writing_since is None:
             self._put(self._taken())
 
-    def stop(self) -> None:
-        self._timer.cancel()
+    def push(self, burst: Burst) -> bool:
+        """To a reader that keeps up, past everything that is made for those who do not."""
+        if self._transport.is_closing() or self._revoked():
+            return True
+        if self._pending or self._transport.get_write_buffer_size() + len(burst.data) > self._limits.buffer:
+            return False
+        self._transport.write(burst.chunk if self._chunked else burst.data)
+        self._wrote_at = self._loop.time()
+        return True
 
     def cut(self) -> None:
         self._transport.abort()
@@ -174,18 +210,12 @@ class _Line:
             self._transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
             self._wrote_at = self._loop.time()
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """A word to whoever has heard nothing for long; the end for whoever takes nothing."""
         now = self._loop.time()
-        if self._revoked():
-            return
-        if self._writing_since is None:
-            if now - self._wrote_at >= self._limits.heartbeat:
-                self._put(BEAT)
-            due = self._wrote_at + self._limits.heartbeat
-        else:
-            due = self._writing_since + self._limits.stall
-            if now >= due:
+        if self._writing_since is not None:
+            if now - self._writing_since >= self._limits.stall:
                 log.info("stream.stalled", buffered=self._transport.get_write_buffer_size())
                 self.cut()
-                return
-        self._timer = self._loop.call_later(max(due - now, 0.01), self._tick)
+        elif now - self._wrote_at >= self._limits.heartbeat and not self._revoked():
+            self._put(BEAT)

@@ -28,6 +28,9 @@ class BusFeed:
     def follow(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
         return self.bus.live.follow(timeline.tenant, timeline.task, after, timeline.end)
 
+    def recent(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
+        return self.bus.live.recent(timeline.tenant, timeline.task, after)
+
     async def submitter(self, tenant: TenantId, task: TaskId) -> str | None:
         oldest = await self.bus.log.first(subjects.event(tenant, task, subjects.TASK))
         made = [fact for fact in oldest.record.facts if isinstance(fact, TaskSubmitted)] if oldest else []

@@ -41,6 +41,8 @@ Read = tuple[Sequence[tuple[RawRequestMessage, StreamReader]], bool, bytes]
 class Reader:
     """aiohttp's parser for one connection. `claims` are the path prefixes of the dialects: all that is kept of an unreadable request."""
 
+    __slots__ = ("_body", "_broken", "_claims", "_parser", "_path")
+
     def __init__(self, parser: HttpRequestParser, claims: Sequence[str]) -> None:
         self._parser = parser
         self._claims = claims
@@ -73,9 +75,12 @@ class Reader:
             self._body.feed_eof()
 
     def _expected(self, message: RawRequestMessage) -> RawRequestMessage:
-        """aiohttp answers an `Expect` that it does not know by itself too, and repeats it."""
+        """aiohttp answers an `Expect` that it does not know by itself too, and repeats it.
+
+        It keeps every header twice as long as the request lasts, which for a stream may be days.
+        """
         if message.headers.get("Expect", "100-continue").lower() == "100-continue":
-            return message
+            return message._replace(raw_headers=())
         return _stand_in("INVALID_REQUEST", self._claimed(message.path.partition("?")[0]))
 
     def _claimed(self, path: str) -> str:

@@ -11,6 +11,7 @@ from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.record import Event, Gap
+from trunkline_gateway.broadcast import Broadcasts
 from trunkline_gateway.dialect import Media, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_events, decode_lists, encode_events, names
 from trunkline_gateway.dialects.orchestrator.answering import json
@@ -42,9 +43,11 @@ class FeedRoutes:
     streams: Streams
     frame_cache: int
     _frames: Frames = field(init=False)
+    _live: Broadcasts = field(init=False)
 
     def __post_init__(self) -> None:
         self._frames = Frames(encode_events.frame, self.frame_cache)
+        self._live = Broadcasts(self.tasks.feed, lambda timeline: lambda item: self._frame(item, timeline))
 
     def routes(self) -> tuple[Route, ...]:
         return (Route("GET", "/tasks/{task_id}/events", Action.READ_TASK, self._events, FOLLOW, "tasks.events", streams=True),)
@@ -58,6 +61,8 @@ class FeedRoutes:
             raise names.unknown_task() from None
         if asked.page:
             return await self._page(timeline, asked)
+        if timeline.end is None:
+            return await self.streams.share(request, lambda line: self._live.carry(line, timeline, asked.after))
         return await self.streams.send(request, self.tasks.follow(timeline, asked.after), lambda item: self._frame(item, timeline))
 
     async def _page(self, timeline: Timeline, asked: Following) -> web.Response:
