@@ -50,6 +50,11 @@ def test_the_gateway_and_nobody_else_is_given_the_secret_that_signs_tokens(compo
     assert told == ["gateway"], "without it nobody could use the orchestrator surface, and no other service needs it"
 
 
+def test_whoever_seals_and_whoever_opens_callers_tokens_is_given_the_key_and_nobody_else(compose: dict[str, Any]) -> None:
+    told = [name for name in SERVICES if "TRUNKLINE_VAULT_KEY" in compose["services"][name]["environment"]]
+    assert sorted(told) == ["gateway", "sandbox"]
+
+
 def test_every_volume_that_is_mounted_is_declared(compose: dict[str, Any]) -> None:
     mounts = (mount.split(":")[0] for container in compose["services"].values() for mount in container.get("volumes", []))
     assert {mount for mount in mounts if not mount.startswith(".")} == set(compose["volumes"])

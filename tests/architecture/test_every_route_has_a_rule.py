@@ -17,7 +17,7 @@ from trunkline_gateway.dialect import Media, Route, owners
 DIALECTS = api_document.dialects()
 ROUTES = [(dialect, route) for dialect in DIALECTS for route in dialect.routes()]
 NAMES = [f"{route.method} {route.path}" for _, route in ROUTES]
-OPEN = frozenset({"LOOK_AROUND", "OPEN_SUBMIT", "OPEN_READ", "OPEN_CANCEL", "MINT_TOKEN", "READ_PULL_REQUEST", "FORGE_NEWS"})
+OPEN = frozenset({"LOOK_AROUND", "OPEN_SUBMIT", "OPEN_READ", "OPEN_CANCEL", "MINT_TOKEN", "READ_PULL_REQUEST", "READ_SHOWN", "FORGE_NEWS"})
 """What strangers may do. Whoever makes this longer opens a door, and should notice."""
 
 

@@ -33,6 +33,8 @@ class Action(StrEnum):
     READ_APPROVAL = "approval.read"
     DECIDE_APPROVAL = "approval.decide"
     READ_PULL_REQUEST = "pull_request.read"
+    READ_SHOWN = "shown.read"
+    """Anybody may who holds the link: it was signed for what it shows."""
     FORGE_NEWS = "forge.news"
     """Anybody may: who it is shows in the signature of what is said."""
 
@@ -44,6 +46,7 @@ _OPEN: Final = frozenset(
         Action.OPEN_READ,
         Action.OPEN_CANCEL,
         Action.READ_PULL_REQUEST,
+        Action.READ_SHOWN,
         Action.MINT_TOKEN,
         Action.FORGE_NEWS,
     }
@@ -51,7 +54,7 @@ _OPEN: Final = frozenset(
 _READ: Final = frozenset(
     {
         Action.LOOK_AROUND, Action.MINT_TOKEN, Action.REVOKE_TOKEN, Action.READ_SELF, Action.OPEN_READ, Action.READ_PULL_REQUEST,
-        Action.READ_TASK, Action.READ_TRACE, Action.READ_USAGE, Action.READ_APPROVAL,
+        Action.READ_SHOWN, Action.READ_TASK, Action.READ_TRACE, Action.READ_USAGE, Action.READ_APPROVAL,
     }
 )  # fmt: skip
 _WORK: Final = frozenset(

@@ -11,11 +11,9 @@ from markdown_it import MarkdownIt
 
 from trunkline.contracts.forge import PullRequestView
 from trunkline_gateway.pages.diff import FileDiff, Row, parse
+from trunkline_gateway.pages.sheet import TURNS, document
 
 SIGN: Final = {"add": "+", "del": "&minus;", "same": "", "hunk": "", "note": ""}
-_TURNS: Final = {point: f"\\u{point:04x}" for point in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-"""Characters that turn the writing direction could show a reviewer another program than the one that runs."""
-
 _MARKDOWN: Final = MarkdownIt("commonmark", {"html": False}).disable(["image", "html_inline", "html_block"])
 """Markup of strangers: HTML in it is shown as text, pictures are not fetched, and links to scripts are no links."""
 
@@ -27,20 +25,7 @@ def page(view: PullRequestView, style: str) -> str:
 <p class="refs"><code>{escape(view.base)}</code> <span aria-label="takes changes from">←</span> <code>{escape(view.head)}</code>
 <span class="when">opened <time datetime="{escape(view.created_at)}">{escape(_moment(view.created_at))}</time></span></p></header>
 {_body(view.body)}{_contents(files)}{"".join(_file(index, file) for index, file in enumerate(files))}{_cut(view)}"""
-    return _document(f"{view.title} · {view.repo} #{view.number}", content, style)
-
-
-def problem(title: str, text: str, style: str) -> str:
-    """A page for what went wrong."""
-    return _document(title, f'<header><h1>{escape(title)}</h1></header><p class="said">{escape(text)}</p>', style)
-
-
-def _document(title: str, content: str, style: str) -> str:
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>{escape(title)}</title><style>{style}</style></head>
-<body><main>{content}</main><footer>Trunkline · local forge</footer></body></html>
-"""
+    return document(f"{view.title} · {view.repo} #{view.number}", content, style)
 
 
 def _body(body: str) -> str:
@@ -79,7 +64,7 @@ def _file(index: int, file: FileDiff) -> str:
 def _row(row: Row) -> str:
     if row.kind in ("hunk", "note"):
         return f'<tr class="{row.kind}"><td colspan="4">{escape(row.text)}</td></tr>'
-    code = escape(row.text.translate(_TURNS))
+    code = escape(row.text.translate(TURNS))
     numbers = f'<td class="no">{row.old or ""}</td><td class="no">{row.new or ""}</td>'
     return f'<tr class="{row.kind}">{numbers}<td class="sign">{SIGN[row.kind]}</td><td class="code">{code}</td></tr>\n'
 
