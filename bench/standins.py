@@ -63,7 +63,7 @@ class MemoryProvider:
 
     async def thaw(self, id: SandboxId) -> None: ...
 
-    async def stop(self, id: SandboxId) -> None: ...
+    async def stop(self, id: SandboxId, key: str = "") -> None: ...
 
     async def take(self, id: SandboxId) -> Path:
         return Path()
@@ -107,6 +107,9 @@ class MemoryForge:
 
     async def open_pull_request(self, access: Access, spec: PullRequestSpec) -> PullRequest:
         return PullRequest(1, "http://127.0.0.1/pulls/1")
+
+    async def branch_for(self, access: Access, number: int) -> str:
+        return f"branch-of-{number}"
 
     async def tell_status(self, access: Access, commit: str, state: str, told: str) -> None: ...
 

@@ -56,8 +56,8 @@ class Job:
             time.sleep(0.002)
         raise TimeoutError(f"nothing came for {seconds} s; the last was {self.seen[-1:]}")
 
-    def result(self) -> Seen:
-        return self.until(lambda one: one.data["type"] == "result")
+    def result(self, seconds: float = 60.0) -> Seen:
+        return self.until(lambda one: one.data["type"] == "result", seconds)
 
     @property
     def _over(self) -> bool:
@@ -96,9 +96,10 @@ def submit(running: Stack, task: str = "bench") -> Job:
 
 
 @contextmanager
-def real_stack(agent: str, *flags: str) -> Iterator[Stack]:
-    """`trunkline up` with a sample repository; `agent` is the command of the agent. Flags: `--split`, else one process."""
+def real_stack(agent: str, *flags: str, **more: str) -> Iterator[Stack]:
+    """`trunkline up` with a sample repository; `agent` is the command of the agent. Flags: `--split`, else one process. `more` is set in
+    the environment."""
     environment = {"TRUNKLINE_AGENT": "command", "TRUNKLINE_AGENT_COMMAND": agent, "HOME": gettempdir()}
-    with stack(environment, *(flags or ("--log-level", "warning"))) as running:
+    with stack({**environment, **more}, *(flags or ("--log-level", "warning"))) as running:
         make_bare(Path(running.forge), REPO, {"README.md": "A sample.\n", "cart.py": "total = 1\n"})
         yield running

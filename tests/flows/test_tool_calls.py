@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,19 +15,15 @@ from trunkline_sandbox.model.asking import call_name
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(120)]
 
-TIMED = """
-import time
+A_DOZEN = """
 for n in range(12):
-    say("asked %d %.6f" % (n, time.time()))
     out(type="permission_request", id="c%d" % n, tool="Shell", input={"command": "true %d" % n})
-    await_word("c%d" % n)
-    say("heard %d %.6f" % (n, time.time()))
+    say("heard %d %s" % (n, await_word("c%d" % n)["verdict"]))
     out(type="tool_result", id="c%d" % n, output="")
 open("done.txt", "w").write("done")
 """
 TOUCHES = ("touch a", "touch b", "touch c", "touch d; true")
 """The last is more than what the rule allows."""
-MOST_MS = 100.0
 SOON = json.dumps([{"name": "soon", "match": {"kinds": ["tool_call"]}, "first": {"expires_s": 2}}])
 
 
@@ -138,29 +132,16 @@ def test_whatever_is_killed_the_call_runs_once(running: Stack, eve: Person, poin
     assert (len(of(job, ApprovalWanted)), len(of(job, CallAnswered))) == (1, 1)
 
 
-def test_the_permission_round_trip_beside_the_human(running: Stack, eve: Person) -> None:
-    job = given(running, TIMED)
-    visible, posted = [], []
+def test_a_dozen_calls_one_after_the_other_are_each_answered_once(running: Stack, eve: Person) -> None:
+    """How long that takes is a row of the bench."""
+    job = given(running, A_DOZEN)
     for n in range(12):
-        name = call_name(1, 1, Ask(f"c{n}", "Shell", {}, ""))
-        eve.sees(job, name)
-        visible.append(time.time())
-        time.sleep(0.05)
-        posted.append(time.time())
-        assert eve.ask("POST", f"/approvals/{eve.approval(job, name)}/approve", {})[0] == 200
+        eve.approve(job, call_name(1, 1, Ask(f"c{n}", "Shell", {}, "")))
 
     job.succeeded()
 
-    asked, heard = moments(job.said, "asked"), moments(job.said, "heard")
-    seen = sorted((visible[n] - asked[n]) * 1000 for n in range(2, 12))
-    told = sorted((heard[n] - posted[n]) * 1000 for n in range(2, 12))
-    both = statistics.median(seen) + statistics.median(told)
-    print(f"asked to seen p50 {statistics.median(seen):.1f} ms, decided to heard p50 {statistics.median(told):.1f} ms, both {both:.1f} ms")
-    assert both <= MOST_MS
-
-
-def moments(said: str, word: str) -> dict[int, float]:
-    return {int(words[1]): float(words[2]) for line in said.splitlines() if (words := line.split()) and words[0] == word}
+    assert [line for line in job.said.splitlines() if line.startswith("heard")] == [f"heard {n} allow" for n in range(12)]
+    assert [answered.verdict for answered in of(job, CallAnswered)] == [CallVerdict.ALLOWED] * 12
 
 
 def test_nobody_in_time_is_told_as_nobody_in_time() -> None:
