@@ -222,7 +222,7 @@ async def test_what_could_be_spent_unseen_is_refused(tmp_path: Path, body: bytes
     assert api.asked == []
 
 
-SEEN = [b'{"background": false}', b'{"input": "a \\"background\\": true, \\u0061"}', b'{"tools": [{"background": true}]}']
+SEEN = [b'{"background": false}', b'{"input": "a \\"background\\": true, \\u0061"}', b'{"tools": [{"type": "custom", "background": true}]}']
 
 
 @pytest.mark.parametrize("body", SEEN)

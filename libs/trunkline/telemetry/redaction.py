@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -12,12 +11,19 @@ from urllib.parse import quote
 from pydantic import JsonValue
 
 from trunkline.telemetry import secret_shapes
+from trunkline.telemetry.unescaping import unescaped
 
 SHORTEST: Final = 8
 """Characters: what is shorter would strike out ordinary words."""
-_BREAK: Final = r"(?:\r?\n[ \t]*)"
-"""What stands between two lines of an encoding that was wrapped."""
+SHORT: Final = 2000
+"""Characters: what several lines are told in as one is no longer."""
+_BREAK: Final = r"(?:\r?\n[ \t]*| )"
+"""What stands between two lines of an encoding that was wrapped; a space, where they are told as one line."""
+_LAYERS: Final = 2
+"""Of escapes around one another that are undone."""
 _UNBROKEN: Final = str.maketrans("", "", "\r\n\t ")
+_Span = tuple[int, int, str]
+"""From where to where, and what stands there instead."""
 
 
 class Redactor:
@@ -41,9 +47,12 @@ class Redactor:
         for spelling, mark in self._spellings:
             if spelling in text:
                 text = text.replace(spelling, mark)
-        if "\n" in text and self._spellings:
+        if self._spellings and ("\n" in text or (" " in text and len(text) <= SHORT)):
             text = self._wrapped(text)
-        return _by_shape(text) if self._patterns else text
+        if self._patterns:
+            text = _by_shape(text)
+        text = _struck(text, self._escaped(text, _LAYERS))
+        return self._cut_off(text) if text.endswith("…") else text
 
     def json(self, value: JsonValue) -> JsonValue:
         """Every string inside, names of members too."""
@@ -57,6 +66,31 @@ class Redactor:
             case _:
                 return value
 
+    def _escaped(self, text: str, layers: int) -> list[_Span]:
+        """What is one only when its escapes are undone."""
+        read = unescaped(text) if layers else None
+        if read is None:
+            return []
+        found = [*self._escaped(read.text, layers - 1), *self._spans(read.text)]
+        return [(*read.span(start, end), mark) for start, end, mark in found]
+
+    def _spans(self, text: str) -> Iterator[_Span]:
+        for spelling, mark in self._spellings:
+            start = text.find(spelling)
+            while start >= 0:
+                yield start, start + len(spelling), mark
+                start = text.find(spelling, start + len(spelling))
+        if self._patterns:
+            yield from ((found.start, found.end, f"[redacted:{found.kind}]") for found in secret_shapes.find(text))
+
+    def _cut_off(self, text: str) -> str:
+        """The text was cut, and perhaps in the middle of one."""
+        for kind, value in self._secrets:
+            for length in range(len(value) - 1, SHORTEST - 1, -1):
+                if text.endswith(value[:length] + "…"):
+                    return f"{text[: -length - 1]}[redacted:{kind}]…"
+        return secret_shapes.CUT.sub("[redacted:cut-off]", text) if self._patterns else text
+
     def _wrapped(self, text: str) -> str:
         """Where a line break went through the middle of one."""
         unbroken = text.translate(_UNBROKEN)
@@ -67,27 +101,27 @@ class Redactor:
 
 
 def spellings(value: str) -> set[str]:
-    """The value as it is, in JSON, in an address (once and twice), in hex, and in base64 wherever it stands in what was encoded."""
+    """The value as it is, in JSON, in an address (once and twice), in hex (together and apart), and in base64 (once and twice) wherever
+    it stands in what was encoded."""
     data = value.encode("utf-8", "surrogatepass")
     plain = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     once = {quote(value, safe="", errors="replace"), quote(value, errors="replace")}
     twice = {quote(each, safe="") for each in once}
-    hexed = {data.hex(), data.hex().upper()}
-    return {spelling for spelling in plain | once | twice | hexed | set(_base64(data)) if len(spelling) >= SHORTEST}
-
-
-def _base64(data: bytes) -> Iterator[str]:
-    """What of it is the same whatever stands before and behind, for each of the three places that it may begin at."""
-    for before in range(3):
-        first, last = -(-before * 8 // 6), (before + len(data)) * 8 // 6
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            yield encode(bytes(before) + data).decode()[first:last]
+    hexed = {each for apart in ((), (" ",), (":",)) for each in (data.hex(*apart), data.hex(*apart).upper())}
+    inner = set(secret_shapes.in_base64(data))
+    outer = {each for one in inner for each in secret_shapes.in_base64(one.encode())}
+    return {spelling for spelling in plain | once | twice | hexed | inner | outer if len(spelling) >= SHORTEST}
 
 
 def _by_shape(text: str) -> str:
+    return _struck(text, [(found.start, found.end, f"[redacted:{found.kind}]") for found in secret_shapes.find(text)])
+
+
+def _struck(text: str, spans: Iterable[_Span]) -> str:
+    """Where two overlap, both are gone, under the name of the first."""
     pieces, done = [], 0
-    for found in sorted(secret_shapes.find(text), key=lambda one: one.start):
-        if found.start >= done:
-            pieces += [text[done : found.start], f"[redacted:{found.kind}]"]
-        done = max(done, found.end)
+    for start, end, mark in sorted(spans):
+        if start >= done:
+            pieces += [text[done:start], mark]
+        done = max(done, end)
     return "".join([*pieces, text[done:]]) if pieces else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -27,7 +28,19 @@ def _shape(kind: str, hints: str, pattern: str) -> Shape:
     return Shape(kind, tuple(hints.split()), re.compile(pattern))
 
 
+def in_base64(data: bytes) -> Iterator[str]:
+    """What of it is the same whatever stands before and behind, for each of the three places that it may begin at, in both alphabets."""
+    for before in range(3):
+        first, last = -(-before * 8 // 6), (before + len(data)) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(bytes(before) + data).decode()[first:last]
+
+
 _EDGE: Final = r"(?<![A-Za-z0-9_-])"
+_INSIDE: Final = r"(?<![A-Za-z0-9])"
+"""For what cannot be anything else, though a name stands before it: `TOKEN_ghp_...`."""
+_JOB: Final = b"trunkline-job-"
+_JOB_IN_BASE64: Final = tuple(dict.fromkeys(in_base64(_JOB)))
 SHAPES: Final = (
     _shape(
         "private-key",
@@ -35,23 +48,31 @@ SHAPES: Final = (
         # Up to the next dashes and no further: what never ends must not be read again from each beginning.
         r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:(?!-----)[\s\S]){0,8192}(?:-----END [A-Z0-9 ]+-----)?",
     ),
-    _shape("github-token", "ghp_ gho_ ghu_ ghs_ ghr_", _EDGE + r"gh[pousr]_[A-Za-z0-9]{36,251}"),
-    _shape("github-token", "github_pat_", _EDGE + r"github_pat_[A-Za-z0-9_]{22,243}"),
-    _shape("gitlab-token", "glpat-", _EDGE + r"glpat-[A-Za-z0-9_-]{20,64}"),
-    _shape("anthropic-key", "sk-ant-", _EDGE + r"sk-ant-[A-Za-z0-9_-]{20,200}"),
+    _shape("github-token", "ghp_ gho_ ghu_ ghs_ ghr_", _INSIDE + r"gh[pousr]_[A-Za-z0-9]{36,251}"),
+    _shape("github-token", "github_pat_", _INSIDE + r"github_pat_[A-Za-z0-9_]{22,243}"),
+    _shape("gitlab-token", "glpat-", _INSIDE + r"glpat-[A-Za-z0-9_-]{20,64}"),
+    _shape("anthropic-key", "sk-ant-", _INSIDE + r"sk-ant-[A-Za-z0-9_-]{20,200}"),
     _shape("model-key", "sk-", _EDGE + r"sk-(?:proj-|svcacct-|or-v1-)?(?=[A-Za-z0-9_-]*[0-9])[A-Za-z0-9_-]{32,200}"),
     _shape("aws-key-id", "AKIA ASIA", _EDGE + r"A[KS]IA[0-9A-Z]{16}(?![0-9A-Z])"),
     _shape("google-key", "AIza", _EDGE + r"AIza[0-9A-Za-z_-]{35}"),
-    _shape("slack-token", "xoxa- xoxb- xoxp- xoxr- xoxs-", _EDGE + r"xox[abprs]-[0-9A-Za-z-]{10,200}"),
-    _shape("stripe-key", "_live_", _EDGE + r"[rs]k_live_[0-9A-Za-z]{16,200}"),
-    _shape("npm-token", "npm_", _EDGE + r"npm_[A-Za-z0-9]{36}"),
-    _shape("pypi-token", "pypi-", _EDGE + r"pypi-[A-Za-z0-9_-]{60,250}"),
+    _shape("slack-token", "xoxa- xoxb- xoxp- xoxr- xoxs-", _INSIDE + r"xox[abprs]-[0-9A-Za-z-]{10,200}"),
+    _shape("stripe-key", "_live_", _INSIDE + r"[rs]k_live_[0-9A-Za-z]{16,200}"),
+    _shape("npm-token", "npm_", _INSIDE + r"npm_[A-Za-z0-9]{36}"),
+    _shape("pypi-token", "pypi-", _INSIDE + r"pypi-[A-Za-z0-9_-]{60,250}"),
     _shape("hugging-face-token", "hf_", _EDGE + r"hf_[A-Za-z0-9]{30,60}"),
-    _shape("job-token", "trunkline-job-", _EDGE + r"trunkline-job-[0-9a-f]{40}"),
+    _shape("job-token", "trunkline-job-", _INSIDE + r"trunkline-job-[0-9a-f]{40}"),
+    _shape("job-token", " ".join(_JOB_IN_BASE64), rf"(?:{'|'.join(_JOB_IN_BASE64)})[A-Za-z0-9+/_-]{{50,60}}"),
+    _shape("job-token", _JOB.hex(), _JOB.hex() + r"(?:3[0-9]|6[1-6]){40}"),
+    _shape("git-credential", "eC1hY2Nlc3MtdG9rZW46", r"eC1hY2Nlc3MtdG9rZW46[A-Za-z0-9+/]{20,400}={0,2}"),
     _shape("web-token", "eyJ", _EDGE + r"eyJ[A-Za-z0-9_-]{10,4096}\.eyJ[A-Za-z0-9_-]{4,4096}\.[A-Za-z0-9_-]{16,1024}"),
     _shape("password-in-address", "://", r"(?<=://)[A-Za-z0-9._~%+-]{0,128}:(?!\*+@|x+@|\[redacted)[^\s/:@\"'<>]{4,256}(?=@[A-Za-z0-9.-])"),
 )
 """Only what is hardly ever anything else: what flags too much is soon read by nobody."""
+CUT: Final = re.compile(
+    _INSIDE + r"(?:gh[pousr]_|github_pat_|glpat-|sk-ant-|sk-proj-|A[KS]IA|AIza|xox[abprs]-|[rs]k_live_|npm_|hf_|trunkline-job-|eyJ)"
+    r"[A-Za-z0-9_.-]{4,300}(?=…\Z)"
+)
+"""The beginning of one at the end of a text that was cut off there."""
 
 
 _HINTS: Final = tuple(hint for shape in SHAPES for hint in shape.hints)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Final
 
 from trunkline.contracts.spend import ModelAnswered
+from trunkline.telemetry.redaction import Redactor
 from trunkline_sandbox.adapters.model.prices import Prices
 from trunkline_sandbox.adapters.model.shapes import Purpose, Shape
 from trunkline_sandbox.adapters.model.usage import BYTES_A_TOKEN, BodyReader, EventReader, Fold, Reader, Usage
@@ -18,9 +18,10 @@ _FOLDS: Final[dict[Purpose, tuple[Fold, Fold]]] = {
     Purpose.RESPONSES: (on_response_event, on_response_body),
     Purpose.CHAT: (on_chat_event, on_chat_body),
 }
-_HEAD: Final = 64 << 10
-"""Bytes of a request that are looked at for its model, where the answer names none."""
-_MODEL: Final = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
+_REDACTOR: Final = Redactor()
+"""An agent may call its model as it likes, and hang up before anybody objects."""
+_LONGEST_NAME: Final = 200
+"""Characters of a model's name."""
 
 
 class Bill:
@@ -33,16 +34,15 @@ class Bill:
         self._began = began
         self._first = 0.0
         self._asked_bytes = 0
-        self._asked = bytearray()
+        self._model = ""
         self._status = 0
         self._reader: Reader | None = None
         self._on_the_way = False
 
-    def asked(self, piece: bytes) -> None:
-        """A piece of the request."""
-        self._asked_bytes += len(piece)
-        if len(self._asked) < _HEAD:
-            self._asked += piece[:_HEAD]
+    def asked(self, size: int, model: str) -> None:
+        """A request of so many bytes, and the model it names: what counts where the answer names none."""
+        self._asked_bytes = size
+        self._model = model[:_LONGEST_NAME]
 
     def sent(self) -> None:
         """All of the request is out: from here on the model may work for it."""
@@ -70,13 +70,13 @@ class Bill:
         if not self._on_the_way or self._status >= 400 or usage.free:
             return None
         settled = self._settled(usage)
-        usd, priced = prices.cost(settled, self._model())
+        usd, priced = prices.cost(settled, self._model)
         return ModelAnswered(
             attempt=0,
             sitting=0,
             request=self._request,
             shape=self._shape.value,
-            model=usage.model or self._model(),
+            model=_REDACTOR.text(usage.model or self._model),
             status=self._status,
             input_tokens=settled.input_tokens,
             cached_tokens=settled.cached_tokens,
@@ -94,10 +94,6 @@ class Bill:
             return usage
         asked = usage.input_tokens if usage.begun else _tokens(self._asked_bytes)
         return replace(usage, input_tokens=asked, output_tokens=max(usage.output_tokens, _tokens(usage.text_bytes)))
-
-    def _model(self) -> str:
-        found = _MODEL.search(self._asked[:_HEAD])
-        return found[1].decode("utf-8", "replace") if found else ""
 
 
 def _tokens(size: int) -> int:

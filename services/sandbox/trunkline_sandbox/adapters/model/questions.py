@@ -1,37 +1,47 @@
-"""Requests whose body must be seen before they go on: those of OpenAI's APIs, for what would be spent unseen otherwise."""
+"""What is asked of a model, read before it goes on: what nobody could count or hold back does not."""
 
 from __future__ import annotations
 
-import asyncio
 import json
+from dataclasses import dataclass
 from typing import Any, Final
 
 from trunkline.contracts.errors import Invalid
+from trunkline_sandbox.adapters.model.reach import refuse_reaching
 from trunkline_sandbox.adapters.model.shapes import Purpose
 
-_LARGE: Final = 256 << 10
+LARGE: Final = 256 << 10
 """Bytes beyond which reading a body would hold up everybody else."""
-_MARKS: Final = (b'"background"', b"\\u004", b"\\u005", b"\\u006", b"\\u007", b"\0")
-"""A body without any of them has no member of that name: not spelled out, not in escapes of its letters, not in UTF-16."""
+_MOST_PIECES: Final = 1_000_000
+"""Commas and brackets: read into objects, a body of nothing else takes a hundred times its size."""
 
 
-async def countable(purpose: Purpose, body: bytes) -> bytes:
-    """The body as it is to be sent: changed only where a stream of chat would not tell its usage. Raises Invalid."""
-    if len(body) > _LARGE:
-        return await asyncio.to_thread(made_countable, purpose, body)
-    return made_countable(purpose, body)
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`body` as it is to be sent, and the model it names."""
+
+    body: bytes
+    model: str = ""
 
 
-def made_countable(purpose: Purpose, body: bytes) -> bytes:
-    """Pure. Raises Invalid NOT_COUNTABLE for a request whose answer would not come through this door."""
-    if purpose is Purpose.RESPONSES:
-        if any(mark in body for mark in _MARKS) and _read(body).get("background"):
-            told = "background answers are not offered here: nobody could count them; leave `background` out"
-            raise Invalid(told, code="NOT_COUNTABLE")
-        return body
+def judged(purpose: Purpose, body: bytes, allowed: tuple[str, ...] = ()) -> Question:
+    """Changed only where a stream of chat would not tell its usage. `allowed` are patterns of what may run at the provider.
+
+    Raises Invalid: NOT_COUNTABLE for a request whose answer would not come through this door or that two may read differently,
+    MODEL_TOOL_REFUSED for one by which the provider would reach others.
+    """
+    if not body and purpose is not Purpose.CHAT:
+        return Question(body)
     asked = _read(body)
-    if not asked.get("stream"):
-        return body
+    if asked.get("background") and purpose is Purpose.RESPONSES:
+        raise Invalid("background answers are not offered here: nobody could count them; leave `background` out", code="NOT_COUNTABLE")
+    refuse_reaching(purpose, asked, allowed)
+    model = asked.get("model")
+    sent = _telling_usage(body, asked) if purpose is Purpose.CHAT and asked.get("stream") else body
+    return Question(sent, model if isinstance(model, str) else "")
+
+
+def _telling_usage(body: bytes, asked: dict[str, Any]) -> bytes:
     if "stream_options" not in asked:
         return body.replace(b"{", b'{"stream_options":{"include_usage":true},', 1)
     options = asked["stream_options"] if isinstance(asked["stream_options"], dict) else {}
@@ -42,12 +52,16 @@ def made_countable(purpose: Purpose, body: bytes) -> bytes:
 
 
 def _read(body: bytes) -> dict[str, Any]:
+    if len(body) > _MOST_PIECES and sum(map(body.count, (b",", b"[", b"{"))) > _MOST_PIECES:
+        raise Invalid(f"the body of this request has more than {_MOST_PIECES:,} members", code="NOT_COUNTABLE")
     try:
         asked = json.loads(body.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise Invalid("the body of this request is no JSON in UTF-8", code="NOT_COUNTABLE") from None
     if not isinstance(asked, dict):
         raise Invalid("the body of this request is no JSON object", code="NOT_COUNTABLE")
+    if any(name != name.casefold() for name in asked):
+        raise Invalid("the body of this request has a member whose name is not in small letters", code="NOT_COUNTABLE")
     return asked
 
 

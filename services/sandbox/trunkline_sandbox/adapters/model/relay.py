@@ -18,18 +18,22 @@ from trunkline.contracts.spend import ModelAnswered
 from trunkline.runtime.ids import new_id
 from trunkline_sandbox.adapters.model.bill import Bill
 from trunkline_sandbox.adapters.model.headers import AUTHORIZATION, inward, outward, token_in
-from trunkline_sandbox.adapters.model.questions import countable
+from trunkline_sandbox.adapters.model.questions import LARGE, Question, judged
 from trunkline_sandbox.adapters.model.shapes import Purpose, Shape, Upstream, Upstreams, offered, refusal, spoken
 from trunkline_sandbox.ports import Till
 
 log = structlog.get_logger(__name__)
 
 _ENCODED: Final = ("", "identity")
-_BODY_SEEN: Final = (Purpose.RESPONSES, Purpose.CHAT)
+_PIECE: Final = 256 << 10
 
 
 class _TooLong(Exception):
     """A body passed its bound."""
+
+
+class _Crowded(Exception):
+    """The requests of a job are too large together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Relay:
         self._till = till
         self._book = book
         self._asking = dict.fromkeys(Shape, 0)
+        self._held = 0
+        self._reading = asyncio.Lock()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         began = time.monotonic()
@@ -122,11 +128,16 @@ class Relay:
 
     async def _forward(self, passage: _Passage) -> web.StreamResponse:
         response = web.StreamResponse()
+        body = bytearray()
         try:
             async with asyncio.timeout(passage.upstream.total_s):
-                return await self._ask(passage, response)
+                return await self._ask(passage, await self._question(passage, body), response)
         except Invalid as error:
+            log.warning("model_door.refused", code=error.code)
             return refusal(passage.shape, 400, "invalid_request_error", error.message)
+        except _Crowded:
+            told = f"The requests of this job that are under way hold {passage.upstream.held_bytes} bytes already."
+            return refusal(passage.shape, 429, "rate_limit_error", told)
         except (_TooLong, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             # The text of the error may quote a header, so only its type is told.
             log.warning("model_door.failed", error=type(error).__name__)
@@ -135,15 +146,35 @@ class Relay:
             if not isinstance(error, TimeoutError) or isinstance(error, aiohttp.ConnectionTimeoutError):
                 passage.bill.unreached()
             return _sorry(passage, error)
+        finally:
+            self._held -= len(body)
 
-    async def _ask(self, passage: _Passage, response: web.StreamResponse) -> web.StreamResponse:
-        request, upstream = passage.request, passage.upstream
+    async def _question(self, passage: _Passage, body: bytearray) -> Question:
+        """Whole and judged: what reaches the model is what was looked at. It is gathered in `body`."""
+        if passage.request.method != hdrs.METH_POST:
+            return Question(b"")
+        async for piece in passage.request.content.iter_any():
+            body += piece
+            self._held += len(piece)
+            if len(body) > passage.upstream.request_bytes:
+                raise _TooLong
+            if self._held > passage.upstream.held_bytes:
+                raise _Crowded
+        given = (passage.purpose, bytes(body), self._upstreams.tools)
+        if len(body) <= LARGE:
+            return judged(*given)
+        async with self._reading:
+            return await asyncio.to_thread(judged, *given)
+
+    async def _ask(self, passage: _Passage, question: Question, response: web.StreamResponse) -> web.StreamResponse:
+        request, upstream, headers = passage.request, passage.upstream, passage.headers
         target = upstream.target(request.rel_url.raw_path, request.rel_url.raw_query_string)
-        body = await _body(passage)
+        if request.method == hdrs.METH_POST:
+            headers[hdrs.CONTENT_TYPE] = "application/json"
+            headers[hdrs.CONTENT_LENGTH] = str(len(question.body))
         limits = aiohttp.ClientTimeout(total=upstream.total_s, sock_connect=upstream.connect_s, sock_read=upstream.silence_s)
-        sent = self._session.request(
-            request.method, target, headers=passage.headers, data=body, allow_redirects=False, timeout=limits
-        )  # fmt: skip
+        body = _pieces(question, passage.bill) if question.body else None
+        sent = self._session.request(request.method, target, headers=headers, data=body, allow_redirects=False, timeout=limits)
         async with sent as answer:
             return await _pass_on(passage, answer, response)
 
@@ -168,21 +199,10 @@ async def _pass_on(passage: _Passage, answer: aiohttp.ClientResponse, response: 
     return response
 
 
-async def _body(passage: _Passage) -> AsyncIterator[bytes] | bytes | None:
-    pieces = _pieces(passage.request, passage.upstream.request_bytes, passage.bill)
-    if passage.purpose in _BODY_SEEN:
-        return await countable(passage.purpose, b"".join([piece async for piece in pieces]))
-    return pieces if passage.request.can_read_body else None
-
-
-async def _pieces(request: web.Request, most: int, bill: Bill) -> AsyncIterator[bytes]:
-    passed = 0
-    async for piece in request.content.iter_any():
-        passed += len(piece)
-        if passed > most:
-            raise _TooLong
-        bill.asked(piece)
-        yield piece
+async def _pieces(question: Question, bill: Bill) -> AsyncIterator[bytes]:
+    bill.asked(len(question.body), question.model)
+    for begin in range(0, len(question.body), _PIECE):
+        yield question.body[begin : begin + _PIECE]
     bill.sent()
 
 

@@ -77,6 +77,8 @@ class Upstream:
     total_s: float = 1800.0
     request_bytes: int = 32 << 20
     """The limit of the model API itself."""
+    held_bytes: int = 128 << 20
+    """Of the requests of one job that are under way, all together: they are held in memory."""
     response_bytes: int = 256 << 20
     at_once: int = 16
     """Requests of one job at the same time; sub-agents ask side by side."""
@@ -94,6 +96,8 @@ class Upstreams:
     anthropic: Upstream | None = None
     openai: Upstream | None = None
     prices: Prices = field(default_factory=Prices)
+    tools: tuple[str, ...] = ()
+    """Patterns of what may run at the provider, by the type of its tool."""
 
     @classmethod
     def configured(cls, settings: Settings) -> Upstreams:
@@ -101,11 +105,13 @@ class Upstreams:
             anthropic=Upstream(settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url),
             openai=Upstream(settings.openai_api_key.get_secret_value(), settings.openai_base_url),
             prices=Prices(settings.model_prices),
+            tools=settings.model_tools_allowed,
         )
 
     def only(self, shape: Shape) -> Upstreams:
         """For an agent that speaks to one API and has no business with the other."""
-        return Upstreams(**{shape.value: self._named(shape)}, prices=self.prices)
+        anthropic, openai = (self._named(each) if each is shape else None for each in (Shape.ANTHROPIC, Shape.OPENAI))
+        return Upstreams(anthropic, openai, self.prices, self.tools)
 
     def of(self, shape: Shape) -> Upstream | None:
         """None where no key is configured."""
