@@ -15,6 +15,7 @@ from trunkline.bus.nudges import Bell, Nudges
 from trunkline.bus.publish import Raced
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.timers import Timers
+from trunkline.bus.vault import Vault, vault_key
 from trunkline.bus.work import Work, WorkItem
 
 __all__ = [
@@ -40,9 +41,11 @@ __all__ = [
     "Rule",
     "Stored",
     "Timers",
+    "Vault",
     "Window",
     "Work",
     "WorkItem",
     "connect",
     "key_of",
+    "vault_key",
 ]

@@ -32,6 +32,7 @@ from trunkline.bus.roll import Roll
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.streams import LogLife, bootstrap
 from trunkline.bus.timers import Timers
+from trunkline.bus.vault import Vault
 from trunkline.bus.vital import vital
 from trunkline.bus.work import Work
 from trunkline.contracts.errors import Unavailable
@@ -69,6 +70,8 @@ class Bus:
     roll: Roll
     counters: Counters
     nudges: Nudges
+    vault: Callable[[bytes], Vault]
+    """Opened with a key of 32 bytes; without one it only forgets."""
 
     @property
     def connected(self) -> bool:
@@ -110,7 +113,11 @@ def _assembled(answers: Answers, js: JetStreamContext, broker: NatsBroker, life:
     roll, nudges = Roll(answers, js, replicated=life.replicas > 1), Nudges(client)
     counters = Counters(answers, js, replicated=life.replicas > 1)
     parts = (Commands(answers), log_, live, inlet, work, timers, dead, counted, memos, roll, counters, nudges)
-    return Bus(client, life.epoch, life.seal, *parts), direct
+
+    def vault(key: bytes) -> Vault:
+        return Vault(answers, js, key, replicated=life.replicas > 1)
+
+    return Bus(client, life.epoch, life.seal, *parts, vault), direct
 
 
 class _Events:

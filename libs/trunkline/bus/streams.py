@@ -22,6 +22,7 @@ DEAD: Final = "DEAD"
 REVOKED: Final = "REVOKED"
 MEMO: Final = "MEMO"
 SPEND: Final = "SPEND"
+VAULT: Final = "VAULT"
 
 EPOCH: Final = "trunkline-epoch"
 SEAL: Final = "trunkline-seal"
@@ -46,6 +47,8 @@ COUNTED_IN_MEMORY: Final = 60 * MINUTE
 SPENDING_KEPT: Final = 40 * DAY
 SPENDING_REPEATED: Final = 60 * MINUTE
 """For so long whoever takes over may add again what may have been added."""
+SEALED: Final = 8 * DAY
+"""A day more than a task may take at most."""
 MOST_HITS: Final = 1_000_000
 """In all windows of one limit together: some 400 MB."""
 
@@ -88,20 +91,25 @@ def declared(replicas: int, events_days: int) -> list[api.StreamConfig]:
             duplicate_window=DUPLICATE_WINDOW,
             num_replicas=replicas,
         ),
-        api.StreamConfig(
-            name=DEAD,
-            description="What was given up on, with why and how to ask for it again.",
-            subjects=["dead.>"],
-            retention=api.RetentionPolicy.LIMITS,
-            max_age=events_days * DAY,
-            allow_direct=True,
-            duplicate_window=DUPLICATE_WINDOW,
-            num_replicas=replicas,
-        ),
+        _given_up(replicas, events_days),
         _answers(replicas),
         _revocations(replicas),
         _spendings(replicas),
+        _sealed(replicas),
     ]
+
+
+def _given_up(replicas: int, events_days: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=DEAD,
+        description="What was given up on, with why and how to ask for it again.",
+        subjects=["dead.>"],
+        retention=api.RetentionPolicy.LIMITS,
+        max_age=events_days * DAY,
+        allow_direct=True,
+        duplicate_window=DUPLICATE_WINDOW,
+        num_replicas=replicas,
+    )
 
 
 def _answers(replicas: int) -> api.StreamConfig:
@@ -148,6 +156,21 @@ def _spendings(replicas: int) -> api.StreamConfig:
         allow_msg_counter=True,
         allow_direct=True,
         duplicate_window=SPENDING_REPEATED,
+        num_replicas=replicas,
+    )
+
+
+def _sealed(replicas: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=VAULT,
+        description="Tokens that callers gave with their tasks, sealed with a key that nats-server never sees.",
+        subjects=[subjects.ALL_SEALED],
+        retention=api.RetentionPolicy.LIMITS,
+        max_age=SEALED,
+        max_msgs_per_subject=1,
+        max_msg_size=4096,
+        allow_direct=True,
+        duplicate_window=DUPLICATE_WINDOW,
         num_replicas=replicas,
     )
 
@@ -206,6 +229,7 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (TIMERS, durable("due-router-sla", subjects.due("router", "sla"), "Router: tasks promised for now.")),
     (TIMERS, durable("due-router-deadline", subjects.due("router", "deadline"), "Router: tasks whose time is up.")),
     (TIMERS, durable("due-router-retry", subjects.due("router", "retry"), "Router: runs to be tried again.")),
+    (TIMERS, durable("due-router-pull", subjects.due("router", "pull"), "Router: news of pull requests that came too early.")),
     (TIMERS, durable("due-router-stop", subjects.due("router", "stop"), "Router: stops that nobody confirmed.")),
     (TIMERS, durable("due-sandbox-look", subjects.due("sandbox", "look"), "Sandbox: parked runs to be looked at.")),
     (TIMERS, durable("due-approvals-expire", subjects.due("approvals", "expire"), "Approvals: expiries that came due.")),

@@ -30,6 +30,8 @@ class WorkItem(Message):
     priority: Token
     round: int = 0
     """Which time it is released: a parked run is released again."""
+    release: Token | None = None
+    """Names this item, where one round may come to be released twice."""
 
 
 Carry = Callable[[WorkItem, int], Awaitable[None]]

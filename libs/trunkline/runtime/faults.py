@@ -12,7 +12,7 @@ DIRECTORY: Final = "TRUNKLINE_FAULTS"
 
 MOMENTS: Final = ("accepted", "sandbox_made", "cloned", "agent_running", "committed", "judged", "pushed", "pull_request_opened")
 """Of every job."""
-WAITS: Final = ("asked", "answered", "parked", "woken", "message_taken")
+WAITS: Final = ("asked", "answered", "parked", "woken", "message_taken", "rested")
 """Of jobs that ask people, are spoken to, or are put aside meanwhile."""
 SIDES: Final = ("before_effect", "after_effect", "after_record")
 POINTS: Final = tuple(f"{moment}.{side}" for moment in MOMENTS for side in SIDES)

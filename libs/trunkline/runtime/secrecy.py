@@ -7,6 +7,8 @@ import os
 import resource
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, SecretStr
@@ -14,12 +16,17 @@ from pydantic import BaseModel, SecretStr
 from trunkline.telemetry import logs
 
 _MASK: Final = ord("*")
+_CORE_FILTER: Final = Path("/proc/self/coredump_filter")
+"""The limit does not hold for a core that is piped to a program; what goes into one does. Both are inherited."""
 
 
 def confide(variables: Iterable[str]) -> None:
-    """No core files from here on, and the values of these environment variables are gone: from the process, from whatever it starts,
-    and from the block that the kernel shows to others of the same user. Whoever needs them read them before."""
+    """No core files from here on (a program of the system that takes them is given no memory), and the values of these environment
+    variables are gone: from the process, from whatever it starts, and from the block that the kernel shows to others of the same user.
+    Whoever needs them read them before."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):  # not everywhere
+        _CORE_FILTER.write_text("0")
     names = [name for name in variables if name in os.environ]
     if sys.platform == "linux":
         _overwrite(names)
