@@ -22,7 +22,7 @@ COMMANDS: Final = {
     "messages": "list what it was told; `messages edit`, `move` and `withdraw` change what it has not taken yet",
     "interrupt": "end what the agent is doing; it may be told what to do instead",
     "pause": "let nothing of a run work on until it is resumed",
-    "resume": "let a paused run go on",
+    "resume": "let a run go on that is paused, or that rests after an interrupt",
     "continue": "go on with a task that is over, on its branch and its pull request",
     "fork": "begin another task from one that is over, as it was at an event",
     "tasks": "list tasks, show one in full, or `tasks create` one of a type",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -78,9 +78,9 @@ class Api:
 
     door: Door
 
-    async def execute(self, repo: str, task: str, branch: str) -> JsonValue:
+    async def execute(self, body: Mapping[str, JsonValue]) -> JsonValue:
         """Submit a task; the whole answer, which reads as a Job."""
-        return await self.door.ask(Wish("POST", f"{ROOT}/execute", {"repo": repo, "task": task, "branch": branch}))
+        return await self.door.ask(Wish("POST", f"{ROOT}/execute", dict(body)))
 
     async def state(self, job: str) -> State:
         return State.model_validate(await self.door.ask(Wish("GET", f"{ROOT}/{job_id(job)}")))

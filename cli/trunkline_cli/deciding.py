@@ -16,6 +16,7 @@ from trunkline_cli.door import add_gateway, opened
 from trunkline_cli.orchestrator import Object, Orchestrator
 from trunkline_cli.plain import one_line
 from trunkline_cli.said import json_object
+from trunkline_cli.terms import CALLS, calls, dollars
 
 NOT_OPEN: Final = (NotFound, Denied, Conflict)
 """Refusals that are about this one approval: it is unknown, decided already, not the caller's to decide, or asks about something else."""
@@ -52,18 +53,16 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def add_allowance(parser: argparse.ArgumentParser) -> None:
     """What a yes may hold beyond yes, where the approval offers it."""
     parser.add_argument("--for-run", action="store_true", help="also whenever the same is asked again in this run")
-    parser.add_argument(
-        "--rule", default="", metavar="'TOOL: PATTERN'", help="for the run, every call of the tool that fits: 'Bash: make *'"
-    )
+    parser.add_argument("--rule", default="", metavar=CALLS, help="for the run, every call of the tool that fits: 'Bash: make *'")
     parser.add_argument("--input", default="", metavar="JSON|@FILE", help="let this run instead of what was asked")
-    parser.add_argument("--usd", type=float, metavar="N", help="how much more may be spent, where a budget is asked about")
+    parser.add_argument("--usd", type=dollars, metavar="N", help="how much more may be spent, where a budget is asked about")
 
 
 def allowance(args: argparse.Namespace) -> Object:
     """What of it was said, as the gateway takes it. Raises Invalid."""
     said: Object = {"scope": "run"} if args.for_run or args.rule else {}
     if args.rule:
-        said["rule"] = rule(args.rule)
+        said["rule"] = calls("--rule", args.rule)
     if args.input:
         said["input"] = json_object("--input", args.input)
     if args.usd is not None:
@@ -71,14 +70,6 @@ def allowance(args: argparse.Namespace) -> Object:
     if said and said != {"scope": "run"} and len(set(args.approvals)) > 1:
         raise Invalid("--rule, --input and --usd are about one approval: name one at a time.")
     return said
-
-
-def rule(text: str) -> Object:
-    """`TOOL: PATTERN`, or a tool alone for all its calls. Raises Invalid. Pure."""
-    tool, _, argument = (part.strip() for part in text.partition(":"))
-    if not tool:
-        raise Invalid("--rule names a tool and what its argument must look like: 'Bash: make *'.")
-    return {"tool": tool, "argument": argument or "*"}
 
 
 def decide(args: argparse.Namespace, verb: str, more: Object | None = None) -> int:

@@ -22,6 +22,7 @@ MEANINGS: Final = {
     "events_days": "days that facts are kept",
     "forge": "where repositories are and pull requests go",
     "forge_root": "folder of the bare repositories OWNER/NAME.git",
+    "vault_key_file": "file with the key that seals callers' own tokens",
     "agent": "who does the work: Claude Code, or a program of yours",
     "agent_command": "the program that the agent `command` runs, as shell words",
     "agent_repo_config": "let a repository set up its agent: settings, hooks, memory files",

@@ -20,6 +20,7 @@ from trunkline_cli.sources import Sources
 TOKEN: Final = "TRUNKLINE_TOKEN"
 OPERATOR_FILE: Final = "operator.key"
 DEV_FILE: Final = "dev.jwt"
+VAULT_FILE: Final = "vault.key"
 _CREDENTIAL: Final = re.compile(r"[!-~]{1,8192}")
 
 
@@ -53,7 +54,7 @@ def on_this_machine(url: str) -> bool:
 
 
 def key_files(said: Sources, root: Path) -> dict[str, str]:
-    """The settings of the gateway that name the files of its keys; those that nobody named are made in the data directory.
+    """The settings that name the files of our keys; those that nobody named are made in the data directory.
 
     Raises Invalid for settings of the gateway that do not fit.
     """
@@ -61,6 +62,8 @@ def key_files(said: Sources, root: Path) -> dict[str, str]:
 
     gateway = said.load(Settings).settings
     found = {} if gateway.operator_key_file else {"operator_key_file": str(_made(root / OPERATOR_FILE))}
+    if not (gateway.vault_key.get_secret_value() or gateway.vault_key_file):
+        found["vault_key_file"] = str(_made(root / VAULT_FILE))
     if gateway.dev and not (gateway.jwt_secret.get_secret_value() or gateway.jwt_secret_file):
         found["jwt_secret_file"] = str(_made(root / DEV_FILE))
     return found

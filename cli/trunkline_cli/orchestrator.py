@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from trunkline.contracts.errors import NotFound
 from trunkline_cli.api import JOB, no_task
 from trunkline_cli.blocks import Block
 from trunkline_cli.door import Door, Wish
+from trunkline_cli.forge_token import HEADER
 
 PAGE: Final = 100
 """The most that is asked for at once."""
@@ -28,6 +29,8 @@ class Orchestrator:
     """Answers are JSON objects as they came. Every call raises Unavailable, or the refusal that the gateway spoke."""
 
     door: Door
+    token: str = field(default="", repr=False)
+    """For the repositories of new tasks; empty: none is sent."""
 
     async def tasks(self, query: Mapping[str, str], most: int) -> Object:
         """At most `most` tasks, of as many pages as that takes, as one page."""
@@ -42,7 +45,7 @@ class Orchestrator:
         return await self._get("/usage", query)
 
     async def create(self, body: Object, key: str = "") -> Object:
-        return await self._post("/tasks", body, key)
+        return await self._new("/tasks", body, key)
 
     async def cancel(self, task: str, reason: str) -> Object:
         """Raises NotFound, or Conflict when it is over already."""
@@ -52,13 +55,13 @@ class Orchestrator:
         """Queue a message for its agent. Raises NotFound, Conflict when no agent of it can be spoken to, Invalid."""
         return await self._post(f"/tasks/{task_id(task)}/messages", {"text": text})
 
-    async def continue_(self, task: str, text: str) -> Object:
+    async def continue_(self, task: str, body: Object) -> Object:
         """A new task that goes on where this one ended. Raises NotFound, Conflict, Invalid."""
-        return await self._post(f"/tasks/{task_id(task)}/continue", {"text": text})
+        return await self._new(f"/tasks/{task_id(task)}/continue", body)
 
-    async def fork(self, task: str, text: str, event: str) -> Object:
+    async def fork(self, task: str, body: Object, event: str) -> Object:
         """A new task from this one as it was at an event; without one, as it ended. Raises NotFound, Conflict, Invalid."""
-        return await self._post(f"/tasks/{task_id(task)}/fork", {"text": text, **({"from": event} if event else {})})
+        return await self._new(f"/tasks/{task_id(task)}/fork", {**body, **({"from": event} if event else {})})
 
     async def messages(self, task: str) -> Object:
         """Raises NotFound."""
@@ -115,9 +118,14 @@ class Orchestrator:
     async def _change(self, method: str, path: str, body: Object | None = None) -> Object:
         return _object(await self.door.ask(Wish(method, path, body)))
 
-    async def _post(self, path: str, body: Object, key: str = "") -> Object:
+    async def _new(self, path: str, body: Object, key: str = "") -> Object:
+        """A task that may need the token."""
+        return await self._post(path, body, key, {HEADER: self.token} if self.token else {})
+
+    async def _post(self, path: str, body: Object, key: str = "", headers: Mapping[str, str] | None = None) -> Object:
         """With a key, so that a gateway that was asked twice does it once."""
-        return _object(await self.door.ask(Wish("POST", path, body, headers={"Idempotency-Key": key or uuid4().hex})))
+        shown = {"Idempotency-Key": key or uuid4().hex, **(headers or {})}
+        return _object(await self.door.ask(Wish("POST", path, body, headers=shown)))
 
 
 def task_id(text: str) -> str:

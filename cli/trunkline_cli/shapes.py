@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationError
 
 from trunkline_cli.exact import Exactly
 from trunkline_cli.plain import Plain, plain
@@ -128,6 +128,34 @@ class Used(_Read):
     output_tokens: int = 0
     cost_usd: float | None = None
     estimated: bool = False
+
+
+class Spent(_Read):
+    """What the models of one task cost, and what they may; None: any amount, or nobody said."""
+
+    usd: float = 0.0
+    limit_usd: float | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def plus(self, answered: JsonValue) -> Spent:
+        """With one more answer of a model; the same where it is none. Pure."""
+        try:
+            one = Spent.model_validate(answered)
+        except ValidationError:
+            return self
+        sums = {"input_tokens": self.input_tokens + one.input_tokens, "output_tokens": self.output_tokens + one.output_tokens}
+        return Spent(usd=self.usd + one.usd, limit_usd=one.limit_usd, **sums)
+
+    @property
+    def told(self) -> str:
+        limit = f" of {self.limit_usd:,.4f}" if self.limit_usd else ""
+        return f"US$ {self.usd:,.4f}{limit} for models ({self.input_tokens:,} tokens in, {self.output_tokens:,} out)"
+
+
+class TaskSpent(_Read):
+    task_id: Plain = ""
+    spent: Spent = Spent()
 
 
 class UsageList(_Read):

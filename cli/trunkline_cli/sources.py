@@ -13,6 +13,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from trunkline.runtime.settings import Loaded, Row, env_name, fills, load, read_file, refuse_unknown, rows, shown, unknown_variables
+from trunkline_cli.forge_token import GITHUB_TOKEN
 from trunkline_cli.inheritance import inherited
 from trunkline_cli.meanings import meaning
 from trunkline_cli.services import NAMES, settings_of
@@ -20,7 +21,7 @@ from trunkline_cli.settings import StackSettings
 
 S = TypeVar("S", bound=BaseModel)
 CONFIG = "TRUNKLINE_CONFIG"
-OUTSIDE = ("TRUNKLINE_URL", "TRUNKLINE_TOKEN", CONFIG)
+OUTSIDE = ("TRUNKLINE_URL", "TRUNKLINE_TOKEN", GITHUB_TOKEN, CONFIG)
 """Variables that are read though they are no settings."""
 EPILOG: Final = "Each is also a variable or a line of the file: `trunkline settings` lists them with value, source and reason."
 FOR_ONE: Final = ("data_dir", "log_level", "nats_url", "nats_user", "nats_password", "nats_monitor", "accept_unsafe_nats")

@@ -119,6 +119,12 @@ def _waits(event: TaskEvent) -> Told | None:
     return Told("waiting", why, "yellow", why) if why else None
 
 
+def _parked(event: TaskEvent) -> Told:
+    if event.word("why") == "forge":
+        return Told("parked", f"the forge is asked again at {event.word('until')[11:19]} UTC", "dim", _WAITS["forge"])
+    return Told("parked", "the agent's place is free for others until somebody decides", "dim", WAITING)
+
+
 def _judged(event: TaskEvent) -> Told | None:
     if event.payload.get("cleared") is True:
         return Told("push", f"allowed by {event.word('by')}", "green") if event.word("by") else None
@@ -137,7 +143,11 @@ def _brief_payload(event: TaskEvent) -> str:
 
 
 _VERDICTS: Final[Mapping[str, str]] = {"timed_out": "nobody decided in time", "withdrawn": "taken back"}
-_WAITS: Final[Mapping[str, str]] = {"paused": "paused", "forge": "the forge takes no more for now"}
+_WAITS: Final[Mapping[str, str]] = {
+    "paused": "paused",
+    "forge": "the forge does not answer, or takes no more for now",
+    "place": "it may go on, and waits for a place",
+}
 _CAUSES: Final[Mapping[str, str]] = {
     "approval_rejected": "its approval was rejected",
     "approval_expired": "nobody approved it in time",
@@ -178,6 +188,7 @@ _TOLD: Final[Mapping[str, Tell]] = {
     "message.reordered": _say("", "messages in another order, by {by}", "dim"),
     "message.delivered": lambda _: None,
     "message.taken": _say("taken", "the agent has the message", "cyan", "the agent is working"),
+    "message.returned": _say("again", "a message waits for attempt {attempt}, which has a conversation of its own", "cyan"),
     "message.closed": lambda _: None,
     "run.steered": _say("", "{steer} wanted by {by}", "dim"),
     "run.interrupted": _say("stopped", "what the agent was doing, by {by}", "yellow"),
@@ -187,10 +198,11 @@ _TOLD: Final[Mapping[str, Tell]] = {
     "run.rule_granted": _say("", "allowed for the whole run by {by}", "dim"),
     "run.waiting": _waits,
     "run.goes_on": _say("", "going on", "dim", "the agent is working"),
-    "run.parked": _say("parked", "the agent's place is free for others until somebody decides", "dim", WAITING),
+    "run.parked": _parked,
     "run.woken": _say("", "taken up again", "dim", "the agent is working"),
     "run.budget_raised": _say("budget", "${usd} more, by {by}", "green", "the agent is working"),
     "run.push_judged": _judged,
+    "run.snapshot_kept": lambda _: None,
     "task.waiting": lambda _: None,
     "task.goes_on": lambda _: None,
     "model.answered": lambda _: None,

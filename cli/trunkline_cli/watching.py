@@ -16,7 +16,7 @@ from trunkline_cli.blocks import Block
 from trunkline_cli.console import FAILED, OK, out, print_json
 from trunkline_cli.door import Door
 from trunkline_cli.orchestrator import Orchestrator
-from trunkline_cli.shapes import TaskEvent
+from trunkline_cli.shapes import Spent, TaskEvent
 from trunkline_cli.timeline import Told
 
 SUCCESS: Final = ("task.completed", "result")
@@ -38,6 +38,8 @@ async def watch(door: Door, task: str, as_json: bool) -> int:
             print_json(block.data | {"id": block.id or None}, line=True)
     else:
         await timeline.show(_moments(ends), out(), lambda moment: moment.told)
+        if ends.spent:
+            out().print(f"         {ends.spent.told}", style="dim", markup=False, highlight=False)
     return OK if ends.last in SUCCESS else FAILED
 
 
@@ -54,15 +56,20 @@ def moment_of(block: Block) -> Moment | None:
 
 
 class _Ends:
-    """Passes blocks on, and remembers by what name the last of them went."""
+    """Passes blocks on, and remembers by what name the last of them went, and what models cost."""
 
     def __init__(self, blocks: AsyncIterator[Block]) -> None:
         self._blocks = blocks
         self.last = ""
+        self.spent: Spent | None = None
 
     async def __aiter__(self) -> AsyncIterator[Block]:
         async for block in self._blocks:
             self.last = str(block.data.get("event_type") or block.data.get("type"))
+            if self.last == "gap":  # everything is told once more
+                self.spent = None
+            if self.last == "model.answered" and "published_by" not in block.data:
+                self.spent = (self.spent or Spent()).plus(block.data.get("payload"))
             yield block
 
 

@@ -205,5 +205,5 @@ async def test_what_a_killed_service_left_is_swept_and_what_lives_is_kept(tmp_pa
         (tmp_path / "empty").mkdir()
         began = time.monotonic()
         await asyncio.to_thread(sweep, tmp_path)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 20
         assert [place.name for place in tmp_path.iterdir()] == [socket.parent.name]

@@ -45,7 +45,8 @@ from trunkline_router.wiring import rules_of
 from trunkline_sandbox.model import inbox as inboxes
 
 Wish = SayToAgent | EditMessage | WithdrawMessage | ReorderMessages | SteerRun
-RULES = rules_of(Settings())
+RULES = rules_of(Settings.model_validate({"routes": {"repair": {"pool": "dev", "executor": "sandbox"}}}))
+"""Those that are installed, and one type of task that Trunkline carries out itself."""
 USED = (
     UsageRow(
         day=date(2025, 1, 12), model="claude-sonnet-4-5", requests=3, input_tokens=900, cached_tokens=600, output_tokens=40, cost_usd=0.0021

@@ -54,6 +54,7 @@ from trunkline_gateway.sse import StreamLimits, Streams
 from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Traces
 from trunkline_gateway.usecases.desk import Desk
 from trunkline_gateway.usecases.forge_news import ForgeNews
+from trunkline_gateway.usecases.shown import Shown
 from trunkline_gateway.usecases.usage import Usage
 from trunkline_gateway.wiring import serving
 
@@ -82,6 +83,22 @@ class Roll:
 
 
 @dataclass
+class Lodged:
+    """What callers entrusted, as the gateway's vault would hold it; `open` is whether it has a key."""
+
+    secrets: dict[tuple[str, str], str] = field(default_factory=dict)
+    open: bool = True
+
+    async def put(self, tenant: TenantId, handle: str, secret: str) -> None:
+        if not self.open:
+            raise Unsupported("no key", code="NO_VAULT_KEY")
+        self.secrets[tenant, handle] = secret
+
+    async def forget(self, tenant: TenantId, handle: str) -> None:
+        self.secrets.pop((tenant, handle), None)
+
+
+@dataclass
 class World:
     """Owners, log and readiness in one; one second passes with every fact."""
 
@@ -96,6 +113,7 @@ class World:
     epoch: str = EPOCH
     memory: dict[str, tuple[str, Kept | None]] = field(default_factory=dict)
     roll: Roll = field(default_factory=Roll)
+    vault: Lodged = field(default_factory=Lodged)
     webhook_secrets: tuple[bytes, ...] = (b"the secret that GitHub signs with",)
     principal: Principal = ANONYMOUS
     """Who everybody is."""
@@ -188,6 +206,18 @@ class World:
         items = [lost] if lost else []
         items += [event for event in owners.of(self.events, timeline.tenant, timeline.task) if event.cursor > start]
         return tuple(items[:limit]), len(items) > limit
+
+    async def recent(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
+        start, lost = self._start(after)
+        if lost:
+            yield lost
+        for event in tuple(self.events):
+            if (
+                (event.tenant, event.task) == (timeline.tenant, timeline.task)
+                and event.cursor > start
+                and event.cursor.seq >= self.first_kept
+            ):
+                yield event
 
     async def follow(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
         task, end = timeline.task, timeline.end
@@ -289,7 +319,7 @@ def documents() -> ApiDocs:
 
 def speaking(world: World, streams: Streams, body: BodyReader) -> tuple[Dialect, ...]:
     """Every dialect, in front of `world`."""
-    tasks = Tasks(world, world, world.now, world.new_task_id)
+    tasks = Tasks(world, world, world.now, world.new_task_id, vault=world.vault)
     tokens = Tokens(Secrets(SECRET.encode()), now=lambda: world.now().timestamp())
     desk = Desk(tokens, world.roll, world.now)
     verbs = Verbs(
@@ -300,7 +330,7 @@ def speaking(world: World, streams: Streams, body: BodyReader) -> tuple[Dialect,
     about = About("1.2.3", "http://127.0.0.1:8787")
     news = ForgeNews(tasks, world, world.now, {"acme/*": "acme"}, b"s" * 32)
     github = GitHub(news, body, Customs(), world.webhook_secrets)
-    return PrAgent(tasks, streams, body, 1 << 20), Pages(tasks), github, Orchestrator(verbs, means, about)
+    return PrAgent(tasks, streams, body, 1 << 20), Pages(tasks, Shown(tasks, b"s" * 32)), github, Orchestrator(verbs, means, about)
 
 
 @asynccontextmanager

@@ -141,10 +141,13 @@ class Box(MemoryProvider):
     async def thaw(self, id: SandboxId) -> None:
         self.calls.append("thaw")
 
-    async def stop(self, id: SandboxId) -> None:
-        for key, program in self.programs.items():
-            if key.split(".")[0] == id:
-                await program.end(Exit(None, 9, "killed"))
+    async def stop(self, id: SandboxId, key: str = "") -> None:
+        self.calls.append("stop")
+        here = {name: program for name, program in self.programs.items() if name.split(".")[0] == id}
+        if key and any(name != key and not program.ended for name, program in here.items()):
+            return
+        for program in here.values():
+            await program.end(Exit(None, 9, "killed"))
 
     @asynccontextmanager
     async def door(self, key: str, till: Till) -> AsyncIterator[None]:
@@ -212,7 +215,7 @@ async def carrying(url: str, world: World, **assignment: Any) -> AsyncIterator[C
         async with serving(bus, world, 4, policy):
             task = new_id()
             one = Carried(bus, task)
-            asked = Assignment(repo=f"acme/{task}", prompt="Fix it.", **assignment)
+            asked = Assignment(**{"repo": f"acme/{task}", "prompt": "Fix it.", **assignment})
             facts = (TaskSubmitted(assignment=asked, submitted_by="ann", deadline_at=now()), TaskAssigned(pool="dev", attempt=1))
             record = Record(at=now(), cause="test", facts=facts)
             await bus.log.append(one.subject("task"), record, expect=0, id=new_id())

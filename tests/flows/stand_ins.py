@@ -115,7 +115,7 @@ class Command:
         """Send a signal; exit code and seconds until the end."""
         began = time.monotonic()
         self.process.send_signal(number)
-        return self.process.wait(10), time.monotonic() - began
+        return self.process.wait(30), time.monotonic() - began
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

@@ -56,11 +56,16 @@ class Replica:
     inbox: Inbox
 
 
+async def knowing(*_: object) -> Redactor:
+    """What knows the secrets of every task here."""
+    return Redactor([("model_key", SECRET)])
+
+
 @asynccontextmanager
 async def replica(url: str) -> AsyncIterator[Replica]:
     async with connect(BusSettings.model_validate({"nats_url": url}), "sandbox") as bus:
         inboxes: Inboxes = Actor(bus.log, decide, evolve)
-        answer = AnswerInbox(inboxes, bus.log, Redactor([("model_key", SECRET)]), lambda wish: Skill(interrupt=wish.agent != "deaf"))
+        answer = AnswerInbox(inboxes, bus.log, knowing, lambda wish: Skill(interrupt=wish.agent != "deaf"))
         for kind, handler in ((SayToAgent, answer.say), (EditMessage, answer.edit), (WithdrawMessage, answer.withdraw)):
             bus.inlet.command("sandbox", kind, cast(Any, handler), stores=True)
         bus.inlet.command("sandbox", ReorderMessages, answer.reorder, stores=True)

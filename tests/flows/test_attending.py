@@ -180,6 +180,19 @@ async def test_a_run_that_waits_for_money_is_put_aside_and_goes_on_when_there_is
         assert [fact.sitting for fact in await job.of(AgentStarted)] == [1, 2]
 
 
+@pytest.mark.parametrize(("own", "installed"), [(0.5, 0.0), (0.5, 9.0), (9.0, 0.5)])
+async def test_of_the_budgets_of_a_task_and_of_the_settings_the_smaller_holds(
+    own: float, installed: float, server: NatsServer, tmp_path: Path
+) -> None:
+    world = about(Box(spends), tmp_path, rules=Rules(), budget=BudgetLimits(task_usd=installed))
+    async with carrying(server.url, world, budget_usd=own) as job:
+        wanted = await job.until(ApprovalWanted)
+        assert (wanted.kind, wanted.about["limit_usd"]) == ("budget", 0.5)
+        await job.decide(wanted, Verdict.REJECTED, reason="dear enough")
+        failed = await job.until(RunFailed)
+    assert failed.code == "BUDGET" and "1.0 of 0.5 US dollars" in failed.error and "dear enough" in failed.error
+
+
 async def test_a_push_of_what_decides_who_reviews_waits_with_nothing_running(server: NatsServer, tmp_path: Path) -> None:
     box = Box(goes_at_once)
     world = about(box, tmp_path, rules=Rules(), git=Changed("a.py", ".github/workflows/ci.yml"))

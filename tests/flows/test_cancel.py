@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.flow, pytest.mark.timeout(90)]
 
 ENVIRONMENT = {"TRUNKLINE_AGENT": "command", "TRUNKLINE_AGENT_COMMAND": ACTING, "TRUNKLINE_RUNS": "1"}
 LONG = "import time\nprint('at work', flush=True)\nfor n in range(300): time.sleep(0.1)\nopen('done.txt', 'w').write('done')\n"
-GONE_WITHIN = 2.0
+GONE_WITHIN = 10.0
+"""Seconds; two on a calm machine (`make bench`). Without the bell that tells of a cancel it would be twenty."""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_a_job_that_waits_for_a_free_hand_is_cancelled_and_never_begins(running:
     cancelled(busy)
 
 
-def test_a_cancelled_agent_is_gone_two_seconds_after_the_answer(running: Stack) -> None:
+def test_a_cancelled_agent_is_gone_soon_after_the_answer(running: Stack) -> None:
     job, mark = begun(running, LONG)
     job.await_said("at work")
     assert living(mark)
@@ -99,10 +100,10 @@ def test_a_job_is_cancelled_while_it_clones_something_slow_and_git_is_ended(runn
     os.mkfifo(bare / "packed-refs")  # git waits here for as long as nobody writes
     job = submit(running, f"acme/{bare.stem}", WORK)
     job.await_said("Cloning repository")
-    until(lambda: living(str(bare)), 5, "git does not run")
+    until(lambda: living(str(bare)), 20, "git does not run")
 
     status, _ = job.cancel("too slow")
-    took = until(lambda: not living(str(bare)), 2 * GONE_WITHIN, "git lives")
+    took = until(lambda: not living(str(bare)), GONE_WITHIN, "git lives")
 
     print(f"git was gone {took:.2f} s after the answer")
     (bare / "packed-refs").unlink()
@@ -136,7 +137,7 @@ def test_a_push_under_way_is_finished_though_a_cancel_came(running: Stack) -> No
     job.await_said("at work")
     os.mkfifo(job.bare / "packed-refs")
     job.await_said("Pushing")
-    until(lambda: living("receive-pack"), 5, "git does not push")
+    until(lambda: living("receive-pack"), 20, "git does not push")
 
     assert job.cancel()[0] == 202
     os.close(os.open(job.bare / "packed-refs", os.O_WRONLY))
@@ -213,7 +214,7 @@ def kill_with_runner(mark: str) -> None:
             for above in agent.parents():
                 if "/run/runner/" in " ".join(above.cmdline()):
                     above.send_signal(signal.SIGKILL)
-    until(lambda: not living(mark), 5, "the agent lives")
+    until(lambda: not living(mark), 20, "the agent lives")
 
 
 def works_again(running: Stack) -> None:

@@ -19,7 +19,7 @@ from trunkline.testing.stack import Stack, stack
 pytestmark = [
     pytest.mark.flow,
     pytest.mark.slow,
-    pytest.mark.timeout(150),
+    pytest.mark.timeout(400),
     pytest.mark.skipif(CLAUDE is None, reason=NOT_TESTED),
 ]
 

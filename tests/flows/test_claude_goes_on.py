@@ -13,7 +13,7 @@ from trunkline.testing.scripted_model import Text, ToolUse, Turn
 pytestmark = [
     pytest.mark.flow,
     pytest.mark.slow,
-    pytest.mark.timeout(150),
+    pytest.mark.timeout(400),
     pytest.mark.skipif(CLAUDE is None, reason=NOT_TESTED),
 ]
 

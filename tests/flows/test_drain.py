@@ -49,7 +49,7 @@ def test_a_stop_in_the_middle_of_work_is_clean_and_the_work_goes_on_at_the_next_
             assert not half.recv(100).startswith(b"HTTP/1.1 200")
 
         print(f"stopped in {took:.2f} s; {len(taken)} jobs were taken meanwhile")
-        assert (code, took < 5) == (0, True), running.log()[-3000:]
+        assert (code, took < 20) == (0, True), running.log()[-3000:]
         assert [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
         assert living(mark) == [] and living(str(running.folder)) == []
         assert not listens(running.port)

@@ -107,7 +107,7 @@ def outside(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[st
     store = f'jetstream {{ store_dir: "{tmp_path}/o", {request.param} }}'
     config.write_text(f'listen: "127.0.0.1:{client}"\nhttp: "127.0.0.1:{monitor}"\n{store}\n')
     server = subprocess.Popen([nats_binary.find(), "-c", str(config)], stderr=subprocess.DEVNULL)
-    until(lambda: _answers(monitor), 5)
+    until(lambda: _answers(monitor), 20)
     yield f"nats://127.0.0.1:{client}", f"http://127.0.0.1:{monitor}"
     server.kill()
     server.wait(5)

@@ -87,7 +87,7 @@ def test_a_yes_after_the_park_is_for_one_call_of_exactly_that_input(running: Sta
     eve.reject(job, another.approval_id)
     third = awaited(job, ApprovalWanted, count=3)
     eve.reject(job, third.approval_id)
-    until(lambda: job.cancel()[0] == 202, 5)
+    until(lambda: job.cancel()[0] == 202, 20)
     job.end()
 
 
@@ -116,7 +116,7 @@ def test_a_parked_run_is_cancelled_and_leaves_nothing(running: Stack, eve: Perso
 
     print(f"cancelled within {time.monotonic() - began:.2f} s")
     boxes = running.folder / "data" / "sandbox" / "boxes"
-    until(lambda: not [box for box in boxes.iterdir() if not box.name.startswith(".")], 5, "the sandbox stays")
+    until(lambda: not [box for box in boxes.iterdir() if not box.name.startswith(".")], 20, "the sandbox stays")
     assert eve.ask("POST", f"/approvals/{eve.approval(job, name)}/approve", {})[0] in (404, 409)
 
 
@@ -169,7 +169,7 @@ def test_whatever_is_killed_the_call_runs_once(running: Stack, eve: Person, mome
     eve.patiently_approve(job, name)
     job.succeeded()
 
-    until(lambda: not running.armed(f"{moment}.{side}"), 5, "the fault point was never passed")
+    until(lambda: not running.armed(f"{moment}.{side}"), 20, "the fault point was never passed")
     assert committed(job, "ran.txt") == "once"
     assert len(of(job, ApprovalWanted)) == 1
     assert living(mark) == []

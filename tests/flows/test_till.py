@@ -176,6 +176,16 @@ async def test_a_used_up_budget_holds_requests_until_it_is_raised(bus: Bus) -> N
     assert (used_up.is_set(), held.what) == (False, None)
 
 
+async def test_each_answer_tells_what_the_task_might_cost_when_it_came(bus: Bus) -> None:
+    free, held = await till(bus), await till(bus, BudgetLimits(task_usd=5))
+    await free.spent(answer(1.0))
+    await held.spent(answer(1.0))
+    held.raise_(2.5, BudgetScope.TASK)
+    await held.spent(answer(1.0))
+
+    assert [fact.limit_usd for _, fact in await SpendLog(bus.log, item(), now).load()] == [None, 5.0, 7.5]
+
+
 async def test_a_raise_that_is_told_again_after_a_takeover_lets_requests_in(bus: Bus) -> None:
     await (await till(bus)).spent(answer(5.5))
     taken_over = await till(bus, BudgetLimits(task_usd=5), item(attempt=2))

@@ -145,7 +145,7 @@ def test_a_killed_nats_server_comes_back_at_the_same_address(started: list[Comma
     before.kill()
 
     assert "starting it again in 0.2 s" in command.await_line("nats-server ended (signal 9)")
-    until(lambda: nats_listens(command, address.port), 5, command)
+    until(lambda: nats_listens(command, address.port), 20, command)
     assert command.stop()[0] == 0
 
 
@@ -158,7 +158,7 @@ def test_a_killed_service_of_a_split_stack_is_started_again_and_said(started: li
     before.kill()
 
     assert "starting it again in 0.2 s" in command.await_line("router ended (signal 9)")
-    until(lambda: any("serve router" in " ".join(each.cmdline()) for each in command.family()), 5, command)
+    until(lambda: any("serve router" in " ".join(each.cmdline()) for each in command.family()), 20, command)
     assert command.stop()[0] == 0
 
 

@@ -14,7 +14,7 @@ from trunkline.contracts.errors import NotFound
 from trunkline.contracts.forge import PullRequestEnded, ReportPullRequest
 from trunkline.contracts.message import Accepted, Fact
 from trunkline.contracts.record import Record
-from trunkline.contracts.run import PullRequestOpened, RunClaimed, RunFailed, RunGoesOn, RunStopped, RunWaits, Wait
+from trunkline.contracts.run import BranchPushed, PullRequestOpened, RunClaimed, RunFailed, RunGoesOn, RunStopped, RunWaits, Wait
 from trunkline.contracts.task import (
     StopCause,
     TaskAssigned,
@@ -206,6 +206,20 @@ async def test_what_became_of_a_pull_request_is_kept_once_a_delivery(server: Nat
         ]
         refusals = [early, *[await refused(report(client, wish)) for wish in strangers]]
         assert {(type(one), one.code) for one in refusals} == {(NotFound, "NO_SUCH_PULL_REQUEST")}
+
+
+async def test_a_merge_that_is_heard_before_the_run_told_of_its_pull_request_is_not_lost(server: NatsServer) -> None:
+    """As when the run's replica died between the two, or a forge merges at once."""
+    async with routed(server, **OURS) as client:
+        await client.submit("t1", repo="acme/calc.git")
+        await carrier_says(client, CLAIMED, BranchPushed(branch="b", commit="c"))
+        await report(client, reported(client, "d1"))
+        assert await client.facts("t1", subjects.PULL) == []
+        await carrier_says(client, PullRequestOpened(number=7, url="u"))
+        async with asyncio.timeout(20):
+            while not (ended := await client.facts("t1", subjects.PULL)):  # noqa: ASYNC110 - the log is looked at, nobody tells
+                await asyncio.sleep(0.1)
+        assert ended == [PullRequestEnded(repo="acme/calc", number=7, merged=True, by="github:ann")]
 
 
 async def test_a_delivery_that_comes_again_after_days_is_known(server: NatsServer) -> None:

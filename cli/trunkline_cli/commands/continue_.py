@@ -12,4 +12,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return going_on.go_on(args, lambda surface, text: surface.continue_(args.task, text))
+    return going_on.go_on(args, lambda surface, body: surface.continue_(args.task, body))

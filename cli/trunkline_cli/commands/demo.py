@@ -92,7 +92,7 @@ async def _demo(args: argparse.Namespace, place: Place) -> int:
 async def _watch(place: Place) -> list[StreamEvent]:
     try:
         async with asyncio.timeout(LONGEST), entered(place.url) as door:
-            job = Job.model_validate(await Api(door).execute(sample.REPO, sample.TASK, "main"))
+            job = Job.model_validate(await Api(door).execute({"repo": sample.REPO, "task": sample.TASK, "branch": "main"}))
             return await show(Api(door).follow(job.jobId), place.console, tell)
     except TimeoutError:
         raise Broken(f"The task was not over after {LONGEST:.0f} s.") from None

@@ -13,4 +13,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return going_on.go_on(args, lambda surface, text: surface.fork(args.task, text, args.event))
+    return going_on.go_on(args, lambda surface, body: surface.fork(args.task, body, args.event))

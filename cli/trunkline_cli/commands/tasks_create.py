@@ -7,10 +7,12 @@ import asyncio
 
 from trunkline_cli.console import OK, out, print_json, program
 from trunkline_cli.door import add_gateway, opened
+from trunkline_cli.forge_token import forge_token
 from trunkline_cli.orchestrator import Object, Orchestrator
 from trunkline_cli.paging import positive
 from trunkline_cli.plain import one_line
 from trunkline_cli.said import json_object
+from trunkline_cli.terms import add_terms, terms
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metadata", metavar="JSON|@FILE", help="what else is to be kept with it")
     parser.add_argument("--parent", metavar="ID", help="the task that it is a part of")
     parser.add_argument("--trace", metavar="ID", help="the trace that it belongs to")
+    add_terms(parser)
     parser.add_argument("--idempotency-key", metavar="KEY", default="", help="the same key again is the same task: safe to repeat for 24 h")
     parser.add_argument("--json", action="store_true", help="print one JSON document, as the gateway answers")
     add_gateway(parser)
@@ -42,12 +45,12 @@ def body(args: argparse.Namespace) -> Object:
     said: Object = {"priority": args.priority, "source": args.source, "sla_target": args.sla, "metadata": metadata}
     said |= {"parent_task_id": args.parent, "trace_id": args.trace}
     needed: Object = {"type": args.type, "payload": json_object("--payload", args.payload)}
-    return needed | {name: value for name, value in said.items() if value is not None}
+    return needed | {name: value for name, value in said.items() if value is not None} | terms(args)
 
 
 async def _create(args: argparse.Namespace, wish: Object) -> Object:
     async with opened(args) as door:
-        return await Orchestrator(door).create(wish, args.idempotency_key)
+        return await Orchestrator(door, forge_token()).create(wish, args.idempotency_key)
 
 
 def _say(answer: Object) -> None:

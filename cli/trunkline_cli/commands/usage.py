@@ -1,4 +1,4 @@
-"""Shows what the models were asked and what that cost, day by day."""
+"""Shows what the models were asked and what that cost, day by day; with an ID what the models of that task cost so far."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import argparse
 import asyncio
 from typing import Final
 
+from trunkline.contracts.errors import Invalid
 from trunkline_cli.console import OK, err, out, print_json
 from trunkline_cli.door import add_gateway, opened
 from trunkline_cli.orchestrator import Object, Orchestrator
-from trunkline_cli.shapes import UsageList, Used
+from trunkline_cli.shapes import TaskSpent, UsageList, Used
 from trunkline_cli.tables import Cell, Column, Room, Row, show
 
 COLUMNS: Final = (
@@ -20,6 +21,7 @@ _UNKNOWN: Final = "?"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", nargs="?", default="", metavar="ID", help="only of this task, and of how much")
     parser.add_argument("--since", metavar="DAY", help="the first day (UTC), such as 2025-10-22 (default: 29 days before the last)")
     parser.add_argument("--until", metavar="DAY", help="the last day (default: today)")
     parser.add_argument("--json", action="store_true", help="print one JSON document, as the gateway answers")
@@ -27,9 +29,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Raises Invalid, NotFound."""
+    if args.task and (args.since or args.until):
+        raise Invalid("--since and --until are about days; a task is shown from its beginning.")
     answer = asyncio.run(_ask(args))
     if args.json:
         print_json(answer)
+    elif args.task:
+        print(TaskSpent.model_validate(answer.get("task")).spent.told)
     else:
         _show(UsageList.model_validate(answer))
     return OK
@@ -38,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
 async def _ask(args: argparse.Namespace) -> Object:
     said = {"since": args.since, "until": args.until}
     async with opened(args) as door:
+        if args.task:
+            return await Orchestrator(door).task(args.task)
         return await Orchestrator(door).usage({name: value for name, value in said.items() if value})
 
 

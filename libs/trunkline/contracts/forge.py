@@ -10,6 +10,13 @@ from trunkline.contracts.ids import Token
 from trunkline.contracts.message import Command, Fact, Message
 
 
+def one_name(repo: str) -> str:
+    """What a repository is known by, however it is spelt: any case, `.git` or a slash behind it, or its address."""
+    _, scheme, path = repo.strip().casefold().partition("://")
+    said = path.partition("/")[2] if scheme else repo.strip().casefold()
+    return said.rstrip("/").removesuffix(".git")
+
+
 class ShowPullRequest(Command):
     """Read one pull request with its diff. Answered with a PullRequestView."""
 

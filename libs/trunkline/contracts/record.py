@@ -48,6 +48,7 @@ from trunkline.contracts.run import (
     RunWoken,
     SandboxReady,
     SnapshotKept,
+    SnapshotMissed,
 )
 from trunkline.contracts.spend import ModelAnswered
 from trunkline.contracts.steering import (
@@ -55,6 +56,7 @@ from trunkline.contracts.steering import (
     MessageDelivered,
     MessageEdited,
     MessageQueued,
+    MessageReturned,
     MessagesReordered,
     MessageTaken,
     MessageWithdrawn,
@@ -88,6 +90,7 @@ FACTS: tuple[type[Fact], ...] = (
     TaskWaits, TaskGoesOn, ApprovalWanted, ApprovalDropped, CallAnswered, RuleGranted, RunWaits, RunGoesOn, RunParked, RunWoken,
     AgentInterrupted, BudgetRaised, PushJudged, MessageQueued, MessageEdited, MessageWithdrawn, MessagesReordered, MessageDelivered,
     MessageTaken, RunSteered, InboxClosed, ModelAnswered, PullRequestEnded, SnapshotKept,
+    MessageReturned, SnapshotMissed,
 )  # fmt: skip
 """Every fact that was ever released. Nothing is taken away from here."""
 

@@ -148,6 +148,8 @@ class Wait(StrEnum):
     PULL_REQUESTS = "pull_requests"
     PAUSED = "paused"
     FORGE = "forge"
+    PLACE = "place"
+    """It may go on, and all places are taken."""
 
 
 class CallVerdict(StrEnum):
@@ -224,7 +226,7 @@ class RunGoesOn(Fact):
 
 
 class RunParked(Fact):
-    """No program of the run exists and nobody carries it; its files wait for the next sitting."""
+    """Nobody carries the run. No program of it exists and its files wait for the next sitting, unless its program is kept."""
 
     type: Literal["run.parked"] = "run.parked"
     attempt: int
@@ -233,6 +235,10 @@ class RunParked(Fact):
     session: str = ""
     line: int = 0
     """The last line of output of this sitting that is on the timeline."""
+    until: datetime | None = None
+    """Not taken up before that; None: when what it waits for has come."""
+    kept: bool = False
+    """Its program stands still where it was, and goes on in the same sitting: it could not be resumed."""
 
 
 class RunWoken(Fact):
@@ -241,7 +247,9 @@ class RunWoken(Fact):
     type: Literal["run.woken"] = "run.woken"
     attempt: int
     sitting: int
-    """The one that begins."""
+    """The one that begins, or goes on with the program that was kept."""
+    release: str = ""
+    """By which of its work items; another one of the same round is a copy, and nobody's."""
 
 
 class AgentInterrupted(Fact):
@@ -292,6 +300,17 @@ class SnapshotKept(Fact):
     """No program of the run was left: what is committed after it is what was kept."""
 
 
+class SnapshotMissed(Fact):
+    """Workspace or conversation could not be kept as they stood: a later task goes on from what was kept before. The run goes on."""
+
+    type: Literal["run.snapshot_missed"] = "run.snapshot_missed"
+    attempt: int
+    sitting: int
+    code: str
+    reason: str
+    """A sentence for people."""
+
+
 RunFact = Annotated[
     RunClaimed
     | PhaseBegan
@@ -316,7 +335,8 @@ RunFact = Annotated[
     | AgentInterrupted
     | BudgetRaised
     | PushJudged
-    | SnapshotKept,
+    | SnapshotKept
+    | SnapshotMissed,
     Field(discriminator="type"),
 ]
 

@@ -27,5 +27,7 @@ class ModelAnswered(Fact):
     priced: bool = True
     """Whether the model's own price is known; else the dearest configured one was taken."""
     estimated: bool = False
+    limit_usd: float | None = None
+    """What all models of the task may cost, as it stood then, with what people added; None: any amount."""
     first_byte_ms: int = 0
     took_ms: int = 0

@@ -144,6 +144,14 @@ class MessageTaken(Fact):
     sitting: int
 
 
+class MessageReturned(Fact):
+    """The conversation that had it is gone: it waits again, before all others, for the agent of this attempt."""
+
+    type: Literal["inbox.returned"] = "inbox.returned"
+    message_id: str
+    attempt: int
+
+
 class RunSteered(Fact):
     """Somebody wants the run interrupted, paused or resumed; what came of it stands among the facts of the run."""
 
@@ -163,6 +171,14 @@ class InboxClosed(Fact):
 
 
 InboxFact = Annotated[
-    MessageQueued | MessageEdited | MessageWithdrawn | MessagesReordered | MessageDelivered | MessageTaken | RunSteered | InboxClosed,
+    MessageQueued
+    | MessageEdited
+    | MessageWithdrawn
+    | MessagesReordered
+    | MessageDelivered
+    | MessageTaken
+    | MessageReturned
+    | RunSteered
+    | InboxClosed,
     Field(discriminator="type"),
 ]

@@ -11,6 +11,7 @@ LIVE_PREFIX = "live."
 ALL_LIVE = "live.evt.>"
 ALL_MEMOS = "memo.*"
 ALL_REVOKED = "revoked.>"
+ALL_SEALED = "vault.>"
 NO_TASK = TaskId("-")
 """Stands in the task's place of what is about no task."""
 TASK = "task"
@@ -123,6 +124,11 @@ def revoked(kind: str, name: str) -> str:
 def live_of_task(tenant: TenantId, task: TaskId) -> str:
     """What is said about one task as it is stored, for whoever only wants a nudge."""
     return f"{LIVE_PREFIX}evt.{token(tenant)}.{token(task)}.*"
+
+
+def vault(tenant: TenantId, handle: str) -> str:
+    """Where one sealed secret lies."""
+    return f"vault.{token(tenant)}.{token(handle)}"
 
 
 def spent(tenant: TenantId, day: str, what: str) -> str:

@@ -98,6 +98,8 @@ class Assignment(Message):
     """Seconds from submission within which it was promised; being late is a fact and stops nothing."""
     branch: str = "main"
     """The base branch of the pull request."""
+    pull_request: int | None = Field(default=None, ge=1)
+    """The work is about that pull request: it begins on its branch, and goes there; `branch` counts for nothing then."""
     agent: str | None = None
     """Which agent is to do it; None takes the configured one."""
     pool: Token = "dev"
@@ -116,6 +118,8 @@ class Assignment(Message):
     """What its models may cost before somebody is asked; None takes the configured one."""
     origin: Origin | None = None
     """The task that it goes on from, with workspace and conversation."""
+    credential: Token | None = None
+    """Handle of the caller's own token for the forge, which lies sealed in the vault; None takes the installation's."""
 
 
 class SubmitTask(Command):

@@ -92,6 +92,8 @@ class TaskView(Message):
     """Whether somebody wants its run to pause."""
     spent_usd: float = 0.0
     """What its models cost so far, by the prices that are known; what an aborted answer cost may be told after the end."""
+    limit_usd: float | None = None
+    """What they may cost before somebody is asked, as the last answer of a model found it."""
     input_tokens: int = 0
     output_tokens: int = 0
     result: RunResult | None = None
@@ -244,7 +246,7 @@ def _changes(view: TaskView, fact: Fact, event: Event) -> dict[str, object]:
             ended = {"status": TaskStatus.CANCELLED, "error_code": "CANCELLED", "error": fact.reason, "ended_at": event.at}
             return {**ended, **_GOES_ON, "paused": False, "cancel_cause": fact.cause}
         case _:
-            return _hold_changes(view, fact, event) or _run_changes(fact, event) or _wait_changes(fact) or _later_changes(view, fact)
+            return _hold_changes(view, fact, event) or _run_changes(view, fact, event) or _wait_changes(fact) or _later_changes(view, fact)
 
 
 def _started(view: TaskView, event: Event) -> dict[str, object]:
@@ -269,10 +271,10 @@ def _hold_changes(view: TaskView, fact: Fact, event: Event) -> dict[str, object]
             return {}
 
 
-def _run_changes(fact: Fact, event: Event) -> dict[str, object]:
+def _run_changes(view: TaskView, fact: Fact, event: Event) -> dict[str, object]:
     match fact:
         case RunClaimed():
-            return {"started_at": event.at} if fact.attempt == 1 else {"attempt": fact.attempt}
+            return _started(view, event) if fact.attempt == 1 else {"attempt": fact.attempt}
         case PhaseBegan():
             return {"phase": fact.phase}
         case SandboxReady():
@@ -311,6 +313,7 @@ def _later_changes(view: TaskView, fact: Fact) -> dict[str, object]:
                 "spent_usd": round(view.spent_usd + fact.usd, 9),
                 "input_tokens": view.input_tokens + fact.input_tokens,
                 "output_tokens": view.output_tokens + fact.output_tokens,
+                "limit_usd": fact.limit_usd,
             }
         case PullRequestEnded() if fact.number == view.pull_request:
             return {"pull_request_state": "merged" if fact.merged else "closed"}

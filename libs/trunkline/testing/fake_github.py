@@ -32,6 +32,7 @@ _ROUTES = (
     ("POST", re.compile(r"/app/installations/(\d+)/access_tokens"), "token"),
     ("GET", re.compile(r"/repos/([^/]+)/([^/]+)/pulls"), "list"),
     ("POST", re.compile(r"/repos/([^/]+)/([^/]+)/pulls"), "create"),
+    ("GET", re.compile(r"/repos/([^/]+)/([^/]+)/pulls/(\d+)"), "pull"),
     ("GET", re.compile(r"/repos/([^/]+)/([^/]+)/issues/(\d+)/comments"), "comments"),
     ("POST", re.compile(r"/repos/([^/]+)/([^/]+)/issues/(\d+)/comments"), "comment"),
     ("POST", re.compile(r"/repos/([^/]+)/([^/]+)/statuses/([0-9a-f]+)"), "status"),
@@ -111,9 +112,9 @@ class FakeGitHub:
         self.grants[token] = Grant(frozenset(repos), dict.fromkeys(every, right))
         return token
 
-    def fail(self, step: str, kind: str, times: int = 1, **headers: str) -> None:
-        """Order a fault; an underscore in a header's name is a hyphen."""
-        self.faults.append(Fault(step, kind, times, {name.replace("_", "-"): value for name, value in headers.items()}))
+    def fail(self, step: str, kind: str, times: int = 1, *, repo: str = "", **headers: str) -> None:
+        """Order a fault, in one repository or whichever; an underscore in a header's name is a hyphen."""
+        self.faults.append(Fault(step, kind, times, {name.replace("_", "-"): value for name, value in headers.items()}, repo))
 
     def steps(self, *names: str) -> list[Seen]:
         return [seen for seen in self.seen if seen.step in names]
@@ -137,13 +138,23 @@ class FakeGitHub:
         async def served() -> web.StreamResponse:
             return await self._served(request, seen, parts)
 
-        fault = next((fault for fault in self.faults if fault.step == seen.step and fault.times), None)
+        about = self._about(seen, parts)
+        due = (fault for fault in self.faults if fault.step == seen.step and fault.times and fault.repo in ("", about))
+        fault = next(due, None)
         if fault is None or (seen.step in ("fetch-refs", "push-refs") and not seen.token):
             return await served()
         fault.times -= 1
         if wait := fault.headers.get("retry-after"):
             self._quiet[seen.token] = seen.at + float(wait)
         return await fault.befall(request, served)
+
+    def _about(self, seen: Seen, parts: tuple[str, ...]) -> str:
+        """The repository of a call; a token is asked for by its name."""
+        if seen.step != "token":
+            return "/".join(parts[:2])
+        number, named = int(parts[0]), (seen.body or {}).get("repositories") or [""]
+        installed = self._app.installations if self._app else {}
+        return f"{next((owner for owner, each in installed.items() if each == number), '')}/{named[0]}"
 
     async def _served(self, request: web.Request, seen: Seen, parts: tuple[str, ...]) -> web.StreamResponse:
         if seen.step in ("installation", "token"):
@@ -160,6 +171,10 @@ class FakeGitHub:
                 return web.json_response(self._repository(repo, self.grants[seen.token]))
             case "list":
                 return web.json_response(self._listed(repo, request.query.get("head", "")))
+            case "pull":
+                found = (pull for pull in self.pulls.get(repo, []) if pull["number"] == int(parts[2]))
+                pull = next(found, None)
+                return web.json_response(pull) if pull else refusal(404, "Not Found")
             case "create":
                 return self._create(repo, seen.body)
             case "comments":
@@ -189,7 +204,14 @@ class FakeGitHub:
             return refusal(401, "Bad credentials", {"WWW-Authenticate": 'Basic realm="GitHub"'} if over_git else {})
         if repo not in grant.repos or not (self._root / f"{repo}.git").is_dir():
             return refusal(404, "Not Found")
-        right = {"create": "pull_requests", "list": "pull_requests", "comment": "issues", "comments": "issues", "status": "statuses"}
+        right = {
+            "create": "pull_requests",
+            "list": "pull_requests",
+            "pull": "pull_requests",
+            "comment": "issues",
+            "comments": "issues",
+            "status": "statuses",
+        }
         level = grant.rights.get(right.get(seen.step, "contents"))
         writes = seen.step in CHANGES or seen.step.startswith("push")
         return None if level == "write" or (level and not writes) else refusal(403, "Resource not accessible by integration")

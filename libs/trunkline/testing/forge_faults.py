@@ -49,6 +49,8 @@ class Fault:
     kind: str
     times: int = 1
     headers: Mapping[str, str] = field(default_factory=dict)
+    repo: str = ""
+    """`owner/name`; empty: any."""
 
     async def befall(self, request: web.Request, answer: Answer) -> web.StreamResponse:
         what, _, when = self.kind.partition("-")

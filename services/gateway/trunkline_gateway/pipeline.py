@@ -28,6 +28,8 @@ COUNTED: Final = web.RequestKey("counted", object)
 ADDRESS: Final = web.RequestKey("address", str)
 KEY: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
+BESIDE: Final = ("X-GitHub-Token",)
+"""Headers that are part of what is asked for, as the body is."""
 KEPT_AT_MOST: Final = 512 << 10
 """Bytes of an answer; none of ours comes near."""
 NOTHING_DONE: Final = frozenset({401, 403, 408, 413, 415, 429})
@@ -58,7 +60,7 @@ class Pipeline:
             if not may(principal, route.rule):
                 raise _not_allowed(principal, route.rule)
             request[IDS] = Ids()
-            if route.streams:
+            if route.streams and principal.role is not Role.ANONYMOUS:
                 request[STANDS] = lambda: self._stands(request, principal, dialect)
             if remembers and KEY in request.headers:
                 return await self._once(request, principal, route, dialect)
@@ -94,8 +96,7 @@ class Pipeline:
     async def _once(self, request: web.Request, principal: Principal, route: Route, dialect: Dialect) -> web.StreamResponse:
         """The stored answer, or the handler's, which is then stored. Raises Invalid, Unsupported, Conflict or Unavailable."""
         name = _name(request, principal)
-        digest = hashlib.sha256(await self.body.raw(request)).hexdigest()
-        match await self.memory.claim(name, digest):
+        match await self.memory.claim(name, _digest(await self.body.raw(request), request)):
             case Kept() as kept:
                 headers = {"Content-Type": kept.type, REPLAYED: "true"}
                 return web.Response(body=kept.body, status=kept.status, headers=headers)
@@ -152,6 +153,15 @@ def _name(request: web.Request, principal: Principal) -> str:
         raise Invalid(message, code="INVALID_IDEMPOTENCY_KEY")
     parts = (principal.tenant, principal.role is Role.ANONYMOUS, _who(principal, request), request.method, request.path_qs, keys[0])
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _digest(body: bytes, request: web.Request) -> str:
+    """Of all that is asked for."""
+    digest = hashlib.sha256(body)
+    for name in BESIDE:
+        for value in request.headers.getall(name, ()):
+            digest.update(f"\0{name}:{value}".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def _kept(response: web.StreamResponse) -> Kept | None:

@@ -1,4 +1,4 @@
-"""What the gateway needs from the world: owners that answer, timelines, who is ready, who may sign, who counts, and who remembers."""
+"""What the gateway needs from the world: owners that answer, timelines, a vault, and who is ready, may sign, counts, and remembers."""
 
 from __future__ import annotations
 
@@ -50,12 +50,28 @@ class Feed(Protocol):
         """
         ...
 
+    def recent(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
+        """As `follow`, up to what is stored at this moment."""
+        ...
+
     async def run(self, tenant: TenantId, task: TaskId) -> tuple[Event, ...]:
         """Everything about the run itself, without what its agent said; nothing when the log does not hold it any more."""
         ...
 
     async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
         """What lies beyond `after` now, at most `limit` facts, and whether more lies there."""
+        ...
+
+
+class Vault(Protocol):
+    """Where callers' own tokens for the forge lie, sealed, as long as the tasks that they came with."""
+
+    async def put(self, tenant: TenantId, handle: str, secret: str) -> None:
+        """Returns when it is on disk. Raises Unsupported where no tokens are kept, Unavailable."""
+        ...
+
+    async def forget(self, tenant: TenantId, handle: str) -> None:
+        """Raises Unavailable."""
         ...
 
 

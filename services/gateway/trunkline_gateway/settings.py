@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, field_validato
 from trunkline.auth import claims, keys
 from trunkline.bus.limits import Rule
 from trunkline.bus.settings import BusSettings
+from trunkline.bus.vault import vault_key
 from trunkline.contracts.errors import Invalid
 
 FAILURES: Final = "auth.failures"
@@ -109,7 +110,16 @@ class Settings(BusSettings):
     github_starters: tuple[str, ...] = Field(
         ("OWNER", "MEMBER", "COLLABORATOR"), description="Whose comments may start work, in GitHub's words: those who may write anyway."
     )
-    github_tenants: dict[str, str] = Field({}, description="`owner/*` to tenant; what none fits belongs to the tenant `public`.")
+    github_tenants: dict[str, str] = Field(
+        {}, description="`owner/*` to tenant; repositories that none fits start nothing. Without any, all belong to the tenant `public`."
+    )
+
+    vault_key: SecretStr = Field(
+        SecretStr(""),
+        description="Seals the tokens that callers give with their tasks, at least 32 characters; the same for gateways and sandbox "
+        "services. Empty: `vault_key_file`, else no such tokens are taken.",
+    )
+    vault_key_file: Path | None = Field(None, description="For a key that is mounted as a file; `up` makes one in the data directory.")
 
     dev: bool = Field(False, description="Off: nobody gets a token without proof. On: anybody on this machine does; loopback only.")
     jwt_secret: SecretStr = Field(
@@ -188,6 +198,17 @@ class Settings(BusSettings):
         """The present one first."""
         both = (self.github_webhook_secret, self.github_webhook_secret_previous)
         return tuple(secret.get_secret_value().encode() for secret in both if secret.get_secret_value())
+
+    @property
+    def sealing_key(self) -> bytes:
+        """32 bytes, or none. Raises Invalid."""
+        return vault_key(self.vault_key.get_secret_value(), self.vault_key_file)
+
+    @field_validator("vault_key")
+    @classmethod
+    def _long(cls, key: SecretStr) -> SecretStr:
+        _checked(lambda: vault_key(key.get_secret_value()))
+        return key
 
     @field_validator("jwt_secret", "jwt_secret_previous")
     @classmethod

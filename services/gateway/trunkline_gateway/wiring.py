@@ -34,6 +34,7 @@ from trunkline_gateway.sse import StreamLimits, Streams
 from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Traces
 from trunkline_gateway.usecases.desk import Desk
 from trunkline_gateway.usecases.forge_news import ForgeNews
+from trunkline_gateway.usecases.shown import Shown
 from trunkline_gateway.usecases.usage import Usage
 
 log = structlog.get_logger()
@@ -91,10 +92,10 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> asyncio.Server:
 
 def dialects(bus: Bus, streams: Streams, desk: Desk, settings: Settings) -> Sequence[Dialect]:
     """Everything that this gateway speaks, and the document about it."""
-    tasks = Tasks(bus.commands, BusFeed(bus), clock.now, ids.new_task_id, settings.deadline_s)
+    tasks = Tasks(bus.commands, BusFeed(bus), clock.now, ids.new_task_id, settings.deadline_s, bus.vault(settings.sealing_key))
     spoken = (
         PrAgent(tasks, streams, _body(settings), settings.frame_cache),
-        Pages(tasks),
+        Pages(tasks, Shown(tasks, bus.seal)),
         _github(bus, tasks, settings),
         Orchestrator(_verbs(bus, tasks, desk), _means(bus, streams, settings), About(_version(), settings.public_url)),
     )

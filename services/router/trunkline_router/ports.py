@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from trunkline.bus import WorkItem
 from trunkline.contracts import subjects
+from trunkline.contracts.forge import ReportPullRequest
 from trunkline.contracts.ids import TaskId, TenantId, Token
 from trunkline.contracts.message import Message
 
@@ -38,6 +39,13 @@ class DueTasks(Message):
         return body if not isinstance(body, dict) or "tasks" in body else {"tasks": [body]}
 
 
+class DuePull(Message):
+    """News of a pull request that its task has not spoken of yet."""
+
+    wish: ReportPullRequest
+    tries: int = 0
+
+
 class Timers(Protocol):
     """Alarms that survive everything. One that rings twice, or for a task that needs it no more, does no harm."""
 
@@ -48,6 +56,8 @@ class Timers(Protocol):
     async def retry(self, due: DueTask, at: datetime) -> None: ...
 
     async def stop(self, due: DueTask, at: datetime) -> None: ...
+
+    async def pull(self, due: DuePull, at: datetime) -> None: ...
 
 
 class Queue(Protocol):

@@ -19,7 +19,7 @@ from trunkline_router.handlers.stop_overdue import OverdueStop
 from trunkline_router.handlers.task_effects import TaskEffects
 from trunkline_router.handlers.task_life import TaskLife
 from trunkline_router.model import RetryDue, SlaReached
-from trunkline_router.ports import DueTask, DueTasks
+from trunkline_router.ports import DuePull, DueTask, DueTasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +62,4 @@ def subscribe(inlet: Inlet, handlers: Handlers) -> None:
     inlet.timer("router", "retry", DueTask, retry)
     inlet.timer("router", "sla", DueTasks, sla)
     inlet.timer("router", "stop", DueTask, handlers.overdue.on)
+    inlet.timer("router", "pull", DuePull, handlers.pulls.again)

@@ -48,7 +48,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
             overdue=OverdueStop(life, bus.log, timers, now),
             events=PublishedEvents(bus.log),
             deadlines=Deadlines(life, waits, timers, now),
-            pulls=PullRequestNews(bus.log),
+            pulls=PullRequestNews(bus.log, timers, now),
         )
         subscribe(bus.inlet, handlers)
         await bus.inlet.start("router")

@@ -150,8 +150,8 @@ class SandboxProvider(Protocol):
 
     async def thaw(self, id: SandboxId) -> None: ...
 
-    async def stop(self, id: SandboxId) -> None:
-        """End everything that runs inside; nothing of it runs when this returns. Keeps the files."""
+    async def stop(self, id: SandboxId, key: str = "") -> None:
+        """End everything that runs inside and keep the files; with the `key` of a start only if no other start runs by now."""
         ...
 
     async def take(self, id: SandboxId) -> Path:
@@ -342,11 +342,12 @@ class Forge(Protocol):
 
     async def open_pull_request(self, access: Access, spec: PullRequestSpec) -> PullRequest:
         """Found again by its head before one is made."""
-        ...
+
+    async def branch_for(self, access: Access, number: int) -> str:
+        """Where work about a pull request begins: on its own branch while it is open. Raises NotFound, Denied FORK_PULL_REQUEST."""
 
     async def tell_status(self, access: Access, commit: str, state: str, told: str) -> None:
         """`state`: pending, success or failure; a forge without such a thing does nothing."""
-        ...
 
     async def show_pull_request(self, repo: str, number: int) -> PullRequestPage:
         """Raises NotFound; Unsupported where the forge has pages of its own."""

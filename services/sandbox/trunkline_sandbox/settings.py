@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from trunkline.bus import BusSettings
+from trunkline.bus import BusSettings, vault_key
 from trunkline.contracts.calls import Ruling, ToolRule
+from trunkline.contracts.errors import Invalid
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 OUTGOING_PATHS = (
@@ -65,6 +66,11 @@ class Settings(BusSettings):
 
     data_dir: Path = Field(Path("~/.local/share/trunkline"), description="Below the user's own folder: needs nobody else's rights.")
     public_url: str = Field("http://127.0.0.1:8787", description="The gateway's default address; pull request links begin with it.")
+    share_timelines: bool = Field(
+        True,
+        description="A pull request links to the page of its timeline, which opens for whoever holds that link. Off: to the API, which "
+        "wants a credential.",
+    )
     forge: Literal["local", "github"] = Field("local", description="Bare repositories in a folder: works with no account anywhere.")
     forge_root: Path | None = Field(None, description="Unset: the folder `forge` in the data directory.")
     github_api_url: str = Field(
@@ -77,6 +83,15 @@ class Settings(BusSettings):
     github_app_key_file: Path | None = Field(None, description="The App's private key (PEM); unset: no App.")
     github_comment: bool = Field(False, description="On: the pull request gets a comment with what it cost. Most find that noisy.")
     github_status: bool = Field(False, description="On: the commit gets a status that links to the timeline.")
+    forge_patience_s: float = Field(
+        21600, ge=0, description="A forge that is away for longer ends the task; most outages are over by then, and the work stays kept."
+    )
+    vault_key: SecretStr = Field(
+        SecretStr(""),
+        description="Opens the tokens that callers give with their tasks, at least 32 characters; the same as the gateway's. Empty: "
+        "`vault_key_file`, else a task with such a token fails.",
+    )
+    vault_key_file: Path | None = Field(None, description="For a key that is mounted as a file; `up` makes one in the data directory.")
     agent: Literal["command", "claude", "codex", "opencode"] = Field("claude", description="The coding agent that most people have.")
     agent_command: str = Field("", description="Empty: there is no sensible default for a program of yours.")
     agent_command_duplex: bool = Field(False, description="On: the program is spoken to by JSON lines, and may ask before it acts.")
@@ -99,6 +114,9 @@ class Settings(BusSettings):
     model_prices: dict[str, PriceSetting] = Field(
         {}, description="By model name, on top of the known ones; `*` at the end fits what follows."
     )
+    model_tools_allowed: tuple[str, ...] = Field(
+        (), description="Tools that run at the model's provider, by type, `*` for any text: they reach any host from there."
+    )
     budget_usd: float = Field(0, ge=0, description="What the models of one task may cost before somebody is asked; 0: any amount.")
     budget_day_usd: float = Field(0, ge=0, description="The same for all tasks of a tenant in one day (UTC); 0: any amount.")
     tool_rules: tuple[ToolRuleSetting, ...] = Field(
@@ -107,6 +125,10 @@ class Settings(BusSettings):
     tool_otherwise: Ruling = Field(Ruling.ALLOW, description="What becomes of calls that no rule fits.")
     hold_process_s: float = Field(
         120, ge=0.1, description="An agent that waits longer for people gives its place to others and is resumed later."
+    )
+    park_days: float = Field(30, gt=0, description="A run that waits for longer for people ends, and what it held is free again.")
+    standing_runs: int = Field(
+        8, ge=0, le=256, description="Agents that cannot be resumed stand still with their memory while they wait; more keep their places."
     )
     outgoing_files: int = Field(200, ge=1, description="Changes to more files than people read are looked at by somebody first.")
     outgoing_paths: tuple[str, ...] = Field(
@@ -126,6 +148,20 @@ class Settings(BusSettings):
     snapshot_days: float = Field(7, ge=0, description="How long one may go on from a task that is over; 0: nothing is kept of it.")
     snapshot_mb: int = Field(10240, ge=0, description="Of all tasks together; the oldest goes first.")
     repository_mb: int = Field(2048, ge=1, description="Larger than nearly every repository, smaller than a disk.")
+
+    @field_validator("vault_key")
+    @classmethod
+    def _long(cls, key: SecretStr) -> SecretStr:
+        try:
+            vault_key(key.get_secret_value())
+        except Invalid as error:
+            raise ValueError(error.message) from None
+        return key
+
+    @property
+    def sealing_key(self) -> bytes:
+        """32 bytes, or none. Raises Invalid."""
+        return vault_key(self.vault_key.get_secret_value(), self.vault_key_file)
 
     @property
     def folder(self) -> Path:

@@ -9,6 +9,7 @@ from trunkline.contracts.forge import ShowPullRequest
 from trunkline.contracts.steering import EditMessage, ListMessages, ReorderMessages, SayToAgent, SteerRun, WithdrawMessage
 from trunkline.contracts.task import ENDS, TaskStopRequested
 from trunkline_sandbox.handlers.answer_inbox import AnswerInbox
+from trunkline_sandbox.handlers.entrust import Entrust
 from trunkline_sandbox.handlers.inbox import Inbox
 from trunkline_sandbox.handlers.show_pull_request import ShowPullRequestPage
 from trunkline_sandbox.handlers.stop_unclaimed import StopUnclaimed
@@ -24,10 +25,12 @@ class Answers:
     steering: AnswerInbox
     inbox: Inbox
     wake: Wake
+    entrust: Entrust
 
     async def task_news(self, stored: Stored) -> None:
         await self.stop.on(stored)
         await self.inbox.over(stored)
+        await self.entrust.over(stored)
 
 
 def subscribe(inlet: Inlet, answers: Answers) -> None:

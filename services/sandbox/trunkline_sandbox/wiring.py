@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Literal
 
 import aiohttp
 from pydantic import SecretStr
 
-from trunkline.bus import Bus, connect
+from trunkline.auth import timeline_links
+from trunkline.bus import Bus, WorkItem, connect
 from trunkline.bus.vital import vital
+from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
 from trunkline.telemetry.redaction import Redactor
+from trunkline_sandbox.adapters.agents import claude_options, codex_config
 from trunkline_sandbox.adapters.agents.claude import ClaudeAgent, ClaudeOptions
 from trunkline_sandbox.adapters.agents.codex import CodexAgent
 from trunkline_sandbox.adapters.agents.codex_config import CodexOptions
@@ -29,11 +33,13 @@ from trunkline_sandbox.adapters.git import GitProgram
 from trunkline_sandbox.adapters.keeping import LocalKeep
 from trunkline_sandbox.adapters.model.door import forget_door, model_door, model_session
 from trunkline_sandbox.adapters.model.keys import DoorKeys
+from trunkline_sandbox.adapters.model.reach import fits
 from trunkline_sandbox.adapters.model.shapes import Shape, Upstreams
 from trunkline_sandbox.adapters.providers.local import LocalProvider
 from trunkline_sandbox.adapters.secret_file import shared_secret
 from trunkline_sandbox.handlers.answer_inbox import AnswerInbox
 from trunkline_sandbox.handlers.drive_run import DriveRun
+from trunkline_sandbox.handlers.entrust import Entrust
 from trunkline_sandbox.handlers.inbox import Inbox, Inboxes
 from trunkline_sandbox.handlers.judge_push import JudgePush
 from trunkline_sandbox.handlers.reap import Reap
@@ -48,6 +54,7 @@ from trunkline_sandbox.model import Run
 from trunkline_sandbox.model import inbox as inbox_model
 from trunkline_sandbox.model.budget import BudgetLimits
 from trunkline_sandbox.model.outgoing import OutgoingPolicy
+from trunkline_sandbox.model.patience import Patience
 from trunkline_sandbox.model.rules import Rules
 from trunkline_sandbox.ports import Agent, Forge, Limits, Till
 from trunkline_sandbox.settings import Settings
@@ -62,7 +69,7 @@ ANYTHING_GOES = OutgoingPolicy(paths=(), files=1_000_000, pull_requests=100_000)
 async def running(settings: Settings) -> AsyncIterator[None]:
     """A sandbox service with its hands open; leaving it hands back what it carries and leaves the agents running."""
     async with model_session() as session, _forge(settings) as forge, connect(settings, "sandbox") as bus:
-        world = assemble(settings, forge, session)
+        world = replace(assemble(settings, forge, session), timeline=timelines(settings, bus.seal))
         async with serving(bus, world, settings.runs, outgoing(settings)):
             yield
 
@@ -76,11 +83,14 @@ async def serving(bus: Bus, world: World, hands: int, policy: OutgoingPolicy | N
     async def clear(task: str, run: Run) -> None:
         await steps.clear(sandbox_id(task, run.attempt), run.sitting)
 
-    wake = Wake(wires, Wakers(bus.work, bus.timers, now, clear))
-    steps = Steps(world, wires, wake)
+    wake = Wake(wires, Wakers(bus.work, bus.timers, world.now, clear, world.park_s, world.keeps))
+    entrust = Entrust(bus.vault(world.vault_key), world.redactor)
+    steps = Steps(world, wires, wake, entrust)
     drive = DriveRun(bus.log, world, steps, wake, owner())
     stop, reap = StopUnclaimed(bus.log, now, clear), Reap(bus.log, world.provider, steps, wake, now)
-    answers = Answers(stop, ShowPullRequestPage(world.forge), AnswerInbox(inboxes, bus.log, world.redactor, world.skill), wires.inbox, wake)
+    answers = Answers(
+        stop, ShowPullRequestPage(world.forge), AnswerInbox(inboxes, bus.log, entrust.knowing, world.skill), wires.inbox, wake, entrust
+    )
     subscribe(bus.inlet, answers)
     await bus.inlet.start("sandbox")
     async with vital(reap.run, wake.run, lambda: bus.work.take(POOL, hands, drive.carry)):
@@ -90,7 +100,7 @@ async def serving(bus: Bus, world: World, hands: int, policy: OutgoingPolicy | N
 def _wires(bus: Bus, world: World, inbox: Inbox, policy: OutgoingPolicy) -> Wires:
     def till(job: Job) -> TaskTill:
         spend = SpendLog(bus.log, job.item, now, job.run.sitting)
-        return TaskTill(spend, bus.counters, job.budget(world.budget), asyncio.Event())
+        return TaskTill(spend, bus.counters, job.budget(world.budget), asyncio.Event(), job.run.questions.raised_days)
 
     return Wires(bus.log, bus.nudges, inbox, JudgePush(world.git, bus.limits, policy), till)
 
@@ -119,10 +129,25 @@ def assemble(settings: Settings, forge: Forge, session: aiohttp.ClientSession) -
         redactor=redactor(settings),
         rules=Rules(settings.tool_rules, settings.tool_otherwise),
         hold_s=settings.hold_process_s,
+        park_s=settings.park_days * 86400,
+        keeps=settings.standing_runs,
         budget=BudgetLimits(settings.budget_usd, settings.budget_day_usd),
-        public_url=settings.public_url,
         keep=_keep(settings, provider) if settings.snapshot_days else None,
+        vault_key=settings.sealing_key,
+        patience=Patience(limit=settings.forge_patience_s),
     )
+
+
+def timelines(settings: Settings, seal: bytes) -> Callable[[WorkItem], str]:
+    """Where people see what happens to a task. What is shared opens for whoever holds the link, so that a reviewer needs no credential."""
+    base = settings.public_url.rstrip("/")
+
+    def timeline(item: WorkItem) -> str:
+        if not settings.share_timelines:
+            return f"{base}/tasks/task_{item.task}/events"
+        return base + timeline_links.path(seal, TenantId(item.tenant), TaskId(item.task))
+
+    return timeline if base else lambda _: ""
 
 
 def _keep(settings: Settings, provider: LocalProvider) -> LocalKeep:
@@ -163,9 +188,10 @@ def _doors(settings: Settings, keys: DoorKeys, session: aiohttp.ClientSession) -
 
 
 def _agents(settings: Settings, keys: DoorKeys) -> Mapping[str, Agent]:
-    options = ClaudeOptions(program=settings.claude_path, trust_repository=settings.agent_repo_config)
+    claude_search, codex_search = (fits(name, settings.model_tools_allowed) for name in (claude_options.SEARCH, codex_config.SEARCH))
+    options = ClaudeOptions(settings.claude_path, trust_repository=settings.agent_repo_config, web_search=claude_search)
     command = CommandAgent(settings.agent_command, duplex=settings.agent_command_duplex)
-    codex = CodexAgent(keys, CodexOptions(program=settings.codex_path, trust_repository=settings.agent_repo_config))
+    codex = CodexAgent(keys, CodexOptions(settings.codex_path, trust_repository=settings.agent_repo_config, web_search=codex_search))
     opencode = OpencodeOptions(
         program=settings.opencode_path, speaks=_opencode_speaks(settings), trust_repository=settings.agent_repo_config
     )

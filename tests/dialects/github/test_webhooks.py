@@ -82,6 +82,38 @@ async def test_the_label_starts_a_task_with_the_words_of_the_issue(event: str) -
     assert submit.assignment.branch == ("trunk" if event == "issues" else "release")
 
 
+async def test_a_comment_on_a_pull_request_starts_work_about_it() -> None:
+    world = World()
+    linked = {**ISSUE, "pull_request": {"url": "https://api.github.com/repos/acme/shop/pulls/7"}}
+    async with talking(world) as session:
+        assert (await told(session, "issue_comment", {**comment("/trunkline mend it"), "issue": linked}))[1]["status"] == "started"
+        await told(session, "issue_comment", comment("/trunkline mend it"), **{"X-GitHub-Delivery": "another-delivery"})
+    assert [submit.assignment.pull_request for submit in world.sent if isinstance(submit, SubmitTask)] == [7, None]
+
+
+@pytest.mark.parametrize(("repo", "status"), [("Acme/Shop", "started"), ("evil/shop", "ignored")])
+async def test_a_label_on_a_pull_request_starts_work_unless_its_branch_lies_in_a_fork(repo: str, status: str) -> None:
+    world = World()
+    pull = {**ISSUE, "base": {"ref": "release"}, "head": {"ref": "feature", "repo": {"full_name": repo}}}
+    payload = {"action": "labeled", "label": {"name": "trunkline"}, "repository": REPOSITORY, "sender": ANN, "pull_request": pull}
+    async with talking(world) as session:
+        said = (await told(session, "pull_request", payload))[1]
+    assert said["status"] == status
+    assert [submit.assignment.pull_request for submit in world.sent if isinstance(submit, SubmitTask)] == [7] * (status == "started")
+
+
+@pytest.mark.parametrize("event", ["issue_comment", "pull_request"])
+async def test_a_repository_that_no_tenant_is_named_for_is_passed_over(event: str) -> None:
+    """Anybody may install a public App, and would work at our cost."""
+    world = World()
+    payload = comment("/trunkline go") if event == "issue_comment" else closed(f"Trunkline-Task: {TASK}")
+    async with talking(world) as session:
+        status, said = await told(session, event, {**payload, "repository": {"full_name": "stranger/shop"}})
+    assert (status, said["status"]) == (202, "ignored")
+    assert "TRUNKLINE_GITHUB_TENANTS" in said["reason"] and "stranger/shop" in said["reason"]
+    assert world.sent == []
+
+
 async def test_the_same_delivery_again_is_the_same_task_and_another_is_another() -> None:
     world = World()
     async with talking(world) as session:

@@ -70,6 +70,16 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "metadata is text": ({"metadata": "x"}, "INVALID_REQUEST"),
     "title is a number": ({"metadata": {"taskTitle": 1}}, "INVALID_REQUEST"),
     "token is a number": ({"githubToken": 1}, "INVALID_REQUEST"),
+    "budget is nothing": ({"budgetUsd": 0}, "INVALID_REQUEST"),
+    "budget is negative": ({"budgetUsd": -3.5}, "INVALID_REQUEST"),
+    "budget is text": ({"budgetUsd": "5"}, "INVALID_REQUEST"),
+    "budget is true": ({"budgetUsd": True}, "INVALID_REQUEST"),
+    "budget is beyond all bounds": ({"budgetUsd": 1e300}, "INVALID_REQUEST"),
+    "rules are an object": ({"toolRules": {"tool": "Bash"}}, "INVALID_REQUEST"),
+    "a rule without an argument": ({"toolRules": [{"tool": "Bash", "then": "ask"}]}, "INVALID_REQUEST"),
+    "a rule that allows": ({"toolRules": [{"tool": "Bash", "argument": "*", "then": "allow"}]}, "INVALID_REQUEST"),
+    "a rule with a misspelt word": ({"toolRules": [{"tool": "Bash", "argument": "*", "then": "deny", "Reason": "x"}]}, "INVALID_REQUEST"),
+    "101 rules": ({"toolRules": [{"tool": "Bash", "argument": "*", "then": "deny"}] * 101}, "INVALID_REQUEST"),
 }
 
 REPOSITORIES = [

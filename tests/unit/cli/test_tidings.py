@@ -37,6 +37,8 @@ def told(name: str, **payload: object) -> tuple[str, str]:
         ("task.released", {"by": "bob"}, "released", "by bob"),
         ("task.in_progress", {"attempt": 1, "by": "dev-agent-1"}, "started", "by dev-agent-1"),
         ("task.in_progress", {"attempt": 1, "by": ""}, "started", "attempt 1"),
+        ("run.parked", {"why": "forge", "until": "2026-01-02T03:04:05Z"}, "parked", "the forge is asked again at 03:04:05 UTC"),
+        ("run.parked", {"why": "tool_call"}, "parked", "the agent's place is free for others until somebody decides"),
         ("task.retry_scheduled", {"attempt": 2, "due_at": "soon", "error": "no"}, "again", "attempt 2 at soon: no"),
         ("task.completed", {"result": None}, "done", "completed"),
         ("task.completed", {"result": {"pull_request": 7, "pull_request_url": "u"}}, "done", "pull request #7: u"),

@@ -174,8 +174,9 @@ def test_every_fact_is_either_an_event_or_nothing() -> None:
               "run.pushed", "run.pull_request_opened", "run.succeeded", "run.failed", "run.stopped", "approval.requested",
               "approval.decided", "approval.voted", "approval.escalated", "approval.overdue", "approval.withdrawn", "task.hold_dropped",
               "task.sla_breached", "task.child_added", "event.published", "task.waits", "task.goes_on", "inbox.queued", "inbox.edited",
-              "inbox.withdrawn", "inbox.reordered", "inbox.delivered", "inbox.steered", "inbox.closed", "spend.model_answered",
-              "pull.ended", "run.snapshot_kept"}  # fmt: skip
+              "inbox.withdrawn", "inbox.reordered", "inbox.delivered", "inbox.steered", "inbox.closed",
+              "inbox.returned", "spend.model_answered", "pull.ended", "run.snapshot_kept",
+              "run.snapshot_missed"}  # fmt: skip
     assert {fact.model_fields["type"].default for fact in FACTS} == shown | silent, "say here what the new fact means to pr_agent"
     told = {kind for fact in FACTS if encode.frame(event(made(fact))) and (kind := fact.model_fields["type"].default)}
     assert told == shown - {"run.waits", "run.push_judged"}, "a wait for a call is told by its question, a push that is cleared by itself"

@@ -9,7 +9,7 @@ from tests.unit.relay.timelines import NOON, Line, asked, line, said, submitted
 from tests.unit.relay.views import approvals, folded, listed, traced
 from trunkline.contracts.approval import ApprovalPolicy, ApprovalVoted, Stage, Verdict
 from trunkline.contracts.approval_views import ListApprovals
-from trunkline.contracts.calls import Allowance
+from trunkline.contracts.calls import Allowance, Ruling, ToolRule
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.task import EventPublished, TaskChildAdded, TaskFailed
 from trunkline.contracts.views import GetTrace, ListTasks
@@ -84,6 +84,16 @@ def test_long_things_are_cut_on_a_page_and_whole_in_the_task_itself() -> None:
     assert view.children == tuple(f"c{seq}" for seq in range(22, 32))
     whole = views.task("acme", "t1")
     assert whole and (whole.assignment.prompt, whole.assignment.payload, len(whole.children)) == (prompt, payload, 30)
+
+
+def test_of_many_rules_the_first_stand_on_a_page_and_all_in_the_task_itself() -> None:
+    rules = tuple(ToolRule(argument=f"{number} " + "x" * 1_990, then=Ruling.ASK, reason="y" * 1_000) for number in range(100))
+    views = folded([line(1, "t1", "task", submitted(tool_rules=rules))])
+
+    (view,) = brief_tasks(listed(views)).tasks
+    assert [rule.argument[:2] for rule in view.assignment.tool_rules] == [f"{number} " for number in range(10)]
+    whole = views.task("acme", "t1")
+    assert whole and whole.assignment.tool_rules == rules
 
 
 def test_a_list_and_a_trace_never_read_what_is_long_so_that_nobody_else_waits_for_it() -> None:

@@ -6,7 +6,7 @@ from tests.unit.relay.timelines import life, line, submitted
 from tests.unit.relay.views import folded, listed
 from trunkline.contracts.forge import PullRequestEnded
 from trunkline.contracts.message import Fact
-from trunkline.contracts.run import RunFailed, RunGoesOn, RunParked, RunWaits, RunWoken, Wait
+from trunkline.contracts.run import RunClaimed, RunFailed, RunGoesOn, RunParked, RunWaits, RunWoken, Wait
 from trunkline.contracts.spend import ModelAnswered
 from trunkline.contracts.steering import RunSteered, Steer
 from trunkline.contracts.task import TaskCancelled
@@ -22,10 +22,9 @@ def view(*then: tuple[str, Fact]) -> TaskView:
     return found
 
 
-def answered(request: str, usd: float) -> ModelAnswered:
-    return ModelAnswered(
-        attempt=1, sitting=1, request=request, shape="anthropic", status=200, input_tokens=100, cached_tokens=60, output_tokens=10, usd=usd
-    )
+def answered(request: str, usd: float, limit_usd: float | None = None) -> ModelAnswered:
+    told = {"attempt": 1, "sitting": 1, "request": request, "shape": "anthropic", "status": 200, "usd": usd, "limit_usd": limit_usd}
+    return ModelAnswered.model_validate({**told, "input_tokens": 100, "cached_tokens": 60, "output_tokens": 10})
 
 
 def test_a_run_waits_for_an_approval_until_it_goes_on() -> None:
@@ -38,6 +37,12 @@ def test_a_parked_run_still_waits_for_the_same_approval() -> None:
     parked = RunParked(attempt=1, sitting=1, why=Wait.TOOL_CALL)
     found = view(("run", WAITS), ("run", parked), ("run", RunWoken(attempt=1, sitting=2)))
     assert (found.waiting_for, found.approval_waiting) == ("tool_call", "call-1")
+
+
+def test_a_task_began_when_its_run_was_first_taken_however_often_it_is_taken_again() -> None:
+    once = view(("run", RunClaimed(attempt=1, owner="a")))
+    again = view(("run", RunClaimed(attempt=1, owner="a")), ("run", WAITS), ("run", RunClaimed(attempt=1, owner="b")))
+    assert again.started_at == once.started_at is not None
 
 
 def test_a_run_that_failed_or_was_stopped_waits_for_nothing() -> None:
@@ -55,6 +60,12 @@ def test_a_task_is_paused_from_the_wish_on_until_it_is_resumed() -> None:
     assert view(("inbox", wants(Steer.PAUSE))).paused
     assert view(("inbox", wants(Steer.PAUSE)), ("inbox", wants(Steer.INTERRUPT))).paused
     assert not view(("inbox", wants(Steer.PAUSE)), ("inbox", wants(Steer.RESUME))).paused
+
+
+def test_what_may_be_spent_is_what_the_last_answer_found() -> None:
+    assert view(("spend", answered("r1", 1.0, 2.0))).limit_usd == 2.0
+    assert view(("spend", answered("r1", 1.0, 2.0)), ("spend", answered("r2", 1.0, 7.0))).limit_usd == 7.0
+    assert view().limit_usd is None
 
 
 def test_money_and_tokens_add_up() -> None:

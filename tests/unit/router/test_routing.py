@@ -1,8 +1,11 @@
 """Types go to pools by the table, older words by what they mean, and what no table knows is refused."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.router.tasks import NOW, RULES, asked, stored, submit, submitted
+from trunkline.contracts.calls import Ruling, ToolRule
 from trunkline.contracts.errors import DomainError, Invalid
 from trunkline.contracts.task import Assignment, Executor, Priority, TaskAssigned, TaskSubmitted
 from trunkline.contracts.work_types import canonical
@@ -55,6 +58,14 @@ def test_a_task_without_a_type_stays_as_it_was_given() -> None:
     given = Assignment(repo="acme/calc", prompt="fix it", pool="special", priority=Priority.P0)
     assert [type(fact) for fact in submitted(given)] == [TaskSubmitted, TaskAssigned]
     assert stored(given) == given
+
+
+@pytest.mark.parametrize("terms", [{"budget_usd": 1.0}, {"tool_rules": (ToolRule(then=Ruling.DENY),)}])
+def test_what_no_agent_elsewhere_is_held_by_is_not_promised(terms: dict[str, Any]) -> None:
+    assert refused(asked("bugfix").model_copy(update=terms)).code == "RULES_NOT_HELD"
+    [first, _] = decide(None, submit(asked("bugfix", repo="acme/calc", **terms)), NOW, OURS)
+    assert isinstance(first, TaskSubmitted)
+    assert first.assignment.model_dump(include=set(terms)) == Assignment.model_validate(terms).model_dump(include=set(terms))
 
 
 def test_a_type_can_be_sent_to_the_sandbox_and_then_needs_a_repository() -> None:

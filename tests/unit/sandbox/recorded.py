@@ -14,21 +14,26 @@ TASK = AgentTask("Make it say hello.")
 FOLDER = Path(__file__).parents[2] / "recordings"
 
 
+def versions(agent: str) -> list[str]:
+    return sorted(folder.name for folder in (FOLDER / agent).iterdir() if folder.is_dir() and folder.name != "__pycache__")
+
+
 @dataclass(frozen=True)
 class Recorded:
-    """What one agent said, by the name of the scene."""
+    """What one version of an agent said, by the name of the scene."""
 
     agent: str
+    version: str
     opening: Callable[[AgentTask], Talk]
     hear: Callable[[Line, Talk], Heard]
 
     @property
     def paths(self) -> list[Path]:
-        return sorted((FOLDER / self.agent).glob("*/*.jsonl"))
+        return sorted((FOLDER / self.agent / self.version).glob("*.jsonl"))
 
     def talks(self, name: str, task: AgentTask = TASK) -> list[Heard]:
         """What was heard line by line."""
-        (path,) = (path for path in self.paths if path.stem == name)
+        path = FOLDER / self.agent / self.version / f"{name}.jsonl"
         talk, all_heard = self.opening(task), list[Heard]()
         for number, data in enumerate(path.read_bytes().splitlines(), 1):
             all_heard.append(self.hear(Line(number, data), talk))

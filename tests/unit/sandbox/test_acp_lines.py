@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.sandbox.recorded import TASK, Recorded
+from tests.unit.sandbox.recorded import TASK, Recorded, versions
 from trunkline.contracts.run import Said
 from trunkline_sandbox.adapters.agents import acp_calls, acp_talk
 from trunkline_sandbox.adapters.agents.acp_lines import hear
@@ -22,7 +22,8 @@ from trunkline_sandbox.ports import Line
 LATER = AgentTask("What is it?", session="ses_dffee0410ffeZQIyR0tUc7KJfl")
 TALK = Talk(session="s-1", ready=True, busy=True, notes=(("open:turn-1", "yes"),))
 VOICE = Voice("opencode", "OPENAI")
-RECORDED = Recorded("opencode", acp_talk.opening, lambda line, talk: hear(line, talk, VOICE))
+(VERSION,) = versions("opencode")
+RECORDED = Recorded("opencode", VERSION, acp_talk.opening, lambda line, talk: hear(line, talk, VOICE))
 talks, heard, owed = RECORDED.talks, RECORDED.heard, RECORDED.owed
 
 

@@ -88,7 +88,7 @@ def test_a_rule_that_denies_or_asks_fits_what_holds_it_anywhere(argument: str) -
 def test_an_agent_that_chooses_its_argument_does_not_choose_how_long_a_rule_takes(pattern: str, argument: str, then: Ruling) -> None:
     began = time.perf_counter()
     assert not fits(ToolRule(tool="Bash", argument=pattern, then=then), shell(argument))
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 20, "minutes, unless it grows with the length only"
 
 
 @given(st.text("ab;*?", min_size=1, max_size=7), st.text("ab;", max_size=9))
@@ -120,6 +120,13 @@ def test_of_the_installations_rules_and_the_tasks_own_the_stricter_counts() -> N
     assert ruling(call, Rules((allow,)), (ask,), ()).then is Ruling.ASK
     assert ruling(call, Rules((ask,)), (allow,), ()).then is Ruling.ASK, "a task allows itself nothing"
     assert ruling(call, Rules(otherwise=Ruling.DENY), (), ()).then is Ruling.DENY
+
+
+def test_no_rule_of_a_task_weakens_another_of_it_whatever_their_order() -> None:
+    ask, deny, allow = rule("*", Ruling.ASK), rule("make*", Ruling.DENY, reason="no"), rule("*", Ruling.ALLOW)
+    for own in ((ask, deny), (deny, ask), (allow, ask, deny), (deny, allow)):
+        assert ruling(shell("make all"), Rules(), own, ()) == Judged(Ruling.DENY, "no", deny)
+    assert ruling(shell("ls"), Rules(), (deny, ask), ()).then is Ruling.ASK
 
 
 def test_the_first_rule_that_fits_decides() -> None:

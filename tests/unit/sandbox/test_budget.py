@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.contracts.spend import ModelAnswered
-from trunkline_sandbox.model.budget import BudgetLimits, BudgetScope, Totals, UsedUp, lower, micro, used_up
+from trunkline_sandbox.model.budget import BudgetLimits, BudgetScope, Totals, UsedUp, dollars, lower, micro, used_up
 
 TASK, DAY = BudgetScope.TASK, BudgetScope.DAY
 
@@ -68,3 +69,10 @@ def test_totals_keep_what_is_uncertain_apart() -> None:
 @given(st.lists(st.integers(0, 10**9), max_size=50))
 def test_sums_are_exact_however_many_there_are(millionths: list[int]) -> None:
     assert spent(*(each / 1e6 for each in millionths)).micro_usd == sum(millionths)
+
+
+@pytest.mark.parametrize(
+    ("usd", "told"), [(12.3456, "12.35"), (1, "1.00"), (0.5, "0.5000"), (0.015, "0.0150"), (0.000_93, "0.000930"), (0, "0.000000")]
+)
+def test_small_sums_are_told_with_as_many_places_as_say_something(usd: float, told: str) -> None:
+    assert dollars(usd) == told

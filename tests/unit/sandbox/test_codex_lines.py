@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.sandbox.recorded import Recorded
+from tests.unit.sandbox.recorded import Recorded, versions
 from trunkline.contracts.run import Said, Usage
 from trunkline_sandbox.adapters.agents import codex_asks, codex_talk
 from trunkline_sandbox.adapters.agents.codex_lines import hear
@@ -17,8 +17,16 @@ from trunkline_sandbox.model import AgentTask, Ask, Heard, Talk, Verdict
 from trunkline_sandbox.ports import Line
 
 TALK = Talk(session="t-1", ready=True, busy=True)
-RECORDED = Recorded("codex", codex_talk.opening, lambda line, talk: hear(line, talk, "/workspace"))
-talks, heard, owed = RECORDED.talks, RECORDED.heard, RECORDED.owed
+RECORDED = {
+    version: Recorded("codex", version, codex_talk.opening, lambda line, talk: hear(line, talk, "/workspace"))
+    for version in versions("codex")
+}
+
+
+@pytest.fixture(params=RECORDED)
+def codex(request: pytest.FixtureRequest) -> Recorded:
+    """Each version that was recorded."""
+    return RECORDED[request.param]
 
 
 def once(body: object, talk: Talk = TALK) -> Heard:
@@ -29,11 +37,11 @@ def command(id: object, text: str = "ls") -> dict[str, object]:
     return {"id": id, "method": codex_asks.COMMAND, "params": {"threadId": "t-1", "itemId": "c-1", "command": text, "cwd": "/workspace"}}
 
 
-def test_a_session_that_patches_a_file_reads_as_what_a_person_saw() -> None:
-    said, ending = heard("edit")
+def test_a_session_that_patches_a_file_reads_as_what_a_person_saw(codex: Recorded) -> None:
+    said, ending = codex.heard("edit")
 
     assert [(one.kind, one.tool, one.display) for one in said if one.kind is not Said.TOOL_RESULT][:-1] == [
-        (Said.NOTICE, None, "Codex 0.169.0 with gpt-5.5"),
+        (Said.NOTICE, None, f"Codex {codex.version} with gpt-5.5"),
         (Said.THINKING, None, "Look first."),
         (Said.MESSAGE, None, "Reading the file."),
         (Said.TOOL_CALL, "exec_command", """cat hello.py | grep '$x"y"' ; cat hello.py"""),
@@ -44,8 +52,8 @@ def test_a_session_that_patches_a_file_reads_as_what_a_person_saw() -> None:
     assert (ending.ok, ending.usage) == (True, Usage(model="gpt-5.5", input_tokens=480, output_tokens=120))
 
 
-def test_a_result_names_its_call_and_a_command_that_failed_is_an_error() -> None:
-    said, _ = heard("edit")
+def test_a_result_names_its_call_and_a_command_that_failed_is_an_error(codex: Recorded) -> None:
+    said, _ = codex.heard("edit")
 
     calls = [one.detail["id"] for one in said if one.kind is Said.TOOL_CALL]
     results = [one for one in said if one.kind is Said.TOOL_RESULT]
@@ -53,35 +61,35 @@ def test_a_result_names_its_call_and_a_command_that_failed_is_an_error() -> None
     assert [one.is_error for one in results] == [False, False, True]
 
 
-def test_the_task_is_told_once_the_conversation_stands() -> None:
-    told = owed("edit")
+def test_the_task_is_told_once_the_conversation_stands(codex: Recorded) -> None:
+    told = codex.owed("edit")
 
     assert [entry.id for entry in told] == ["hs-ready", "hs-2", "turn-1"]
     assert json.loads(told[-1].data)["params"]["input"] == [{"type": "text", "text": "Make it say hello."}]
-    assert not talks("edit")[-1].talk.busy
+    assert not codex.talks("edit")[-1].talk.busy
 
 
-def test_a_conversation_that_only_waits_for_what_comes_begins_no_turn() -> None:
+def test_a_conversation_that_only_waits_for_what_comes_begins_no_turn(codex: Recorded) -> None:
     waiting = AgentTask("", session="01a20010-0760-7760-abcf-39fc742542e3")
-    begun = [one.talk for one in talks("resumed", waiting)][:4][-1]
+    begun = [one.talk for one in codex.talks("resumed", waiting)][:4][-1]
 
-    assert [entry.id for entry in owed("resumed", waiting)][:2] == ["hs-ready", "hs-2"]
+    assert [entry.id for entry in codex.owed("resumed", waiting)][:2] == ["hs-ready", "hs-2"]
     assert (begun.ready, begun.busy) == (True, False)
 
 
-def test_calls_are_asked_about_with_all_that_rules_look_at() -> None:
-    asks = list(dict.fromkeys(ask for one in talks("asked") for ask in map(_named, one.talk.asks)))
+def test_calls_are_asked_about_with_all_that_rules_look_at(codex: Recorded) -> None:
+    asks = list(dict.fromkeys(ask for one in codex.talks("asked") for ask in map(_named, one.talk.asks)))
 
     assert asks == [
         ("0", "exec_command", "touch f1 && echo one"),
         ("1", "exec_command", "touch f2"),
         ("2", "apply_patch", "a.txt\nsrc/b.txt"),
     ]
-    assert talks("asked")[-1].talk.asks == ()
+    assert codex.talks("asked")[-1].talk.asks == ()
 
 
-def test_a_patch_is_asked_about_with_its_whole_change() -> None:
-    (ask,) = next(one.talk.asks for one in talks("asked") if any(ask.tool == "apply_patch" for ask in one.talk.asks))
+def test_a_patch_is_asked_about_with_its_whole_change(codex: Recorded) -> None:
+    (ask,) = next(one.talk.asks for one in codex.talks("asked") if any(ask.tool == "apply_patch" for ask in one.talk.asks))
 
     assert ask.input["changes"] == [
         {"path": "/workspace/a.txt", "kind": {"type": "add"}, "diff": "x\n"},
@@ -89,28 +97,28 @@ def test_a_patch_is_asked_about_with_its_whole_change() -> None:
     ]
 
 
-def test_an_interrupt_takes_back_what_was_asked_and_ends_what_runs() -> None:
-    assert talks("asked_interrupted")[-1].talk.asks == ()
-    assert any(entry.id.startswith("clean-") for entry in owed("interrupted"))
-    assert heard("interrupted")[1].code == "AGENT_INTERRUPTED"
+def test_an_interrupt_takes_back_what_was_asked_and_ends_what_runs(codex: Recorded) -> None:
+    assert codex.talks("asked_interrupted")[-1].talk.asks == ()
+    assert any(entry.id.startswith("clean-") for entry in codex.owed("interrupted"))
+    assert codex.heard("interrupted")[1].code == "AGENT_INTERRUPTED"
 
 
-def test_messages_are_seen_when_codex_has_them_in_the_turn_under_way_and_in_one_of_their_own() -> None:
-    all_talks = [one.talk for one in talks("steered")]
+def test_messages_are_seen_when_codex_has_them_in_the_turn_under_way_and_in_one_of_their_own(codex: Recorded) -> None:
+    all_talks = [one.talk for one in codex.talks("steered")]
 
     assert all_talks[-1].heard == ("task", "m-1", "m-2")
     assert all_talks[-1].turns == 2
     assert next(talk for talk in all_talks if "m-1" in talk.heard).turns == 0
 
 
-def test_what_a_conversation_used_before_is_not_counted_again() -> None:
-    assert heard("resumed")[1].usage == heard("forked")[1].usage == Usage(model="gpt-5.5", input_tokens=120, output_tokens=30)
+def test_what_a_conversation_used_before_is_not_counted_again(codex: Recorded) -> None:
+    assert codex.heard("resumed")[1].usage == codex.heard("forked")[1].usage == Usage(model="gpt-5.5", input_tokens=120, output_tokens=30)
 
 
-def test_a_fork_has_a_name_of_its_own() -> None:
-    origin = talks("resumed")[-1].talk.session
+def test_a_fork_has_a_name_of_its_own(codex: Recorded) -> None:
+    origin = codex.talks("resumed")[-1].talk.session
 
-    assert talks("forked")[-1].talk.session not in ("", origin)
+    assert codex.talks("forked")[-1].talk.session not in ("", origin)
 
 
 @pytest.mark.parametrize(
@@ -123,28 +131,33 @@ def test_a_fork_has_a_name_of_its_own() -> None:
         ("lost", "AGENT_SESSION_LOST", True, "begins a new one"),
     ],
 )
-def test_a_turn_that_fails_says_why_and_whether_trying_again_helps(name: str, code: str, recoverable: bool, told: str) -> None:
-    _, ending = heard(name)
+def test_a_turn_that_fails_says_why_and_whether_trying_again_helps(
+    codex: Recorded, name: str, code: str, recoverable: bool, told: str
+) -> None:
+    _, ending = codex.heard(name)
 
     assert (ending.ok, ending.code, ending.recoverable) == (False, code, recoverable)
     assert told in ending.error
 
 
 @pytest.mark.parametrize("name", ["limited_once", "cut_once"])
-def test_what_is_tried_again_is_told_and_does_no_harm(name: str) -> None:
-    said, ending = heard(name)
+def test_what_is_tried_again_is_told_and_does_no_harm(codex: Recorded, name: str) -> None:
+    said, ending = codex.heard(name)
 
     assert ending.ok
     assert any(one.kind is Said.NOTICE and "Reconnecting" in one.text for one in said)
 
 
-def test_a_conversation_that_cannot_begin_is_sent_home() -> None:
-    assert owed("lost", AgentTask("Go on.", session="s"))[-1].close
+def test_a_conversation_that_cannot_begin_is_sent_home(codex: Recorded) -> None:
+    assert codex.owed("lost", AgentTask("Go on.", session="s"))[-1].close
 
 
-@pytest.mark.parametrize("path", RECORDED.paths, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_nothing_that_codex_says_is_strange_to_us_and_any_prefix_can_be_taken_up(path: Path) -> None:
-    all_heard = talks(path.stem)
+SCENES = [pytest.param(codex, path, id=f"{version}-{path.stem}") for version, codex in RECORDED.items() for path in codex.paths]
+
+
+@pytest.mark.parametrize(("of_version", "path"), SCENES)
+def test_nothing_that_codex_says_is_strange_to_us(of_version: Recorded, path: Path) -> None:
+    all_heard = of_version.talks(path.stem)
 
     assert not [said.display for one in all_heard for said in one.said if said.kind is Said.RAW]
     assert b"/tmp" not in path.read_bytes()

@@ -20,6 +20,7 @@ from trunkline.contracts.steering import (
     InboxClosed,
     MessageDelivered,
     MessageQueued,
+    MessageReturned,
     MessageState,
     MessageTaken,
     MessageWithdrawn,
@@ -101,6 +102,37 @@ def test_a_message_may_be_changed_until_the_agent_has_it() -> None:
 
 def test_a_change_whose_answer_was_lost_may_be_sent_again_though_the_agent_has_it_by_now() -> None:
     assert decide(after(say("a", "one"), edit("a", "two"), Take("a", 1, 1)), edit("a", "two")) == ()
+
+
+def test_what_an_earlier_attempt_heard_waits_again_before_all_else_in_the_order_in_which_it_was_taken() -> None:
+    inbox = after(*(say(id) for id in "abcd"), Take("b", 1, 1), Take("a", 1, 2), withdraw("c"))
+    assert decide(inbox, Deliver(1)) == (MessageDelivered(message_id="d", attempt=1),)
+    facts = decide(inbox, Deliver(2))
+    assert facts[:2] == (MessageReturned(message_id="b", attempt=2), MessageReturned(message_id="a", attempt=2))
+    again = told(inbox, facts)
+    assert waiting(again) == ["b", "a", "d"]
+    assert [letter.state for letter in again.waiting] == [MessageState.DELIVERED] * 3
+    assert decide(again, Deliver(2)) == ()
+    taken = told(again, decide(again, Take("b", 2, 1)))
+    assert [(letter.id, letter.attempt) for letter in taken.settled if letter.state is MessageState.TAKEN] == [("b", 2)]
+    assert decide(taken, Deliver(2)) == (), "it is not told twice"
+    assert waiting(told(taken, decide(taken, Deliver(3)))) == ["a", "b", "d"]
+
+
+def test_what_waits_again_may_be_changed_and_withdrawn_again() -> None:
+    inbox = after(say("a", "one"), say("b"), Take("a", 1, 1), Take("b", 1, 1), Deliver(2), edit("a", "two"), withdraw("b"))
+    assert [(letter.id, letter.entry) for letter in inbox.waiting] == [("a", "msg-a-1")]
+
+
+def test_a_resume_ends_a_pause_and_a_rest_but_no_rest_that_came_within_the_pause() -> None:
+    interrupt, pause = steer("i", Steer.INTERRUPT), steer("p", Steer.PAUSE)
+    assert decide(after(interrupt), steer("r", Steer.RESUME)) == (RunSteered(wish_id="r", steer=Steer.RESUME, by="ann", attempt=1),)
+    assert decide(after(interrupt, steer("r", Steer.RESUME)), steer("s", Steer.RESUME)) == ()
+    assert decide(after(interrupt), steer("r", Steer.RESUME, attempt=2)) == (), "the next attempt was never interrupted"
+    assert after(interrupt, pause, steer("r", Steer.RESUME)).rests == 0
+    within = after(pause, interrupt, steer("r", Steer.RESUME))
+    assert (within.paused, within.rests) == (False, 1)
+    assert told(within, decide(within, steer("s", Steer.RESUME))).rests == 0
 
 
 def test_what_is_withdrawn_is_not_taken() -> None:

@@ -21,7 +21,8 @@ from trunkline.contracts.run import (
     RunWoken,
     Wait,
 )
-from trunkline_sandbox.model import Run, bracket, evolve
+from trunkline_sandbox.model import Released, Run, Step, bracket, claim, evolve, next_step
+from trunkline_sandbox.model.questions import outlived
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CALL_WAITS = RunWaits(attempt=1, why=Wait.TOOL_CALL, approval_id="call-1")
@@ -99,6 +100,36 @@ def test_what_a_budget_was_raised_by_counts_for_its_own_limit_and_for_later_atte
     assert again is not None
     assert dict(again.questions.raised) == {"task": 2.0}
     assert again.questions.asked == 0
+
+
+def test_a_raise_of_a_days_budget_is_for_that_day() -> None:
+    asked = wanted("budget-1-1", "budget", scope="tenant_day", day="20260102")
+    run = after(*BEGUN, asked, BudgetRaised(attempt=1, approval_id="budget-1-1", usd=2.0, by="eve"))
+    again = evolve(run, RunClaimed(attempt=2, owner="b"), NOW)
+    assert again is not None
+    assert dict(again.questions.raised_days) == {"20260102": 2.0}
+    assert [outlived(asked, day) for day in ("20260101", "20260102", "20260103")] == [False, False, True]
+    assert not outlived(wanted("budget-1-1", "budget", scope="task"), "20260103")
+
+
+def test_of_two_items_of_one_round_only_that_one_counts_which_took_the_run_up() -> None:
+    parked = after(*BEGUN, wanted(), PUT_ASIDE[0])
+    claimed, woken = claim(parked, Released(1, 1, "r1"), "a", "")
+    assert isinstance(woken, RunWoken)
+    taken = after(*BEGUN, wanted(), PUT_ASIDE[0], claimed, woken)
+    assert claim(taken, Released(1, 1, "r2"), "b", "") == [], "a copy, put when the first was forgotten"
+    assert claim(taken, Released(1, 1, "r1"), "b", "") == [RunClaimed(attempt=1, owner="b")], "its carrier died"
+    assert claim(taken, Released(1, 0), "b", "") == []
+
+
+def test_a_program_that_was_kept_goes_on_in_its_own_sitting() -> None:
+    kept = after(*BEGUN, PAUSED, RunParked(attempt=1, sitting=1, why=Wait.PAUSED, kept=True))
+    assert next_step(kept) is Step.NOTHING
+    _, woken = claim(kept, Released(1, 1, "r1"), "a", "")
+    assert woken == RunWoken(attempt=1, sitting=1, release="r1")
+    again = evolve(kept, woken, NOW)
+    assert again is not None
+    assert (again.sitting, again.parked) == (1, None)
 
 
 def test_an_interrupted_run_rests_until_it_goes_on() -> None:

@@ -164,10 +164,10 @@ def test_an_event_beyond_the_bound_is_skipped_and_the_next_one_read(monkeypatch:
     assert read(on_event, large + ANTHROPIC).output_tokens == 77
 
 
-def bill(*pieces: bytes, status: int = 200, purpose: Purpose = Purpose.MESSAGES, asked: bytes = b"") -> Bill:
+def bill(*pieces: bytes, status: int = 200, purpose: Purpose = Purpose.MESSAGES) -> Bill:
     shape = Shape.ANTHROPIC if purpose is Purpose.MESSAGES else Shape.OPENAI
     bill = Bill("r1", shape, purpose, 1.0)
-    bill.asked(asked or b'{"model": "claude-opus-5", "x": "' + b"y" * 400 + b'"}')
+    bill.asked(434, "claude-opus-5")
     bill.sent()
     bill.answered(status, "text/event-stream")
     for piece in pieces:
@@ -199,6 +199,16 @@ def test_an_answer_that_never_came_is_estimated_by_what_was_asked() -> None:
     assert (fact.input_tokens, fact.output_tokens, fact.estimated, fact.model) == (109, 0, True, "claude-opus-5")
 
 
+def test_a_model_that_is_called_like_a_secret_is_booked_under_another_name() -> None:
+    named = Bill("r1", Shape.ANTHROPIC, Purpose.MESSAGES, 1.0)
+    named.asked(100, "ghp_" + "a1B2" * 9)
+    named.sent()
+    fact = named.fact(Prices(), 2.0)
+
+    assert fact is not None
+    assert fact.model == "[redacted:github-token]"
+
+
 def test_a_refusal_costs_nothing() -> None:
     assert bill(b'{"type":"error"}', status=529).fact(Prices(), 2.0) is None
     assert bill(sse({"type": "error", "error": {"type": "overloaded_error"}})).fact(Prices(), 2.0) is None
@@ -214,7 +224,7 @@ def test_an_error_after_the_answer_began_is_not_free() -> None:
 
 def test_what_never_reached_the_model_costs_nothing() -> None:
     unsent = Bill("r1", Shape.ANTHROPIC, Purpose.MESSAGES, 1.0)
-    unsent.asked(b"{}")
+    unsent.asked(2, "")
     lost = bill()
     lost.unreached()
 

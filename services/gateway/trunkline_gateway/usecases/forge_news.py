@@ -10,12 +10,17 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Final
 
+import structlog
+
 from trunkline.auth.principal import HOME, Principal, Role
+from trunkline.contracts.errors import Denied
 from trunkline.contracts.forge import ReportPullRequest
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.task import Assignment
 from trunkline_gateway.ports import Commands
 from trunkline_gateway.usecases.tasks import Tasks
+
+log = structlog.get_logger()
 
 OWNER: Final = "router"
 
@@ -33,7 +38,10 @@ class PullRequestNews:
 
 @dataclass(frozen=True, slots=True)
 class ForgeNews:
-    """`tenants`: whose repositories are whose, by patterns of `owner/name`; the first that fits, else the home tenant's."""
+    """`tenants`: whose repositories are whose, by patterns of `owner/name`; the first that fits.
+
+    Without any, all are the home tenant's; with some, nothing is done for others: anybody may install a public App.
+    """
 
     tasks: Tasks
     commands: Commands
@@ -42,14 +50,14 @@ class ForgeNews:
     seal: bytes = field(repr=False)
 
     async def start(self, repo: str, login: str, assignment: Assignment, delivery: str) -> TaskId:
-        """The task of this delivery; the same delivery again is the same task. Raises Unavailable."""
+        """The task of this delivery; the same delivery again is the same task. Raises Denied REPO_NOT_NAMED, Unavailable."""
         principal = Principal(self._tenant(repo), f"github:{login}", Role.AGENT)
         task = TaskId(self._named(delivery))
         await self.tasks.submit(principal, assignment, id=task)
         return task
 
     async def ended(self, news: PullRequestNews, delivery: str) -> None:
-        """Raises NotFound where the task has no such pull request, Unavailable."""
+        """Raises NotFound where the task has no such pull request, Denied REPO_NOT_NAMED, Unavailable."""
         command = ReportPullRequest(
             tenant=self._tenant(news.repo),
             at=self.now(),
@@ -64,7 +72,11 @@ class ForgeNews:
 
     def _tenant(self, repo: str) -> TenantId:
         found = (tenant for pattern, tenant in self.tenants.items() if fnmatchcase(repo.casefold(), pattern.casefold()))
-        return TenantId(next(found, HOME))
+        tenant = next(found, None if self.tenants else HOME)
+        if tenant is None:
+            log.warning("github.repository_not_named", repo=repo, setting="github_tenants")
+            raise Denied(f"TRUNKLINE_GITHUB_TENANTS names no tenant for {repo}", code="REPO_NOT_NAMED", repo=repo)
+        return TenantId(tenant)
 
     def _named(self, delivery: str) -> str:
         """32 hex digits in the layout of ids that are minted; nobody can foresee them who does not know the seal."""

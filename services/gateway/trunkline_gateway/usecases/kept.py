@@ -57,6 +57,16 @@ def left(events: Iterable[Event], until: Cursor | None = None) -> Left:
     return found
 
 
+def begun(events: Iterable[Event]) -> Left:
+    """As the repository was first cloned, before anything was done; nothing is kept of a run that never came so far."""
+    found = Left()
+    for event in events:
+        found = _further(found, event)
+        if found.kept:
+            break
+    return found
+
+
 def _further(found: Left, event: Event) -> Left:
     match event.fact:
         case RunClaimed(attempt=attempt):

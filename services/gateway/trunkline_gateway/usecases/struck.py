@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, TypeVar, cast
 
-from pydantic import JsonValue
+from pydantic import JsonValue, SecretStr
 
 from trunkline.contracts.task import Assignment
 from trunkline.telemetry import secret_shapes
@@ -27,11 +27,15 @@ def values(said: J) -> J:
     return cast(J, _REDACTOR.json(said))
 
 
-def assignment(wish: Assignment) -> Assignment:
-    """Prompt, payload, metadata and labels; looked at together first, as hardly any holds a secret."""
+def assignment(wish: Assignment, token: SecretStr | None = None) -> Assignment:
+    """Prompt, payload, metadata and labels, without the `token` that came with them; looked at together first, for hardly any holds one."""
     said: dict[str, JsonValue] = {"prompt": wish.prompt, "payload": wish.payload, "metadata": wish.metadata, "labels": {**wish.labels}}
-    clean = values(said)
+    clean = values(said) if token is None else _but(said, token)
     return wish if clean is said else wish.model_copy(update=clean)
+
+
+def _but(said: dict[str, JsonValue], token: SecretStr) -> dict[str, JsonValue]:
+    return cast(dict[str, JsonValue], _REDACTOR.with_(("github-token", token.get_secret_value())).json(said))
 
 
 def _texts(value: JsonValue) -> Iterator[str]:

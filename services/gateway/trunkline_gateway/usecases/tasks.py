@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, cast
+
+from pydantic import SecretStr
 
 from trunkline.auth.policy import owns
 from trunkline.auth.principal import Principal
@@ -28,8 +30,9 @@ from trunkline.contracts.task import (
     TaskStatus,
 )
 from trunkline.contracts.views import CountTasks, GetTask, ListTasks, TaskCounts, TaskPage, TaskView
-from trunkline_gateway.ports import Commands, Feed, Timeline
+from trunkline_gateway.ports import Commands, Feed, Timeline, Vault
 from trunkline_gateway.usecases import struck
+from trunkline_gateway.usecases.vaulted import NoVault, vaulted
 
 ROUTER: Final = "router"
 RELAY: Final = "relay"
@@ -49,13 +52,21 @@ class Tasks:
     new_task_id: Callable[[], TaskId]
     deadline_s: float = 3600.0
     """What a task gets that asks for no deadline of its own."""
+    vault: Vault = field(default_factory=NoVault)
 
     async def submit(
-        self, principal: Principal, assignment: Assignment, *, trace_id: str | None = None, id: TaskId | None = None
+        self,
+        principal: Principal,
+        assignment: Assignment,
+        *,
+        trace_id: str | None = None,
+        id: TaskId | None = None,
+        token: SecretStr | None = None,
     ) -> Submitted:
-        """Returns when the task is on disk, and so is the question that it waits for, if it is held.
+        """Returns when the task is on disk, and so is the question that it waits for, if it is held. `token`: the caller's, for the forge.
 
-        The same `id` again is the same task. Raises Invalid for a type that nobody has a pool for, NotFound for a parent that is not there.
+        The same `id` again is the same task. Raises Invalid for a type that nobody has a pool for, NotFound for a parent that is not there,
+        Unsupported for a token where none are kept.
         """
         task = id or self.new_task_id()
         if "deadline_s" not in assignment.model_fields_set:
@@ -64,11 +75,14 @@ class Tasks:
             tenant=principal.tenant,
             at=self.now(),
             task_id=task,
-            assignment=struck.assignment(assignment),
+            assignment=struck.assignment(assignment, token).model_copy(update={"credential": task if token else None}),
             submitted_by=principal.subject,
             trace_id=trace_id,
         )
-        submitted = Submitted.model_validate((await self.commands.send(ROUTER, task, command)).body)
+        async with vaulted(self.vault, principal.tenant, task, token):
+            submitted = Submitted.model_validate((await self.commands.send(ROUTER, task, command)).body)
+        if token and submitted.status.terminal:  # the request was repeated after the task's end
+            await self.vault.forget(principal.tenant, task)
         if submitted.hold:
             # The approvals service hears of it by itself too; asking it makes sure that the id in our answer can be decided at once.
             await self.commands.send(APPROVALS, task, OpenApproval(tenant=principal.tenant, at=command.at, task_id=task))

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from pydantic import JsonValue
 
 from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, ListApprovals
-from trunkline.contracts.calls import Allowance
+from trunkline.contracts.calls import Allowance, ToolRule
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.message import Message
 from trunkline.contracts.task import Assignment
@@ -29,6 +29,7 @@ TEXT_LENGTHS: Final = (2_000, 500, 100)
 LEFT_OUT: Final = "left_out"
 """The only key of what stands on a page for an object that is too large; its value is the length as JSON."""
 NEWEST_CHILDREN: Final = 10
+FIRST_RULES: Final = 10
 """Of a task on a page."""
 
 P = TypeVar("P", bound=Message)
@@ -114,8 +115,14 @@ def _task(view: TaskView, most: int) -> TaskView:
 
 def _assignment(of: Assignment, most: int) -> Assignment:
     labels = {key: str(value) for key, value in _object(of.labels, most).items()}
-    changes: dict[str, object] = {"prompt": _text(of.prompt, most), "labels": labels}
+    changes: dict[str, object] = {"prompt": _text(of.prompt, most), "labels": labels, "tool_rules": _rules(of.tool_rules, most)}
     return of.model_copy(update={**changes, "payload": _object(of.payload, most), "metadata": _object(of.metadata, most)})
+
+
+def _rules(rules: tuple[ToolRule, ...], most: int) -> tuple[ToolRule, ...]:
+    return tuple(
+        rule.model_copy(update={"argument": _text(rule.argument, most), "reason": _text(rule.reason, most)}) for rule in rules[:FIRST_RULES]
+    )
 
 
 def _approval(view: ApprovalView, most: int) -> ApprovalView:

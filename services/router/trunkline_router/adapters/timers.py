@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from trunkline.bus import Timers
 from trunkline_router.adapters.alarms import Alarms
-from trunkline_router.ports import DueTask
+from trunkline_router.ports import DuePull, DueTask
 
 
 class BusTimers:
@@ -31,6 +31,11 @@ class BusTimers:
 
     async def stop(self, due: DueTask, at: datetime) -> None:
         await self._timers.set("stop", _name(due), at, ("router", "stop"), due)
+
+    async def pull(self, due: DuePull, at: datetime) -> None:
+        wish = due.wish
+        name = _name(DueTask(tenant=wish.tenant, task=wish.task_id), f"{wish.delivery}/{due.tries}")
+        await self._timers.set("pull", name, at, ("router", "pull"), due)
 
 
 def _name(due: DueTask, part: str = "") -> str:

@@ -18,7 +18,7 @@ from trunkline_router.model.cues import (
     Wish,
 )
 from trunkline_router.model.life import decide
-from trunkline_router.model.pulls import opened_here
+from trunkline_router.model.pulls import opened_here, opening_here
 from trunkline_router.model.rules import Gate, Route, Rules, digest, reasons
 from trunkline_router.model.task import Task, evolve
 from trunkline_router.model.waiting import too_early
@@ -47,6 +47,7 @@ __all__ = [
     "digest",
     "evolve",
     "opened_here",
+    "opening_here",
     "reasons",
     "too_early",
 ]

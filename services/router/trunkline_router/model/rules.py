@@ -60,6 +60,12 @@ def routed(assignment: Assignment, rules: Rules) -> Assignment:
             f"a task of the type {assignment.type[:80]!r} changes a repository; name it as owner/name in `metadata.repo`",
             code="REPO_NEEDED",
         )
+    if route.executor is Executor.BUS and (assignment.tool_rules or assignment.budget_usd is not None):
+        why = f"a task of the type {assignment.type[:80]!r} goes to agents elsewhere, which no rule and no budget of ours holds"
+        raise Invalid(f"{why}; leave `tool_rules` and `budget_usd` out", code="RULES_NOT_HELD")
+    if route.executor is Executor.BUS and assignment.credential:
+        why = f"a task of the type {assignment.type[:80]!r} goes to agents elsewhere, who get no token of yours from us"
+        raise Invalid(f"{why}; leave it out, and give it to them yourself", code="FORGE_TOKEN_UNUSED")
     return assignment.model_copy(update={"pool": route.pool, "executor": route.executor})
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from trunkline.contracts.errors import NotFound
+from trunkline.contracts.errors import Exhausted, NotFound
 from trunkline.contracts.ids import SandboxId
 from trunkline_sandbox.adapters.git import places, snapshots
 from trunkline_sandbox.adapters.providers.local.copying import read_home
@@ -28,6 +28,8 @@ LOST: Final = (
 )
 _TRIES: Final = 5
 _PAUSE_S: Final = 0.2
+SHARE: Final = 4
+"""One attempt may take this part of all that is kept, beside its last snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +43,51 @@ class LocalKeep:
     """Bytes that are kept in all; the oldest goes first."""
     days: float = 7.0
     _sizes: dict[str, int] = field(default_factory=dict)
+    _before: dict[str, int] = field(default_factory=dict)
+    """What the attempts under way weighed before their first snapshots."""
 
     async def keep(self, held: Held, prefix: str, at: int) -> Snapshot:
         """One call for an attempt at a time."""
         folder = self.runs / held.id
+        if not held.last:
+            await self._measure(held.id)
         tree = snapshots.Tree(folder / "clean.git", folder / "mirror", folder / "desk.git", held.base)
         await self.copies.mirror(held.id, tree.tree)
         home = folder / "homes" / f".{secrets.token_hex(8)}"
-        if held.session_files:
-            await self.copies.keep_home(held.id, held.session_files, home)
+        without = await self._home(held, home) if held.session_files else ""
         commit = await snapshots.snapshot(tree, at)
         # Its own name each time: what a fact told of earlier is never written over.
         name = f"{prefix}-{secrets.token_hex(6)}"
-        if held.session_files:
+        if held.session_files and not without:
             os.replace(home, folder / "homes" / name)
         await snapshots.name(tree.bare, name, commit)
-        return Snapshot(name, commit)
+        return Snapshot(name, commit, without)
+
+    async def _home(self, held: Held, file: Path) -> str:
+        """Why it is not kept, if it is too much: the workspace is worth something without it."""
+        try:
+            await self.copies.keep_home(held.id, held.session_files, file)
+        except Exhausted as error:
+            return error.message
+        return ""
+
+    async def _measure(self, id: SandboxId) -> None:
+        """An agent that writes much anew again and again must not fill the disk with what it had. Raises Exhausted."""
+        weighs = await asyncio.to_thread(_kept_bytes, self.runs / id)
+        if weighs - self._before.setdefault(id, weighs) > self.most // SHARE:
+            text = f"The workspace is kept no more while the agent works: what was kept of it takes {self.most // SHARE >> 20} MiB already."
+            raise Exhausted(text, code="SNAPSHOTS_FULL")
 
     async def put_away(self, id: SandboxId) -> None:
         """What is there already stays; the copy of the workspace and the git that looked at it are of no use any more."""
         run, kept = self.runs / id, self.kept / id
+        self._before.pop(id, None)
         if not (run / "clean.git" / "HEAD").is_file() or kept.exists():
             return
-        for name in ("mirror", "desk.git", "tree"):
-            await places.remove(run / name)
+        for place in (run / "mirror", run / "desk.git", run / "tree", *(run / "homes").glob(".*")):
+            await places.remove(place)
         self.kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+        run.chmod(0o700)
         os.utime(run)
         os.rename(run, kept)
 
@@ -89,8 +111,10 @@ class LocalKeep:
     async def sweep(self) -> None:
         left, oldest = self.most, time.time() - self.days * 86400
         for kept_at, folder in sorted(self._all(), reverse=True):
-            left -= await asyncio.to_thread(self._weigh, folder)
-            if left < 0 or kept_at < oldest:
+            weighs = await asyncio.to_thread(self._weigh, folder)
+            if weighs <= self.most:  # what is too much by itself must not cost the others
+                left -= weighs
+            if left < 0 or weighs > self.most or kept_at < oldest:
                 await places.remove(folder)
                 self._sizes.pop(folder.name, None)
                 log.info("snapshots.swept", sandbox=folder.name)
@@ -103,16 +127,25 @@ class LocalKeep:
     def _weigh(self, folder: Path) -> int:
         """Once: what is kept does not change."""
         if folder.name not in self._sizes:
-            self._sizes[folder.name] = sum(_size(Path(at) / name) for at, _, names in os.walk(folder) for name in names)
+            self._sizes[folder.name] = _bytes(folder)
         return self._sizes[folder.name]
 
     def _folder(self, id: SandboxId) -> Path:
         return self.kept / id if (self.kept / id).exists() else self.runs / id
 
 
+def _kept_bytes(run: Path) -> int:
+    return _bytes(run / "clean.git") + _bytes(run / "homes")
+
+
+def _bytes(folder: Path) -> int:
+    """On the disk, where a small file takes a whole block."""
+    return sum(_size(Path(at) / name) for at, _, names in os.walk(folder) for name in names)
+
+
 def _size(file: Path) -> int:
     with suppress(FileNotFoundError):
-        return file.lstat().st_size
+        return file.lstat().st_blocks * 512
     return 0
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from trunkline.bus import Log
 from trunkline.contracts import subjects
@@ -18,6 +18,8 @@ from trunkline_sandbox.handlers.inbox import Inboxes
 from trunkline_sandbox.model import Skill
 from trunkline_sandbox.model.inbox import Asked, may_hear, shown
 
+Knowing = Callable[[TenantId, str, Assignment], Awaitable[Redactor]]
+S = TypeVar("S", SayToAgent, EditMessage)
 Wish = SayToAgent | EditMessage | WithdrawMessage | ReorderMessages | SteerRun
 FIRST: Final = 1
 
@@ -38,20 +40,20 @@ class _Task:
 class AnswerInbox:
     """Every command may be repeated. Each raises NotFound, Conflict (over, ending, another's, taken), Invalid, Unavailable.
 
-    `skill` tells what the agent of a task can do.
+    `skill` tells what the agent of a task can do, `knowing` what knows the secrets of a task.
     """
 
-    def __init__(self, inboxes: Inboxes, events: Log, redactor: Redactor, skill: Callable[[Assignment], Skill]) -> None:
+    def __init__(self, inboxes: Inboxes, events: Log, knowing: Knowing, skill: Callable[[Assignment], Skill]) -> None:
         self._inboxes = inboxes
         self._events = events
-        self._redactor = redactor
+        self._knowing = knowing
         self._skill = skill
 
     async def say(self, wish: SayToAgent) -> Accepted:
-        return await self._answered(wish.model_copy(update={"text": self._clean(wish.text)}))
+        return await self._answered(_sized(wish))
 
     async def edit(self, wish: EditMessage) -> Accepted:
-        return await self._answered(wish.model_copy(update={"text": self._clean(wish.text)}))
+        return await self._answered(_sized(wish))
 
     async def withdraw(self, wish: WithdrawMessage) -> Accepted:
         return await self._answered(wish)
@@ -82,6 +84,9 @@ class AnswerInbox:
     async def _answered(self, wish: Wish) -> Accepted:
         task = await self._task(wish.tenant, wish.task_id)
         may_hear(task.ours, task.over)
+        if isinstance(wish, SayToAgent | EditMessage):  # secrets reach neither the log nor the agent
+            knowing = await self._knowing(TenantId(wish.tenant), wish.task_id, task.assignment)
+            wish = wish.model_copy(update={"text": knowing.text(wish.text)})
         outcome = await self._inboxes.receive(_subject(wish.tenant, wish.task_id), Asked(wish, task.attempt), wish.at, wish.type)
         return Accepted(seq=outcome.seq)
 
@@ -96,11 +101,12 @@ class AnswerInbox:
         over = any(isinstance(fact, ENDS) for fact in facts)
         return _Task(attempt, submitted.assignment, over)
 
-    def _clean(self, text: str) -> str:
-        """Secrets reach neither the log nor the agent. Raises Invalid."""
-        if len(text.encode("utf-8", "surrogatepass")) > MOST_TEXT:
-            raise Invalid(f"a message has at most {MOST_TEXT} bytes; put what is longer into the repository", code="MESSAGE_TOO_LONG")
-        return self._redactor.text(text)
+
+def _sized(wish: S) -> S:
+    """Raises Invalid."""
+    if len(wish.text.encode("utf-8", "surrogatepass")) > MOST_TEXT:
+        raise Invalid(f"a message has at most {MOST_TEXT} bytes; put what is longer into the repository", code="MESSAGE_TOO_LONG")
+    return wish
 
 
 def _subject(tenant: str, task: str) -> str:

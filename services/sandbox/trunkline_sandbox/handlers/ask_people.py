@@ -34,6 +34,7 @@ class AskPeople:
                 sitting.seen[name] = ask
                 notices += await self._new(name, ask)
         await self._taken_back()
+        self._forget()
         return tuple(notices)
 
     async def look(self) -> None:
@@ -52,6 +53,13 @@ class AskPeople:
     async def drop(self, reason: str) -> None:
         """Nobody has to decide any more: the program is gone."""
         await self._dropped(self._sitting.run.questions.open, reason)
+
+    def _forget(self) -> None:
+        """Inputs may be large: nothing is kept of a call that waits no more."""
+        run, seen = self._sitting.run, self._sitting.seen
+        waiting = {call_name(run.attempt, self._sitting.number, ask) for ask in self._sitting.talk.asks}
+        for name in [name for name in seen if name not in waiting and not run.questions.wanted(name)]:
+            del seen[name]
 
     def _open(self) -> list[ApprovalWanted]:
         return [wanted for wanted in self._sitting.run.questions.open if wanted.approval_id in self._sitting.seen]
@@ -79,7 +87,7 @@ class AskPeople:
                 await self._tell(ask, Verdict(True))
                 return []
             case Ruling.DENY:
-                reason = judged.reason or "a rule of this installation denies it"
+                reason = judged.reason or "a rule denies it"
                 await self._tell(ask, Verdict(False, reason))
                 return [f"Denied by rule: {ask.tool} {' '.join(ask.argument.split())[:200]} ({reason})"]
             case Ruling.ASK:
@@ -92,7 +100,7 @@ class AskPeople:
             await self._append((taken_up(sitting.asker, ask, grant),))
             await self._tell(ask, Verdict(True, grant.reason))
             return
-        wanted = question(sitting.asker, ask, judged, sitting.world.redactor.json(dict(ask.input)))
+        wanted = question(sitting.asker, ask, judged, (sitting.job.redactor or sitting.world.redactor).json(dict(ask.input)))
         await sitting.listen_for(wanted.approval_id)
         faultpoint("asked.before_effect")
         await self._append((wanted,), beside=(wanted,))

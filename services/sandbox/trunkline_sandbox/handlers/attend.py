@@ -44,7 +44,7 @@ class Attend:
         self._asks = AskPeople(sitting)
         self._budget = SpendMore(sitting)
         self._talk = Converse(sitting)
-        self._hold = Hold(sitting)
+        self._hold = Hold(sitting, wake)
         self._keeper = Keeper(sitting, sitting.world.keep)
         self._done = 0
         self._last = 0
@@ -56,6 +56,7 @@ class Attend:
         self._done = await sitting.job.log.last_line(sitting.number)
         if not anew:
             await self._take_over()
+        sitting.bell.rung.set()  # what people wished before it began is seen before it does much
         gatherer = Gatherer(lambda said: sitting.job.log.say(said, sitting.number))
         await alongside(alongside(self._attend(gatherer), self._keeper.run()), gatherer.run())
         return self._facts
@@ -81,7 +82,10 @@ class Attend:
                     return False
                 case Moment.LOOK:
                     await self._look()
-                    return False
+                    if not sitting.standing:
+                        return False
+                    await gatherer.close()
+                    self._facts = await parked(sitting, self._wake, self._last)
                 case Exit():
                     await self._say(gatherer, _farewell(happening, self._last + 1))
                     await self._over(gatherer, happening)
@@ -117,7 +121,7 @@ class Attend:
         sitting = self._sitting
         if sitting.leaving:
             if time.monotonic() > sitting.leaves_by:
-                await sitting.world.provider.stop(sitting.job.sandbox_id)
+                await sitting.stop()
             return
         try:
             for part in (self._asks, self._budget, self._hold, self._talk):
@@ -129,7 +133,7 @@ class Attend:
         """The program is gone: what that means for the run."""
         sitting = self._sitting
         await gatherer.close()
-        await sitting.world.provider.stop(sitting.job.sandbox_id)
+        await sitting.stop()
         await self._keeper.last()
         waits = sitting.run.questions.waits
         if sitting.end:

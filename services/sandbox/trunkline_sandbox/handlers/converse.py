@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from trunkline_sandbox.handlers.sitting import Sitting
+from trunkline.runtime.faults import faultpoint
+from trunkline_sandbox.handlers.sitting import GO_ON, Sitting
 from trunkline_sandbox.model import bracket
 from trunkline_sandbox.model.inbox import Letter
 
@@ -41,8 +42,24 @@ class Converse:
             return
         if letter is not None:
             await self._say(letter, may_say)
-        elif sitting.idle and not sitting.run.resting:
+        elif sitting.run.resting:
+            await self._rested()
+        elif sitting.idle:
             await self._part()
+
+    async def _rested(self) -> None:
+        """Somebody let it go on after an interruption. It is told before that is said: whoever dies in between tells it again, as one."""
+        sitting, run = self._sitting, self._sitting.run
+        resumed = (await sitting.wires.inbox.wishes(sitting.job)).resumed
+        name = f"go-on-{resumed}"
+        entries = sitting.agent.say(sitting.talk, name, GO_ON)
+        told = name in sitting.talk.heard or all(entry.id in sitting.told for entry in entries)
+        if not resumed or not entries or (sitting.talk.busy and not told):
+            return
+        await self._tell(name, GO_ON)
+        faultpoint("rested.after_effect")
+        await sitting.append(bracket(run.attempt, run.questions.waits, run.questions.open, paused=False), "steer")
+        faultpoint("rested.after_record")
 
     def _land(self) -> None:
         """Forget what it is seen to have, and, once it does nothing for long, the rest."""

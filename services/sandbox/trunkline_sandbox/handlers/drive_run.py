@@ -6,25 +6,27 @@ import asyncio
 import random
 from collections.abc import Awaitable
 from contextlib import suppress
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
 from trunkline.bus import BusAway, LeaveAlone, Log, Raced, WorkItem
 from trunkline.contracts import subjects
-from trunkline.contracts.errors import DomainError, Exhausted, Overdue, Unavailable
+from trunkline.contracts.errors import DomainError
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact
-from trunkline.contracts.run import RunFailed, RunGoesOn, RunStopped, RunWaits, Wait
+from trunkline.contracts.run import RunFailed, RunGoesOn, RunParked, RunStopped, RunWaits, Wait
 from trunkline.contracts.task import ENDS, TaskStopRequested, TaskSubmitted
 from trunkline.runtime.alongside import alongside
 from trunkline.runtime.faults import faultpoint
 from trunkline_sandbox.handlers.once import Carried, once
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.handlers.steps import Steps
-from trunkline_sandbox.handlers.wake import LookDue, Wake
+from trunkline_sandbox.handlers.wake import LookDue, Wake, due_of
 from trunkline_sandbox.handlers.world import Job, World, sandbox_id
-from trunkline_sandbox.model import Released, Run, Step, claim, is_last_exit, may_stop, needs_sandbox, next_step
+from trunkline_sandbox.model import Released, Run, Step, claim, is_last_exit, may_stop, needs_sandbox, next_step, status_of
+from trunkline_sandbox.model.patience import MENDABLE, given_up, told_to_wait, worth_waiting
 
 log = structlog.get_logger()
 
@@ -32,13 +34,7 @@ LOOK_EVERY: Final = 0.4
 """Seconds between two looks whether the task is to stop: a cancel ends the agent within two seconds."""
 MOST_CLAIMS: Final = 12
 """A run that was taken this often and came no further is not tried again: it is what kills its runners."""
-INSIST_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds between tries of a push or a pull request while the forge is away."""
-MOST_PATIENCE_S: Final = 900.0
-"""A forge that wants to be left alone for longer ends the run, and says when to try again."""
-WORTH_SAYING_S: Final = 20.0
 _STOP: Final = (TaskStopRequested, *ENDS)
-_MENDABLE: Final = (Unavailable, Overdue, Exhausted)
 _RECORDED: Final = {
     Step.MAKE_SANDBOX: "sandbox_made",
     Step.CLONE: "cloned",
@@ -78,7 +74,7 @@ class DriveRun:
             run_log = RunLog(self._events, item, self._world.now, self._world.redactor)
             run = await run_log.load()
             submitted = await self._submitted(item)
-            released = Released(item.attempt, item.round)
+            released = Released(item.attempt, item.round, item.release or "")
             if submitted is not None and (facts := claim(run, released, self._owner, self._world.provider.isolation)):
                 run = await run_log.append(facts, "claim")
                 if item.round and len(facts) > 1:
@@ -90,7 +86,8 @@ class DriveRun:
         """Nothing stays of what is over; what is put aside, or was taken up by another round, stays."""
         if run is not None and run.attempt == item.attempt and not run.over and not over:
             if run.parked:
-                self._wake.watch(LookDue(tenant=item.tenant, task=item.task, attempt=item.attempt, round=run.parks))
+                due = LookDue(tenant=item.tenant, task=item.task, attempt=item.attempt, round=run.parks, until=run.parked.until)
+                self._wake.watch(due)
             log.info("run.put_aside")
             return
         mine = run is not None and run.attempt == item.attempt
@@ -101,7 +98,10 @@ class DriveRun:
         if facts := await self._facts(next_step(run), run, self._hopeless(job, run)):
             run = await job.log.append(facts, "takeover")
         while (step := next_step(run)) is not Step.NOTHING:
-            run = await job.log.append(await self._facts(step, run, self._attempt(step, job, run)), step)
+            facts = await self._facts(step, run, self._attempt(step, job, run))
+            run = await job.log.append(facts, step)
+            if run.pushed and (status := status_of(facts)):
+                await self._steps.show(job, *status)
             if step in _RECORDED:
                 faultpoint(f"{_RECORDED[step]}.after_record")
             if run.parked:
@@ -123,7 +123,7 @@ class DriveRun:
         except (Raced, BusAway):
             raise
         except DomainError as error:
-            return [_failed(run, error.code, error.message, isinstance(error, _MENDABLE) and may_stop(step))]
+            return [_failed(run, error.code, error.message, isinstance(error, MENDABLE) and may_stop(step))]
         except Exception as error:
             log.exception("run.step_broke", step=step)
             told = f"Trunkline failed at the step {step}: {type(error).__name__}; its log says more"
@@ -131,37 +131,54 @@ class DriveRun:
 
     async def _attempt(self, step: Step, job: Job, run: Run) -> list[Fact]:
         """Perform the step; while a stop is still honoured, give it up as soon as one is asked for."""
-        if not may_stop(step):
-            # A stop that nobody confirmed in time has ended the task: as when this process was frozen since its commit.
-            return [RunStopped(attempt=run.attempt)] if await self._is(job.item, ENDS) else await self._insist(step, job, run)
         try:
-            if is_last_exit(step) and await self._is(job.item, _STOP):
+            if (exits := _exits(step, run)) and await self._is(job.item, exits):
                 raise StopWanted
+            if not may_stop(step):
+                return await self._insist(step, job, run)
             perform = self._insist if step is Step.CLONE else self._steps.perform
             return await alongside(perform(step, job, run), self._look(job.item))
         except StopWanted:
-            await self._steps.halt(job.sandbox_id)
-            return [RunStopped(attempt=run.attempt)]
+            last = await self._steps.stop(step, job) if may_stop(step) else []
+            return [*last, RunStopped(attempt=run.attempt)]
 
     async def _insist(self, step: Step, job: Job, run: Run) -> list[Fact]:
-        """What the forge may mend by itself in a moment is tried again, here and now; what the world may have seen is never begun anew."""
-        for pause in INSIST_S:
-            try:
-                return await self._steps.perform(step, job, run)
-            except _MENDABLE as error:
-                wait = _told_to_wait(error) or pause * random.uniform(0.8, 1.2)
-                log.warning("run.step_repeated", step=step, error=error.message, pause_s=wait)
-                await self._leave_in_peace(job, wait)
-        return await self._steps.perform(step, job, run)
+        """What the forge may mend by itself in a moment is tried again, here and now; what takes it longer is waited for without a hand.
 
-    async def _leave_in_peace(self, job: Job, seconds: float) -> None:
-        """The deadline stands still through a wait of any length: it is not the task's fault."""
-        if seconds < WORTH_SAYING_S:
-            await asyncio.sleep(seconds)
-            return
-        await job.log.append([RunWaits(attempt=job.item.attempt, why=Wait.FORGE)], "forge")
-        await asyncio.sleep(seconds)
-        await job.log.append([RunGoesOn(attempt=job.item.attempt)], "forge")
+        What the world may have seen is never begun anew.
+        """
+        patience = self._world.patience
+        for pause in (*(() if run.forge_parks else patience.here), None):
+            try:
+                return [*_goes_on(run), *await self._steps.perform(step, job, run)]
+            except MENDABLE as error:
+                wait = told_to_wait(error)
+                if pause is None or wait > patience.longest_here:
+                    return await self._put_aside(step, job, run, error)
+                wait = wait + random.uniform(0.1, 1.0) if wait else pause * random.uniform(0.8, 1.2)
+                log.warning("run.step_repeated", step=step, error=error.message, pause_s=wait)
+                # Nothing is under way at the forge meanwhile, so that a stop is honoured here.
+                await alongside(asyncio.sleep(wait), self._look(job.item))
+        raise AssertionError("the last try returns or raises")
+
+    async def _put_aside(self, step: Step, job: Job, run: Run, error: DomainError) -> list[Fact]:
+        """Nobody carries the run until the forge is asked again; the task's deadline stands still meanwhile: it is not the task's fault.
+
+        Raises the error when it is none that is waited for.
+        """
+        if isinstance(error, BusAway) or not worth_waiting(step, error):
+            raise error
+        patience, at = self._world.patience, self._world.now()
+        wait = told_to_wait(error) or patience.pause(run.forge_parks) * random.uniform(0.8, 1.2)
+        if patience.too_long(run, at, wait):
+            text = given_up(error, run, job.item.task, patience, kept=self._world.keep is not None)
+            return [_failed(run, error.code, text, False)]
+        # Many runs may wait for the same moment.
+        until = at + timedelta(seconds=wait + random.uniform(0, min(wait / 10, 30.0)))
+        await self._wake.arm(due_of(job))
+        log.warning("run.forge_away", step=step, error=error.message, pause_s=round(wait, 1))
+        waits = [] if run.forge_parks else [RunWaits(attempt=run.attempt, why=Wait.FORGE)]
+        return [*waits, RunParked(attempt=run.attempt, sitting=run.sitting, why=Wait.FORGE, session=run.session, until=until)]
 
     async def _look(self, item: WorkItem) -> None:
         while True:
@@ -183,13 +200,16 @@ class DriveRun:
         return None if over else next((fact for fact in facts if isinstance(fact, TaskSubmitted)), None)
 
 
-def _told_to_wait(error: DomainError) -> float:
-    """Seconds that the forge wants nothing to come in, never cut short; 0: it named none. Raises the error when they are too many."""
-    wanted = error.details.get("retry_after")
-    seconds = float(wanted) if isinstance(wanted, int | float) else 0.0
-    if seconds > MOST_PATIENCE_S:
-        raise error
-    return seconds + random.uniform(0.1, 1.0) if seconds else 0.0
+def _exits(step: Step, run: Run) -> tuple[type[Fact], ...]:
+    """What ends the run before this step. Of a push that began, the world may see something: but for a wait in between, it goes on."""
+    if may_stop(step):
+        return _STOP if is_last_exit(step) else ()
+    # A stop that nobody confirmed in time has ended the task: as when this process was frozen since its commit.
+    return _STOP if run.forge_parks else ENDS
+
+
+def _goes_on(run: Run) -> list[Fact]:
+    return [RunGoesOn(attempt=run.attempt)] if run.questions.waits and run.questions.waits.why is Wait.FORGE else []
 
 
 def _task_subject(item: WorkItem) -> str:

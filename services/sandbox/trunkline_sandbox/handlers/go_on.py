@@ -42,7 +42,10 @@ class GoOn:
     async def _unmoved(self, reaching: AbstractAsyncContextManager[Remote], origin: Origin, bare: Path) -> None:
         """Better told now than after hours of work."""
         async with reaching as remote:
-            there = await self._world.git.fetch(remote, origin.branch, bare)
+            try:
+                there = await self._world.git.fetch(remote, origin.branch, bare)
+            except NotFound as error:
+                raise branch_moved(origin.branch, None) if error.code == "BRANCH_NOT_FOUND" else error from error
         if there != origin.pushed:
             raise branch_moved(origin.branch, there)
 

@@ -8,12 +8,15 @@ from trunkline.contracts.run import AgentInterrupted
 from trunkline.contracts.steering import RunSteered
 from trunkline_sandbox.handlers.inbox import Wishes
 from trunkline_sandbox.handlers.sitting import Sitting
+from trunkline_sandbox.handlers.wake import Wake, due_of
 from trunkline_sandbox.model import bracket
+from trunkline_sandbox.model.questions import forgotten
 
 
 class Hold:
-    def __init__(self, sitting: Sitting) -> None:
+    def __init__(self, sitting: Sitting, wake: Wake) -> None:
         self._sitting = sitting
+        self._wake = wake
 
     async def look(self) -> None:
         """Do what people wish, and begin to park what has waited for long enough."""
@@ -61,6 +64,22 @@ class Hold:
             sitting.waiting_since = 0.0
             return
         sitting.waiting_since = sitting.waiting_since or time.monotonic()
-        if sitting.resumable and time.monotonic() - sitting.waiting_since >= sitting.world.hold_s:
+        waited = time.monotonic() - sitting.waiting_since
+        if waited < sitting.world.hold_s:
+            return
+        if sitting.resumable:
             sitting.parking = True
             await sitting.dismiss()
+        elif sitting.till is None and self._wake.keep(due_of(sitting.job)):
+            await self._stand_still()
+        elif waited > sitting.world.park_s:
+            sitting.end = [forgotten(sitting.run.attempt, sitting.run.questions.waits.why, sitting.world.park_s)]
+            await sitting.stop()
+
+    async def _stand_still(self) -> None:
+        """It cannot be resumed, so that its program stays; it takes neither time nor a hand."""
+        sitting = self._sitting
+        if not sitting.frozen:
+            await sitting.world.provider.freeze(sitting.job.sandbox_id)
+            sitting.frozen = True
+        sitting.standing = True

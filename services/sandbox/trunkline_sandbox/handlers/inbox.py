@@ -33,6 +33,8 @@ class Wishes:
     by: str
     """Who paused it, or let it go on, last."""
     interrupts: tuple[RunSteered, ...]
+    resumed: str = ""
+    """The wish that ended the rest after them, if one did."""
 
 
 class Inbox:
@@ -45,10 +47,13 @@ class Inbox:
         self._seen: OrderedDict[str, tuple[int, State]] = OrderedDict()
 
     async def next(self, job: Job) -> Letter | None:
-        """The first message that waits. All that wait are on the timeline as seen when this returns; none of them is taken."""
+        """The first message that waits. All that wait are on the timeline as seen when this returns; none of them is taken.
+
+        What an earlier attempt took waits again, for this one has a conversation of its own.
+        """
         subject = _subject(job.item)
         state = await self._state(subject)
-        if any(not each.delivered_at for each in state.waiting):
+        if state.lost(job.item.attempt) or any(not each.delivered_at for each in state.waiting):
             state = await self._cue(subject, Deliver(job.item.attempt))
         return state.waiting[0] if state.waiting else None
 
@@ -69,7 +74,8 @@ class Inbox:
         state = await self._state(_subject(job.item))
         held = [wish for wish in state.wishes if wish.steer is not Steer.INTERRUPT]
         heard = tuple(wish for wish in state.wishes if wish.steer is Steer.INTERRUPT and wish.attempt == job.item.attempt)
-        return Wishes(state.paused, held[-1].by if held else "", heard)
+        resumed = next((wish.wish_id for wish in reversed(held) if wish.steer is Steer.RESUME), "")
+        return Wishes(state.paused, held[-1].by if held else "", heard, "" if state.rests == job.item.attempt else resumed)
 
     async def close(self, job: Job, attempt: int, *, unless_waiting: bool = False) -> bool:
         """Whether it is closed: nothing said from here on is taken. What waits is withdrawn; `unless_waiting` leaves it open then."""

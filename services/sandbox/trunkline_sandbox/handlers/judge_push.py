@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from trunkline.bus import Limits, Refused, Rule, key_of
+from trunkline.contracts.forge import one_name
 from trunkline.telemetry import secret_shapes
 from trunkline_sandbox.handlers.world import Job
 from trunkline_sandbox.model import Run
@@ -50,8 +51,7 @@ class JudgePush:
 
     async def _crowded(self, job: Job) -> bool:
         await self._limits.ensure([self._rule])
-        repo = job.assignment.repo.casefold().removesuffix(".git")  # as forges read it
-        key = key_of("pull-requests", job.item.tenant, repo)
+        key = key_of("pull-requests", job.item.tenant, one_name(job.assignment.repo))
         return isinstance(await self._limits.hit(self._rule, key, id=f"pr:{job.item.tenant}:{job.item.task}"), Refused)
 
     async def _searched(self, bare: Path, base: str, commit: str) -> tuple[list[Leak], bool]:

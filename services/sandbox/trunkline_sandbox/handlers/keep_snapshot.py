@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
-from trunkline.contracts.errors import DomainError
-from trunkline.contracts.run import AgentOutput, Said, SnapshotKept
+from trunkline.contracts.errors import Broken, DomainError
+from trunkline.contracts.message import Fact
+from trunkline.contracts.run import AgentOutput, Said, SnapshotKept, SnapshotMissed
 from trunkline_sandbox.handlers.sitting import Sitting
+from trunkline_sandbox.handlers.world import Job
+from trunkline_sandbox.model import Talk
 from trunkline_sandbox.model.snapshots import Held, Snapshot
-from trunkline_sandbox.ports import Keep
+from trunkline_sandbox.ports import Agent, Keep
 
 log = structlog.get_logger()
 
@@ -24,6 +28,59 @@ SHARE: Final = 20
 """A snapshot that takes long is taken less often: at most this part of the time goes into them."""
 MOST: Final = 500
 """Of one sitting, beside its last."""
+BROKE: Final = Broken("The workspace was not kept: Trunkline failed at it; its log says more.", code="SNAPSHOT_BROKE")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Whose workspace and conversation are to be kept, as far as its output was heard. `last`: no program is left."""
+
+    job: Job
+    agent: Agent
+    talk: Talk
+    line: int
+    last: bool = False
+
+    @property
+    def session(self) -> str:
+        return self.talk.session if self.agent.skill.resume else ""
+
+
+async def kept(keep: Keep, scene: Scene, at: int) -> list[Fact]:
+    """What came of keeping it, at `at` seconds since the epoch. What cannot be kept stops no run."""
+    run, began = scene.job.run, time.monotonic()
+    assert run.cloned
+    files = scene.agent.session_files(scene.talk) if scene.session else ()
+    held = Held(scene.job.sandbox_id, run.cloned.commit, files, scene.last)
+    try:
+        snapshot = await keep.keep(held, f"{run.attempt}-{run.sitting}-{scene.line}", at)
+    except DomainError as error:
+        log.warning("snapshot.not_kept", code=error.code, error=error.message)
+        return [_missed(scene, error.code, error.message)]
+    except Exception:  # whatever an agent put into its workspace, it stops no run
+        log.exception("snapshot.broke")
+        return [_missed(scene, BROKE.code, BROKE.message)]
+    log.info("snapshot.kept", snapshot=snapshot.name, took_ms=round((time.monotonic() - began) * 1000))
+    without = [_missed(scene, "CONVERSATION_TOO_LARGE", snapshot.without)] if snapshot.without else []
+    return [_told(scene, snapshot), *without]
+
+
+def _told(scene: Scene, snapshot: Snapshot) -> SnapshotKept:
+    run = scene.job.run
+    return SnapshotKept(
+        attempt=run.attempt,
+        sitting=run.sitting,
+        line=scene.line,
+        snapshot=snapshot.name,
+        commit=snapshot.commit,
+        session="" if snapshot.without else scene.session,
+        at_rest=scene.last,
+    )
+
+
+def _missed(scene: Scene, code: str, reason: str) -> SnapshotMissed:
+    run = scene.job.run
+    return SnapshotMissed(attempt=run.attempt, sitting=run.sitting, code=code, reason=reason)
 
 
 class Keeper:
@@ -38,6 +95,7 @@ class Keeper:
         self._turns = 0
         self._taken = 0
         self._next = 0.0
+        self._missed: set[str] = set()
 
     def hear(self, said: Sequence[AgentOutput], line: int) -> None:
         """A tool did something, or a turn is over: as it stands now it is worth keeping."""
@@ -62,39 +120,17 @@ class Keeper:
     async def _take(self, *, at_rest: bool = False) -> None:
         async with self._turn:
             self._wanted.clear()
-            began, line = time.monotonic(), self._line
-            snapshot = await self._kept(line) if self._keep else None
-            took = time.monotonic() - began
-            self._next = time.monotonic() + max(EVERY_S, SHARE * took)
+            sitting, began = self._sitting, time.monotonic()
+            scene = Scene(sitting.job, sitting.agent, sitting.talk, self._line, at_rest)
+            facts = await kept(self._keep, scene, int(sitting.world.now().timestamp())) if self._keep else []
+            self._next = time.monotonic() + max(EVERY_S, SHARE * (time.monotonic() - began))
             self._taken += 1
-            if snapshot:
-                told = self._told(snapshot, line).model_copy(update={"at_rest": at_rest})
-                await self._sitting.append([told], "snapshot")
-                log.info("snapshot.kept", snapshot=snapshot.name, took_ms=round(took * 1000))
+            await sitting.append([fact for fact in facts if self._is_news(fact)], "snapshot")
 
-    async def _kept(self, line: int) -> Snapshot | None:
-        """What cannot be kept stops no run."""
-        sitting = self._sitting
-        run, job = sitting.run, sitting.job
-        assert run.cloned and self._keep
-        files = sitting.agent.session_files(sitting.talk) if sitting.resumable else ()
-        held = Held(job.sandbox_id, run.cloned.commit, files)
-        try:
-            return await self._keep.keep(held, f"{run.attempt}-{sitting.number}-{line}", int(sitting.world.now().timestamp()))
-        except DomainError as error:
-            log.warning("snapshot.not_kept", error=error.message)
-        except Exception:  # whatever an agent put into its workspace, it stops no run
-            log.exception("snapshot.broke")
-        return None
-
-    def _told(self, snapshot: Snapshot, line: int) -> SnapshotKept:
-        sitting = self._sitting
-        session = sitting.talk.session if sitting.resumable else ""
-        return SnapshotKept(
-            attempt=sitting.run.attempt,
-            sitting=sitting.number,
-            line=line,
-            snapshot=snapshot.name,
-            commit=snapshot.commit,
-            session=session,
-        )
+    def _is_news(self, fact: Fact) -> bool:
+        """What cannot be kept is said once, and not every few seconds."""
+        if not isinstance(fact, SnapshotMissed):
+            return True
+        known = fact.code in self._missed
+        self._missed.add(fact.code)
+        return not known

@@ -17,4 +17,5 @@ async def parked(sitting: Sitting, wake: Wake, line: int) -> list[Fact]:
     await wake.arm(due_of(sitting.job))
     faultpoint("parked.after_effect")
     why = run.questions.waits.why
-    return [RunParked(attempt=run.attempt, sitting=run.sitting, why=why, session=sitting.talk.session, line=line)]
+    session, kept = sitting.talk.session, sitting.standing
+    return [RunParked(attempt=run.attempt, sitting=run.sitting, why=why, session=session, line=line, kept=kept)]

@@ -57,7 +57,8 @@ class Reap:
             await self._steps.clear(sandbox.id, run.sitting if run else 1)
             log.info("sandbox.reaped", sandbox=sandbox.id)
         elif run.parked:  # after a restart nobody listens for it
-            self._wake.watch(LookDue(tenant=item.tenant, task=item.task, attempt=item.attempt, round=run.parks))
+            due = LookDue(tenant=item.tenant, task=item.task, attempt=item.attempt, round=run.parks, until=run.parked.until)
+            self._wake.watch(due)
 
     async def _task_is_over(self, item: WorkItem) -> bool:
         """Then nobody goes on with the run, whatever its own last word was."""

@@ -13,6 +13,7 @@ from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Record
 from trunkline.contracts.run import AgentOutput
 from trunkline.runtime.ids import new_id
+from trunkline.telemetry.key_lines import KeyLines
 from trunkline.telemetry.redaction import Redactor
 from trunkline_sandbox.model import Run, evolve
 
@@ -30,12 +31,21 @@ class RunLog:
         self._attempt = item.attempt
         self._now = now
         self._redactor = redactor or Redactor()
+        self._keys = KeyLines()
         self._run_subject = subjects.event(tenant, task, "run")
         self._output_subject = subjects.event(tenant, task, "output")
         self._run_seq = 0
         self._output_seq = 0
         self._turn = asyncio.Lock()
         self.run: Run | None = None
+
+    def strike(self, redactor: Redactor) -> None:
+        """From here on by what this one knows."""
+        self._redactor = redactor
+
+    def struck(self, text: str) -> str:
+        """`text` as it may leave us."""
+        return self._redactor.text(text)
 
     async def load(self) -> Run | None:
         """Read the run as it is now."""
@@ -66,8 +76,10 @@ class RunLog:
         stored = await self._log.last(self._output_subject)
         self._output_seq = stored.seq if stored else 0
         facts = stored.record.facts if stored else ()
+        said = [fact for fact in facts if isinstance(fact, AgentOutput)]
+        self._keys = KeyLines(said[-1].text if said else "")
         names = (self._attempt, sitting)
-        return max((fact.line for fact in facts if isinstance(fact, AgentOutput) and (fact.attempt, fact.sitting) == names), default=0)
+        return max((fact.line for fact in said if (fact.attempt, fact.sitting) == names), default=0)
 
     async def say(self, said: Sequence[AgentOutput], sitting: int = 1) -> None:
         """Put output on the timeline."""
@@ -76,11 +88,13 @@ class RunLog:
         self._output_seq = await self._log.append(self._output_subject, record, expect=self._output_seq, id=new_id())
 
     def _spoken(self, output: AgentOutput, sitting: int) -> AgentOutput:
-        strike = self._redactor
-        clean = {"text": strike.text(output.text), "display": strike.text(output.display), "detail": strike.json(output.detail)}
-        return output.model_copy(update={"attempt": self._attempt, "sitting": sitting, **clean})
+        strike, text = self._redactor, self._keys.text(output.text)
+        short = output.display if text == output.text else self._keys.short(output.display)
+        clean = {"text": strike.text(text), "display": strike.text(short), "detail": strike.json(output.detail)}
+        tool = output.tool and strike.text(output.tool)
+        return output.model_copy(update={"attempt": self._attempt, "sitting": sitting, "tool": tool, **clean})
 
     def _clean(self, fact: Fact) -> Fact:
         said = fact.model_dump(mode="json")
-        clean = self._redactor.json(said)
+        clean = self._redactor.with_(*self._keys.known).json(said) if self._keys.known else self._redactor.json(said)
         return fact if clean == said else type(fact).model_validate(clean)

@@ -14,8 +14,9 @@ from trunkline.contracts.run import AgentStarted
 from trunkline.runtime.faults import faultpoint
 from trunkline_sandbox.handlers.attend import Attend
 from trunkline_sandbox.handlers.go_on import GoOn, first_task
+from trunkline_sandbox.handlers.keep_snapshot import Scene, kept
 from trunkline_sandbox.handlers.settle import settled
-from trunkline_sandbox.handlers.sitting import Sitting
+from trunkline_sandbox.handlers.sitting import GO_ON, Sitting
 from trunkline_sandbox.handlers.wake import Wake
 from trunkline_sandbox.handlers.wires import Wires
 from trunkline_sandbox.handlers.world import Job, World, launch_key
@@ -26,7 +27,6 @@ from trunkline_sandbox.ports import Agent, Line
 
 CANNOT_ASK = "rules here ask about calls or deny them, and this agent cannot be asked; take one that can, or change TRUNKLINE_TOOL_RULES"
 PUT_ASIDE = "You were put aside while people were waited for; your files are as you left them."
-GO_ON = "Go on where you stopped."
 A_MESSAGE = "Somebody has a message for you: it comes next."
 
 
@@ -42,7 +42,7 @@ class Sit:
         agent = self._world.agent(job.assignment)
         if self._supervised(job) and not agent.skill.ask:
             raise Unsupported(CANNOT_ASK, code="AGENT_CANNOT_ASK")
-        if run.sitting > 1 and (ended := await settled(job, self._wires)):
+        if run.sitting > 1 and (ended := await settled(job, self._wires, self._world.now())):
             return ended
         task = await self._task(job, agent)
         faultpoint("agent_running.before_effect")
@@ -64,6 +64,14 @@ class Sit:
             sitting.frozen = None
             return await Attend(sitting, self._wake)(anew=False)
 
+    async def last(self, job: Job) -> list[Fact]:
+        """What is kept of an agent that was stopped where it stood; nothing of it runs any more."""
+        agent, keep = self._world.agent(job.assignment), self._world.keep
+        if keep is None or job.run.cloned is None or job.run.agent is None:
+            return []
+        talk, line = await self._heard(job, agent.opening(await self._task(job, agent), launch_key(job.sandbox_id, job.run.sitting)), agent)
+        return await kept(keep, Scene(job, agent, talk, line, last=True), int(self._world.now().timestamp()))
+
     @asynccontextmanager
     async def _seated(self, job: Job, agent: Agent, task: AgentTask) -> AsyncIterator[Sitting]:
         key = launch_key(job.sandbox_id, job.run.sitting)
@@ -80,7 +88,7 @@ class Sit:
 
     def _plain(self, job: Job) -> AgentTask:
         always = asked_always(self._world.rules, job.assignment.tool_rules)
-        return AgentTask(self._world.redactor.text(job.assignment.prompt), supervised=self._supervised(job), asked_always=always)
+        return AgentTask(self._world.struck(job, job.assignment.prompt), supervised=self._supervised(job), asked_always=always)
 
     async def _task(self, job: Job, agent: Agent) -> AgentTask:
         plain, run = self._plain(job), job.run
@@ -109,7 +117,12 @@ class Sit:
         key = launch_key(job.sandbox_id, number)
         plain = replace(self._plain(job), sitting=number)
         talk = agent.opening(first_task(plain, job.assignment.origin, agent.skill) if number == 1 else plain, key)
+        return (await self._heard(job, talk, agent, number))[0]
+
+    async def _heard(self, job: Job, talk: Talk, agent: Agent, number: int = 0) -> tuple[Talk, int]:
+        """The conversation after all that it said in a sitting, if not in another then in this, and the last line of it."""
+        line, key = 0, launch_key(job.sandbox_id, number or job.run.sitting)
         async for thing in self._world.provider.output(job.sandbox_id, key):
             if isinstance(thing, Line):
-                talk = agent.hear(thing, talk).talk
-        return talk
+                talk, line = agent.hear(thing, talk).talk, thing.number
+        return talk, line

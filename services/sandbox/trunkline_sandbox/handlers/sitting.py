@@ -21,6 +21,8 @@ from trunkline_sandbox.ports import Agent
 
 GONE: Final = ("PROGRAM_ENDED", "STDIN_CLOSED")
 """Refusals of a program that is at its end: its exit is on the way."""
+GO_ON: Final = "Go on where you stopped."
+"""Told to an agent that is to go on by itself."""
 LINGERS_S: Final = 10.0
 """Seconds for a program to end once it was told to; then it is ended."""
 
@@ -38,7 +40,7 @@ class Sitting:
     till: TaskTill | None = None
     told: set[str] = field(default_factory=set)
     seen: dict[str, Ask] = field(default_factory=dict)
-    """Calls that were asked about, by the names of their approvals."""
+    """Calls that wait for a word, by the names of their approvals."""
     flying: dict[str, float] = field(default_factory=dict)
     """Messages that the program was told and is not seen to have, and since when it does nothing all the same (0: it works)."""
     words: dict[str, str] = field(default_factory=dict)
@@ -49,6 +51,8 @@ class Sitting:
     leaves_by: float = 0.0
     """It was told to end, and is ended at this moment of the monotonic clock; 0: it was not."""
     parking: bool = False
+    standing: bool = False
+    """It stands still, and nobody needs to attend it until what it waits for has come."""
     end: list[Fact] = field(default_factory=list)
     """What the step comes to, where that was decided before the program is gone."""
 
@@ -103,10 +107,13 @@ class Sitting:
         if self.leaving:
             return
         self.leaves_by = time.monotonic() + LINGERS_S
-        if self.frozen:
-            await self.world.provider.thaw(self.job.sandbox_id)
-            self.frozen = False
         await self.tell(self.agent.farewell(self.talk))
+        if self.frozen:  # what stands still works no more: it ends where it stands
+            await self.stop()
+
+    async def stop(self) -> None:
+        """End it now, and nothing that was started after it."""
+        await self.world.provider.stop(self.job.sandbox_id, self.key)
 
     async def listen_for(self, name: str) -> None:
         """Ring when this approval moves."""

@@ -9,15 +9,18 @@ from pydantic import JsonValue
 from trunkline.contracts.approval import ApprovalDecided, DecidedBy, Verdict
 from trunkline.contracts.calls import digest_of
 from trunkline.contracts.message import Fact
-from trunkline.contracts.run import ApprovalWanted, BudgetRaised, RunFailed
+from trunkline.contracts.run import ApprovalDropped, ApprovalWanted, BudgetRaised, RunFailed
 from trunkline.runtime.faults import faultpoint
 from trunkline_sandbox.handlers.sitting import Sitting
+from trunkline_sandbox.handlers.till import day_of
 from trunkline_sandbox.handlers.world import Job
 from trunkline_sandbox.model import Run, bracket
 from trunkline_sandbox.model.asking import Decision
-from trunkline_sandbox.model.budget import BudgetScope, UsedUp
+from trunkline_sandbox.model.budget import BudgetScope, UsedUp, dollars
+from trunkline_sandbox.model.questions import outlived
 
 BUDGET = "budget"
+DAY_OVER = "the day is over whose budget was used up"
 
 
 def open_budget(run: Run) -> ApprovalWanted | None:
@@ -38,6 +41,8 @@ class SpendMore:
         decision = await sitting.wires.decision(sitting.job, wanted.approval_id)
         if decision is not None:
             await self._decided(wanted, decision)
+        elif outlived(wanted, day_of(sitting.world.now())):
+            await self._outlived(wanted)
 
     async def _ask(self, what: UsedUp) -> None:
         sitting = self._sitting
@@ -49,19 +54,28 @@ class SpendMore:
         await sitting.append((wanted, *waits), BUDGET)
         faultpoint("asked.after_record")
 
+    async def _outlived(self, wanted: ApprovalWanted) -> None:
+        """A new day has a budget of its own."""
+        sitting, run = self._sitting, self._sitting.run
+        left = tuple(each for each in run.questions.open if each is not wanted)
+        dropped = ApprovalDropped(attempt=run.attempt, approval_id=wanted.approval_id, reason=DAY_OVER)
+        await sitting.append([dropped, *bracket(run.attempt, run.questions.waits, left, paused=run.questions.paused)], BUDGET)
+        if sitting.till:
+            sitting.till.begin_day()
+
     async def _decided(self, wanted: ApprovalWanted, decision: Decision) -> None:
         sitting = self._sitting
         facts = budget_answer(sitting.run, wanted, decision)
         raised = next((fact for fact in facts if isinstance(fact, BudgetRaised)), None)
         if raised is None:
             sitting.end = facts
-            await sitting.world.provider.stop(sitting.job.sandbox_id)
+            await sitting.stop()
             return
         faultpoint("answered.before_effect")
         await sitting.append(facts, BUDGET)
         faultpoint("answered.after_record")
         if sitting.till:
-            sitting.till.raise_(raised.usd, BudgetScope(str(wanted.about["scope"])))
+            sitting.till.raise_(raised.usd, BudgetScope(str(wanted.about["scope"])), str(wanted.about.get("day", "")))
         faultpoint("answered.after_effect")
 
 
@@ -73,6 +87,7 @@ def budget_question(job: Job, what: UsedUp, at: datetime) -> ApprovalWanted:
         "limit_usd": round(what.limit, 6),
         "spent_usd": round(what.spent, 6),
         "offers": ["usd"],
+        **({"day": day_of(at)} if what.scope is BudgetScope.DAY else {}),
     }
     name = f"budget-{run.attempt}-{run.questions.asked + 1}"
     whose = "This task has" if what.scope is BudgetScope.TASK else "Today's tasks have"
@@ -80,8 +95,8 @@ def budget_question(job: Job, what: UsedUp, at: datetime) -> ApprovalWanted:
         attempt=run.attempt,
         approval_id=name,
         kind=BUDGET,
-        subject=f"{whose} spent {what.spent:.2f} of {what.limit:.2f} US dollars on models. May it spend as much again?",
-        digest=digest_of({"name": name, "scope": what.scope.value, "limit": round(what.limit, 6), "day": f"{at:%Y%m%d}"}),
+        subject=f"{whose} spent {dollars(what.spent)} of {dollars(what.limit)} US dollars on models. May it spend as much again?",
+        digest=digest_of({"name": name, "scope": what.scope.value, "limit": round(what.limit, 6), "day": day_of(at)}),
         requested_by=job.submitted_by,
         about=about,
     )

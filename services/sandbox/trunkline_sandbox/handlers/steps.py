@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import structlog
+
+from trunkline.bus import BusAway, Raced
+from trunkline.contracts.errors import DomainError
 from trunkline.contracts.ids import SandboxId
 from trunkline.contracts.message import Fact
 from trunkline.contracts.run import (
@@ -22,6 +28,7 @@ from trunkline.contracts.run import (
 )
 from trunkline.runtime.faults import faultpoint
 from trunkline_sandbox.handlers.clear_out import OutgoingDoor
+from trunkline_sandbox.handlers.entrust import Entrust
 from trunkline_sandbox.handlers.go_on import GoOn
 from trunkline_sandbox.handlers.sit import Sit
 from trunkline_sandbox.handlers.wake import Wake
@@ -38,19 +45,23 @@ WALL_MARGIN_S = 30.0
 """The router ends a task at its deadline; the sandbox does, should the router be away."""
 PEOPLE_S: Final = 7 * 86400.0
 """How much longer a program may stay that people are asked about: the sandbox's clock goes on meanwhile."""
+KEPT_WITHIN_S: Final = 8.0
+"""Seconds for the last snapshot of what is stopped: the router waits 20 for the word that it is."""
 NOTHING_CHANGED = "the agent ended without changing anything, so there is nothing to open a pull request for; ask more precisely"
 
+log = structlog.get_logger()
 Effect = Callable[[Job, Run], Awaitable[list[Fact]]]
 
 
 class Steps:
     """Carries out one step at a time."""
 
-    def __init__(self, world: World, wires: Wires, wake: Wake) -> None:
+    def __init__(self, world: World, wires: Wires, wake: Wake, entrust: Entrust) -> None:
         self._world = world
+        self._entrust = entrust
         self._wires = wires
         self._go_on = GoOn(world)
-        sit = Sit(world, wires, wake)
+        self._sit = sit = Sit(world, wires, wake)
         self._effects: dict[Step, Effect] = {
             Step.MAKE_SANDBOX: self._make_sandbox,
             Step.CLONE: self._clone,
@@ -64,7 +75,28 @@ class Steps:
 
     async def perform(self, step: Step, job: Job, run: Run) -> list[Fact]:
         """Do the step and return the facts that say so."""
-        return await self._effects[step](job, run)
+        return await self._effects[step](await self._entrust(job), run)
+
+    async def show(self, job: Job, state: str, told: str) -> None:
+        """On the commit that was pushed, where the forge has such a thing; what fails of it does not matter."""
+        commit = job.run.committed.commit if job.run.committed else ""
+        with suppress(DomainError):
+            job = await self._entrust(job)
+            await self._world.forge.tell_status(job.access, commit, state, f"{told} {self._world.timeline(job.item)}".strip())
+
+    async def stop(self, step: Step, job: Job) -> list[Fact]:
+        """End whatever runs of it; what is kept of an agent that was in the middle of its work, if that is quick."""
+        await self.halt(job.sandbox_id)
+        if step not in (Step.START_AGENT, Step.WATCH_AGENT):
+            return []
+        try:
+            async with asyncio.timeout(KEPT_WITHIN_S):
+                return await self._sit.last(job)
+        except (BusAway, Raced):
+            raise
+        except Exception as error:  # a stop is a stop, whatever can be kept of it
+            log.warning("snapshot.last_not_kept", error=f"{type(error).__name__}: {error}")
+            return []
 
     async def halt(self, id: SandboxId) -> None:
         """End whatever runs in the sandbox."""
@@ -103,14 +135,20 @@ class Steps:
     async def _clone(self, job: Job, _: Run) -> list[Fact]:
         agent = self._world.agent(job.assignment)
         faultpoint("cloned.before_effect")
-        base = await self._go_on.clone(job, origin, self._bare(job)) if (origin := job.assignment.origin) else await self._fetched(job)
+        branch = await self._branch(job)
+        origin = job.assignment.origin
+        base = await self._go_on.clone(job, origin, self._bare(job)) if origin else await self._fetched(job, branch)
         faultpoint("cloned.after_effect")
-        cloned = RepositoryCloned(branch=job.assignment.branch, commit=base)
+        cloned = RepositoryCloned(branch=branch, commit=base)
         return [cloned, PhaseBegan(phase=Phase.AGENT, message=f"Running {agent.name}...")]
 
-    async def _fetched(self, job: Job) -> str:
+    async def _branch(self, job: Job) -> str:
+        about = job.assignment
+        return await self._world.forge.branch_for(job.access, about.pull_request) if about.pull_request else about.branch
+
+    async def _fetched(self, job: Job, branch: str) -> str:
         async with self._world.forge.remote(job.access) as remote:
-            base = await self._world.git.fetch(remote, job.assignment.branch, self._bare(job))
+            base = await self._world.git.fetch(remote, branch, self._bare(job))
         tree = self._bare(job).with_name("tree")
         await self._world.git.checkout(self._bare(job), base, tree)
         await self._world.provider.give(job.sandbox_id, tree)
@@ -123,7 +161,7 @@ class Steps:
         # The time is that of the first claim, so that whoever commits, and however often, makes the same commit.
         spec = CommitSpec(
             job.branch,
-            commit_message(self._world.redactor.text(job.assignment.prompt), job.item.task),
+            commit_message(self._world.struck(job, job.assignment.prompt), job.item.task),
             AUTHOR,
             int(run.began_at.timestamp()),
         )
@@ -159,15 +197,15 @@ class Steps:
         return succeeded(run, PullRequestOpened(number=opened.number, url=opened.url), self._world.now(), usage)
 
     def _pull_request(self, job: Job, run: Run, usage: Usage) -> PullRequestSpec:
-        assert run.committed and run.agent_ended and run.agent
-        asked, url = job.assignment, job.timeline(self._world.public_url)
-        strike = self._world.redactor.text
-        body = pull_request_body(strike(asked.prompt), job.item.task, run.agent.agent, run.agent_ended.summary, Footnote(usage, url))
+        assert run.cloned and run.committed and run.agent_ended and run.agent
+        asked, url = job.assignment, self._world.timeline(job.item)
+        prompt = self._world.struck(job, asked.prompt)
+        body = pull_request_body(prompt, job.item.task, run.agent.agent, run.agent_ended.summary, Footnote(usage, url))
         return PullRequestSpec(
             repo=asked.repo,
-            base=asked.branch,
+            base=run.cloned.branch,
             head=run.committed.branch,
-            title=title(strike(asked.prompt)),
+            title=title(prompt),
             body=body,
             commit=run.committed.commit,
             task=job.item.task,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,7 +16,7 @@ from trunkline.contracts.errors import Exhausted
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.record import Record
 from trunkline.contracts.spend import ModelAnswered
-from trunkline_sandbox.model.budget import BudgetLimits, BudgetScope, Totals, UsedUp, micro, used_up
+from trunkline_sandbox.model.budget import BudgetLimits, BudgetScope, Totals, UsedUp, dollars, micro, used_up
 
 log = structlog.get_logger(__name__)
 
@@ -68,16 +68,19 @@ class SpendLog:
 class TaskTill:
     """The port Till for one sitting. Limits are looked at before a request: those on the way at once may overshoot them.
 
-    `used_up` is set while a limit holds requests back.
+    `used_up` is set while a limit holds requests back. `raised` holds by how much people raised the budget of a day.
     """
 
-    def __init__(self, spend: SpendLog, counters: Counters, limits: BudgetLimits, used_up: asyncio.Event) -> None:
+    def __init__(
+        self, spend: SpendLog, counters: Counters, limits: BudgetLimits, used_up: asyncio.Event, raised: Mapping[str, float] | None = None
+    ) -> None:
         self.totals = Totals()
         self.what: UsedUp | None = None
         """Which limit holds requests back now."""
         self._spend = spend
         self._counters = counters
         self._first = self._limits = limits
+        self._raised = dict(raised or {})
         self._used_up = used_up
         self._moved = asyncio.Event()
         self._ended = False
@@ -112,13 +115,18 @@ class TaskTill:
         """Add up and write down. Raises Unavailable when the bus does not store it; the totals of this sitting hold it even so."""
         self.totals = self.totals.plus(answer)
         self._on_the_way_micro += micro(answer.usd)
-        await self._count(answer, await self._spend.say(answer))
+        told = answer.model_copy(update={"limit_usd": self._limits.task_usd or None})
+        await self._count(answer, await self._spend.say(told))
         self._on_the_way_micro -= micro(answer.usd)
 
-    def raise_(self, usd: float, scope: BudgetScope | None = None) -> None:
-        """Let more be spent: of the limit that holds requests back, where `scope` names no other."""
-        named = scope or (self.what.scope if self.what else None)
-        self._limits = self._limits.raised(named or (BudgetScope.TASK if self._limits.task_usd else BudgetScope.DAY), usd)
+    def raise_(self, usd: float, scope: BudgetScope | None = None, day: str = "") -> None:
+        """Let more be spent: of the limit that holds requests back, where `scope` names no other; of `day`, or of today."""
+        named = scope or (self.what.scope if self.what else None) or (BudgetScope.TASK if self._limits.task_usd else BudgetScope.DAY)
+        if named is BudgetScope.DAY:
+            day = day or self._spend.today()
+            self._raised[day] = self._raised.get(day, 0.0) + usd
+        else:
+            self._limits = self._limits.raised(named, usd)
         self._judge()
         self._wake()
 
@@ -126,13 +134,20 @@ class TaskTill:
         """US dollars that are added where nobody names an amount: as many as the limit had at first."""
         return self._first.of(self.what.scope if self.what else BudgetScope.TASK)
 
+    def begin_day(self) -> None:
+        """What was spent on an earlier day holds nothing back any more; what is spent today is looked at anew."""
+        self._day_micro, self._looked = 0, -LOOK_S
+        self._judge()
+        self._wake()
+
     def end(self) -> None:
         """Nothing more is let in; what waits is refused."""
         self._ended = True
         self._wake()
 
     def _judge(self) -> UsedUp | None:
-        self.what = used_up(self._limits, self.totals, self._day_micro + self._on_the_way_micro)
+        limits = self._limits.raised(BudgetScope.DAY, self._raised.get(self._spend.today(), 0.0))
+        self.what = used_up(limits, self.totals, self._day_micro + self._on_the_way_micro)
         if self.what is None and self._used_up.is_set():
             self._used_up.clear()
             self._wake()
@@ -171,5 +186,5 @@ def day_of(at: datetime) -> str:
 
 
 def _refused(what: UsedUp | None) -> Exhausted:
-    spent = f"{what.spent:.2f} of {what.limit:.2f} US dollars ({what.scope})" if what else "what it may"
+    spent = f"{dollars(what.spent)} of {dollars(what.limit)} US dollars ({what.scope})" if what else "what it may"
     return Exhausted(f"this job spent {spent} on its models, and nobody let it spend more", code="BUDGET")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,17 +18,22 @@ from trunkline.bus import Bell, Raced, Timers, Work, WorkItem
 from trunkline.contracts import subjects
 from trunkline.contracts.ids import TaskId, TenantId, Token
 from trunkline.contracts.message import Fact
-from trunkline.contracts.run import RunStopped
+from trunkline.contracts.run import RunStopped, RunWaits, Wait
 from trunkline.contracts.task import ENDS, TaskStopRequested, TaskSubmitted
 from trunkline.runtime.faults import faultpoint
+from trunkline.runtime.ids import new_id
 from trunkline_sandbox.handlers.run_log import RunLog
+from trunkline_sandbox.handlers.till import day_of
 from trunkline_sandbox.handlers.wires import Wires
 from trunkline_sandbox.handlers.world import Job
 from trunkline_sandbox.model import Run
+from trunkline_sandbox.model.questions import forgotten, outlived
 
 log = structlog.get_logger()
 
 LOOK_AGAIN: Final = 30.0
+WORTH_SAYING_S: Final = 10.0
+"""A run that is handed out and not taken up for longer waits for a place."""
 WATCHED: Final = 512
 """Parked runs that one process listens for; the others are looked at when their timers are due."""
 
@@ -39,6 +45,8 @@ class LookDue(BaseModel):
     task: Token
     attempt: int
     round: int
+    until: datetime | None = None
+    """Not to be handed out before that."""
 
 
 def due_of(job: Job) -> LookDue:
@@ -58,6 +66,10 @@ class Wakers:
     timers: Timers
     now: Callable[[], datetime]
     clear: Clear
+    park_s: float
+    """Seconds after which a run that is still put aside ends."""
+    keeps: int
+    """Programs of runs that are put aside which may stand still here."""
 
 
 class Wake:
@@ -66,7 +78,10 @@ class Wake:
         self._wakers = wakers
         self._new: asyncio.Queue[LookDue] = asyncio.Queue(WATCHED)
         self._watched: set[tuple[str, int, int]] = set()
-        self._released: set[tuple[str, int, int]] = set()
+        self._released: dict[tuple[str, int, int], float] = {}
+        """What was handed out, and when."""
+        self._kept: dict[tuple[str, int], float] = {}
+        """Runs whose programs stand still, and when that was last seen."""
 
     async def arm(self, due: LookDue) -> None:
         """Somebody looks after half a minute, whatever dies meanwhile. Raises Unavailable."""
@@ -100,7 +115,6 @@ class Wake:
                 await self._until_over(due, bell)
         finally:
             self._watched.discard((due.task, due.attempt, due.round))
-            self._released.discard((due.task, due.attempt, due.round))
 
     async def _until_over(self, due: LookDue, bell: Bell) -> None:
         over = False
@@ -111,11 +125,34 @@ class Wake:
             except Exception as error:  # one that resists must not keep the others, nor end the service
                 log.warning("wake.put_off", task=due.task, error=f"{type(error).__name__}: {error}")
             with suppress(TimeoutError):
-                async with asyncio.timeout(0 if over else LOOK_AGAIN):
+                async with asyncio.timeout(0 if over else self._pause(due)):
                     await bell.rung.wait()
 
+    def _pause(self, due: LookDue) -> float:
+        left = (due.until - self._wakers.now()).total_seconds() if due.until else 0.0
+        return min(left + 0.01, LOOK_AGAIN) if left > 0 else LOOK_AGAIN
+
     async def look(self, due: LookDue, bell: Bell | None = None) -> bool:
-        """Hand the run out if it waits for nothing, end it if it is to stop. Whether this park is over. Raises Unavailable."""
+        """Hand the run out if it waits for nothing, end it if it is to stop or waited too long. Whether this park is over.
+
+        Raises Unavailable.
+        """
+        over = await self._look(due, bell)
+        if over:
+            self._released.pop((due.task, due.attempt, due.round), None)
+            self._kept.pop((due.task, due.attempt), None)
+        return over
+
+    def keep(self, due: LookDue) -> bool:
+        """Whether the program of one more run that is put aside may stand still; what is over is seen to be so within a minute or two."""
+        now = time.monotonic()
+        self._kept = {name: seen for name, seen in self._kept.items() if now - seen < 4 * LOOK_AGAIN}
+        if len(self._kept) >= self._wakers.keeps and (due.task, due.attempt) not in self._kept:
+            return False
+        self._kept[due.task, due.attempt] = now
+        return True
+
+    async def _look(self, due: LookDue, bell: Bell | None) -> bool:
         item = WorkItem(tenant=due.tenant, task=due.task, attempt=due.attempt, pool="-", priority="-", round=due.round)
         run_log = RunLog(self._wires.events, item, self._wakers.now)
         run = await run_log.load()
@@ -125,7 +162,11 @@ class Wake:
             return run.parks == due.round  # else it is about to be parked
         facts = await self._task_facts(item)
         if any(isinstance(fact, (TaskStopRequested, *ENDS)) for fact in facts):
-            return await self._stop(run_log, run)
+            return await self._end(run_log, run, RunStopped(attempt=run.attempt))
+        if run.parked_at and (self._wakers.now() - run.parked_at).total_seconds() > self._wakers.park_s:
+            return await self._end(run_log, run, forgotten(run.attempt, run.parked.why, self._wakers.park_s))
+        if run.parked.kept:
+            self._kept[due.task, due.attempt] = time.monotonic()
         submitted = next(fact for fact in facts if isinstance(fact, TaskSubmitted))
         job = Job(item, submitted.assignment, run_log)
         if await self._ready(job, run, bell):
@@ -134,29 +175,44 @@ class Wake:
 
     async def _hand_out(self, job: Job) -> None:
         asked, released = job.assignment, (job.item.task, job.item.attempt, job.item.round)
-        if released in self._released:  # nats-server knows a repeat for ten minutes only, and hands may be busy for longer
+        if since := self._released.get(released):  # nats-server knows a repeat for ten minutes only, and hands may be busy for longer
+            if time.monotonic() - since > WORTH_SAYING_S:
+                await self._wants_place(job)
             return
         faultpoint("woken.before_effect")
-        await self._wakers.work.put(job.item.model_copy(update={"pool": asked.pool, "priority": asked.priority.value}))
-        self._released.add(released)
+        names = {"pool": asked.pool, "priority": asked.priority.value, "release": new_id()}
+        await self._wakers.work.put(job.item.model_copy(update=names))
+        self._released[released] = time.monotonic()
         faultpoint("woken.after_effect")
+
+    async def _wants_place(self, job: Job) -> None:
+        """People see why it does not go on. Whoever takes it up at this moment is asked to once more."""
+        waits = job.run.questions.waits
+        if waits and waits.why not in (Wait.PLACE, Wait.FORGE):
+            with suppress(Raced):
+                await job.log.append([RunWaits(attempt=job.item.attempt, why=Wait.PLACE)], "place")
 
     async def _ready(self, job: Job, run: Run, bell: Bell | None) -> bool:
         """Nothing is waited for any more."""
+        if run.parked and run.parked.until and self._wakers.now() < run.parked.until:
+            return False
         for wanted in run.questions.open:
             if bell:
                 await bell.listen(subjects.approval_part(wanted.approval_id))
+            if outlived(wanted, day_of(self._wakers.now())):
+                continue
             if await self._wires.decision(job, wanted.approval_id) is None:
                 return False
         if run.agent_ended:
             return True
-        if (await self._wires.inbox.wishes(job)).paused:
+        wishes = await self._wires.inbox.wishes(job)
+        if wishes.paused:
             return False
-        return not run.resting or await self._wires.inbox.next(job) is not None
+        return not run.resting or bool(wishes.resumed) or await self._wires.inbox.next(job) is not None
 
-    async def _stop(self, run_log: RunLog, run: Run) -> bool:
+    async def _end(self, run_log: RunLog, run: Run, end: Fact) -> bool:
         with suppress(Raced):
-            await run_log.append([RunStopped(attempt=run.attempt)], "stop_parked")
+            await run_log.append([end], "end_parked")
             await self._wakers.clear(run_log.task, run)
         return True
 

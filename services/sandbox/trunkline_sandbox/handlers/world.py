@@ -16,12 +16,15 @@ from trunkline.contracts.task import Assignment
 from trunkline.telemetry.redaction import Redactor
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.model import Run, Skill
-from trunkline_sandbox.model.budget import BudgetLimits, BudgetScope
+from trunkline_sandbox.model.budget import BudgetLimits, BudgetScope, lower
+from trunkline_sandbox.model.patience import Patience
 from trunkline_sandbox.model.rules import Rules
 from trunkline_sandbox.naming import branch_name
 from trunkline_sandbox.ports import Access, Agent, Forge, Git, Keep, Limits, SandboxProvider, Till
 
 HOLD_S: Final = 120.0
+PARK_S: Final = 30 * 86400.0
+KEEPS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,24 @@ class World:
     rules: Rules = field(default_factory=Rules)
     hold_s: float = HOLD_S
     """Seconds for which an agent that waits for people keeps its process, where it can be resumed."""
+    park_s: float = PARK_S
+    """Seconds for which a run that is put aside is waited with; then it ends."""
+    keeps: int = KEEPS
+    """Programs that may stand still though nobody attends them, because their agents cannot be resumed."""
     budget: BudgetLimits = field(default_factory=BudgetLimits)
     """What models may cost before somebody is asked."""
-    public_url: str = ""
+    timeline: Callable[[WorkItem], str] = lambda _: ""
+    """Where people see what happens to a task; empty where nobody said under which address we are found."""
     keep: Keep | None = None
     """None: nothing is kept for tasks that go on."""
+    vault_key: bytes = field(default=b"", repr=False)
+    """Opens what callers entrusted; none: such tasks fail."""
+    patience: Patience = field(default_factory=Patience)
+    """With a forge that is away."""
+
+    def struck(self, job: Job, text: str) -> str:
+        """Without any secret of ours, or of the job's."""
+        return (job.redactor or self.redactor).text(text)
 
     def forget(self, key: str) -> None:
         """Nobody will ask for the doors of this launch again."""
@@ -84,6 +100,10 @@ class Job:
     assignment: Assignment
     log: RunLog
     submitted_by: str = ""
+    token: str = field(default="", repr=False)
+    """The caller's own for the forge; empty: none was given, or it is not opened yet."""
+    redactor: Redactor | None = None
+    """Knows that token as well; None: there is none to know."""
 
     @property
     def run(self) -> Run:
@@ -93,8 +113,7 @@ class Job:
 
     def budget(self, installed: BudgetLimits) -> BudgetLimits:
         """The installation's, which the task may make tighter, and what people let it spend beyond."""
-        own = [usd for usd in (installed.task_usd, self.assignment.budget_usd) if usd]
-        limits = replace(installed, task_usd=min(own, default=0.0))
+        limits = replace(installed, task_usd=lower(self.assignment.budget_usd, installed.task_usd))
         for scope in BudgetScope:
             limits = limits.raised(scope, self.run.questions.raised.get(scope.value, 0.0))
         return limits
@@ -106,15 +125,11 @@ class Job:
     @property
     def branch(self) -> str:
         origin = self.assignment.origin
-        return origin.branch if origin and origin.branch else branch_name(self.item.task, self.assignment.prompt)
-
-    def timeline(self, public_url: str) -> str:
-        """Where people see what happens; empty where nobody said under which address we are found."""
-        return f"{public_url.rstrip('/')}/tasks/task_{self.item.task}/events" if public_url else ""
+        return origin.branch if origin and origin.branch else branch_name(self.item.task, self.log.struck(self.assignment.prompt))
 
     @property
     def access(self) -> Access:
-        return Access(self.assignment.repo)
+        return Access(self.assignment.repo, self.token)
 
 
 def sandbox_id(task: str, attempt: int) -> SandboxId:

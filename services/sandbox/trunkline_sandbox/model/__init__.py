@@ -12,6 +12,7 @@ from trunkline_sandbox.model.run import (
     may_stop,
     needs_sandbox,
     next_step,
+    status_of,
     stop_unclaimed,
     succeeded,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "may_stop",
     "needs_sandbox",
     "next_step",
+    "status_of",
     "stop_unclaimed",
     "succeeded",
     "wait_of",

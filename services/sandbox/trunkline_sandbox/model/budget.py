@@ -90,6 +90,11 @@ def used_up(limits: BudgetLimits, totals: Totals, day_micro_usd: int) -> UsedUp 
     return None
 
 
+def dollars(usd: float) -> str:
+    """As people are told it: cents, and more places where there are only those."""
+    return f"{usd:.2f}" if usd >= 1 else f"{usd:.4f}" if usd >= 0.01 else f"{usd:.6f}"
+
+
 def lower(asked: float | None, configured: float) -> float:
     """The limit of a task that asked for its own: a caller may lower what is configured, and set one where none is."""
     if not asked or not configured:

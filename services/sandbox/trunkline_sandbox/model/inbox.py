@@ -15,6 +15,7 @@ from trunkline.contracts.steering import (
     MessageDelivered,
     MessageEdited,
     MessageQueued,
+    MessageReturned,
     MessagesReordered,
     MessageState,
     MessageTaken,
@@ -47,7 +48,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Whoever carries the run sees all that waits."""
+    """Whoever carries the run sees all that waits; what only an earlier attempt heard waits again."""
 
     attempt: int
 
@@ -89,7 +90,7 @@ def decide(inbox: Inbox | None, cue: Cue) -> tuple[Fact, ...]:
         case Asked():
             return _asked(inbox, cue)
         case Deliver():
-            return tuple(MessageDelivered(message_id=each.id, attempt=cue.attempt) for each in inbox.waiting if not each.delivered_at)
+            return _delivered(inbox, cue.attempt)
         case Take():
             return _taken(inbox, cue)
         case Close():
@@ -149,11 +150,18 @@ def _reordered(inbox: Inbox, order: ReorderMessages) -> tuple[Fact, ...]:
 def _steered(inbox: Inbox, steer: SteerRun, attempt: int) -> tuple[Fact, ...]:
     if any(wish.wish_id == steer.wish_id for wish in inbox.wishes):
         return ()
-    if steer.steer is not Steer.INTERRUPT and inbox.paused is (steer.steer is Steer.PAUSE):
+    if (steer.steer is Steer.PAUSE and inbox.paused) or (steer.steer is Steer.RESUME and not (inbox.paused or inbox.rests == attempt)):
         return ()
     if steer.steer is not Steer.RESUME:
         _check_open(inbox, attempt)
     return (RunSteered(wish_id=steer.wish_id, steer=steer.steer, by=steer.by, attempt=attempt),)
+
+
+def _delivered(inbox: Inbox, attempt: int) -> tuple[Fact, ...]:
+    lost = inbox.lost(attempt)
+    seen = (*lost, *(each for each in inbox.waiting if not each.delivered_at))
+    again = tuple(MessageReturned(message_id=each.id, attempt=attempt) for each in lost)
+    return (*again, *(MessageDelivered(message_id=each.id, attempt=attempt) for each in seen))
 
 
 def _taken(inbox: Inbox, take: Take) -> tuple[Fact, ...]:

@@ -15,6 +15,7 @@ from trunkline.contracts.steering import (
     MessageEdited,
     MessageQueued,
     MessageQueueView,
+    MessageReturned,
     MessagesReordered,
     MessageState,
     MessageTaken,
@@ -49,6 +50,8 @@ class Letter:
     attempt: int = 0
     """Which took it, with its sitting; 0 for none."""
     sitting: int = 0
+    returned: bool = False
+    """It was taken before, by an attempt that is over."""
 
     @property
     def entry(self) -> str:
@@ -68,12 +71,20 @@ class Inbox:
     paused: bool = False
     closed: int = 0
     """The attempt that hears nothing any more; a later one hears again."""
+    rests: int = 0
+    """The attempt that somebody interrupted and nobody let go on since, but by a message perhaps; 0: none."""
+    rests_anew: bool = False
+    """It was interrupted while it was paused: what ends the pause does not end that."""
 
     def letter(self, id: str) -> Letter | None:
         return next((each for each in (*self.waiting, *self.settled) if each.id == id), None)
 
     def waits(self, id: str) -> bool:
         return any(each.id == id for each in self.waiting)
+
+    def lost(self, attempt: int) -> tuple[Letter, ...]:
+        """What an earlier attempt took, and the conversation of this one never held; of forgotten texts nothing can be told again."""
+        return tuple(each for each in self.settled if each.state is MessageState.TAKEN and 0 < each.attempt < attempt and each.text)
 
 
 EMPTY: Final = Inbox()
@@ -89,15 +100,38 @@ def evolve(inbox: Inbox | None, fact: Fact, at: datetime) -> Inbox:
             places = {id: place for place, id in enumerate(fact.message_ids)}
             return replace(inbox, waiting=tuple(sorted(inbox.waiting, key=lambda each: places.get(each.id, len(places)))))
         case RunSteered():
-            paused = inbox.paused if fact.steer is Steer.INTERRUPT else fact.steer is Steer.PAUSE
-            return replace(inbox, wishes=(*inbox.wishes, fact)[-WISHES_KEPT:], paused=paused)
+            return _steered(replace(inbox, wishes=(*inbox.wishes, fact)[-WISHES_KEPT:]), fact)
         case InboxClosed():
             return replace(inbox, closed=max(fact.attempt, inbox.closed))
         case MessageEdited() | MessageDelivered() | MessageTaken() | MessageWithdrawn():
             found = next((each for each in inbox.waiting if each.id == fact.message_id), None)
             return _changed(inbox, found, fact, at) if found else inbox
+        case MessageReturned():
+            return _returned(inbox, fact.message_id)
         case _:
             return inbox
+
+
+def _steered(inbox: Inbox, fact: RunSteered) -> Inbox:
+    """A resume ends a pause, and the rest after an interruption that was there before it."""
+    match fact.steer:
+        case Steer.PAUSE:
+            return replace(inbox, paused=True)
+        case Steer.INTERRUPT:
+            return replace(inbox, rests=fact.attempt, rests_anew=inbox.paused)
+        case Steer.RESUME:
+            return replace(inbox, paused=False, rests=inbox.rests if inbox.rests_anew else 0, rests_anew=False)
+
+
+def _returned(inbox: Inbox, id: str) -> Inbox:
+    """Before all that waits and was not returned; those that return together stand in the order in which they were taken."""
+    found = next((each for each in inbox.settled if each.id == id), None)
+    if found is None:
+        return inbox
+    again = Letter(found.id, found.text, found.by, found.queued_at, edits=found.edits, returned=True)
+    first = sum(each.returned for each in inbox.waiting)
+    waiting = (*inbox.waiting[:first], again, *inbox.waiting[first:])
+    return replace(inbox, waiting=waiting, settled=tuple(each for each in inbox.settled if each.id != id))
 
 
 def shown(inbox: Inbox | None, task_id: str, attempt: int) -> MessageQueueView:

@@ -15,6 +15,7 @@ from trunkline.contracts.run import (
     CallVerdict,
     PushJudged,
     RuleGranted,
+    RunFailed,
     RunGoesOn,
     RunParked,
     RunWaits,
@@ -45,13 +46,18 @@ class Questions:
     asked: int = 0
     """How many questions there were."""
     raised: Mapping[str, float] = field(default_factory=dict)
-    """By how many US dollars, in all attempts of the task, by the scope of the budget."""
+    """By how many US dollars, in all attempts of the task, by the scope of the budget; that of a day with the day behind it."""
     waits: RunWaits | None = None
     """As it stands on the timeline."""
 
     @property
     def paused(self) -> bool:
         return self.waits is not None and self.waits.why is Wait.PAUSED
+
+    @property
+    def raised_days(self) -> Mapping[str, float]:
+        """By how many US dollars the budget of a day was raised, by the day (yyyymmdd): a raise holds for no other."""
+        return {name.partition("/")[2]: usd for name, usd in self.raised.items() if "/" in name}
 
     def wanted(self, name: str) -> ApprovalWanted | None:
         return next((each for each in self.open if each.approval_id == name), None)
@@ -99,9 +105,19 @@ def _answered(questions: Questions, fact: CallAnswered, sitting: int) -> Questio
 
 def _raised(questions: Questions, fact: BudgetRaised) -> Questions:
     wanted = questions.wanted(fact.approval_id)
-    scope = str(wanted.about.get("scope", "")) if wanted else ""
+    scope = _budget(wanted) if wanted else ""
     raised = {**questions.raised, scope: questions.raised.get(scope, 0.0) + fact.usd}
     return replace(_without(questions, fact.approval_id), raised=raised)
+
+
+def _budget(wanted: ApprovalWanted) -> str:
+    scope, day = str(wanted.about.get("scope", "")), wanted.about.get("day")
+    return f"{scope}/{day}" if day else scope
+
+
+def outlived(wanted: ApprovalWanted, day: str) -> bool:
+    """Whether it asks about the budget of a day that is over: nobody has to decide that any more."""
+    return str(wanted.about.get("day") or day) < day
 
 
 def _without(questions: Questions, name: str) -> Questions:
@@ -121,3 +137,9 @@ def bracket(attempt: int, waits: RunWaits | None, open: tuple[ApprovalWanted, ..
 
 def wait_of(wanted: ApprovalWanted) -> Wait:
     return Wait(wanted.kind)
+
+
+def forgotten(attempt: int, why: Wait, seconds: float) -> RunFailed:
+    """The end of a run that was waited with for so long."""
+    told = f"it waited for {seconds / 86400:.3g} days ({why.value}), and nobody let it go on (TRUNKLINE_PARK_DAYS); submit the task again"
+    return RunFailed(attempt=attempt, code="WAITED_TOO_LONG", error=told, recoverable=False)

@@ -48,13 +48,13 @@ def asked_always(rules: Rules, own: Sequence[ToolRule]) -> tuple[str, ...]:
 
 
 def ruling(ask: Ask, rules: Rules, own: Sequence[ToolRule], granted: Sequence[ToolRule]) -> Judged:
-    """The first rule that fits decides; of the installation's and the task's own the stricter. What is granted answers a question, and
-    never lifts a denial."""
+    """The first of the installation's rules that fits decides, unless one of the task's own is stricter; of those the strictest counts,
+    so that none of them weakens another, and what they allow is nothing. What is granted answers a question, and never lifts a denial."""
     if problem := malformed(ask):
         return Judged(Ruling.DENY, problem)
     ours = _first(rules.rules, ask) or Judged(rules.otherwise)
-    theirs = _first([rule for rule in own if rule.then is not Ruling.ALLOW], ask) or Judged(Ruling.ALLOW)
-    judged = max(theirs, ours, key=lambda each: _STRICTNESS.index(each.then))
+    theirs = (Judged(rule.then, rule.reason, rule) for rule in own if rule.then is not Ruling.ALLOW and fits(rule, ask))
+    judged = max((*theirs, ours), key=lambda each: _STRICTNESS.index(each.then))
     if judged.then is Ruling.ASK and (allowed := _first(granted, ask)):
         return allowed
     return judged

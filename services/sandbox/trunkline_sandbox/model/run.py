@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +29,7 @@ from trunkline.contracts.run import (
     RunWoken,
     SandboxReady,
     Usage,
+    Wait,
 )
 from trunkline_sandbox.model.questions import Questions, heard_of
 
@@ -68,6 +70,10 @@ class Run:
     """Which start of the agent's program this is, or is to be."""
     parked: RunParked | None = None
     """Nobody carries it."""
+    parked_at: datetime | None = None
+    """When it was put aside last."""
+    release: str = ""
+    """By which work item it was taken up again."""
     parks: int = 0
     session: str = ""
     """The conversation that the next sitting goes on with."""
@@ -76,6 +82,10 @@ class Run:
     resting: bool = False
     """It was interrupted, and waits to be spoken to."""
     questions: Questions = field(default_factory=Questions)
+    forge_since: datetime | None = None
+    """Since when the forge is waited for."""
+    forge_parks: int = 0
+    """How often it was put aside for that."""
 
 
 def evolve(run: Run | None, fact: Fact, at: datetime) -> Run | None:
@@ -113,23 +123,29 @@ def _evolved(run: Run, fact: Fact, at: datetime) -> Run:
         case RunSucceeded() | RunFailed():
             return replace(run, over=True)
         case _:
-            return _waited(run, fact)
+            return _waited(run, fact, at)
 
 
-def _waited(run: Run, fact: Fact) -> Run:
+def _waited(run: Run, fact: Fact, at: datetime) -> Run:
     match fact:
         case RunParked():
             questions = heard_of(run.questions, fact, run.sitting)
-            return replace(run, parked=fact, parks=run.parks + 1, session=fact.session, questions=questions)
+            parked = replace(run, parked=fact, parked_at=at, parks=run.parks + 1, session=fact.session, questions=questions)
+            return _forgeless(parked, at) if fact.why is Wait.FORGE else parked
         case RunWoken():
-            return replace(run, parked=None, sitting=fact.sitting)
+            return replace(run, parked=None, sitting=fact.sitting, release=fact.release)
         case AgentInterrupted():
             return replace(run, interrupts=run.interrupts | {fact.wish}, resting=True)
         case RunGoesOn():
-            return replace(run, resting=False, questions=heard_of(run.questions, fact, run.sitting))
+            questions = heard_of(run.questions, fact, run.sitting)
+            return replace(run, resting=False, questions=questions, forge_since=None, forge_parks=0)
         case _:
             questions = heard_of(run.questions, fact, run.sitting)
             return run if questions is run.questions else replace(run, questions=questions)
+
+
+def _forgeless(run: Run, at: datetime) -> Run:
+    return replace(run, forge_since=run.forge_since or at, forge_parks=run.forge_parks + 1)
 
 
 def next_step(run: Run) -> Step:
@@ -170,6 +186,8 @@ class Released:
 
     attempt: int
     round: int = 0
+    release: str = ""
+    """Of two items of one round only that one counts which took the run up first."""
 
 
 def claim(run: Run | None, released: Released, owner: str, isolation: str) -> list[Fact]:
@@ -180,14 +198,31 @@ def claim(run: Run | None, released: Released, owner: str, isolation: str) -> li
     if run.over or run.attempt > released.attempt or released.round < run.parks:
         return []
     if run.parked is None:
-        return [claimed]
-    return [claimed, RunWoken(attempt=run.attempt, sitting=run.sitting if run.agent_ended else run.sitting + 1)]
+        return [claimed] if run.release in ("", released.release) else []
+    same = run.agent_ended or run.agent is None or run.parked.kept
+    sitting = run.sitting if same else run.sitting + 1
+    return [claimed, RunWoken(attempt=run.attempt, sitting=sitting, release=released.release)]
 
 
 def stop_unclaimed(run: Run | None, attempt: int) -> list[Fact]:
     """End an attempt that nobody carries, so that nobody can take it any more."""
     nobodys = run is None or run.attempt < attempt or (run.attempt == attempt and run.parked is not None and not run.over)
     return [RunStopped(attempt=attempt)] if nobodys else []
+
+
+def status_of(facts: Sequence[Fact]) -> tuple[str, str] | None:
+    """What a commit that was pushed is said to be, and why; that its pull request is there, the forge says as it makes it."""
+    for fact in facts:
+        match fact:
+            case BranchPushed():
+                return "pending", "An agent's work; its pull request is being opened"
+            case RunFailed():
+                return "failure", f"An agent's work without a pull request ({fact.code})"
+            case RunStopped():
+                return "failure", "An agent's work that was stopped before its pull request"
+            case _:
+                pass
+    return None
 
 
 def succeeded(run: Run, opened: PullRequestOpened, at: datetime, usage: Usage | None = None) -> list[Fact]:

@@ -14,6 +14,8 @@ class Held:
     id: SandboxId
     base: str
     session_files: tuple[str, ...] = ()
+    last: bool = False
+    """Nothing comes after it: it is kept however much was kept before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +24,5 @@ class Snapshot:
 
     name: str
     commit: str
+    without: str = ""
+    """Why the conversation is not in it, as a sentence."""

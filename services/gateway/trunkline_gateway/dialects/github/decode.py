@@ -11,7 +11,7 @@ from pydantic import JsonValue, ValidationError
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.ids import TaskId
 from trunkline.contracts.task import Assignment
-from trunkline_gateway.dialects.github.schemas import Delivery, Issue, Repository
+from trunkline_gateway.dialects.github.schemas import Delivery, Issue, PullRequest, Repository
 from trunkline_gateway.usecases.forge_news import PullRequestNews
 
 SURFACE: Final = "github"
@@ -89,16 +89,26 @@ def _labelled(told: Delivery, customs: Customs) -> Start | Nothing:
         return Nothing(f"the label is not {customs.label}")
     if not told.sender.human:
         return Nothing("a program set the label")
+    if told.pull_request and _from_fork(told.pull_request, told.repository):
+        return Nothing("the branch of the pull request lies in a fork, where nothing can be pushed to")
     return _start(told, told.repository, about, "")
+
+
+def _from_fork(pull: PullRequest, repository: Repository) -> bool:
+    """Told by the event itself; a comment does not tell, and its task finds out when it begins."""
+    there = pull.head.repo if pull.head else None
+    return pull.state == "open" and there is not None and there.full_name.casefold() != repository.full_name.casefold()
 
 
 def _start(told: Delivery, repository: Repository, about: Issue, wish: str) -> Start:
     base = told.pull_request.base.ref if told.pull_request and told.pull_request.base else repository.default_branch
+    is_pull = told.pull_request is not None or about.pull_request is not None
     assignment = Assignment(
         repo=repository.full_name,
         prompt=_prompt(about, wish),
         source=SURFACE,
         branch=base,
+        pull_request=about.number if is_pull else None,
         surface=SURFACE,
         metadata={"issue": about.number, "url": about.html_url[:500]},
         labels={"github_login": told.sender.login},

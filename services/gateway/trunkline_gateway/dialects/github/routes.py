@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
 from trunkline.auth.signatures import signed
-from trunkline.contracts.errors import DomainError, Invalid, NotFound, Unauthenticated
+from trunkline.contracts.errors import Denied, DomainError, Invalid, NotFound, Unauthenticated
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import Route, Spec, status_of
 from trunkline_gateway.dialects.github import decode, encode
@@ -71,13 +71,16 @@ class GitHub:
             raise Unauthenticated("X-Hub-Signature-256 is not the signature of this body by our secret", code="BAD_SIGNATURE")
 
     async def _acted(self, wish: Start | PullRequestNews | Nothing, delivery: str) -> Heard:
-        match wish:
-            case Start():
-                return encode.started(await self.news.start(wish.repo, wish.login, wish.assignment, delivery))
-            case PullRequestNews():
-                return await self._ended(wish, delivery)
-            case Nothing():
-                return encode.ignored(wish.reason)
+        try:
+            match wish:
+                case Start():
+                    return encode.started(await self.news.start(wish.repo, wish.login, wish.assignment, delivery))
+                case PullRequestNews():
+                    return await self._ended(wish, delivery)
+                case Nothing():
+                    return encode.ignored(wish.reason)
+        except Denied as error:
+            return encode.ignored(error.message)
 
     async def _ended(self, news: PullRequestNews, delivery: str) -> Heard:
         try:

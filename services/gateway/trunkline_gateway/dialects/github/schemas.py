@@ -33,10 +33,24 @@ class Named(BaseModel):
     name: str
 
 
+class Home(BaseModel):
+    model_config = _OPEN
+
+    full_name: str = ""
+
+
 class Branch(BaseModel):
     model_config = _OPEN
 
     ref: str = Field(max_length=255)
+    repo: Home | None = None
+    """None where a fork was deleted."""
+
+
+class Linked(BaseModel):
+    """That an issue is a pull request; nothing of it is read."""
+
+    model_config = _OPEN
 
 
 class Comment(BaseModel):
@@ -56,11 +70,14 @@ class Issue(BaseModel):
     title: str = ""
     body: str | None = None
     html_url: str = ""
+    state: str = "open"
+    pull_request: Linked | None = None
 
 
 class PullRequest(Issue):
     merged: bool | None = None
     base: Branch | None = None
+    head: Branch | None = None
 
 
 class Delivery(BaseModel):

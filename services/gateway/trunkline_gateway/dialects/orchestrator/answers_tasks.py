@@ -44,8 +44,21 @@ class Spent(BaseModel):
     model_config = CLOSED
 
     usd: float
+    limit_usd: float | None
+    """What they might cost when one answered last, with what people added; null: any amount, or none answered yet."""
     input_tokens: int
     output_tokens: int
+
+
+class TaskRule(BaseModel):
+    """A rule of this task alone."""
+
+    model_config = CLOSED
+
+    tool: str
+    argument: str
+    then: Literal["ask", "deny"]
+    reason: str
 
 
 class Task(BaseModel):
@@ -73,6 +86,10 @@ class Task(BaseModel):
     child_task_ids: list[str]
     retry_count: int
     max_retries: int
+    budget_usd: float | None
+    """As it was asked for; null: that of the settings."""
+    tool_rules: list[TaskRule]
+    """As they were asked for, on top of those of the settings; on a page at most ten."""
     error: str | None
     sla: Sla | None
     requires_approval: bool

@@ -9,8 +9,9 @@ from typing import Final
 
 import orjson
 from multidict import MultiMapping
-from pydantic import JsonValue
+from pydantic import JsonValue, SecretStr
 
+from trunkline.contracts.calls import Ruling, ToolRule
 from trunkline.contracts.errors import Invalid, NotFound
 from trunkline.contracts.ids import TaskId
 from trunkline.contracts.task import Assignment, EventPublished, Priority, Reported
@@ -18,6 +19,7 @@ from trunkline_gateway.dialects.orchestrator import names, reading, repository
 from trunkline_gateway.dialects.orchestrator.schemas import (
     YEAR,
     CancelBody,
+    ContinueBody,
     EventBody,
     ReasonQuery,
     StatusBody,
@@ -25,8 +27,11 @@ from trunkline_gateway.dialects.orchestrator.schemas import (
     TaskBody,
     TaskMetadata,
 )
+from trunkline_gateway.usecases import vaulted
+from trunkline_gateway.usecases.terms import Terms, under
 
 SURFACE: Final = "orchestrator"
+TOKEN: Final = "X-GitHub-Token"
 NO_ERROR_SAID: Final = "Unknown error"
 PROMPT_LIMIT: Final = 128 << 10
 """Bytes of UTF-8: what can be handed to a program as one word."""
@@ -78,7 +83,24 @@ def task(sent: Object, now: datetime) -> Wish:
         sla_s=_promised(asked, now),
         labels=_labels(asked),
     )
-    return Wish(_with_repository(assignment), asked.trace_id or named.trace_id)
+    return Wish(under(_with_repository(assignment), terms(asked)), asked.trace_id or named.trace_id)
+
+
+def terms(asked: TaskBody | ContinueBody) -> Terms:
+    """What the caller demands of its own task."""
+    rules = (
+        ToolRule(tool=rule.tool, argument=rule.argument, then=Ruling(rule.then), reason=rule.reason or "")
+        for rule in asked.tool_rules or ()
+    )
+    return Terms(tuple(rules), asked.budget_usd)
+
+
+def token(headers: MultiMapping[str]) -> SecretStr | None:
+    """The caller's own token for the forge. Raises Invalid, and never says what was sent."""
+    sent = headers.getall(TOKEN, [])
+    if len(sent) > 1:
+        raise Invalid(f"{TOKEN} must be given once", code="INVALID_GITHUB_TOKEN", field=TOKEN)
+    return vaulted.forge_token(sent[0], TOKEN) if sent else None
 
 
 def report(query: MultiMapping[str], sent: Object) -> Report:

@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from trunkline.auth.principal import Principal
+from trunkline.contracts.calls import Ruling
 from trunkline.contracts.errors import DomainError
 from trunkline.contracts.run import RunResult
 from trunkline.contracts.task import Assignment, Submitted, TaskStatus
@@ -138,6 +139,8 @@ def _asked(task_id: str, assignment: Assignment) -> Object:
         "labels": {name: text for name, text in assignment.labels.items() if name in LABELS},
         "parent_task_id": names.task(assignment.parent) if assignment.parent else None,
         "max_retries": assignment.max_retries,
+        "budget_usd": assignment.budget_usd,
+        "tool_rules": [rule.model_dump(mode="json") for rule in assignment.tool_rules if rule.then is not Ruling.ALLOW],
     }
 
 
@@ -174,6 +177,7 @@ def _waiting(view: TaskView | None) -> Object:
     approval = names.approval(view.task_id, view.approval_waiting) if view and view.approval_waiting else None
     spent: Object = {
         "usd": view.spent_usd if view else 0.0,
+        "limit_usd": view.limit_usd if view else None,
         "input_tokens": view.input_tokens if view else 0,
         "output_tokens": view.output_tokens if view else 0,
     }

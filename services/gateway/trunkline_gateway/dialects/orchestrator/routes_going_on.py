@@ -17,8 +17,8 @@ from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import IDS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_tasks, decode, encode, names, reading
 from trunkline_gateway.dialects.orchestrator.answering import json
-from trunkline_gateway.dialects.orchestrator.schemas import ContinueBody, ForkBody, TaskPath
-from trunkline_gateway.usecases.going_on import GoingOn, WentOn
+from trunkline_gateway.dialects.orchestrator.schemas import ContinueBody, ForkBody, TaskPath, TokenHeaders
+from trunkline_gateway.usecases.going_on import GoingOn, Next, WentOn
 
 TAG: Final = "tasks"
 CONTINUE: Final = Spec(
@@ -27,6 +27,7 @@ CONTINUE: Final = Spec(
     "A new task with the workspace and the conversation of the earlier one. Its work is one more commit on the same branch, and so "
     "in the same pull request.",
     path=TaskPath,
+    headers=TokenHeaders,
     body=ContinueBody,
     answers={200: answers_tasks.TaskWentOn},
     refusals=(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
@@ -54,12 +55,16 @@ class GoingOnRoutes:
 
     async def _continue(self, request: web.Request, principal: Principal) -> web.Response:
         task, asked = _task(request), reading.body(ContinueBody, await self.body.json(request))
-        return await self._went_on(task, principal, self.going_on.continue_(principal, task, _text(asked), id=request[IDS].task_id()))
+        return await self._went_on(
+            task, principal, self.going_on.continue_(principal, task, _next(request, asked), id=request[IDS].task_id())
+        )
 
     async def _fork(self, request: web.Request, principal: Principal) -> web.Response:
         task, asked = _task(request), reading.body(ForkBody, await self.body.json(request))
         event = None if asked.from_ is None else Cursor.parse(asked.from_)
-        return await self._went_on(task, principal, self.going_on.fork(principal, task, _text(asked), event, id=request[IDS].task_id()))
+        return await self._went_on(
+            task, principal, self.going_on.fork(principal, task, _next(request, asked), event, id=request[IDS].task_id())
+        )
 
     async def _went_on(self, task: TaskId, principal: Principal, going: Awaitable[WentOn]) -> web.Response:
         try:
@@ -73,6 +78,10 @@ def _origin(task: TaskId, made: WentOn) -> encode.Object:
     kept = made.kept
     place: encode.Object = {"task_id": names.task(task), "event_id": str(kept.event), "at": encode.moment(kept.at)}
     return place | {"snapshot": kept.snapshot, "conversation": bool(kept.session)}
+
+
+def _next(request: web.Request, asked: ContinueBody) -> Next:
+    return Next(_text(asked), decode.terms(asked), decode.token(request.headers))
 
 
 def _text(asked: ContinueBody) -> str:

@@ -23,9 +23,10 @@ from trunkline_gateway.dialects.orchestrator.schemas import (
     TaskBody,
     TaskListQuery,
     TaskPath,
+    TokenHeaders,
 )
 from trunkline_gateway.dialects.orchestrator.seal import Seal
-from trunkline_gateway.usecases import Tasks
+from trunkline_gateway.usecases import Tasks, struck
 
 TAG: Final = "tasks"
 _BODY: Final = (400, 401, 403, 413, 415, 422, 429, 503)
@@ -33,6 +34,7 @@ CREATE: Final = Spec(
     "Create a task",
     TAG,
     "It is routed to the agents of its type's pool. One that must be approved first says so, and is not released before.",
+    headers=TokenHeaders,
     body=TaskBody,
     answers={200: answers_tasks.TaskCreated},
     refusals=(*_BODY, 404, 409),
@@ -81,11 +83,13 @@ class TaskRoutes:
     async def _create(self, request: web.Request, principal: Principal) -> web.Response:
         wish = decode.task(await self.body.json(request), self.tasks.now())
         task, trace = request[IDS].task_id(), wish.trace_id or f"trace_{request[IDS].id()}"
+        token = decode.token(request.headers)
         try:
-            submitted = await self.tasks.submit(principal, wish.assignment, trace_id=trace, id=task)
+            submitted = await self.tasks.submit(principal, wish.assignment, trace_id=trace, id=task, token=token)
         except NotFound as error:
             raise (decode.unknown_parent() if wish.assignment.parent else error) from None
-        return json(encode.created(submitted, wish.assignment, principal))
+        kept = struck.assignment(wish.assignment, token)  # as it is stored: the answer may be stored too, for whoever repeats the request
+        return json(encode.created(submitted, kept, principal))
 
     async def _list(self, request: web.Request, principal: Principal) -> web.Response:
         asked, cursor = decode_lists.tasks(request.query, self.tasks.now())

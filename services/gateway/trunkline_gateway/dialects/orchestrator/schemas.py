@@ -8,6 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from trunkline.contracts.steering import MOST_QUEUED, MOST_TEXT
 from trunkline_gateway.dialects.orchestrator import names, patterns
+from trunkline_gateway.usecases import vaulted
+from trunkline_gateway.usecases.terms import LEAST_USD, MOST_RULES, MOST_USD
 
 YEAR: Final = 31_536_000
 """Seconds."""
@@ -58,6 +60,30 @@ class Labelled(BaseModel):
     """The same as `user_id`."""
 
 
+class RuleBody(BaseModel):
+    """Which calls of a run are meant. `*` stands for any text and `?` for one character."""
+
+    model_config = BODY
+
+    tool: Annotated[str, Field(min_length=1, max_length=200)]
+    """The agent's own name of it."""
+    argument: Annotated[str, Field(min_length=1, max_length=2000, examples=["make *"])]
+    """Of its argument that says most: the command, the path. `*` means every call of the tool."""
+
+
+class TaskRuleBody(RuleBody):
+    """A rule of one task. It adds to the rules of the settings and never weakens one."""
+
+    then: Literal["ask", "deny"]
+    """A task cannot allow what the settings do not."""
+    reason: Annotated[str, Field(max_length=1000)] | None = None
+    """Told to the agent with a denial, and to people with a question."""
+
+
+Budget = Annotated[float, Field(ge=LEAST_USD, le=MOST_USD, allow_inf_nan=False)]
+TaskRules = Annotated[list[TaskRuleBody], Field(max_length=MOST_RULES)]
+
+
 class TaskBody(Labelled):
     """POST /tasks."""
 
@@ -78,6 +104,10 @@ class TaskBody(Labelled):
     trace_id: TraceName | None = None
     parent_task_id: Annotated[str, Field(max_length=64)] | None = None
     max_retries: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole)] | None = None
+    budget_usd: Budget | None = None
+    """What its models may cost before somebody is asked, in US dollars. Beyond the one of the settings it changes nothing."""
+    tool_rules: TaskRules | None = None
+    """Which of its agent's calls are asked about or denied, on top of the settings; the strictest that fits counts."""
 
 
 class TaskMetadata(BaseModel):
@@ -190,6 +220,23 @@ class ContinueBody(Labelled):
 
     text: Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
     """What is to be done next; at most 128 KiB of UTF-8."""
+    budget_usd: Budget | None = None
+    """The new task has the budget of the earlier one, or this if it is smaller."""
+    tool_rules: TaskRules | None = None
+    """On top of the rules of the earlier task."""
+
+
+class TokenHeaders(BaseModel):
+    """On what makes a task with a repository."""
+
+    token: Annotated[
+        str | None,
+        Field(
+            alias="X-GitHub-Token",
+            pattern=vaulted.PATTERN,
+            description="Your own token for the repository. Kept sealed until the task ends, and never shown again.",
+        ),
+    ] = None
 
 
 class ForkBody(ContinueBody):
@@ -249,17 +296,6 @@ class DecisionBody(Labelled):
     reason: Reason | None = None
     digest: Annotated[str, Field(pattern=patterns.DIGEST)] | None = None
     """Of what was shown: a decision on anything else is refused."""
-
-
-class RuleBody(BaseModel):
-    """Which calls of a run are allowed. `*` stands for any text and `?` for one character."""
-
-    model_config = BODY
-
-    tool: Annotated[str, Field(min_length=1, max_length=200)]
-    """The tool that was asked about."""
-    argument: Annotated[str, Field(min_length=1, max_length=2000)] = "*"
-    """Of its argument that says most: the command, the path."""
 
 
 class ApproveBody(DecisionBody):

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 
+from trunkline.contracts.calls import Ruling, ToolRule
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Invalid, NotFound
 from trunkline.contracts.ids import TaskId
 from trunkline.contracts.task import Assignment
 from trunkline_gateway.dialects.pr_agent.schemas import CancelBody, ExecuteBody, Metadata
+from trunkline_gateway.usecases.terms import Terms, under
+from trunkline_gateway.usecases.vaulted import borne, forge_token
 
 SURFACE: Final = "pr_agent"
 JOB: Final = re.compile(r"\A(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\Z", re.IGNORECASE)
@@ -24,9 +27,16 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 def execute(body: Mapping[str, JsonValue]) -> Assignment:
-    """Raises Invalid with the code that the document names. No credential gets past this point."""
+    """Raises Invalid with the code that the document names. Nothing of a token is in it."""
     asked = _read(ExecuteBody, body)
-    return Assignment(repo=asked.repo, prompt=asked.task, branch=asked.branch or "main", surface=SURFACE, labels=_labels(asked))
+    assignment = Assignment(repo=asked.repo, prompt=asked.task, branch=asked.branch or "main", surface=SURFACE, labels=_labels(asked))
+    return under(assignment, _terms(asked))
+
+
+def token(body: Mapping[str, JsonValue], authorization: str) -> SecretStr | None:
+    """The caller's own for the forge: from a body that `execute` took, else a bearer that looks like one. Raises Invalid."""
+    given = body.get("githubToken")
+    return forge_token(given, "githubToken") if isinstance(given, str) and given else borne(authorization)
 
 
 def cancel(body: Mapping[str, JsonValue]) -> str:
@@ -49,6 +59,14 @@ def after(header: str | None, query: str | None) -> Cursor | None:
     """Where to resume; the header wins, for it is what the client saw last. Raises Invalid."""
     text = header or query
     return Cursor.parse(text) if text else None
+
+
+def _terms(asked: ExecuteBody) -> Terms:
+    """What the caller demands of its own job."""
+    rules = (
+        ToolRule(tool=rule.tool, argument=rule.argument, then=Ruling(rule.then), reason=rule.reason or "") for rule in asked.toolRules or ()
+    )
+    return Terms(tuple(rules), asked.budgetUsd)
 
 
 def _labels(asked: ExecuteBody) -> dict[str, str]:

@@ -22,7 +22,11 @@ from trunkline.contracts.run import (
 )
 from trunkline.contracts.steering import MessageTaken
 
-_WAITS: Final = {Wait.PAUSED: "Paused", Wait.FORGE: "Waiting for the forge to take more"}
+_WAITS: Final = {
+    Wait.PAUSED: "Paused",
+    Wait.FORGE: "Waiting for the forge, which does not answer or wants to be left alone",
+    Wait.PLACE: "Waiting for a place: all are taken",
+}
 """What else is waited for is told by the question."""
 _CALL: Final = {
     CallVerdict.ALLOWED: "Tool call allowed",
@@ -39,6 +43,8 @@ def sentence(fact: Fact) -> str | None:
             return _WAITS.get(fact.why)
         case RunGoesOn():
             return "Going on"
+        case RunParked(why=Wait.FORGE):
+            return f"Asking the forge again at {fact.until:%H:%M:%S} UTC" if fact.until else "Put aside until the forge is back"
         case RunParked():
             return "Put aside until somebody decides"
         case RunWoken():

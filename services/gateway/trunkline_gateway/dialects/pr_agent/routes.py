@@ -16,6 +16,7 @@ from trunkline.contracts.ids import TaskId
 from trunkline.contracts.record import Event, Gap
 from trunkline.contracts.views import TaskView
 from trunkline_gateway.body import BodyReader
+from trunkline_gateway.broadcast import Broadcasts
 from trunkline_gateway.dialect import IDS, Media, Route, Spec, status_of
 from trunkline_gateway.dialects.pr_agent import decode, encode
 from trunkline_gateway.dialects.pr_agent.schemas import (
@@ -37,7 +38,7 @@ ROOT: Final = "/api/pr-agent"
 JOB: Final = ROOT + "/{jobId:[0-9A-Fa-f-]{32,36}}"
 
 STREAM: Final = Media("text/event-stream", "`data:` lines without names, the whole story first; ends after `result` or `error`.")
-EXECUTE: Final = Spec("Submit a task on a repository", decode.SURFACE, body=ExecuteBody, answers={200: Accepted})
+EXECUTE: Final = Spec("Submit a task on a repository", decode.SURFACE, body=ExecuteBody, answers={200: Accepted}, refusals=(422,))
 READ: Final = Spec("Read a job", decode.SURFACE, path=Named, answers={200: Job})
 FOLLOW: Final = Spec("Follow a job", decode.SURFACE, path=Named, query=Resume, headers=ResumeHeaders, answers={200: STREAM})
 CANCEL: Final = Spec(
@@ -58,9 +59,11 @@ class PrAgent:
     error_model: type[BaseModel] = field(default=Problem, init=False)
     strict: bool = field(default=False, init=False)
     _frames: Frames = field(init=False)
+    _live: Broadcasts = field(init=False)
 
     def __post_init__(self) -> None:
         self._frames = Frames(encode.frame, self.frame_cache)
+        self._live = Broadcasts(self.tasks.feed, lambda timeline: lambda item: self._frame(item, timeline.task))
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -74,8 +77,10 @@ class PrAgent:
         return _json(encode.error(error), status_of(error))
 
     async def _execute(self, request: web.Request, principal: Principal) -> web.Response:
-        assignment = decode.execute(await self.body.json(request))
-        return _json(encode.accepted((await self.tasks.submit(principal, assignment, id=request[IDS].task_id())).task_id))
+        body = await self.body.json(request)
+        assignment, token = decode.execute(body), decode.token(body, request.headers.get("Authorization", ""))
+        submitted = await self.tasks.submit(principal, assignment, id=request[IDS].task_id(), token=token)
+        return _json(encode.accepted(submitted.task_id))
 
     async def _job(self, request: web.Request, principal: Principal) -> web.Response:
         return _json(encode.job(await self._view(request, principal)))
@@ -86,6 +91,8 @@ class PrAgent:
             timeline = await self.tasks.timeline(principal, _task(request))
         except NotFound:
             raise decode.unknown_job() from None
+        if timeline.end is None:
+            return await self.streams.share(request, lambda line: self._live.carry(line, timeline, after))
         return await self.streams.send(request, self.tasks.follow(timeline, after), lambda item: self._frame(item, timeline.task))
 
     async def _cancel(self, request: web.Request, principal: Principal) -> web.Response:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Se
 from pydantic_core import PydanticCustomError
 
 from trunkline.contracts.run import Phase
+from trunkline_gateway.usecases.terms import LEAST_USD, MOST_RULES, MOST_USD
 
 TASK_LIMIT: Final = 128 << 10
 """Bytes of UTF-8. Half of what a body may hold, and far beyond any task that a person wrote."""
@@ -74,6 +75,21 @@ class Metadata(BaseModel):
     taskTitle: str | None = Field(None, max_length=500)
 
 
+class ToolRuleBody(BaseModel):
+    """Which of the agent's calls are asked about or denied, on top of the settings. `*` stands for any text and `?` for one character."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+    tool: str = Field(min_length=1, max_length=200)
+    """The agent's own name of it."""
+    argument: str = Field(min_length=1, max_length=2000)
+    """Of its argument that says most: the command, the path. `*` means every call of the tool."""
+    then: Literal["ask", "deny"]
+    """A task cannot allow what the settings do not."""
+    reason: str | None = Field(None, max_length=1000)
+    """Told to the agent with a denial, and to people with a question."""
+
+
 class ExecuteBody(BaseModel):
     """POST /api/pr-agent/execute."""
 
@@ -83,11 +99,16 @@ class ExecuteBody(BaseModel):
     task: Annotated[str, AfterValidator(_task), Field(json_schema_extra=_TASK_IN_WORDS)]
     branch: Annotated[str, AfterValidator(_branch), Field(json_schema_extra=_BRANCH_IN_WORDS)] | None = None
     githubToken: SecretStr | None = Field(None, max_length=1000)
-    """Taken so that a client may send it, and let go at once: the local forge needs none."""
+    """The caller's own, for a private repository; it wins over one in the Authorization header. Kept sealed until the job ends, and never
+    shown again."""
     clientFingerprint: str | None = Field(None, max_length=200)
     skill: str | None = Field(None, max_length=100)
     useSDK: bool | None = None
     metadata: Metadata | None = None
+    budgetUsd: float | None = Field(None, ge=LEAST_USD, le=MOST_USD, allow_inf_nan=False)
+    """What its models may cost before somebody is asked, in US dollars. Beyond the one of the settings it changes nothing."""
+    toolRules: list[ToolRuleBody] | None = Field(None, max_length=MOST_RULES)
+    """On top of the rules of the settings; the strictest that fits a call counts."""
 
 
 class CancelBody(BaseModel):

@@ -7,8 +7,12 @@ from pathlib import Path
 
 from trunkline_sandbox.model import AgentTask
 
-_NOBODY_ANSWERS = "--disallowed-tools=AskUserQuestion,EnterPlanMode,ExitPlanMode"
+_NOBODY_ANSWERS = ("AskUserQuestion", "EnterPlanMode", "ExitPlanMode")
 """Tools that are there only where somebody sits in front of it; a yes to one of them is no answer."""
+_SEARCHING = "WebSearch"
+"""Carried out at the provider of the model, so the model door refuses it."""
+SEARCH = "web_search_20250305"
+"""What that is called there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class ClaudeOptions:
     """Tries at a model API that does not answer, waiting longer each time: about a minute in all."""
     trust_repository: bool = False
     """Obey the settings, hooks, tool servers and memory files that the repository brings along."""
+    web_search: bool = False
+    """Whether the model door lets its searches pass."""
     workspace: str = "/workspace"
 
 
@@ -33,7 +39,7 @@ def arguments(options: ClaudeOptions, task: AgentTask, session: str) -> tuple[st
     stream = ("-p", "--output-format", "stream-json", "--input-format", "stream-json", "--verbose", "--replay-user-messages")
     model = ("--model", options.model) if options.model else ()
     turns = ("--max-turns", str(options.max_turns)) if options.max_turns else ()
-    return (*stream, *_conversation(task, session), *_permissions(task), *_sources(options), *model, *turns)
+    return (*stream, *_conversation(task, session), *_permissions(task), *_without(options, task), *_sources(options), *model, *turns)
 
 
 def _conversation(task: AgentTask, session: str) -> tuple[str, ...]:
@@ -47,7 +53,12 @@ def _permissions(task: AgentTask) -> tuple[str, ...]:
     """Who is not supervised is not asked: the sandbox is the wall, and a question costs a round trip."""
     if not task.supervised:
         return ("--permission-mode", "bypassPermissions")
-    return ("--permission-mode", "default", "--permission-prompt-tool", "stdio", _NOBODY_ANSWERS)
+    return ("--permission-mode", "default", "--permission-prompt-tool", "stdio")
+
+
+def _without(options: ClaudeOptions, task: AgentTask) -> tuple[str, ...]:
+    tools = (*(_NOBODY_ANSWERS if task.supervised else ()), *(() if options.web_search else (_SEARCHING,)))
+    return (f"--disallowed-tools={','.join(tools)}",) if tools else ()
 
 
 def _sources(options: ClaudeOptions) -> tuple[str, ...]:

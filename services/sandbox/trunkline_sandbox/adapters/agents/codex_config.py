@@ -11,6 +11,8 @@ from trunkline_sandbox.model import AgentTask
 KEY = "TRUNKLINE_MODEL_KEY"
 """The variable with the door's token."""
 PORT = 8091
+SEARCH = "web_search"
+"""What its search is called by the provider of the model, who carries it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class CodexOptions:
     """One that Codex knows: any other has no tool for patches."""
     trust_repository: bool = False
     """Obey what the repository's own `.codex` folder says."""
+    web_search: bool = False
+    """Whether the model door lets its searches pass."""
     workspace: str = "/workspace"
     port: int = PORT
     """Of the loopback inside, where the model door is."""
@@ -43,7 +47,7 @@ model_provider = "trunkline"
 approval_policy = "never"
 sandbox_mode = "danger-full-access"
 check_for_update_on_startup = false
-web_search = "disabled"
+web_search = "{"live" if options.web_search else "disabled"}"
 
 [features]
 unified_exec_tty = {"false" if task.supervised else "true"}

@@ -61,6 +61,10 @@ class LocalForge:
         number = await asyncio.to_thread(Records(path).find_or_add, record)
         return PullRequest(number, f"{self._pages}/{_name(spec.repo)}/pulls/{number}")
 
+    async def branch_for(self, access: Access, number: int) -> str:
+        """Raises NotFound. Nothing is ever merged or closed here."""
+        return (await asyncio.to_thread(Records(self._path(access.repo)).get, number)).head
+
     async def tell_status(self, access: Access, commit: str, state: str, told: str) -> None:
         """Nobody looks for a status in a folder."""
 

@@ -92,6 +92,11 @@ class GitHubForge:
             await ornaments.status(spec.commit, "success", f"An agent's work, in #{opened.number} {spec.url}")
         return opened
 
+    async def branch_for(self, access: Access, number: int) -> str:
+        """Raises NotFound, Denied FORK_PULL_REQUEST, Exhausted, Unavailable."""
+        account, repository = await self._at(access)
+        return await PullRequests(account, repository).branch(number)
+
     async def tell_status(self, access: Access, commit: str, state: str, told: str) -> None:
         """A link at the end of `told` becomes that of the status. What fails here is logged and does not matter."""
         if not self._options.status:

@@ -43,6 +43,7 @@ class _Name(_Told):
 
 class Branch(_Told):
     ref: str
+    sha: str = ""
     repo: _Name | None = None
     """None when a fork was deleted."""
 
@@ -53,6 +54,7 @@ class Pull(_Told):
     state: str = "open"
     head: Branch
     base: Branch
+    merged_at: str | None = None
 
 
 class Comment(_Told):

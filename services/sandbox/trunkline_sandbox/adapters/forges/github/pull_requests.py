@@ -33,6 +33,17 @@ class PullRequests:
                 pull = await self._find(spec) or await self._make(spec)
         return PullRequest(pull.number, pull.html_url)
 
+    async def branch(self, number: int) -> str:
+        """Where work about it begins: on its own branch while it is open, else on its base."""
+        name = self._repository.full_name
+        pull = await self._account.get(f"/repos/{name}/pulls/{number}", "show the pull request", Pull)
+        if pull.state != "open":
+            return pull.base.ref
+        if pull.head.repo is None or pull.head.repo.full_name.lower() != name.lower():
+            text = f"The branch of #{number} lies in a fork, where nothing can be pushed to; ask for the work on a branch of {name}."
+            raise Denied(text, code="FORK_PULL_REQUEST", number=number)
+        return pull.head.ref
+
     async def _make(self, spec: PullRequestSpec) -> Pull:
         body = {"title": spec.title, "head": spec.head, "base": spec.base, "body": spec.body}
         path = f"/repos/{self._repository.full_name}/pulls"
@@ -55,14 +66,17 @@ class PullRequests:
         raise Unavailable(text, code="PULL_REQUEST_NOT_SEEN")
 
     async def _find(self, spec: PullRequestSpec) -> Pull | None:
-        """The newest open one of this head, else the newest: who closed it does not want another one."""
+        """The newest open one of this head, else the newest: who closed it does not want another one. What was merged is over: work that
+        is not in it needs another one.
+        """
         name = self._repository.full_name
         query = {"head": f"{name.partition('/')[0]}:{spec.head}", "state": "all", "sort": "created", "direction": "desc", "per_page": "100"}
         listed = await self._account.get(f"/repos/{name}/pulls", "list the pull requests", list[Pull], query)
         found = [pull for pull in listed if self._is_ours(pull, spec)]
         if found:
             log.info("forge.pull_request_found", number=found[0].number, state=found[0].state)
-        return next((pull for pull in found if pull.state == "open"), found[0] if found else None)
+        over = found[0] if found and not (found[0].merged_at and found[0].head.sha not in ("", spec.commit)) else None
+        return next((pull for pull in found if pull.state == "open"), over)
 
     def _is_ours(self, pull: Pull, spec: PullRequestSpec) -> bool:
         """A forge that does not know the filter lists all; a fork may have a branch of this name."""

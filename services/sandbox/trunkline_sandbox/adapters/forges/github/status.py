@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -13,6 +14,9 @@ from trunkline_sandbox.ports import PullRequestSpec
 
 log = structlog.get_logger(__name__)
 CONTEXT = "trunkline"
+WITHIN_S = 30.0
+"""Nobody waits longer for what stands beside the pull request."""
+WORTH_S = 10.0
 
 
 class Ornaments:
@@ -41,12 +45,24 @@ class Ornaments:
     async def _twice(self, what: str, work: Callable[[], Awaitable[object]]) -> None:
         """The pull request is there, and that is what the run was for."""
         try:
-            try:
-                await work()
-            except Exhausted:
-                raise
-            except DomainError as error:
-                await self._account.doubt(error)
-                await work()
+            async with asyncio.timeout(WITHIN_S):
+                try:
+                    await work()
+                except Exhausted as error:
+                    await _left_alone(error)
+                    await work()
+                except DomainError as error:
+                    await self._account.doubt(error)
+                    await work()
         except DomainError as error:
             log.warning("forge.ornament_failed", what=what, code=error.code, error=error.message)
+        except TimeoutError:
+            log.warning("forge.ornament_failed", what=what, code="FORGE_UNAVAILABLE", error=f"GitHub took longer than {WITHIN_S:.0f} s")
+
+
+async def _left_alone(error: Exhausted) -> None:
+    """Raises the error when GitHub wants to be left alone for longer than such a thing is worth."""
+    wanted = error.details.get("retry_after")
+    if not isinstance(wanted, int | float) or wanted > WORTH_S:
+        raise error
+    await asyncio.sleep(wanted)

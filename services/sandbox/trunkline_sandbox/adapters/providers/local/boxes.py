@@ -111,9 +111,11 @@ class Boxes:
         except OSError as error:
             raise Unavailable(f"The control group of {spec.id} cannot be made: {error}.", code="NO_CGROUP") from error
 
-    def stop(self, id: SandboxId, cause: str = "killed") -> None:
+    def stop(self, id: SandboxId, key: str = "", cause: str = "killed") -> None:
         try:
-            with self._held(id) as (place, record):
+            with self._held(id) as (place, record):  # no start is made meanwhile
+                if key and reaping.another_runs(place, key):
+                    return
                 reaping.stop(place, record, cause)
                 limits.drop(record.cage)
         except NotFound:

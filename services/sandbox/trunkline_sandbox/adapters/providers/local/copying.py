@@ -8,11 +8,14 @@ import os
 import shutil
 import stat
 import tarfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import BinaryIO
 
 from trunkline.contracts.errors import Exhausted
 
@@ -25,6 +28,8 @@ _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
+_TICK_NS = 50_000_000
+"""What changed so shortly before it was looked at may change again without its time of change telling of it."""
 _OURS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
 """Troubles of this machine, not of the workspace."""
 
@@ -41,11 +46,19 @@ class Mirror:
     _seen: dict[bytes, Seen] = field(default_factory=dict)
     _bytes: int = 0
     _entries: int = 0
+    _settled: int = 0
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+    """A caller that was cancelled leaves its copying behind, in a thread."""
 
     def update(self, source: Path, target: Path) -> None:
         """Let `target`, ours alone, hold what `source` holds but for repositories in it. Raises Exhausted when that is too much."""
+        with self._turn:
+            self._update(source, target)
+
+    def _update(self, source: Path, target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._bytes = self._entries = 0
+        self._settled = time.time_ns() - _TICK_NS
         before, self._seen = self._seen, {}
         with _opened(source) as here, _opened(target) as there:
             self._folder(here, there, b"", before)
@@ -75,7 +88,8 @@ class Mirror:
         self._count(found.st_size)
         if before.get(whole) != seen or not _is_there(there, name):
             (_copy_link if stat.S_ISLNK(found.st_mode) else _copy_file)(here, there, name, self.most)
-        self._seen[whole] = seen
+        if found.st_ctime_ns < self._settled:
+            self._seen[whole] = seen
 
     def _count(self, size: int) -> None:
         self._bytes += size
@@ -87,8 +101,8 @@ def keep_home(home: Path, patterns: tuple[str, ...], file: Path) -> None:
     """Pack the regular files below `home` that match into `file`. Raises Exhausted when they are more than MOST_HOME."""
     left = MOST_HOME
     part = file.with_name(f".{file.name}.part")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(part, "w:gz", compresslevel=1) as tar, _opened(home) as dir:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _created(part) as raw, tarfile.open(fileobj=raw, mode="w:gz", compresslevel=1) as tar, _opened(home) as dir:
         for name, data in _matching(dir, patterns):
             left -= len(data)
             if left < 0:
@@ -97,6 +111,17 @@ def keep_home(home: Path, patterns: tuple[str, ...], file: Path) -> None:
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     os.replace(part, file)
+
+
+@contextmanager
+def _created(part: Path) -> Iterator[BinaryIO]:
+    """For nobody else to read; nothing is left of it when it cannot be finished."""
+    try:
+        with open(os.open(part, _NEW, 0o600), "wb") as file:
+            yield file
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def read_home(file: Path) -> dict[str, bytes]:

@@ -88,9 +88,9 @@ class LocalProvider:
         """Where nothing stands still, nothing is done. Raises NotFound, Unavailable."""
         await _blocking(self._boxes.hold, id, False)
 
-    async def stop(self, id: SandboxId) -> None:
+    async def stop(self, id: SandboxId, key: str = "") -> None:
         """A sandbox that is not there is stopped."""
-        await _blocking(self._boxes.stop, id)
+        await _blocking(self._boxes.stop, id, key)
 
     async def mirror(self, id: SandboxId, folder: Path) -> None:
         """One call for a sandbox at a time. Raises Exhausted when it holds too much, NotFound."""

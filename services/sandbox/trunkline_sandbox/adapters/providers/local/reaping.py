@@ -51,6 +51,11 @@ def busy(place: Place) -> bool:
     return any(held(run) for run in place.runs())
 
 
+def another_runs(place: Place, key: str) -> bool:
+    """Whether a start under another key than this one holds the sandbox."""
+    return any(held(run) for run in place.runs() if run != place.run(key))
+
+
 def held(run: Run) -> bool:
     with Handed() as handed:
         try:
