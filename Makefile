@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
-WORKERS ?= 3
+WORKERS ?= 4
 ARGS ?=
 # Bytecode is kept whatever the machine prefers: each worker would compile every test again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -46,7 +46,7 @@ check: $(MADE)/project ## ruff, mypy, import contracts, budgets, generated files
 	@echo "check 6/6: api/ is up to date"; $(BIN)/python -m tools.generate_api --check
 	@echo "check: all good"
 
-test: $(MADE)/project ## run every test (ARGS="-k name", WORKERS=4)
+test: $(MADE)/project ## run every test (ARGS="-k name", WORKERS=2)
 	@echo "test: pytest on $(WORKERS) workers"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --no-loadscope-reorder --durations=15 $(ARGS)
 

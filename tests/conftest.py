@@ -8,12 +8,16 @@ from collections.abc import Iterator
 import pytest
 
 LONGEST = (
+    "test_opencode_real",
     "test_nothing_is_lost",
     "test_up",
     "test_cancel",
     "test_hostile_agents",
     "test_drain",
     "test_schemathesis",
+    "test_codex_opencode_go_on",
+    "test_parking",
+    "test_orchestrator_clients",
     "test_authorisation_matrix",
     "test_approvals_killed",
     "test_bus_under_stress",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -168,19 +167,16 @@ async def who_is_not_supervised_is_not_asked(under_test: AgentUnderTest) -> None
 
 
 async def an_interrupt_ends_the_turn_and_it_may_be_spoken_to_again(under_test: AgentUnderTest) -> None:
-    slow = Shell("python3 -c 'import time; time.sleep(20)'; echo late > made.txt")
+    slow = Shell("python3 -c 'import time; time.sleep(600)'; echo late > made.txt")
     async with stage(under_test, (slow,), (Say("Listening."),), (Say("Listening still."),)) as here, here.runs("Go.") as program:
         await program.until(lambda _: any(said.kind is Said.TOOL_CALL for said in program.said))
         await asyncio.sleep(0.3)
-        began = time.monotonic()
         await program.tell(program.agent.interrupt(program.talk, "w-1"))
         rested = await program.at_rest(1)
-        took = time.monotonic() - began
         await program.say("m-1", "Something else, please.")
         await program.at_rest(rested.turns + 1)
         ending = await program.leave()
 
-    assert took < 5
     assert ending.ok
     assert "Something else, please." in here.asked()[-1]
     assert here.written("made.txt") is None
@@ -208,14 +204,11 @@ async def it_can_leave_while_a_call_is_asked_about_and_go_on_later(under_test: A
     async with stage(under_test, *turns) as here:
         async with here.runs("The word is heron.", **ASKED) as program:
             await program.asks()
-            began = time.monotonic()
             await program.leave()
-            took = time.monotonic() - began
         async with here.runs("Go on.", "run-1.2", session=program.talk.session, **ASKED) as later:
             await later.at_rest(1)
             await later.leave()
 
-    assert took < 5
     assert here.written("made.txt") is None
     assert "The word is heron." in here.asked()[-1]
     assert "Go on." in here.asked()[-1]
@@ -257,17 +250,17 @@ async def a_conversation_that_is_lost_fails_and_may_be_tried_again(under_test: A
     if not under_test.agent.skill.resume:
         return
     async with stage(under_test, (Say("One."),)) as here, here.runs("Go on.", session="6a1d0e0e-6ad8-4a5c-9e1c-7b1a5a5f0c11") as program:
-        ending = await program.judged(20)
+        ending = await program.judged()
 
     assert not ending.ok
     assert ending.code
     assert ending.error
 
 
-async def farewell_ends_it_within_five_seconds_and_its_result_stands(under_test: AgentUnderTest) -> None:
+async def farewell_ends_it_and_its_result_stands(under_test: AgentUnderTest) -> None:
     async with stage(under_test, (Say("Done, all of it."),)) as here, here.runs("Go.") as program:
         await program.at_rest(1)
-        ending = await program.leave(5)
+        ending = await program.leave()
 
     assert (ending.ok, ending.summary) == (True, "Done, all of it.")
 
@@ -312,7 +305,7 @@ PROMISES: list[Callable[[AgentUnderTest], Awaitable[None]]] = [
     a_conversation_goes_on_in_a_new_home_that_has_its_files,
     a_fork_knows_what_was_and_leaves_its_origin_alone,
     a_conversation_that_is_lost_fails_and_may_be_tried_again,
-    farewell_ends_it_within_five_seconds_and_its_result_stands,
+    farewell_ends_it_and_its_result_stands,
     the_fold_may_be_taken_up_anywhere,
     a_line_of_five_mebibytes_is_heard,
 ]

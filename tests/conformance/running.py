@@ -14,7 +14,8 @@ from trunkline_sandbox.adapters.providers.local.unsafe import outside
 from trunkline_sandbox.model import AgentTask, Ending, Entry, Talk
 from trunkline_sandbox.ports import Agent, Exit, Launch, Line
 
-ALLOWED_S = 60.0
+ALLOWED_S = 150.0
+"""Seconds, of which a calm machine needs some: opencode takes seven of its processor to begin."""
 _LONGEST_LINE = 32 << 20
 
 
@@ -76,7 +77,7 @@ class Program:
     async def say(self, message: str, text: str) -> None:
         await self.tell(self.agent.say(self.talk, message, text))
 
-    async def leave(self, within: float = 10.0) -> Ending:
+    async def leave(self, within: float = 60.0) -> Ending:
         """Say farewell, wait for the end, and judge it."""
         await self.tell(self.agent.farewell(self.talk))
         return await self.judged(within)

@@ -26,7 +26,7 @@ from trunkline_sandbox.ports import Exit, Line
 REAL_KEY = "sk-real-key-000111"
 PROMPT = "Write hello.txt, please."
 ALLOWED_S = 60
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CLAUDE is None, reason=NOT_TESTED)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), pytest.mark.skipif(CLAUDE is None, reason=NOT_TESTED)]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from trunkline_sandbox.adapters.providers.local.provider import LocalProvider
 from trunkline_sandbox.model import AgentTask, Ending, Entry, Talk, Verdict
 from trunkline_sandbox.ports import Exit, Limits, Line, SandboxSpec
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 BOX = SandboxId("claude-sandboxed")
 TASK = AgentTask("Write it.")
 REAL_KEY = "sk-real-key-000111"
@@ -93,7 +93,7 @@ def provider(tmp_path: Path) -> LocalProvider:
 async def bench(folder: Path, claude: Path, provider: LocalProvider, *turns: Turn) -> AsyncIterator[Bench]:
     keys = DoorKeys(folder / "doors", b"secret")
     agent = ClaudeAgent(keys, ClaudeOptions(program=claude))
-    async with scripted_model(turns, key=REAL_KEY) as model, model_session() as session, asyncio.timeout(90):
+    async with scripted_model(turns, key=REAL_KEY) as model, model_session() as session, asyncio.timeout(300):
         upstreams = Upstreams(Upstream(REAL_KEY, model.url))
         await provider.ensure(SandboxSpec(BOX, Limits(), {"tenant": "t", "task": "k"}))
         await provider.give(BOX, workspace(folder))

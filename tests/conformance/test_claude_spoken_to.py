@@ -11,7 +11,7 @@ import pytest
 from tests.conformance.claude_here import CLAUDE, NOT_TESTED, claude_with_a_script
 from tests.conformance.conversations import MODEL_FAULTS, PROMISES, AgentUnderTest
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CLAUDE is None, reason=NOT_TESTED)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), pytest.mark.skipif(CLAUDE is None, reason=NOT_TESTED)]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from trunkline_sandbox.adapters.providers.local.provider import LocalProvider
 from trunkline_sandbox.model import AgentTask, Ask, Ending, Talk, Verdict
 from trunkline_sandbox.ports import Agent, Exit, Limits, Line, SandboxSpec
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 BOX = SandboxId("openai-sandboxed")
 REAL_KEY = "sk-real-key-000222"
 PATCH = "*** Begin Patch\n*** Add File: new.txt\n+hello\n*** End Patch\n"
@@ -70,7 +70,7 @@ async def bench(folder: Path, make: Callable[[DoorKeys], Agent], turns: list[Tur
     except Unavailable as missing:
         pytest.skip(f"NOT TESTED: Codex and opencode in a sandbox. {missing.message}")
     keys = DoorKeys(folder / "doors", b"secret")
-    async with scripted_openai(turns, key=REAL_KEY) as model, model_session() as session, asyncio.timeout(150):
+    async with scripted_openai(turns, key=REAL_KEY) as model, model_session() as session, asyncio.timeout(300):
         upstreams = Upstreams(openai=Upstream(REAL_KEY, model.url))
         await provider.ensure(SandboxSpec(BOX, Limits(), {"tenant": "t", "task": "k"}))
         await provider.give(BOX, workspace(folder))

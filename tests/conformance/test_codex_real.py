@@ -16,7 +16,7 @@ from trunkline_sandbox.adapters.agents.codex import CodexAgent, CodexOptions
 from trunkline_sandbox.adapters.model.keys import DoorKeys
 from trunkline_sandbox.model import Verdict
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CODEX is None, reason=NO_CODEX)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), pytest.mark.skipif(CODEX is None, reason=NO_CODEX)]
 
 
 @pytest.fixture

@@ -228,3 +228,10 @@ async def test_a_damaged_record_is_said_to_be_damaged(local: Place) -> None:
     with pytest.raises(DomainError) as refused:
         await local.forge.show_pull_request("acme/calc", 1)
     assert refused.value.code == "PULL_REQUEST_DAMAGED"
+
+
+async def test_work_about_a_pull_request_begins_on_its_branch(place: Place) -> None:
+    opened = await place.forge.open_pull_request(CALC, place.spec())
+    assert await place.forge.branch_for(CALC, opened.number) == place.spec().head
+    with pytest.raises(NotFound):
+        await place.forge.branch_for(CALC, 99)

@@ -27,9 +27,10 @@ from trunkline_sandbox.ports import Agent
 
 AIMOCK = Path(os.environ.get("TRUNKLINE_TEST_AIMOCK") or in_modules("@copilotkit/aimock/dist/cli.js")[0])
 NODE = shutil.which("node")
-STARTS_S = 20
+STARTS_S = 60
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(400),
     pytest.mark.skipif(
         NODE is None or not AIMOCK.is_file(),
         reason="NOT TESTED: the agents with aimock. None was found; `make agents` where npm is, or set TRUNKLINE_TEST_AIMOCK to its cli.js",

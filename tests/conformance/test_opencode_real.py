@@ -11,7 +11,7 @@ import pytest
 from tests.conformance.conversations import MODEL_FAULTS, PROMISES, AgentUnderTest, a_line_of_five_mebibytes_is_heard
 from tests.conformance.openai_here import NO_OPENCODE, OPENCODE, opencode_with_a_script
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(OPENCODE is None, reason=NO_OPENCODE)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), pytest.mark.skipif(OPENCODE is None, reason=NO_OPENCODE)]
 
 # It says its texts in small pieces. That a long line of it is heard is tested without it (tests/unit/sandbox/test_acp_lines.py).
 KEPT = [promise for promise in (*PROMISES, *MODEL_FAULTS) if promise is not a_line_of_five_mebibytes_is_heard]

@@ -53,3 +53,13 @@ async def test_a_late_start_of_a_stopped_key_is_refused_and_another_key_is_not(b
         await box.provider.start(box.id, shell("echo late", "late"))
     assert refusal.value.code == "START_STOPPED"
     assert (await box.run(shell("echo next", "late.2"))).out == [b"next"]
+
+
+async def test_who_stops_a_start_that_is_over_ends_no_later_one(box: Box) -> None:
+    """As a replica does that stood still while another one took over and began the next sitting."""
+    await box.run(shell("echo over"))
+    await box.start(shell("echo up; sleep 60", "k.2"))
+    assert await box.first_line("k.2") == b"up"
+    await box.provider.stop(box.id, "k")
+    await box.provider.stop(box.id, "k.2")
+    assert (await box.hear("k.2")).exit == Exit(None, 9, "killed")
