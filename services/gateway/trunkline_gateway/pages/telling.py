@@ -110,7 +110,7 @@ _TOLD: Final[Mapping[type[Fact], Callable[[Any], Told | None]]] = {
     run.RepositoryCloned: _line("cloned", "{branch} at {commit}", "soft"),
     run.AgentStarted: _line("agent", "{agent} begins"),
     run.AgentEnded: _line("agent", "ended. {caveat}", "soft"),
-    run.ChangesCommitted: _line("changes", "{files_changed} files, +{additions} -{deletions}"),
+    run.ChangesCommitted: _line("changes", "{files_changed} file(s), +{additions} -{deletions}"),
     run.BranchPushed: _line("pushed", "{branch}", "soft"),
     run.PullRequestOpened: _line("opened", "pull request #{number}", "good"),
     run.RunFailed: _line("broke off", "{error}", "bad"),
