@@ -34,6 +34,8 @@ class Settings(BaseModel):
 KEYS = """
     dev: bool = Field(False, description="j")
     operator_key_file: Path | None = Field(None, description="k")
+    vault_key: SecretStr = Field(SecretStr(""), description="l")
+    vault_key_file: Path | None = Field(None, description="m")
 """
 KEY = """
     anthropic_api_key: SecretStr = Field(SecretStr(""), description="g", json_schema_extra={"env": "ANTHROPIC_API_KEY"})

@@ -43,8 +43,9 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "/api/pr-agent/execute": {"repo": "acme/none", "task": "nothing"},
 }
 QUERIES: Mapping[str, dict[str, str]] = {"/tasks/{task_id}/status": {"status": "in_progress"}}
-NOBODYS = frozenset({"digest", "file", "owner", "name", "number"})
-"""Parts of paths that name no thing of a tenant: files of ours, and pull requests of the local forge, which everybody may see."""
+NOBODYS = frozenset({"digest", "file", "owner", "name", "number", "tenant", "task", "key"})
+"""Parts of paths that name no thing of a tenant: files of ours, pull requests of the local forge, which everybody may see, and what a signed
+link names, which whoever holds it may."""
 DESK = Action.MINT_TOKEN
 """Whether the proof is good enough the token desk decides, behind the rule."""
 OF_ONESELF = (DESK, Action.REVOKE_TOKEN)
@@ -151,6 +152,7 @@ def missing() -> dict[str, str]:
     return {
         "task_id": f"task_{name.hex}", "approval_id": f"approval_{name.hex}", "trace_id": f"trace-{name.hex}", "jobId": str(name),
         "message_id": name.hex, "digest": "0" * 32, "file": "swagger-ui.css", "owner": "acme", "name": "none", "number": "1",
+        "tenant": AWAY, "task": name.hex, "key": "A" * 22,
     }  # fmt: skip
 
 

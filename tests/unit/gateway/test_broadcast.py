@@ -11,13 +11,14 @@ from random import Random
 import pytest
 
 from trunkline.contracts.cursor import Cursor
-from trunkline.contracts.errors import Unavailable
+from trunkline.contracts.errors import Broken, Unavailable
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.record import Event, Gap
-from trunkline.contracts.run import AgentOutput, Said
+from trunkline.contracts.run import AgentInterrupted, AgentOutput, Said
 from trunkline.contracts.task import TaskCancelled
-from trunkline_gateway.broadcast import KEPT, Broadcasts, Burst
+from trunkline_gateway.broadcast import HELD, KEPT, PIECE, Broadcasts, Burst
 from trunkline_gateway.ports import Timeline
+from trunkline_gateway.usecases.replay import Place
 
 TIMELINE = Timeline(TenantId("t"), TaskId("x"))
 AT = datetime(2025, 1, 1, tzinfo=UTC)
@@ -29,6 +30,9 @@ class Log:
 
     events: list[Event] = field(default_factory=list)
     broken: Exception | None = None
+    first: int = 1
+    """The oldest that is kept."""
+    lost: bool = False
     reads: int = 0
     follows: int = 0
     size: int = 8
@@ -44,13 +48,19 @@ class Log:
         self.events.append(Event(Cursor("k", seq), TIMELINE.tenant, TIMELINE.task, "output", AT, fact))
         self.wake()
 
+    def mean_nothing(self) -> None:
+        """A fact that the surface has no words for."""
+        fact = AgentInterrupted(attempt=1, sitting=1, wish="w", by="a")
+        self.events.append(Event(Cursor("k", len(self.events) + 1), TIMELINE.tenant, TIMELINE.task, "run", AT, fact))
+        self.wake()
+
     def wake(self) -> None:
         self._more.set()
         self._more = asyncio.Event()
 
     async def recent(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
         self.reads += 1
-        for event in self.events[after.seq if after else 0 :]:
+        for event in self.events[max(after.seq if after else 0, self.first - 1) :]:
             await asyncio.sleep(0)
             yield event
 
@@ -63,6 +73,8 @@ class Log:
                 yield self.events[place - 1]
             if self.broken:
                 raise self.broken
+            if self.lost:
+                yield Gap(Cursor("k", place), Cursor("k", place + 1))
             await self._more.wait()
 
 
@@ -85,6 +97,7 @@ class Reader:
     def flush(self) -> None: ...
 
     def push(self, burst: Burst) -> bool:
+        assert burst.chunk != b"0\r\n\r\n", "this would end the answer"
         if self.full or len(burst.data) > self.room or self.lag() > 0:
             self.refused += 1
             return False
@@ -100,6 +113,8 @@ class Reader:
 def told(item: Event | Gap) -> bytes:
     if isinstance(item, Gap):
         return b"gap\n"
+    if isinstance(item.fact, AgentInterrupted):
+        return b""
     return b"%s\n" % (item.fact.text.encode() if isinstance(item.fact, AgentOutput) else b"end")
 
 
@@ -127,10 +142,11 @@ async def test_every_reader_gets_every_event_once_and_in_order_whenever_it_comes
 
         async def read(reader: Reader) -> None:
             await asyncio.sleep(luck.random() * 0.05)
-            after = luck.choice([None, log.events[-1].cursor if log.events else None])
+            newest = log.events[-1].cursor if log.events and len(log.events) < 150 else None  # nobody comes back who saw the end
+            after = luck.choice([None, newest])
             skipped = after.seq if after else 0
             async with asyncio.timeout(30):
-                await live.carry(reader, TIMELINE, after)
+                await live.tell(reader, TIMELINE, Place(after))
             assert reader.lines == whole(log)[skipped:]
 
         for reader in readers:
@@ -146,10 +162,10 @@ async def test_a_crowd_that_comes_at_once_reads_the_log_once_and_follows_it_once
         log.say()
     live, readers = broadcasts(log), [Reader() for _ in range(100)]
     async with asyncio.TaskGroup() as group:
-        group.create_task(live.carry(first := Reader(), TIMELINE, None))
+        group.create_task(live.tell(first := Reader(), TIMELINE, Place(None)))
         await turns(40)
         for reader in readers:
-            group.create_task(live.carry(reader, TIMELINE, None))
+            group.create_task(live.tell(reader, TIMELINE, Place(None)))
         await turns()
         log.say()
         log.say(ends=True)
@@ -161,7 +177,7 @@ async def test_a_crowd_that_comes_at_once_reads_the_log_once_and_follows_it_once
 async def test_what_comes_in_one_turn_is_one_write_for_each_reader() -> None:
     log, reader = Log(), Reader()
     async with asyncio.TaskGroup() as group:
-        group.create_task(broadcasts(log).carry(reader, TIMELINE, None))
+        group.create_task(broadcasts(log).tell(reader, TIMELINE, Place(None)))
         await turns()
         for _ in range(50):
             log.say()
@@ -175,12 +191,12 @@ async def test_a_reader_that_comes_back_with_an_old_place_reads_what_is_not_at_h
     log, early, late = Log(size=KEPT // 4), Reader(), Reader()
     live = broadcasts(log)
     async with asyncio.TaskGroup() as group:
-        group.create_task(live.carry(early, TIMELINE, None))
+        group.create_task(live.tell(early, TIMELINE, Place(None)))
         await turns()
         for _ in range(10):
             log.say()
             await turns()
-        group.create_task(live.carry(late, TIMELINE, log.events[1].cursor))
+        group.create_task(live.tell(late, TIMELINE, Place(log.events[1].cursor)))
         await turns(40)
         log.say(ends=True)
     assert early.lines == whole(log)
@@ -191,7 +207,7 @@ async def test_a_feed_that_breaks_is_told_to_every_reader_and_the_next_begins_an
     log = Log()
     log.say()
     live, readers = broadcasts(log), [Reader(), Reader()]
-    running = [asyncio.ensure_future(live.carry(reader, TIMELINE, None)) for reader in readers]
+    running = [asyncio.ensure_future(live.tell(reader, TIMELINE, Place(None))) for reader in readers]
     await turns()
     log.broken = Unavailable("the log is away")
     log.wake()
@@ -202,7 +218,7 @@ async def test_a_feed_that_breaks_is_told_to_every_reader_and_the_next_begins_an
     log.broken = None
     again = Reader()
     async with asyncio.TaskGroup() as group:
-        group.create_task(live.carry(again, TIMELINE, None))
+        group.create_task(live.tell(again, TIMELINE, Place(None)))
         await turns()
         log.say(ends=True)
     assert again.lines == whole(log)
@@ -213,9 +229,97 @@ async def test_nobody_follows_what_nobody_reads() -> None:
     log.say()
     live = broadcasts(log)
     for _ in range(3):
-        reading = asyncio.ensure_future(live.carry(Reader(), TIMELINE, None))
+        reading = asyncio.ensure_future(live.tell(Reader(), TIMELINE, Place(None)))
         await turns()
         reading.cancel()
         await turns()
     assert log.follows == 3
     assert not live._live
+
+
+async def test_facts_without_words_end_no_answer_and_are_not_kept_for_ever() -> None:
+    log, early, late = Log(), Reader(), Reader()
+    live = broadcasts(log)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(live.tell(early, TIMELINE, Place(None)))
+        await turns()
+        for _ in range(2 * KEPT // HELD):
+            log.mean_nothing()
+        await turns()
+        (broadcast,) = live._live.values()
+        assert len(broadcast._kept._frames) <= KEPT // HELD
+        group.create_task(live.tell(late, TIMELINE, Place(log.events[-3].cursor)))
+        await turns()
+        log.say(ends=True)
+    assert early.lines == late.lines == ["end"]
+
+
+async def test_readers_that_lag_a_little_do_not_read_the_log_again() -> None:
+    log, readers = Log(size=4000), [Reader(room=6000) for _ in range(50)]
+    live = broadcasts(log)
+    async with asyncio.TaskGroup() as group:
+        for reader in readers:
+            group.create_task(live.tell(reader, TIMELINE, Place(None)))
+        await turns()
+        reads = log.reads
+        for _ in range(5):
+            log.say()
+            log.say()
+            await turns(40)
+        log.say(ends=True)
+    assert log.reads == reads
+    assert all(reader.refused and reader.lines == whole(log) for reader in readers)
+
+
+async def test_a_burst_is_written_in_pieces_so_that_who_keeps_up_is_not_taken_for_lagging() -> None:
+    log, reader = Log(size=PIECE // 3), Reader(room=PIECE)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(broadcasts(log).tell(reader, TIMELINE, Place(None)))
+        await turns()
+        for _ in range(12):
+            log.say()
+        await turns(40)
+        log.say(ends=True)
+    assert (reader.refused, log.reads) == (0, 1)
+    assert reader.lines == whole(log)
+
+
+async def test_a_reader_that_comes_when_the_log_has_forgotten_the_beginning_takes_a_seat_all_the_same() -> None:
+    log, early, late = Log(size=KEPT // 4), Reader(), Reader()
+    live = broadcasts(log)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(live.tell(early, TIMELINE, Place(None)))
+        await turns()
+        for _ in range(10):
+            log.say()
+            await turns()
+        log.first = len(log.events) + 1
+        group.create_task(live.tell(late, TIMELINE, Place(None)))
+        await turns(40)
+        assert log.reads == 2
+        log.say(ends=True)
+    assert early.lines == whole(log)
+    assert late.lines == ["end"]
+
+
+async def test_what_the_log_loses_while_it_is_followed_is_never_told_as_if_nothing_were_missing() -> None:
+    log, reader = Log(), Reader()
+    log.say()
+    running = asyncio.ensure_future(broadcasts(log).tell(reader, TIMELINE, Place(None)))
+    await turns()
+    log.lost = True
+    log.wake()
+    with pytest.raises(Unavailable):
+        await running
+    assert reader.lines == whole(log)
+
+
+async def test_a_defect_ends_the_readers_of_its_timeline_and_not_the_gateway() -> None:
+    log, reader = Log(), Reader()
+    log.say()
+    running = asyncio.ensure_future(broadcasts(log).tell(reader, TIMELINE, Place(None)))
+    await turns()
+    log.broken = ZeroDivisionError("a defect of ours")
+    log.wake()
+    with pytest.raises(Broken):
+        await running
