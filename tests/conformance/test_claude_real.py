@@ -201,7 +201,7 @@ async def test_a_sub_agent_in_the_background_belongs_to_the_turn(tmp_path: Path)
 
 async def test_claude_code_that_holds_on_to_a_program_in_the_background_did_its_work(tmp_path: Path) -> None:
     """It does not leave while that runs, so the carrier ends it; its result stands."""
-    serve = ToolUse("Bash", {"command": "python3 -m http.server 0", "description": "serve", "run_in_background": True})
+    serve = ToolUse("Bash", {"command": "sleep 200", "description": "serve", "run_in_background": True})
     place = Place(tmp_path / "workspace", tmp_path / "home")
     async with (
         bench(tmp_path, [(serve,), (Text("It serves."),)]) as here,
