@@ -7,7 +7,7 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -92,6 +92,37 @@ async def test_what_was_kept_earlier_stays_as_it_was(place: Place) -> None:
     texts = [read_files(place.bare, one.commit)["calc.py"] for one in (first, second, third)]
     assert texts == [b"one\n", b"two\n", b"six\n"]
     assert len({first.name, second.name, third.name}) == 3
+
+
+async def test_what_did_not_change_is_named_anew_and_not_committed_anew(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "_TICK_NS", -3600 * 10**9)  # as if all of it had been written long ago
+    await place.keep.prepare(Held(ID, place.base), 1)
+    [first, second] = [await place.kept(), await place.kept()]
+    (place.workspace / "calc.py").write_text("two\n")
+    third = await place.kept()
+    assert first.commit == second.commit != third.commit and first.name != second.name
+    assert read_files(place.bare, second.commit)["calc.py"] == b"one\n" and read_files(place.bare, third.commit)["calc.py"] == b"two\n"
+
+
+async def test_what_changes_after_it_was_prepared_is_kept(place: Place) -> None:
+    await place.keep.prepare(Held(ID, place.base), 1)
+    (place.workspace / "calc.py").write_text("two\n")
+    (place.workspace / "lib/deep.py").unlink()
+    found = read_files(place.bare, (await place.kept()).commit)
+    assert found["calc.py"] == b"two\n" and "lib/deep.py" not in found
+
+
+@pytest.mark.parametrize(
+    "change", [lambda ws: (ws / "d/a").unlink(), lambda ws: (ws / "new").mkdir(), lambda ws: (ws / "b").write_text("x")]
+)
+def test_a_mirror_says_whether_anything_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]) -> None:
+    monkeypatch.setattr(copying, "_TICK_NS", -3600 * 10**9)
+    source, copy, mirror = tmp_path / "ws", tmp_path / "copy", Mirror(1 << 20)
+    (source / "d").mkdir(parents=True)
+    (source / "d/a").write_text("file")
+    assert [mirror.update(source, copy) for _ in range(3)] == [True, False, False]
+    change(source)
+    assert [mirror.update(source, copy) for _ in range(2)] == [True, False]
 
 
 async def test_no_link_and_no_repository_of_the_agents_is_followed(place: Place, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ class Shelf:
     without: str = ""
     takes_s: float = 0.0
     held: list[Held] = field(default_factory=list)
+    prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def keep(self, held: Held, prefix: str, at: int) -> Snapshot:
         self.held.append(held)
@@ -42,6 +43,11 @@ class Shelf:
         if self.error:
             raise self.error
         return Snapshot(f"{prefix}-ab", COMMIT, self.without)
+
+    async def prepare(self, held: Held, at: int) -> None:
+        self.prepared.set()
+        if self.error:
+            raise self.error
 
     async def put_away(self, id: SandboxId) -> None: ...
 
@@ -97,6 +103,23 @@ async def test_a_workspace_without_its_conversation_says_so(server: NatsServer, 
         assert {snapshot.session for snapshot in await job.of(SnapshotKept)} == {""}
         [missed] = await job.of(SnapshotMissed)
         assert (missed.code, missed.reason) == ("CONVERSATION_TOO_LARGE", "It is too long.")
+
+
+async def test_what_the_last_snapshot_needs_is_done_while_the_program_ends(server: NatsServer, tmp_path: Path) -> None:
+    shelf = Shelf()
+    gone = asyncio.Event()
+
+    async def lingers(program: Program, box: Box) -> None:
+        await works(program, box)
+        async with asyncio.timeout(20):
+            await shelf.prepared.wait()
+        assert not [held for held in shelf.held if held.last]
+        gone.set()
+
+    async with kept_on(server, shelf, tmp_path, Box(lingers)) as job:
+        await job.until(RunSucceeded)
+        assert gone.is_set() and [held.last for held in shelf.held][-1]
+        assert [kept.at_rest for kept in await job.of(SnapshotKept)].count(True) == 1
 
 
 async def stopped(job: Carried) -> None:

@@ -357,9 +357,8 @@ class Forge(Protocol):
 class Copies(Protocol):
     """What a provider lets us read of a sandbox while programs run in it; no link of theirs is followed."""
 
-    async def mirror(self, id: SandboxId, folder: Path) -> None:
-        """Bring `folder` up to date with the workspace, without the repositories in it. Raises Exhausted when that is too much."""
-        ...
+    async def mirror(self, id: SandboxId, folder: Path) -> bool:
+        """Bring `folder` up to date with the workspace, without its repositories; False if it surely was. Raises Exhausted if too much."""
 
     async def keep_home(self, id: SandboxId, patterns: tuple[str, ...], file: Path) -> None:
         """Pack what matches below the agent's home into `file`. Raises Exhausted when that is too much."""
@@ -373,13 +372,14 @@ class Keep(Protocol):
         """As it stands now, also while programs run; `prefix` begins its name. Raises Exhausted when it is too much."""
         ...
 
+    async def prepare(self, held: Held, at: int) -> None:
+        """Do ahead what is the same for the next snapshot if nothing changes until then; nothing is kept by it. Raises Exhausted."""
+
     async def put_away(self, id: SandboxId) -> None:
         """The attempt is over: keep its snapshots for some days. May be repeated."""
-        ...
 
     async def restore(self, id: SandboxId, snapshot: Snapshot, bare: Path) -> None:
         """Let `bare` hold all that the attempt's repository held. Raises NotFound SNAPSHOT_LOST."""
-        ...
 
     async def home(self, id: SandboxId, snapshot: str) -> Mapping[str, bytes]:
         """The files of the conversation by their path below the agent's home. Raises NotFound SNAPSHOT_LOST."""

@@ -53,6 +53,16 @@ def test_limits_of_version_two_are_written(tmp_path: Path) -> None:
     (dir,) = (Path(one) for one in made)
     assert (dir / "pids.max").read_text() == "18" and (dir / "memory.max").read_text() == str(1 << 20)
     assert (dir / "cpu.max").read_text() == "50000 100000"
+    assert not (dir / "cpu.max.burst").exists()  # a kernel before 5.14
+
+
+def test_processor_time_that_was_not_used_may_be_used_a_moment_later(tmp_path: Path) -> None:
+    for name, file in (("v2", "cpu.max.burst"), ("v1", "cpu.cfs_burst_us")):
+        (tmp_path / name / "x").mkdir(parents=True)
+        (tmp_path / name / "x" / file).write_text("0")
+    limits.make(limits.Groups("cgroup v2", {"unified": tmp_path / "v2"}), "x", Limits(cpus=0.5))
+    limits.make(limits.Groups("cgroup v1", {"cpu": tmp_path / "v1"}), "x", Limits(cpus=0.5))
+    assert (tmp_path / "v2/x/cpu.max.burst").read_text() == (tmp_path / "v1/x/cpu.cfs_burst_us").read_text() == "50000"
 
 
 def test_without_groups_the_limits_are_said_to_be_others() -> None:

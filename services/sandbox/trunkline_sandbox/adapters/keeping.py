@@ -45,23 +45,35 @@ class LocalKeep:
     _sizes: dict[str, int] = field(default_factory=dict)
     _before: dict[str, int] = field(default_factory=dict)
     """What the attempts under way weighed before their first snapshots."""
+    _commits: dict[str, str] = field(default_factory=dict)
+    """Of the attempts under way, as their workspaces were last looked at."""
 
     async def keep(self, held: Held, prefix: str, at: int) -> Snapshot:
         """One call for an attempt at a time."""
         folder = self.runs / held.id
         if not held.last:
             await self._measure(held.id)
-        tree = snapshots.Tree(folder / "clean.git", folder / "mirror", folder / "desk.git", held.base)
-        await self.copies.mirror(held.id, tree.tree)
+        commit = await self._committed(held, at)
         home = folder / "homes" / f".{secrets.token_hex(8)}"
         without = await self._home(held, home) if held.session_files else ""
-        commit = await snapshots.snapshot(tree, at)
         # Its own name each time: what a fact told of earlier is never written over.
         name = f"{prefix}-{secrets.token_hex(6)}"
         if held.session_files and not without:
             os.replace(home, folder / "homes" / name)
-        await snapshots.name(tree.bare, name, commit)
+        await snapshots.name(folder / "clean.git", name, commit)
         return Snapshot(name, commit, without)
+
+    async def prepare(self, held: Held, at: int) -> None:
+        await self._committed(held, at)
+
+    async def _committed(self, held: Held, at: int) -> str:
+        """The workspace as it stands; what did not change since it was last committed is not committed anew."""
+        folder = self.runs / held.id
+        tree = snapshots.Tree(folder / "clean.git", folder / "mirror", folder / "desk.git", held.base)
+        known = self._commits.pop(held.id, "")  # whoever is interrupted in here knows nothing of what was copied
+        changed = await self.copies.mirror(held.id, tree.tree)
+        self._commits[held.id] = commit = known if known and not changed else await snapshots.snapshot(tree, at)
+        return commit
 
     async def _home(self, held: Held, file: Path) -> str:
         """Why it is not kept, if it is too much: the workspace is worth something without it."""
@@ -82,6 +94,7 @@ class LocalKeep:
         """What is there already stays; the copy of the workspace and the git that looked at it are of no use any more."""
         run, kept = self.runs / id, self.kept / id
         self._before.pop(id, None)
+        self._commits.pop(id, None)
         if not (run / "clean.git" / "HEAD").is_file() or kept.exists():
             return
         for place in (run / "mirror", run / "desk.git", run / "tree", *(run / "homes").glob(".*")):

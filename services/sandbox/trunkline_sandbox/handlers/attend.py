@@ -128,6 +128,8 @@ class Attend:
                 await part.look()
         except BusAway as error:  # what is meant for the agent waits as long as the bus is away
             log.warning("sitting.look_put_off", error=error.message)
+        if self._sitting.leaving:
+            self._keeper.part()
 
     async def _over(self, gatherer: Gatherer, exit: Exit) -> None:
         """The program is gone: what that means for the run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,14 +47,18 @@ class Scene:
         return self.talk.session if self.agent.skill.resume else ""
 
 
+def _held(scene: Scene) -> Held:
+    run = scene.job.run
+    assert run.cloned
+    files = scene.agent.session_files(scene.talk) if scene.session else ()
+    return Held(scene.job.sandbox_id, run.cloned.commit, files, scene.last)
+
+
 async def kept(keep: Keep, scene: Scene, at: int) -> list[Fact]:
     """What came of keeping it, at `at` seconds since the epoch. What cannot be kept stops no run."""
     run, began = scene.job.run, time.monotonic()
-    assert run.cloned
-    files = scene.agent.session_files(scene.talk) if scene.session else ()
-    held = Held(scene.job.sandbox_id, run.cloned.commit, files, scene.last)
     try:
-        snapshot = await keep.keep(held, f"{run.attempt}-{run.sitting}-{scene.line}", at)
+        snapshot = await keep.keep(_held(scene), f"{run.attempt}-{run.sitting}-{scene.line}", at)
     except DomainError as error:
         log.warning("snapshot.not_kept", code=error.code, error=error.message)
         return [_missed(scene, error.code, error.message)]
@@ -90,6 +95,7 @@ class Keeper:
         self._sitting = sitting
         self._keep = keep
         self._wanted = asyncio.Event()
+        self._parting = asyncio.Event()
         self._turn = asyncio.Lock()
         self._line = 0
         self._turns = 0
@@ -105,13 +111,34 @@ class Keeper:
             self._turns = turns
             self._wanted.set()
 
+    def part(self) -> None:
+        """The program was told to end: what it leaves is about to be kept."""
+        self._parting.set()
+        self._wanted.set()
+
     async def run(self) -> None:
-        """For ever."""
-        while True:
+        """Until the program is told to end; while it does, what its last snapshot needs is done ahead."""
+        while not self._parting.is_set():
             await self._wanted.wait()
-            await asyncio.sleep(max(SETTLE_S, self._next - time.monotonic()))
-            if self._taken < MOST:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(SETTLE_S, self._next - time.monotonic())):
+                    await self._parting.wait()
+            if not self._parting.is_set() and self._taken < MOST:
                 await self._take()
+        await self._prepare()
+
+    async def _prepare(self) -> None:
+        """Whatever comes of it: the last snapshot tells."""
+        if self._keep is None:
+            return
+        async with self._turn:
+            try:
+                await self._keep.prepare(_held(self._scene()), int(self._sitting.world.now().timestamp()))
+            except Exception as error:
+                log.info("snapshot.not_prepared", error=type(error).__name__)
+
+    def _scene(self, *, at_rest: bool = False) -> Scene:
+        return Scene(self._sitting.job, self._sitting.agent, self._sitting.talk, self._line, at_rest)
 
     async def last(self) -> None:
         """As it stands at the end of the sitting, when no program is left."""
@@ -121,7 +148,7 @@ class Keeper:
         async with self._turn:
             self._wanted.clear()
             sitting, began = self._sitting, time.monotonic()
-            scene = Scene(sitting.job, sitting.agent, sitting.talk, self._line, at_rest)
+            scene = self._scene(at_rest=at_rest)
             facts = await kept(self._keep, scene, int(sitting.world.now().timestamp())) if self._keep else []
             self._next = time.monotonic() + max(EVERY_S, SHARE * (time.monotonic() - began))
             self._taken += 1

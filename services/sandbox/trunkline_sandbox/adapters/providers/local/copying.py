@@ -47,17 +47,23 @@ class Mirror:
     _bytes: int = 0
     _entries: int = 0
     _settled: int = 0
+    _touched: bool = False
     _turn: threading.Lock = field(default_factory=threading.Lock)
     """A caller that was cancelled leaves its copying behind, in a thread."""
 
-    def update(self, source: Path, target: Path) -> None:
-        """Let `target`, ours alone, hold what `source` holds but for repositories in it. Raises Exhausted when that is too much."""
+    def update(self, source: Path, target: Path) -> bool:
+        """Let `target`, ours alone, hold what `source` holds but for repositories in it; False when it is sure that it did already.
+
+        Raises Exhausted when that is too much.
+        """
         with self._turn:
             self._update(source, target)
+            return self._touched
 
     def _update(self, source: Path, target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._bytes = self._entries = 0
+        self._touched = False
         self._settled = time.time_ns() - _TICK_NS
         before, self._seen = self._seen, {}
         with _opened(source) as here, _opened(target) as there:
@@ -73,6 +79,7 @@ class Mirror:
                 self._entry((here, there), (path, name), found, before)
                 wanted.add(name)
         for name in {os.fsencode(entry) for entry in os.listdir(there)} - wanted:
+            self._touched = True
             _drop(there, name)
 
     def _entry(self, dirs: tuple[int, int], place: tuple[bytes, bytes], found: os.stat_result, before: dict[bytes, Seen]) -> None:
@@ -80,13 +87,14 @@ class Mirror:
         whole = path + b"/" + name
         if stat.S_ISDIR(found.st_mode):
             if whole.count(b"/") <= DEEPEST:
-                _make_folder(there, name)
+                self._touched |= _make_folder(there, name)
                 with _opened(name, here) as below, _opened(name, there) as copy:
                     self._folder(below, copy, whole, before)
             return
         seen = (found.st_ino, found.st_ctime_ns, found.st_size, found.st_mode)
         self._count(found.st_size)
         if before.get(whole) != seen or not _is_there(there, name):
+            self._touched = True
             (_copy_link if stat.S_ISLNK(found.st_mode) else _copy_file)(here, there, name, self.most)
         if found.st_ctime_ns < self._settled:
             self._seen[whole] = seen
@@ -188,12 +196,15 @@ def _copy_link(here: int, there: int, name: bytes, most: int) -> None:
     os.symlink(leads_to, name, dir_fd=there)
 
 
-def _make_folder(there: int, name: bytes) -> None:
+def _make_folder(there: int, name: bytes) -> bool:
+    """Whether it had to be made."""
     with suppress(FileNotFoundError):
         if not stat.S_ISDIR(os.lstat(name, dir_fd=there).st_mode):
             os.unlink(name, dir_fd=there)
     with suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=there)
+        return True
+    return False
 
 
 def _drop(there: int, name: bytes) -> None:

@@ -13,10 +13,13 @@ from trunkline.contracts.ids import SandboxId
 from trunkline_sandbox.adapters.providers.local import locks, reaping, spool, standing
 from trunkline_sandbox.adapters.providers.local.boxes import Boxes
 from trunkline_sandbox.adapters.providers.local.handed import Handed
+from trunkline_sandbox.adapters.providers.local.ringing import Ring, ringing
 from trunkline_sandbox.ports import Exit, Line
 
-_SOON, _LATE = 0.002, 0.015
-"""Seconds between two looks: short while there is output, never so long that a line waits for it noticeably."""
+_SOON, _LATE, _RARELY = 0.002, 0.015, 0.1
+"""Seconds between two looks: short while there is output, never so long that a line waits for it noticeably.
+
+Rarely where the kernel rings."""
 _OVERDUE = 5.0
 """Seconds past its wall limit after which a runner is not trusted to end the run any more."""
 
@@ -32,25 +35,28 @@ class Follow:
     async def lines(self) -> AsyncIterator[Line | Exit]:
         """Ends after the Exit. Raises NotFound when nothing was started."""
         run = self.boxes.run(self.id, self.key)
-        with Handed() as handed:
-            async for frame in self._frames(handed.open(run.spool, os.O_RDONLY)):
+        with Handed() as handed, ringing(run.spool) as ring:
+            async for frame in self._frames(handed.open(run.spool, os.O_RDONLY), ring):
                 if not isinstance(frame, spool.Start):
                     yield frame
                 if isinstance(frame, Exit):
                     return
 
-    async def _frames(self, fd: int) -> AsyncIterator[spool.Frame]:
+    async def _frames(self, fd: int, ring: Ring) -> AsyncIterator[spool.Frame]:
         reader = spool.Reader(fd)
-        wait = _SOON
+        wait, longest = _SOON, _RARELY if ring.sure else _LATE
         while True:
             alive = locks.held(fd)
             batch = reader.read()
             for frame in batch:
                 yield frame
-            wait = _SOON if batch else min(_LATE, wait * 1.5)
-            if not batch:
-                await self._see_to_the_end(fd, alive)
-            await asyncio.sleep(0 if batch else wait)
+            if batch:
+                wait = _SOON
+                await asyncio.sleep(0)
+                continue
+            await self._see_to_the_end(fd, alive)
+            await ring.wait(wait)
+            wait = min(longest, wait * 1.5)
 
     async def _see_to_the_end(self, fd: int, alive: bool) -> None:
         """Nothing new to read: whether there can still be more."""

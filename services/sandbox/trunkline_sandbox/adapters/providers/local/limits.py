@@ -12,6 +12,8 @@ from pathlib import Path
 from trunkline_sandbox.ports import Limits
 
 _V1 = ("pids", "memory", "cpu")
+_PERIOD = 100_000
+"""Microseconds, over which the processors' time is divided."""
 _OURS = 8
 """Processes of ours beside the agent's: bubblewrap, the runner, the forwarder and their threads."""
 
@@ -89,7 +91,9 @@ def _make_unified(dir: Path, limits: Limits) -> tuple[str, ...]:
     dir.mkdir(exist_ok=True)
     (dir / "pids.max").write_text(str(limits.processes + _OURS))
     (dir / "memory.max").write_text(str(limits.memory))
-    (dir / "cpu.max").write_text(f"{int(limits.cpus * 100_000)} 100000")
+    quota = max(1000, int(limits.cpus * _PERIOD))
+    (dir / "cpu.max").write_text(f"{quota} {_PERIOD}")
+    _save_up(dir / "cpu.max.burst", quota)
     with suppress(OSError):
         (dir / "memory.swap.max").write_text("0")
     return (str(dir),)
@@ -105,9 +109,18 @@ def _make_legacy(controller: str, dir: Path, limits: Limits) -> str:
             with suppress(OSError):
                 (dir / "memory.memsw.limit_in_bytes").write_text(str(limits.memory))
         case _:
-            (dir / "cpu.cfs_period_us").write_text("100000")
-            (dir / "cpu.cfs_quota_us").write_text(str(max(1000, int(limits.cpus * 100_000))))
+            quota = max(1000, int(limits.cpus * _PERIOD))
+            (dir / "cpu.cfs_period_us").write_text(str(_PERIOD))
+            (dir / "cpu.cfs_quota_us").write_text(str(quota))
+            _save_up(dir / "cpu.cfs_burst_us", quota)
     return str(dir)
+
+
+def _save_up(file: Path, quota: int) -> None:
+    """Let what was not used be used a moment later, where the kernel can (5.14): an agent waits most of the time, and then hurries."""
+    with suppress(OSError):
+        if file.exists():
+            file.write_text(str(quota))
 
 
 def join(cage: tuple[str, ...], pid: int) -> None:

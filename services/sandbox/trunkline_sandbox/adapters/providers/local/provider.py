@@ -92,11 +92,11 @@ class LocalProvider:
         """A sandbox that is not there is stopped."""
         await _blocking(self._boxes.stop, id, key)
 
-    async def mirror(self, id: SandboxId, folder: Path) -> None:
-        """One call for a sandbox at a time. Raises Exhausted when it holds too much, NotFound."""
+    async def mirror(self, id: SandboxId, folder: Path) -> bool:
+        """One call for a sandbox at a time; False when nothing changed since. Raises Exhausted when it holds too much, NotFound."""
         self._boxes.record(id)
         mirror = self._mirrors.setdefault(id, copying.Mirror(MIRRORED))
-        await _blocking(mirror.update, place(self._boxes.root, id).workspace, folder)
+        return await _blocking(mirror.update, place(self._boxes.root, id).workspace, folder)
 
     async def keep_home(self, id: SandboxId, patterns: tuple[str, ...], file: Path) -> None:
         """Raises Exhausted when it is too much, NotFound."""
