@@ -15,7 +15,10 @@ from rich.console import Console
 from bench.figures import Figure, as_json, keep, show
 from bench.plan import Plan
 
-ROWS: Final = ("job", "sandbox", "stream", "permission", "claude", "together", "door", "recovery", "memory", "read", "list", "api")
+ROWS: Final = (
+    "job", "sandbox", "stream", "permission", "claude", "together", "door", "recovery", "memory", "read", "list", "api",
+    "readers", "replay",
+)  # fmt: skip
 Measure = Callable[[Plan], list[Figure]]
 
 

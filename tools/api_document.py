@@ -10,9 +10,12 @@ from trunkline.bus import Bus
 from trunkline_gateway import openapi, wiring
 from trunkline_gateway.dialect import Dialect
 from trunkline_gateway.openapi.shapes import Object
+from trunkline_gateway.ports import Limiter
 from trunkline_gateway.settings import Settings
 from trunkline_gateway.sse import StreamLimits, Streams
 from trunkline_gateway.usecases.desk import Desk
+from trunkline_gateway.usecases.forge import Forge
+from trunkline_gateway.usecases.tiers import Tiers
 
 
 class Nobody:
@@ -28,7 +31,11 @@ class Nobody:
 def dialects() -> Sequence[Dialect]:
     """All that the gateway speaks."""
     nobody = Nobody()
-    return wiring.dialects(cast(Bus, nobody), Streams(StreamLimits()), cast(Desk, nobody), Settings.model_validate({}))
+    return wiring.dialects(cast(Bus, nobody), Streams(StreamLimits()), _callers(nobody), Settings.model_validate({}))
+
+
+def _callers(nobody: Nobody) -> wiring.Callers:
+    return wiring.Callers(cast(Desk, nobody), Forge(), Tiers(cast(Limiter, nobody)))
 
 
 def document() -> Object:

@@ -6,7 +6,7 @@ FastStream could write one from its subscribers, but ours take bytes and answer 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Union
 
 from pydantic import BaseModel, Field, create_model
@@ -22,12 +22,15 @@ from trunkline_cli.services import NAMES
 
 Object = dict[str, Any]
 REF = "#/components/schemas/{model}"
-TOKENS = {"cmd": ("tenant", "id"), "evt": ("tenant", "task"), "work": ("tenant",)}
+TOKENS = {"cmd": ("tenant", "id"), "evt": ("tenant", "task", "part"), "work": ("tenant",), "deliver": ("tenant", "webhook", "delivery")}
 """What the wildcards of a subject stand for, by its first token."""
 MEANING = {
     "tenant": "Who the task belongs to.",
     "id": "The aggregate that is meant; `-` where it is none.",
     "task": "The id of the task.",
+    "part": "Which of its aggregates.",
+    "webhook": "The id of the webhook.",
+    "delivery": "The id of the delivery.",
 }
 
 Entry = tuple[Heard, str, type[BaseModel]]
@@ -117,7 +120,13 @@ def _channel(one: Heard, payload: type[BaseModel]) -> Object:
 
 def _address(subject: str) -> str:
     names = iter(TOKENS.get(subject.partition(".")[0], ()))
-    return ".".join(f"{{{next(names)}}}" if token in ("*", ">") else token for token in subject.split("."))
+    return ".".join(_filled(token, names) for token in subject.split("."))
+
+
+def _filled(token: str, names: Iterator[str]) -> str:
+    if token == ">":
+        return ".".join(f"{{{name}}}" for name in names)
+    return f"{{{next(names)}}}" if token == "*" else token
 
 
 def _operation(one: Heard, action: str, payload: type[BaseModel]) -> Object:

@@ -6,18 +6,21 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module, util
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from trunkline.bus.streams import EVENTS, TIMERS, WORK
+from trunkline.bus.streams import DELIVERIES, EVENTS, TIMERS, WORK
 from trunkline.bus.work import WorkItem
 from trunkline.contracts import subjects
 from trunkline.contracts.message import Command
+from trunkline.contracts.record import Record
 from trunkline.contracts.task import Priority
+from trunkline.contracts.webhook import DeliveryView
 from trunkline_cli.services import NAMES
 from trunkline_sandbox.wiring import POOL
 
+_ALL_OF: Final = {EVENTS: subjects.ALL_EVENTS, DELIVERIES: subjects.ALL_DELIVERIES}
 Kind = Literal["command", "facts", "timer", "work"]
 
 
@@ -38,7 +41,7 @@ class Heard:
 
 @dataclass(slots=True)
 class Notebook:
-    """Takes down what a service would hear; it has the three words of the Inlet."""
+    """Takes down what a service would hear; it has the words of the Inlet."""
 
     service: str
     heard: list[Heard] = field(default_factory=list)
@@ -50,7 +53,12 @@ class Notebook:
     def facts(self, durable: str, part: str, answer: Callable[..., Any], kinds: object = ()) -> None:
         self.heard.append(Heard(self.service, "facts", part, subjects.events_of_part(part), EVENTS, durable))
 
-    def timer(self, service: str, verb: str, model: type[BaseModel], answer: Callable[..., Any]) -> None:
+    def stored(self, stream: str, durable: str, answer: Callable[..., Any], how: object) -> None:
+        """What lies in a stream, whatever its part; a delivery is the whole of its record."""
+        message = DeliveryView if stream == DELIVERIES else Record
+        self.heard.append(Heard(self.service, "facts", durable, _ALL_OF[stream], stream, durable, message))
+
+    def timer(self, service: str, verb: str, model: type[BaseModel], answer: Callable[..., Any], how: object = None) -> None:
         due = subjects.due(service, verb)
         self.heard.append(Heard(self.service, "timer", verb, due, TIMERS, f"due-{service}-{verb}", model))
 
@@ -66,9 +74,9 @@ def of(service: str) -> list[Heard]:
     """Everything that a service hears on subscriptions of its own."""
     notebook = Notebook(service)
     if util.find_spec(f"trunkline_{service}.subscriptions"):
-        subscribe = import_module(f"trunkline_{service}.subscriptions").subscribe
-        handlers = [_Anybody() for _ in list(inspect.signature(subscribe).parameters)[1:]]
-        subscribe(notebook, *handlers)
+        module = import_module(f"trunkline_{service}.subscriptions")
+        for subscribe in (each for name, each in vars(module).items() if name.startswith("subscribe")):
+            subscribe(notebook, *(_Anybody() for _ in list(inspect.signature(subscribe).parameters)[1:]))
     if service == "sandbox":  # released work is taken in its wiring, by hands and not by a handler
         notebook.heard.extend(_lane(service, lane) for lane in Priority)
     return notebook.heard

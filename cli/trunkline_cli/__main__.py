@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "demo": "watch one real task go all the way, in a temporary place",
     "run": "submit a task on a repository",
     "watch": "follow a task from its first event",
+    "replay": "show a task once more, at its own pace or faster",
     "cancel": "stop a task wherever it stands",
     "send": "tell the agent of a running task something",
     "messages": "list what it was told; `messages edit`, `move` and `withdraw` change what it has not taken yet",
@@ -30,6 +31,7 @@ COMMANDS: Final = {
     "approve": "allow what somebody asked for",
     "reject": "refuse what somebody asked for, with a reason",
     "events": "`events publish` tells everybody something",
+    "webhooks": "tell other programs what happens: `webhooks add`, `show`, `deliveries`, `redeliver`, `rotate`, `remove`, `listen`",
     "usage": "show what the models were asked and what it cost, day by day",
     "token": "mint a token on this machine, with the secret of its settings",
     "settings": "list every setting with its value, its source and its reason",
@@ -41,6 +43,14 @@ TWO_WORDS: Final = {
     ("messages", "edit"): "messages_edit",
     ("messages", "move"): "messages_move",
     ("messages", "withdraw"): "messages_withdraw",
+    ("webhooks", "add"): "webhooks_add",
+    ("webhooks", "show"): "webhooks_show",
+    ("webhooks", "deliveries"): "webhooks_deliveries",
+    ("webhooks", "redeliver"): "webhooks_redeliver",
+    ("webhooks", "rotate"): "webhooks_rotate",
+    ("webhooks", "verify"): "webhooks_verify",
+    ("webhooks", "remove"): "webhooks_remove",
+    ("webhooks", "listen"): "webhooks_listen",
 }
 """Commands of two words, each with a file of its own."""
 FILES: Final = {"continue": "continue_"}

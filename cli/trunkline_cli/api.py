@@ -89,9 +89,9 @@ class Api:
         """Raises Conflict when it is over already, unless it was cancelled."""
         await self.door.ask(Wish("POST", f"{ROOT}/{job_id(job)}/cancel", {"reason": reason}))
 
-    def blocks(self, job: str) -> AsyncIterator[Block]:
-        """The stream of a job as it comes, from the first event to the last. Raises NotFound."""
-        return self.door.follow(f"{ROOT}/{job_id(job)}/stream", lambda block: block.data.get("type") in LAST)
+    def blocks(self, job: str, query: str = "") -> AsyncIterator[Block]:
+        """The stream of a job as it comes, from the first event to the last. `query` says how, as it stands in a URL. Raises NotFound."""
+        return self.door.follow(f"{ROOT}/{job_id(job)}/stream{query}", lambda block: block.data.get("type") in LAST)
 
     async def follow(self, job: str) -> AsyncIterator[StreamEvent]:
         async for block in self.blocks(job):

@@ -65,6 +65,7 @@ MEANINGS: Final = {
     "operator_key_file": "file with the key of whoever runs this",
     "rate_limits": "limit how often a caller may ask",
     "limits": "how often a caller may ask for what, as NAME=N/minute with commas between them",
+    "upgrade_url": "where callers of the pr_agent API get more than their tier has",
     "trusted_proxies": "networks of proxies that say who asks, with commas between them",
     "prefilter_per_s": "requests a second that one address may send; 0 for any number",
     "gateway_replicas": "gateways that share the limits",

@@ -83,9 +83,9 @@ class Orchestrator:
         """`verb` is interrupt, pause or resume. Raises NotFound, Conflict."""
         return await self._post(f"/tasks/{task_id(task)}/{verb}", {})
 
-    def events(self, task: str) -> AsyncIterator[Block]:
-        """Everything that happened to a task, then what happens, to its end. Raises NotFound."""
-        return self.door.follow(f"/tasks/{task_id(task)}/events", is_last)
+    def events(self, task: str, query: str = "") -> AsyncIterator[Block]:
+        """Everything that happened to a task, then what happens, to its end. `query` says how, as it stands in a URL. Raises NotFound."""
+        return self.door.follow(f"/tasks/{task_id(task)}/events{query}", is_last)
 
     async def pending(self, most: int) -> Object:
         return await self._pages("/approvals/pending", "approvals", {}, most)
@@ -105,12 +105,7 @@ class Orchestrator:
         return await self._post("/events/publish", body)
 
     async def _pages(self, path: str, name: str, query: Mapping[str, str], most: int) -> Object:
-        page = await self._get(path, {**query, "limit": str(min(most, PAGE))})
-        found = _listed(page, name)
-        while len(found) < most and (cursor := page.get("next_cursor")):
-            page = await self._get(path, {**query, "limit": str(min(most - len(found), PAGE)), "cursor": str(cursor)})
-            found += _listed(page, name)
-        return {**page, name: found[:most], "count": min(len(found), most)}
+        return await pages(self.door, (path, name), query, most)
 
     async def _get(self, path: str, query: Mapping[str, str] | None = None) -> Object:
         return _object(await self.door.ask(Wish("GET", path, query=query or {})))
@@ -126,6 +121,19 @@ class Orchestrator:
         """With a key, so that a gateway that was asked twice does it once."""
         shown = {"Idempotency-Key": key or uuid4().hex, **(headers or {})}
         return _object(await self.door.ask(Wish("POST", path, body, headers=shown)))
+
+
+async def pages(door: Door, place: tuple[str, str], query: Mapping[str, str], most: int) -> Object:
+    """At most `most` things, of as many pages as that takes, as one page; `place` is the path, and what the list is called there."""
+    path, name = place
+    page, found = Object(), list[JsonValue]()
+    cursor: JsonValue = ""
+    while cursor is not None and len(found) < most:
+        asked = {**query, "limit": str(min(most - len(found), PAGE)), **({"cursor": str(cursor)} if cursor else {})}
+        page = _object(await door.ask(Wish("GET", path, query=asked)))
+        found += _listed(page, name)
+        cursor = page.get("next_cursor") or None
+    return {**page, name: found[:most], "count": min(len(found), most)}
 
 
 def task_id(text: str) -> str:

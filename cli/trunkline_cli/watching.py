@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
@@ -30,9 +31,26 @@ class Moment:
     told: Told | None
 
 
-async def watch(door: Door, task: str, as_json: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a stream is wanted: as it stands, or at its own pace. `first` is the id of an event."""
+
+    speed: str = ""
+    first: str = ""
+
+    @property
+    def query(self) -> str:
+        """As it stands in a URL; no text for a stream as it stands. What is wrong with it is the gateway's to say."""
+        said = {"speed": self.speed, "from": self.first}
+        return f"?{urlencode(asked)}" if (asked := {name: text for name, text in said.items() if text}) else ""
+
+
+AS_IT_COMES: Final = Pace()
+
+
+async def watch(door: Door, task: str, as_json: bool, pace: Pace = AS_IT_COMES) -> int:
     """Print what happens; the exit code that goes with its end. Raises NotFound, Unauthenticated, Denied, Unavailable."""
-    ends = _Ends(_blocks(door, task))
+    ends = _Ends(_blocks(door, task, pace.query))
     if as_json:
         async for block in ends:
             print_json(block.data | {"id": block.id or None}, line=True)
@@ -73,26 +91,26 @@ class _Ends:
             yield block
 
 
-async def _blocks(door: Door, task: str) -> AsyncIterator[Block]:
+async def _blocks(door: Door, task: str, query: str) -> AsyncIterator[Block]:
     named = task.startswith("task_")
     if not (door.known or named):
-        async for block in Api(door).blocks(task):
+        async for block in Api(door).blocks(task, query):
             yield block
         return
     try:
-        async for block in Orchestrator(door).events(task):
+        async for block in Orchestrator(door).events(task, query):
             yield block
     except Unauthenticated as refused:  # the key that was found here is another gateway's
         if named:
             raise
-        async for block in _as_stranger(door, task, refused):
+        async for block in _as_stranger(door, task, query, refused):
             yield block
 
 
-async def _as_stranger(door: Door, task: str, refused: Unauthenticated) -> AsyncIterator[Block]:
+async def _as_stranger(door: Door, task: str, query: str, refused: Unauthenticated) -> AsyncIterator[Block]:
     """Raises what the credential was refused with where that is what is in the way."""
     try:
-        async for block in Api(door).blocks(task):
+        async for block in Api(door).blocks(task, query):
             yield block
     except NotFound:
         raise refused from None

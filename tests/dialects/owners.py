@@ -26,6 +26,8 @@ from trunkline.contracts.task import (
 )
 from trunkline.contracts.usage import GetUsage, UsageRow, UsageView
 from trunkline.contracts.views import (
+    FINGERPRINT,
+    LOGIN,
     CountTasks,
     GetTask,
     GetTrace,
@@ -215,7 +217,7 @@ def _views(events: Sequence[Event]) -> list[TaskView]:
 
 def _tasks(events: Sequence[Event], query: ListTasks) -> TaskPage:
     found = sorted((view for view in _views(events) if _fits(view, query)), key=SORTED[query.sort])
-    start = int(query.after or 0)
+    start = int(query.after or 0) + query.offset
     more = str(start + query.limit) if len(found) > start + query.limit else None
     return TaskPage(tasks=tuple(found[start : start + query.limit]), total=len(found), next=more)
 
@@ -223,7 +225,8 @@ def _tasks(events: Sequence[Event], query: ListTasks) -> TaskPage:
 def _fits(view: TaskView, query: ListTasks) -> bool:
     wanted: list[tuple[object, object]] = [
         (query.pool, view.pool), (query.source, view.assignment.source), (query.parent, view.assignment.parent),
-        (query.trace_id, view.trace_id), (query.submitted_by, view.submitted_by),
+        (query.trace_id, view.trace_id), (query.submitted_by, view.submitted_by), (query.surface, view.assignment.surface),
+        (query.fingerprint, view.assignment.labels.get(FINGERPRINT)), (lower(query.login), lower(view.assignment.labels.get(LOGIN))),
     ]  # fmt: skip
     several: list[tuple[Sequence[object], object]] = [
         (query.statuses, view.status), (query.types, view.assignment.type), (query.priorities, view.assignment.priority),
@@ -236,6 +239,10 @@ def _fits(view: TaskView, query: ListTasks) -> bool:
         and (since is None or view.submitted_at >= since)
         and (until is None or view.submitted_at < until)
     )
+
+
+def lower(text: str | None) -> str | None:
+    return text.lower() if text else text
 
 
 def _counts(events: Sequence[Event]) -> TaskCounts:

@@ -37,7 +37,8 @@ async def executed(world: World, body: dict[str, Any] | None = None, **headers: 
         ({}, TOKEN, TOKEN),
         ({}, CLASSIC, CLASSIC),
         ({}, FINE, FINE),
-        ({"githubToken": FINE}, TOKEN, FINE),
+        ({"githubToken": FINE}, FINE, FINE),
+        ({"githubToken": FINE}, "ours.or.anybodys", FINE),
         ({"githubToken": None}, TOKEN, TOKEN),
         ({"githubToken": ""}, "", None),
         ({}, "ours.or.anybodys", None),
@@ -56,6 +57,14 @@ async def test_a_job_has_the_token_of_its_body_or_of_a_bearer_that_looks_like_on
     assert command.assignment.credential == (command.task_id if kept else None)
     assert world.vault.secrets.keys() == ({(HOME, command.task_id)} if kept else set())
     assert not (kept and kept in repr(world.sent) + repr(world.events) + repr(said))
+
+
+async def test_two_different_tokens_are_refused_and_neither_is_repeated() -> None:
+    world = World()
+    status, said = await executed(world, {"githubToken": FINE}, Authorization=f"Bearer {TOKEN}")
+    assert (status, said["code"], submitted(world)) == (400, "AMBIGUOUS_CREDENTIALS", [])
+    assert FINE not in str(said)
+    assert TOKEN not in str(said)
 
 
 @pytest.mark.parametrize("token", ["short", "two words", "a-line\nmore", "umlaut-\u00e4\u00f6\u00fc", "x" * 1001])

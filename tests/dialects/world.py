@@ -12,6 +12,7 @@ from functools import cache
 from aiohttp import ClientSession, ClientTimeout
 
 from tests.dialects import owners
+from tests.dialects.hooks import Hooks, HookWish
 from trunkline.auth.claims import Token
 from trunkline.auth.principal import ANONYMOUS, HOME, Principal
 from trunkline.auth.tokens import Secrets, Tokens
@@ -36,7 +37,6 @@ from trunkline.contracts.task import (
     TaskStatus,
     TaskSubmitted,
 )
-from trunkline.runtime import ids
 from trunkline_gateway import app
 from trunkline_gateway.adapters.limiter import Unlimited
 from trunkline_gateway.apidocs.routes import ApiDocs
@@ -48,20 +48,24 @@ from trunkline_gateway.dialects.orchestrator.routes import Means, Orchestrator, 
 from trunkline_gateway.dialects.orchestrator.routes_front import About
 from trunkline_gateway.dialects.pr_agent.routes import PrAgent
 from trunkline_gateway.pages.routes import Pages
-from trunkline_gateway.ports import Claim, Kept, Timeline
+from trunkline_gateway.ports import Claim, Kept, Limiter, Timeline
 from trunkline_gateway.settings import LIMITS, Settings
 from trunkline_gateway.sse import StreamLimits, Streams
 from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Traces
 from trunkline_gateway.usecases.desk import Desk
+from trunkline_gateway.usecases.forge import Forge
 from trunkline_gateway.usecases.forge_news import ForgeNews
 from trunkline_gateway.usecases.shown import Shown
+from trunkline_gateway.usecases.tiers import Tiers
 from trunkline_gateway.usecases.usage import Usage
+from trunkline_gateway.usecases.webhooks import Webhooks
 from trunkline_gateway.wiring import serving
 
 EPOCH = "k3v9"
 UNLIMITED = Unlimited(frozenset(LIMITS))
 BEGAN = datetime(2025, 1, 12, 10, 0, 0, tzinfo=UTC)
 SERVICES = ("gateway", "router", "approvals", "sandbox", "relay")
+UPGRADE = "https://trunkline.test/more"
 SECRET = "a secret of thirty-two bytes or more"
 
 
@@ -114,9 +118,12 @@ class World:
     memory: dict[str, tuple[str, Kept | None]] = field(default_factory=dict)
     roll: Roll = field(default_factory=Roll)
     vault: Lodged = field(default_factory=Lodged)
+    hooks: Hooks = field(default_factory=Hooks)
     webhook_secrets: tuple[bytes, ...] = (b"the secret that GitHub signs with",)
     principal: Principal = ANONYMOUS
     """Who everybody is."""
+    forge: Forge = field(default_factory=Forge)
+    limiter: Limiter = UNLIMITED
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _made: int = 0
 
@@ -166,7 +173,7 @@ class World:
             case ShowPullRequest():
                 return Accepted(seq=0, body=self._pull_request(command).model_dump(mode="json"))
             case _:
-                told = owners.read(self.events, command)
+                told = self.hooks.told(command) if isinstance(command, HookWish) else owners.read(self.events, command)
                 return Accepted(seq=0, body=told.model_dump(mode="json") if told else {})
         return Accepted(seq=len(self.events))
 
@@ -195,8 +202,9 @@ class World:
         over = [event.cursor.seq for event in known if isinstance(event.fact, ENDS)]
         return Timeline(tenant, task, over[-1] if over else None) if known else None
 
-    async def submitter(self, tenant: TenantId, task: TaskId) -> str | None:
-        return owners.view(self.events, tenant, task).submitted_by
+    async def submission(self, tenant: TenantId, task: TaskId) -> TaskSubmitted | None:
+        made = (event.fact for event in owners.of(self.events, tenant, task) if event.cursor.seq >= self.first_kept)
+        return next((fact for fact in made if isinstance(fact, TaskSubmitted)), None)
 
     async def run(self, tenant: TenantId, task: TaskId) -> tuple[Event, ...]:
         return tuple(event for event in owners.of(self.events, tenant, task) if event.part == "run")
@@ -252,7 +260,7 @@ class World:
         if known != digest:
             raise Unsupported("another body", code="IDEMPOTENCY_KEY_REUSED")
         self.memory[key] = (digest, answer)
-        return answer or Claim(key, digest, ids.new_id(), 0)
+        return answer or Claim(key, digest, key[:32], 0)
 
     async def keep(self, claim: Claim, answer: Kept) -> None:
         self.memory[claim.key] = (claim.digest, answer)
@@ -303,7 +311,7 @@ class Served:
 async def served(world: World, limits: StreamLimits | None = None, body: BodyReader | None = None) -> AsyncIterator[Served]:
     streams = Streams(limits or StreamLimits())
     dialects = speaking(world, streams, body or BodyReader())
-    site = app.build((*dialects, documents()), lambda request, strict: world.principal, UNLIMITED, world)
+    site = app.build((*dialects, documents()), lambda request, strict: world.principal, world.limiter, world)
     async with serving(site, Settings.model_validate({"port": 0})) as port:
         try:
             yield Served(f"http://127.0.0.1:{port}", streams)
@@ -324,13 +332,14 @@ def speaking(world: World, streams: Streams, body: BodyReader) -> tuple[Dialect,
     desk = Desk(tokens, world.roll, world.now)
     verbs = Verbs(
         tasks, Approvals(world, world.now), Events(world, world.now), Traces(world, world.now), desk,
-        Steering(world, tasks, world.now), Usage(world, world.now),
+        Steering(world, tasks, world.now), Usage(world, world.now), Webhooks(world, world.now),
     )  # fmt: skip
     means = Means(streams, body, world, b"s" * 32, 1 << 20)
     about = About("1.2.3", "http://127.0.0.1:8787")
     news = ForgeNews(tasks, world, world.now, {"acme/*": "acme"}, b"s" * 32)
     github = GitHub(news, body, Customs(), world.webhook_secrets)
-    return PrAgent(tasks, streams, body, 1 << 20), Pages(tasks, Shown(tasks, b"s" * 32)), github, Orchestrator(verbs, means, about)
+    agent = PrAgent(tasks, streams, body, 1 << 20, world.forge, webhooks=verbs.webhooks, tiers=Tiers(world.limiter, UPGRADE))
+    return agent, Pages(tasks, Shown(tasks, b"s" * 32)), github, Orchestrator(verbs, means, about)
 
 
 @asynccontextmanager

@@ -124,6 +124,7 @@ def walking(folder: Path) -> Iterator[Walk]:
         make_bare(folder / "forge", f"acme/{name}", {"README.md": "sample\n"})
     with ExitStack() as opened:
         hub = opened.enter_context(in_a_thread(fake_github(folder / "forge", App("12345", public, {"acme": 100}))))
+        hub.public = {f"acme/{name}" for name in REPOS}
         told = _settings(folder, hub, cages)
         running = opened.enter_context(stack(told, "--split", "--log-level", "debug", "--config", str(folder / "settings.toml")))
         walk = Walk(running, hub, folder / "forge", cages)
@@ -221,6 +222,7 @@ def _refused(walk: Walk) -> tuple[Job, Job]:
 def _given_token(walk: Walk) -> Job:
     """The caller's own token for the repository, in the place that is meant for it."""
     walk.hub.grants[walk.value("given token")] = Grant(frozenset({"acme/given"}), RIGHTS)
+    walk.hub.people[walk.value("given token")] = (583231, "ann")
     return walk.submit("given", COMMITS, githubToken=walk.value("given token"))
 
 

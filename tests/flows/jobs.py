@@ -38,9 +38,11 @@ class Job:
     repo: str
     id: str
     began: float = field(default_factory=time.monotonic)
+    bearer: str = ""
+    """What its submitter shows; a private job is seen by nobody else."""
 
     def __post_init__(self) -> None:
-        self.reader = Reader(self.stack.url, f"{self.path}/stream").start()
+        self.reader = Reader(self.stack.url, f"{self.path}/stream", bearer=self.bearer).start()
 
     @property
     def path(self) -> str:
@@ -59,7 +61,7 @@ class Job:
         until(lambda: text in self.said, seconds, f"{text!r} is not in {self.said[-2000:]!r}")
 
     def cancel(self, reason: str = "") -> tuple[int, Any]:
-        return self.stack.ask("POST", f"{self.path}/cancel", {"reason": reason})
+        return self.stack.ask("POST", f"{self.path}/cancel", {"reason": reason}, self.bearer)
 
     def end(self) -> dict[str, Any]:
         """The one event that ends the job. Asserts what holds for every job, however it went."""
@@ -67,7 +69,7 @@ class Job:
         ids = [order(one.id) for one in seen]
         assert ids == sorted(set(ids)), "ids do not increase"
         assert sum(one.data["type"] in LAST for one in seen) == 1
-        assert history(self.stack.url, f"{self.path}/stream") == [(one.id, one.data) for one in seen]
+        assert history(self.stack.url, f"{self.path}/stream", self.bearer) == [(one.id, one.data) for one in seen]
         over = [fact for fact in facts(self.stack, self.id) if isinstance(fact, ENDS)]
         assert len(over) == 1, f"the log has {len(over)} ends: {over}"
         last = seen[-1].data

@@ -31,6 +31,7 @@ class Reader:
     path: str
     seen: list[Seen] = field(default_factory=list)
     reconnects: int = 0
+    bearer: str = ""
 
     def __post_init__(self) -> None:
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -61,6 +62,7 @@ class Reader:
 
     def _read(self) -> None:
         headers = {"Last-Event-ID": self.seen[-1].id} if self.seen else {}
+        headers |= {"Authorization": f"Bearer {self.bearer}"} if self.bearer else {}
         # Not `requests`: it hands out a living stream byte by byte, and some tests read megabytes.
         with urlopen(Request(self.base + self.path, headers=headers), timeout=20) as answer:
             id = ""
@@ -71,9 +73,9 @@ class Reader:
                     self.seen.append(Seen(id, json.loads(line[6:]), time.monotonic()))
 
 
-def history(base: str, path: str) -> list[tuple[str, dict[str, Any]]]:
+def history(base: str, path: str, bearer: str = "") -> list[tuple[str, dict[str, Any]]]:
     """The whole stream of a job that is over, as a late reader gets it."""
-    reader = Reader(base, path).start()
+    reader = Reader(base, path, bearer=bearer).start()
     return [(one.id, one.data) for one in reader.join()]
 
 

@@ -56,6 +56,7 @@ class Small:
     claims: tuple[str, ...] = ("/",)
     error_model: Media = TEXT
     strict: bool = True
+    visitors: None = None
 
     def routes(self) -> Sequence[Route]:
         return (

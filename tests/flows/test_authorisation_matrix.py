@@ -1,5 +1,7 @@
 """Every route that is served, as every role, on one's own things and on those of another tenant.
 
+Guests are known where strangers may work, and nowhere else; they are of one tenant, so what is foreign to them is what others keep private.
+
 The table is made of the served document: a new route is in it by itself, and one whose path names a thing that is not known here fails.
 """
 
@@ -18,6 +20,7 @@ import jwt
 import pytest
 import requests
 
+from tests.flows.hub import hub
 from trunkline.auth.policy import ALLOWED, Action
 from trunkline.auth.principal import Role
 from trunkline.testing.stack import ONE_PROCESS, Stack, stack
@@ -31,7 +34,9 @@ ENVIRONMENT = {
     "TRUNKLINE_RATE_LIMITS": "off",
     "TRUNKLINE_AGENT": "command",
     "TRUNKLINE_AGENT_COMMAND": "sleep 300",
+    "TRUNKLINE_WEBHOOK_NETWORKS_ALLOWED": "127.0.0.0/8",
 }
+NOBODY_LISTENS = "http://127.0.0.1:9/hook"
 BODIES: Mapping[str, dict[str, Any]] = {
     "/tasks": {"type": "bugfix", "payload": {}},
     "/events/publish": {"event_type": "matrix.tried", "source_agent": "matrix"},
@@ -41,13 +46,20 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "/tasks/{task_id}/messages/{message_id}": {"text": "hello"},
     "/tasks/{task_id}/messages/order": {"message_ids": []},
     "/api/pr-agent/execute": {"repo": "acme/none", "task": "nothing"},
+    "/api/pr-agent/webhooks": {"url": NOBODY_LISTENS},
+    "/webhooks": {"url": NOBODY_LISTENS, "events": ["job.failed"]},
 }
-QUERIES: Mapping[str, dict[str, str]] = {"/tasks/{task_id}/status": {"status": "in_progress"}}
+QUERIES: Mapping[str, dict[str, str]] = {
+    "/tasks/{task_id}/status": {"status": "in_progress"},
+    "/api/pr-agent/jobs": {"fingerprint": "of-the-matrix"},
+}
 NOBODYS = frozenset({"digest", "file", "owner", "name", "number", "tenant", "task", "key"})
-"""Parts of paths that name no thing of a tenant: files of ours, pull requests of the local forge, which everybody may see, and what a signed
-link names, which whoever holds it may."""
+"""Parts of paths that name no thing of a tenant: files of ours, pull requests of the local forge, which everybody may see, and what a
+signed link names, which whoever holds it may."""
 DESK = Action.MINT_TOKEN
 """Whether the proof is good enough the token desk decides, behind the rule."""
+GUESTS = "/api/pr-agent"
+"""Where GitHub is asked who somebody is."""
 OF_ONESELF = (DESK, Action.REVOKE_TOKEN)
 """Everybody may for themselves, so that is what is tried."""
 READING = ("get", "head")
@@ -82,12 +94,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody of a tenant, in a role."""
+    """Somebody of a tenant, in a role; a guest shows `token`."""
 
     url: str
     role: str
     tenant: str
     subject: str = "matrix"
+    token: str = ""
 
     def ask(self, operation: Operation, names: Mapping[str, str]) -> Answer:
         """An answer without end is read as far as its headers."""
@@ -105,20 +118,40 @@ class Caller:
     def credential(self) -> dict[str, str]:
         if self.role == Role.ANONYMOUS:
             return {}
+        if self.role == Role.GUEST:
+            return {"Authorization": f"Bearer {self.token}"}
         now = int(time.time())
         claims = {"sub": self.subject, "role": self.role, "tenant": self.tenant, "iat": now, "exp": now + 600, "jti": secrets.token_hex(8)}
         return {"Authorization": f"Bearer {jwt.encode(claims, SECRET, algorithm='HS256')}"}
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Stack]:
-    with stack(ENVIRONMENT, *ONE_PROCESS) as running:
-        yield running
+@dataclass(frozen=True)
+class Place:
+    """A running stack, and the tokens of guests by whose they are."""
+
+    stack: Stack
+    tokens: Mapping[str, str]
+
+    @property
+    def url(self) -> str:
+        return self.stack.url
+
+    def caller(self, role: str, tenant: str) -> Caller:
+        return Caller(self.url, role, tenant, token=self.tokens[tenant])
 
 
 @pytest.fixture(scope="module")
-def operations(running: Stack) -> list[Operation]:
-    _, document = running.ask("GET", "/openapi.json")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with hub(tmp_path_factory.mktemp("hub")) as github:
+        tokens = {tenant: github.user_token() for tenant in (HOME, AWAY)}
+        told = {**ENVIRONMENT, "TRUNKLINE_GITHUB_GUESTS": "on", "GITHUB_API_URL": github.api_url}
+        with stack(told, *ONE_PROCESS) as running:
+            yield Place(running, tokens)
+
+
+@pytest.fixture(scope="module")
+def operations(running: Place) -> list[Operation]:
+    _, document = running.stack.ask("GET", "/openapi.json")
     found = [
         Operation(method, path, Action(said["x-action"]), frozenset(said["x-required-roles"]))
         for path, methods in document["paths"].items()
@@ -128,7 +161,7 @@ def operations(running: Stack) -> list[Operation]:
     return found
 
 
-def made(running: Stack) -> dict[str, str]:
+def made(running: Place) -> dict[str, str]:
     """New things of the tenant `home`, by the names that paths give them: a task that waits for its approval, and what belongs to it."""
     maker = Caller(running.url, Role.AGENT, HOME, "maker")
     trace = f"trace-{uuid4().hex}"
@@ -138,6 +171,7 @@ def made(running: Stack) -> dict[str, str]:
     task = answer.json()["task"]
     approval = answer.json().get("approval_id") or task["approval_id"]
     return {
+        **told(running),
         "task_id": task["task_id"],
         "approval_id": approval,
         "trace_id": trace,
@@ -146,12 +180,49 @@ def made(running: Stack) -> dict[str, str]:
     }
 
 
+def told(running: Place) -> dict[str, str]:
+    """A webhook of the tenant `home` and one delivery to it, and one of the caller's own: those of before, while they are there."""
+    root = Caller(running.url, Role.ADMIN, HOME).credential()
+    listed = requests.get(f"{running.url}/webhooks", headers=root, timeout=20).json()["webhooks"]
+    hooks = [hook["webhook_id"] for hook in listed if not hook["own_only"] and hook["description"] == "matrix"]
+    own = [hook["webhook_id"] for hook in listed if hook["own_only"]]
+    wish: dict[str, Any] = {"url": NOBODY_LISTENS, "events": ["task.*"], "description": "matrix", "verify": False}
+    if not hooks:
+        hooks = [requests.post(f"{running.url}/webhooks", json=wish, headers=root, timeout=20).json()["webhook_id"]]
+        asked = {"type": "bugfix", "payload": {}}
+        assert requests.post(f"{running.url}/tasks", json=asked, headers=root, timeout=20).status_code == 200
+    if not own:
+        own = [requests.post(f"{running.url}/api/pr-agent/webhooks", json=wish, headers=root, timeout=20).json()["id"]]
+    deadline = time.monotonic() + 20
+    while not (sent := _sent(running, hooks[0], root)):
+        assert time.monotonic() < deadline, "nothing was sent to the webhook"
+        time.sleep(0.02)
+    return {"webhook_id": hooks[0], "delivery_id": sent[0]["delivery_id"], "webhookId": own[0]}
+
+
+def _sent(running: Place, hook: str, root: Mapping[str, str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = requests.get(f"{running.url}/webhooks/{hook}/deliveries", headers=root, timeout=20).json()["deliveries"]
+    return found
+
+
+def guests_own(caller: Caller) -> dict[str, str]:
+    """A new job of a guest's, and a new webhook."""
+
+    def new(path: str, name: str) -> str:
+        answer = requests.post(f"{caller.url}{path}", json=BODIES[path], headers=caller.credential(), timeout=20)
+        assert answer.ok, answer.text
+        return str(answer.json()[name])
+
+    return {"jobId": new(f"{GUESTS}/execute", "jobId"), "webhookId": new(f"{GUESTS}/webhooks", "id")}
+
+
 def missing() -> dict[str, str]:
     """Names as ours look, of nothing that is there."""
     name = uuid4()
     return {
         "task_id": f"task_{name.hex}", "approval_id": f"approval_{name.hex}", "trace_id": f"trace-{name.hex}", "jobId": str(name),
         "message_id": name.hex, "digest": "0" * 32, "file": "swagger-ui.css", "owner": "acme", "name": "none", "number": "1",
+        "webhook_id": f"wh_{name.hex}", "webhookId": f"wh_{name.hex}", "delivery_id": f"dlv_{name.hex}{name.hex[:8]}",
         "tenant": AWAY, "task": name.hex, "key": "A" * 22,
     }  # fmt: skip
 
@@ -164,8 +235,13 @@ def plain(answer: Answer, names: Mapping[str, str]) -> tuple[int, str, frozenset
     return answer.status, text, frozenset(answer.headers)
 
 
+def known(role: str, operation: Operation) -> bool:
+    """Whether whoever answers there knows such a role at all."""
+    return role != Role.GUEST or operation.path.startswith(GUESTS)
+
+
 def test_the_document_says_of_every_route_what_the_policy_says(operations: list[Operation]) -> None:
-    wrong = [op for op in operations if op.roles != {str(role) for role in Role if op.rule in ALLOWED[role]}]
+    wrong = [op for op in operations if op.roles != {str(role) for role in Role if op.rule in ALLOWED[role] and known(role, op)}]
     assert wrong == []
 
 
@@ -175,15 +251,16 @@ def test_everything_that_a_path_names_is_known_here(operations: list[Operation])
 
 
 @pytest.mark.parametrize("role", [str(role) for role in Role])
-def test_a_role_gets_through_where_its_rule_lets_it_and_nowhere_else(running: Stack, operations: list[Operation], role: str) -> None:
-    caller, wrong = Caller(running.url, role, HOME), []
-    refusal = 401 if role == Role.ANONYMOUS else 403
+def test_a_role_gets_through_where_its_rule_lets_it_and_nowhere_else(running: Place, operations: list[Operation], role: str) -> None:
+    caller, wrong = running.caller(role, HOME), []
+    refusal = 401 if role in (Role.ANONYMOUS, Role.GUEST) else 403
     for operation in operations:
         answer = caller.ask(operation, missing())
         through = answer.status not in (401, 403) or (operation.rule is DESK and role == Role.ANONYMOUS)
         if role in operation.roles and (not through or answer.status >= 500):
             wrong.append(f"{operation}: {answer.status}, and the rule allows it: {answer.body[:200]}")
-        if role not in operation.roles and answer.status != refusal:
+        as_stranger = not known(role, operation) and Role.ANONYMOUS in operation.roles
+        if role not in operation.roles and answer.status != refusal and not as_stranger:
             wrong.append(f"{operation}: {answer.status} instead of {refusal}")
         if answer.status == 401 and "WWW-Authenticate" not in answer.headers:
             wrong.append(f"{operation}: 401 without WWW-Authenticate")
@@ -191,18 +268,19 @@ def test_a_role_gets_through_where_its_rule_lets_it_and_nowhere_else(running: St
 
 
 @pytest.mark.parametrize("role", [str(role) for role in Role if role is not Role.ANONYMOUS])
-def test_ones_own_things_are_found(running: Stack, operations: list[Operation], role: str) -> None:
-    caller, wrong = Caller(running.url, role, HOME), []
+def test_ones_own_things_are_found(running: Place, operations: list[Operation], role: str) -> None:
+    caller, wrong = running.caller(role, HOME), []
     for operation in [op for op in operations if role in op.roles and op.names and not NOBODYS & set(op.names)]:
-        answer = caller.ask(operation, made(running))
+        own = made(running)
+        answer = caller.ask(operation, guests_own(caller) if role == Role.GUEST else own)
         if answer.status == 404 or answer.status >= 500 or (operation.method == "get" and answer.status != 200):
             wrong.append(f"{operation}: {answer.status} {answer.body[:200]}")
     assert wrong == []
 
 
 @pytest.mark.parametrize("role", [str(role) for role in Role])
-def test_a_foreign_thing_is_answered_exactly_as_a_missing_one(running: Stack, operations: list[Operation], role: str) -> None:
-    caller, wrong = Caller(running.url, role, AWAY), []
+def test_a_foreign_thing_is_answered_exactly_as_a_missing_one(running: Place, operations: list[Operation], role: str) -> None:
+    caller, wrong = running.caller(role, AWAY), []
     own = made(running)
     for operation in [op for op in operations if op.names and not NOBODYS & set(op.names)]:
         none = missing()
@@ -215,8 +293,8 @@ def test_a_foreign_thing_is_answered_exactly_as_a_missing_one(running: Stack, op
 
 
 @pytest.mark.parametrize("role", [str(role) for role in Role])
-def test_no_list_or_page_shows_anything_of_another_tenant(running: Stack, operations: list[Operation], role: str) -> None:
-    own, caller, wrong = made(running), Caller(running.url, role, AWAY), []
+def test_no_list_or_page_shows_anything_of_another_tenant(running: Place, operations: list[Operation], role: str) -> None:
+    own, caller, wrong = made(running), running.caller(role, AWAY), []
     canaries = {own["task_id"].removeprefix("task_"), own["jobId"], own["trace_id"], "maker"}
     for operation in [op for op in operations if op.method == "get" and not op.names]:
         shown = caller.ask(operation, {}).body
@@ -224,12 +302,12 @@ def test_no_list_or_page_shows_anything_of_another_tenant(running: Stack, operat
     assert wrong == []
 
 
-def test_nothing_changed_for_its_owner_whatever_strangers_tried(running: Stack, operations: list[Operation]) -> None:
+def test_nothing_changed_for_its_owner_whatever_strangers_tried(running: Place, operations: list[Operation]) -> None:
     own = made(running)
-    owner = Caller(running.url, Role.AGENT, HOME)
+    owner = running.caller(Role.AGENT, HOME)
     reads = [op for op in operations if op.path in ("/tasks/{task_id}", "/approvals/{approval_id}")]
     before = [owner.ask(op, own).body for op in reads if op.method == "get"]
     for role in Role:
         for operation in [op for op in operations if op.names and op.method not in READING]:
-            Caller(running.url, role, AWAY).ask(operation, own)
+            running.caller(role, AWAY).ask(operation, own)
     assert [owner.ask(op, own).body for op in reads if op.method == "get"] == before

@@ -59,7 +59,8 @@ class Place:
     def job(self, repo: str, task: str, headers: Mapping[str, str] | None = None, **fields: object) -> Job:
         answer = self.execute(repo, task, headers, **fields)
         assert answer.status_code == 200, answer.text
-        return Job(self.stack, repo, answer.json()["jobId"])
+        shown = (headers or {}).get("Authorization", "").removeprefix("Bearer ") or str(fields.get("githubToken", ""))
+        return Job(self.stack, repo, answer.json()["jobId"], bearer=shown)
 
     def made(self, repo: str) -> tuple[list[str], int]:
         """Branches of ours at the forge, and pull requests."""
@@ -154,20 +155,25 @@ def test_a_private_repository_opens_for_the_token_that_came_with_the_job_and_for
     place.forgotten(HOME, job.id)
     assert place.stolen(token) == []
 
-    assert place.job(repo, PLAIN).end()["code"] == "FORGE_CREDENTIAL"  # nobody's: there is no other credential here
+    assert requests.get(f"{place.stack.url}{job.path}", timeout=30).status_code == 404  # and seen by nobody without it
+
+    refused = place.execute(repo, PLAIN)
+    assert (refused.status_code, refused.json()["code"]) == (404, "REPO_NOT_FOUND")
 
 
 def test_the_log_holds_a_handle_and_the_agent_that_was_told_the_token_shows_nothing(place: Place) -> None:
     repo = f"acme/odd-{secrets.token_hex(6)}"
     make_bare(place.root, repo, {"README.md": "sample\n"})
     token = f"odd.{secrets.token_hex(12)}"  # of no known shape: only its value gives it away
-    place.github.grants[token] = place.github.grants[place.github.user_token(repo)]
+    known = place.github.user_token(repo)
+    place.github.grants[token], place.github.people[token] = place.github.grants[known], place.github.people[known]
     halves = (token[:10], token[10:])
     prints = "import base64, urllib.parse\n" + (
         f"t = {halves[0]!r} + {halves[1]!r}\n"
         "for each in (t, base64.b64encode(t.encode()).decode(), t.encode().hex(), urllib.parse.quote(t)): say('it is ' + each)\n"
     )
-    job = place.job(repo, f"# {token}\n{prints}{PLAIN}", githubToken=token)
+    taken = place.execute(repo, f"# {token}\n{prints}{PLAIN}", githubToken=token)
+    job = Job(place.stack, repo, taken.json()["jobId"], bearer=known)  # the same person's
 
     assert job.end()["type"] == "result"
     [submitted] = [fact for fact in facts(place.stack, job.id) if isinstance(fact, TaskSubmitted)]
@@ -206,12 +212,12 @@ def test_a_cancelled_job_leaves_no_token_behind(place: Place) -> None:
     place.forgotten(HOME, job.id)
 
 
-def test_a_token_that_is_not_valid_fails_the_job_clearly_and_at_once(place: Place) -> None:
+def test_a_token_that_is_not_valid_is_refused_clearly_and_at_once(place: Place) -> None:
     repo, _ = place.private()
     wrong = f"ghp_{secrets.token_hex(18)}"
-    last = place.job(repo, PLAIN, githubToken=wrong).end()
-    assert (last["code"], last["recoverable"]) == ("FORGE_CREDENTIAL", False)
-    assert "not valid" in last["error"]
+    refused = place.execute(repo, PLAIN, githubToken=wrong)
+    assert (refused.status_code, refused.json()["code"]) == (401, "AUTH_REQUIRED")
+    assert "does not take this token" in refused.json()["error"]
     assert place.made(repo) == ([], 0)
     assert place.stolen(wrong) == []
 
@@ -267,10 +273,10 @@ def test_a_repeated_request_is_one_task_and_its_memory_holds_nothing_of_the_toke
     headers = {"Idempotency-Key": secrets.token_hex(8)}
     first, again = (place.execute(repo, PLAIN, headers, githubToken=token) for _ in range(2))
     assert (first.json(), again.headers["Idempotency-Replayed"]) == (again.json(), "true")
-    other = place.execute(repo, PLAIN, headers, githubToken=f"{token}x")
+    other = place.execute(repo, PLAIN, headers, githubToken=place.github.user_token(repo, person=place.github.people[token]))
     assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
 
-    job = Job(place.stack, repo, first.json()["jobId"])
+    job = Job(place.stack, repo, first.json()["jobId"], bearer=token)
     assert job.end()["type"] == "result"
     assert (len(place.made(repo)[0]), place.made(repo)[1]) == (1, 1)
     place.forgotten(HOME, job.id)

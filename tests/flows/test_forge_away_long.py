@@ -66,7 +66,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     root = tmp_path_factory.mktemp("github")
     with hub(root) as github:
         rights = dict.fromkeys(("contents", "pull_requests", "issues", "statuses"), "write")
-        github.grants[TOKEN] = Grant(Anywhere(), rights)
+        github.grants[TOKEN], github.public = Grant(Anywhere(), rights), Anywhere()
         at = {"TRUNKLINE_FORGE": "github", "GITHUB_API_URL": github.api_url, "GITHUB_TOKEN": TOKEN}
         with stack(environment(**at, TRUNKLINE_FORGE_PATIENCE_S=str(LIMIT_S), TRUNKLINE_RUNS="1")) as running:
             yield Place(running, github, root)

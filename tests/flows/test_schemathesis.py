@@ -43,7 +43,7 @@ CHECKS = (
     "use_after_free",
 )
 CONFIG = "[checks]\nnegative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 422, 429, 431]\n"
-STREAMS = "(stream|/events)$"
+STREAMS = "(stream|watch|replay|/events)$"
 """They go on until the task ends; the tests of streams read them."""
 REVOKE = "/auth/revoke"
 """Asked with a credential of its own, for it takes up every name that it has seen: also that of its own caller."""

@@ -32,6 +32,13 @@ class Action(StrEnum):
     READ_USAGE = "usage.read"
     READ_APPROVAL = "approval.read"
     DECIDE_APPROVAL = "approval.decide"
+    READ_WEBHOOK = "webhook.read"
+    """Not for everybody who reads tasks: the addresses of many receivers are as good as their keys."""
+    CHANGE_WEBHOOK = "webhook.change"
+    """It sends out of the house what a whole tenant does."""
+    READ_OWN_WEBHOOK = "own_webhook.read"
+    CHANGE_OWN_WEBHOOK = "own_webhook.change"
+    """It hears of its owner's own jobs alone."""
     READ_PULL_REQUEST = "pull_request.read"
     READ_SHOWN = "shown.read"
     """Anybody may who holds the link: it was signed for what it shows."""
@@ -60,14 +67,19 @@ _READ: Final = frozenset(
 _WORK: Final = frozenset(
     {Action.SUBMIT_TASK, Action.UPDATE_TASK, Action.CANCEL_TASK, Action.STEER_TASK, Action.PUBLISH_EVENT, Action.DECIDE_APPROVAL}
 )
+_OWN: Final = frozenset({Action.READ_OWN_WEBHOOK, Action.CHANGE_OWN_WEBHOOK})
+"""What whoever may have jobs of its own may do about them."""
 
 ALLOWED: Final[Mapping[Role, frozenset[Action]]] = {
     Role.ANONYMOUS: _OPEN,
-    Role.USER: _OPEN | _READ,
-    Role.AGENT: _OPEN | _READ | _WORK,
+    Role.GUEST: _OPEN | _OWN,
+    Role.USER: _OPEN | _READ | _OWN,
+    Role.AGENT: _OPEN | _READ | _WORK | _OWN | {Action.READ_WEBHOOK},
     Role.APPROVER: _READ | {Action.DECIDE_APPROVAL},
     Role.ADMIN: frozenset(Action),
 }
+_ALONE: Final = frozenset({Role.ANONYMOUS, Role.GUEST})
+"""Whom nobody here let into a tenant."""
 
 
 def may(principal: Principal, action: Action) -> bool:
@@ -76,5 +88,5 @@ def may(principal: Principal, action: Action) -> bool:
 
 
 def owns(principal: Principal, submitted_by: str) -> bool:
-    """Whether the caller may see a task of its tenant: a stranger sees what strangers made, and everybody else sees all."""
-    return principal.role is not Role.ANONYMOUS or submitted_by == principal.subject
+    """Whether a task of its tenant is the caller's: a stranger's is what strangers made, a guest's its own, and everybody else's is all."""
+    return principal.role not in _ALONE or submitted_by == principal.subject

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 from unicodedata import normalize
@@ -15,6 +15,8 @@ HOME: Final = TenantId("public")
 
 class Role(StrEnum):
     ANONYMOUS = "anonymous"
+    GUEST = "guest"
+    """Somebody for whom GitHub vouches, and nobody else: it sees its own, and what everybody sees."""
     USER = "user"
     AGENT = "agent"
     APPROVER = "approver"
@@ -39,6 +41,8 @@ class Principal:
     subject: str
     role: Role
     tier: Tier = Tier.AUTHENTICATED
+    name: str = field(default="", compare=False)
+    """What a guest goes by at GitHub just now (its login): for labels and for people, and never a right; logins are given away again."""
 
 
 ANONYMOUS: Final = Principal(HOME, "anonymous", Role.ANONYMOUS, Tier.ANONYMOUS)

@@ -7,15 +7,17 @@ from trunkline.bus.counters import Counters
 from trunkline.bus.delivery import LeaveAlone
 from trunkline.bus.direct import Stored
 from trunkline.bus.inlet import Inlet
+from trunkline.bus.ledger import Heard, Ledger
 from trunkline.bus.limits import Hit, Limits, Look, Refused, Rule, Window, key_of
 from trunkline.bus.live import Live
 from trunkline.bus.log import Loaded, Log
 from trunkline.bus.memos import Memo, Memos
 from trunkline.bus.nudges import Bell, Nudges
 from trunkline.bus.publish import Raced
+from trunkline.bus.pull import How
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.timers import Timers
-from trunkline.bus.vault import Vault, vault_key
+from trunkline.bus.vault import Sealing, Vault, vault_key
 from trunkline.bus.work import Work, WorkItem
 
 __all__ = [
@@ -25,9 +27,12 @@ __all__ = [
     "BusSettings",
     "Commands",
     "Counters",
+    "Heard",
     "Hit",
+    "How",
     "Inlet",
     "LeaveAlone",
+    "Ledger",
     "Limits",
     "Live",
     "Loaded",
@@ -39,6 +44,7 @@ __all__ = [
     "Raced",
     "Refused",
     "Rule",
+    "Sealing",
     "Stored",
     "Timers",
     "Vault",

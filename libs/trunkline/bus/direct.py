@@ -93,20 +93,37 @@ class DirectReader:
         if page is not None:
             page.take(message)
 
-    async def read(self, filter_subject: str, first: int) -> AsyncIterator[Stored]:
-        """Every stored message that matches, with sequence >= `first`. Raises Unavailable when the bus stays silent."""
+    async def read(self, filter_subject: str, first: int, batch: int = PAGE) -> AsyncIterator[Stored]:
+        """Every stored message that matches, with sequence >= `first`, `batch` of them asked for at once.
+
+        Raises Unavailable when the bus stays silent.
+        """
         end = await self._newest(filter_subject) if self._replicated else 0
         late: float | None = None
-        while True:
-            page = await self._page(filter_subject, first)
-            for stored in page.messages:
-                yield stored
-                first = stored.seq + 1
-            if not page.pending or not page.messages:
-                if first > end:
+        page, ahead = await self._page(filter_subject, first, batch), None
+        try:
+            while True:
+                half, first = len(page.messages) // 2, page.messages[-1].seq + 1 if page.messages else first
+                for stored in page.messages[:half]:
+                    yield stored
+                if page.pending and page.messages:  # the server finds the next one while we work on this
+                    ahead = self._ahead(filter_subject, first, batch)
+                for stored in page.messages[half:]:
+                    yield stored
+                if ahead is None and first > end:
                     return
-                late = late or time.monotonic() + LAG
-                await self._lag(late)
+                if ahead is None:
+                    late = late or time.monotonic() + LAG
+                    await self._lag(late)
+                page, ahead = await (ahead or self._page(filter_subject, first, batch)), None
+        finally:
+            if ahead:
+                ahead.cancel()
+
+    def _ahead(self, filter_subject: str, first: int, batch: int) -> asyncio.Task[_Page]:
+        asking = asyncio.get_running_loop().create_task(self._page(filter_subject, first, batch))
+        asking.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever has left does not hear what became of it
+        return asking
 
     async def last(self, subject: str) -> Stored | None:
         """The newest record of `subject`. Raises BusAway."""

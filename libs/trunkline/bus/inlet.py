@@ -19,7 +19,7 @@ from trunkline.bus.commands import DEADLINE, Ping, Reply
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import settle
 from trunkline.bus.direct import Stored
-from trunkline.bus.pull import DRAIN, Pull
+from trunkline.bus.pull import AS_USUAL, DRAIN, How, Pull
 from trunkline.bus.streams import EVENTS, TIMERS
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import Broken, DomainError, Invalid, Overdue, Refusal, Unavailable
@@ -123,15 +123,28 @@ class Inlet:
             await settle(message, lambda: answer(stored), self._dead.put)
 
         words = tuple(str(kind.model_fields["type"].default).encode() for kind in kinds)
-        self._pulls.append(Pull(self._client, EVENTS, durable, receive, words))
 
-    def timer(self, service: str, verb: str, model: type[B], answer: Callable[[B], Awaitable[None]]) -> None:
+        def passed(_: str, body: bytes) -> bool:
+            return not any(word in body for word in words)
+
+        self._pulls.append(Pull(self._client, (EVENTS, durable), receive, How(passed) if words else AS_USUAL))
+
+    def stored(self, stream: str, durable: str, answer: Callable[[Stored], Awaitable[None]], how: How) -> None:
+        """Act on what lies in a stream; each is shown to one replica until it is done."""
+
+        async def receive(message: Msg) -> None:
+            stored = Stored(message.metadata.sequence.stream, message.subject, message.data)
+            await settle(message, lambda: answer(stored), self._dead.put)
+
+        self._pulls.append(Pull(self._client, (stream, durable), receive, how))
+
+    def timer(self, service: str, verb: str, model: type[B], answer: Callable[[B], Awaitable[None]], how: How = AS_USUAL) -> None:
         """Act when a timer of one kind is due."""
 
         async def receive(message: Msg) -> None:
             await settle(message, lambda: answer(model.model_validate_json(message.data)), self._dead.put)
 
-        self._pulls.append(Pull(self._client, TIMERS, f"due-{service}-{verb}", receive))
+        self._pulls.append(Pull(self._client, (TIMERS, f"due-{service}-{verb}"), receive, how))
 
     def _fitting(self, reply: Reply) -> bytes:
         """A larger answer than a message may be would never arrive: the sender would ask again, and all be done again."""

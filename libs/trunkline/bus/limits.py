@@ -31,6 +31,7 @@ EXPIRY_LAG: Final = 0.3
 _FULL: Final = 10077
 _EXISTS: Final = 10058
 _NOBODY: Final = "503"
+_ABSENT: Final = "404"
 _NAME: Final = "Nats-Msg-Id"
 _PAUSE: Final = 0.02
 _UNITS: Final = {"minute": 60, "hour": 3600, "day": 86400}
@@ -65,6 +66,8 @@ class Hit:
     """Counted: the caller is let in."""
 
     seq: int
+    again: bool = False
+    """It named itself, and was counted when it first came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,22 @@ class Limits:
                 while (answer := await self._answered(rule.subject(key), headers=headers)) is None:
                     await self._remake(rule)
                 return _verdict(answer)
+        except TimeoutError:
+            raise _away("does not answer") from None
+
+    async def holds(self, rule: Rule, hit: Hit) -> bool:
+        """Whether the window holds it still. Raises BusAway."""
+        answer = await self._said(f"$JS.API.DIRECT.GET.{rule.stream}", {"seq": hit.seq})
+        return answer is not None and status_of(answer) != _ABSENT
+
+    async def give_back(self, rule: Rule, hit: Hit) -> None:
+        """As if it had not been; one that left its window by itself is no matter. Raises BusAway."""
+        await self._said(f"$JS.API.STREAM.MSG.DELETE.{rule.stream}", {"seq": hit.seq, "no_erase": True})
+
+    async def _said(self, subject: str, wish: Mapping[str, int | bool]) -> Msg | None:
+        try:
+            async with asyncio.timeout(DECIDES_WITHIN):
+                return await self._answered(subject, json.dumps(wish).encode())
         except TimeoutError:
             raise _away("does not answer") from None
 
@@ -177,7 +196,7 @@ class Look:
         except TimeoutError:
             return None
         headers = (answer.headers if answer else None) or {}
-        if headers.get("Status") == "404":
+        if headers.get("Status") in (_ABSENT, _NOBODY):
             return Window(0, 0.0)
         if "Nats-Num-Pending" not in headers or "Nats-Time-Stamp" not in headers:
             return None
@@ -189,7 +208,7 @@ def _verdict(answer: Msg) -> Hit | Refused:
     said = json.loads(answer.data)
     error = said.get("error")
     if error is None:
-        return Hit(said["seq"])
+        return Hit(said["seq"], bool(said.get("duplicate")))
     if error.get("err_code") == _FULL and "per subject" in error.get("description", ""):
         return Refused()
     raise _away(f"does not count: {error.get('description')}")

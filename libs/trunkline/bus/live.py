@@ -13,14 +13,14 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
-from trunkline.bus.direct import DirectReader, Stored
+from trunkline.bus.direct import PAGE, DirectReader, Stored
 from trunkline.bus.heeding import heeding
 from trunkline.bus.patience import patiently
 from trunkline.bus.streams import EVENTS
 from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
-from trunkline.contracts.record import Event, Gap
+from trunkline.contracts.record import Event, Gap, read_told
 
 BACKLOG: Final = 256
 """Messages kept for a slow reader; beyond it the reader goes back to reading pages, so it costs no memory."""
@@ -167,9 +167,8 @@ class Live:
         if over:
             return
         async for stored in self.stored(subjects.timeline(tenant, task), max(start.seq - 1, 0)):
-            for event in self.events(stored):
-                if event.cursor > start:
-                    yield event
+            for event in self._beyond(stored, start):
+                yield event
             if stored.seq == end:
                 return
 
@@ -179,9 +178,8 @@ class Live:
         if gap:
             yield gap
         async for stored in self._direct.read(subjects.timeline(tenant, task), max(start.seq, 1)):
-            for event in self.events(stored):
-                if event.cursor > start:
-                    yield event
+            for event in self._beyond(stored, start):
+                yield event
 
     async def page(self, tenant: TenantId, task: TaskId, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
         """What lies beyond `after` at this moment, and whether more lies there; a Gap first, as in `follow`.
@@ -191,11 +189,11 @@ class Live:
         start, gap, _ = await self._start(after, None)
         items: list[Event | Gap] = [gap] if gap else []
         size = 0
-        async for stored in self._direct.read(subjects.timeline(tenant, task), max(start.seq, 1)):
+        async for stored in self._direct.read(subjects.timeline(tenant, task), max(start.seq, 1), min(limit + 2, PAGE)):
             size += len(stored.body)
             if len(items) > limit or (size > PAGE_BYTES and any(isinstance(item, Event) for item in items)):
                 return tuple(items[:limit]), True
-            items.extend(event for event in self.events(stored) if event.cursor > start)
+            items.extend(self._beyond(stored, start))
         if len(items) > limit:
             return tuple(items[:limit]), True
         return tuple(items), False
@@ -214,11 +212,13 @@ class Live:
             return beginning, Gap(after, Cursor(self._epoch, max(state.first_seq, 1))), gone
         return after, None, gone or (end is not None and after.seq > end)
 
+    def _beyond(self, stored: Stored, start: Cursor) -> list[Event]:
+        """Of the first record that is read, only what comes after `start`."""
+        events = self.events(stored)
+        return events if stored.seq > start.seq else [event for event in events if event.cursor > start]
+
     def events(self, stored: Stored) -> list[Event]:
         """The facts of one record, each with its own cursor."""
-        names = subjects.parse_event(stored.subject)
-        record = stored.record
-        return [
-            Event(Cursor(self._epoch, stored.seq, index), names.tenant, names.task, names.part, record.at, fact)
-            for index, fact in enumerate(record.facts)
-        ]
+        tenant, task, part = subjects.parse_event(stored.subject)
+        at, facts = read_told(stored.body)
+        return [Event(Cursor(self._epoch, stored.seq, index), tenant, task, part, at, fact) for index, fact in enumerate(facts)]

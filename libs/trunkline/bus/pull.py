@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -16,27 +17,39 @@ from nats.errors import Error as NatsError
 log = structlog.get_logger()
 
 BATCH: Final = 64
-"""Messages asked for at a time, and worked on at once at most; more wait in the subscription, which stops asking."""
+"""Messages asked for at a time, and worked on at once where nothing else is said; more wait in the subscription, which stops asking."""
 LOW: Final = 16
 EXPIRES: Final = 5.0
 """Seconds a request waits at the server; one that was lost with its server or its consumer is missed no longer than that."""
 PAUSE: Final = 0.2
 DRAIN: Final = 2.0
 
+Passed = Callable[[str, bytes], bool]
+"""Whether a message, by its subject and its body, is nothing for us."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """`passed`: what is acknowledged and not taken. `hands`: how many messages are worked on at once."""
+
+    passed: Passed | None = None
+    hands: int = BATCH
+
+
+AS_USUAL: Final = How()
+
 
 class Pull:
     """One durable consumer as this process reads it; its replicas share the messages."""
 
-    def __init__(
-        self, client: Client, stream: str, durable: str, take: Callable[[Msg], Awaitable[None]], words: tuple[bytes, ...] = ()
-    ) -> None:
-        """`words`: a message that holds none of them, where there are any, is acknowledged and not taken."""
+    def __init__(self, client: Client, source: tuple[str, str], take: Callable[[Msg], Awaitable[None]], how: How = AS_USUAL) -> None:
+        """`source` is a stream and its durable consumer."""
         self._client = client
-        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
+        self._next = "$JS.API.CONSUMER.MSG.NEXT." + ".".join(source)
         self._take = take
-        self._words = words
+        self._passed = how.passed
         self._inbox = client.new_inbox()
-        self._hands = asyncio.Semaphore(BATCH)
+        self._hands = asyncio.Semaphore(how.hands)
         self._requests = 0
         self._owed = 0
         self._again = asyncio.Event()
@@ -88,7 +101,7 @@ class Pull:
         self._owed -= 1
         if self._owed <= LOW:
             self._again.set()
-        if self._words and not any(word in message.data for word in self._words):
+        if self._passed is not None and self._passed(message.subject, message.data):
             with suppress(NatsError):  # it comes again, and is passed over again
                 await message.ack()
             return

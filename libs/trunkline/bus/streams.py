@@ -23,6 +23,8 @@ REVOKED: Final = "REVOKED"
 MEMO: Final = "MEMO"
 SPEND: Final = "SPEND"
 VAULT: Final = "VAULT"
+HOOKS: Final = "HOOKS"
+DELIVERIES: Final = "DELIVERIES"
 
 EPOCH: Final = "trunkline-epoch"
 SEAL: Final = "trunkline-seal"
@@ -39,6 +41,8 @@ ACK_WAIT: Final = 4.0
 HEARTBEAT: Final = 1.0
 """Seconds between two signs of life for a message that is being worked on."""
 MAX_ACK_PENDING: Final = 256
+MOST_ON_THEIR_WAY: Final = 4096
+"""Of all relays: what waits for subscribers of webhooks must not hold up the others."""
 
 REMEMBERED: Final = DAY
 """Seconds for which an answer is kept for whoever asks again with the same key."""
@@ -49,6 +53,10 @@ SPENDING_REPEATED: Final = 60 * MINUTE
 """For so long whoever takes over may add again what may have been added."""
 SEALED: Final = 8 * DAY
 """A day more than a task may take at most."""
+HOOK_HISTORY: Final = 64
+"""Records of one webhook: the newest says all, the others how it came to that."""
+DELIVERIES_KEPT: Final = 8 * DAY
+"""Twice as long as one may take."""
 MOST_HITS: Final = 1_000_000
 """In all windows of one limit together: some 400 MB."""
 
@@ -96,6 +104,8 @@ def declared(replicas: int, events_days: int) -> list[api.StreamConfig]:
         _revocations(replicas),
         _spendings(replicas),
         _sealed(replicas),
+        _hooks(replicas),
+        _deliveries(replicas),
     ]
 
 
@@ -175,6 +185,36 @@ def _sealed(replicas: int) -> api.StreamConfig:
     )
 
 
+def _hooks(replicas: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=HOOKS,
+        description="Webhooks: the newest record of each says how it stands, its secrets sealed.",
+        subjects=[subjects.ALL_HOOKS],
+        retention=api.RetentionPolicy.LIMITS,
+        max_msgs_per_subject=HOOK_HISTORY,
+        max_msg_size=1 << 16,
+        allow_direct=True,
+        duplicate_window=DUPLICATE_WINDOW,
+        num_replicas=replicas,
+        republish=api.RePublish(src=subjects.ALL_HOOKS, dest=subjects.LIVE_PREFIX + subjects.ALL_HOOKS),
+    )
+
+
+def _deliveries(replicas: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=DELIVERIES,
+        description="What is on its way to webhooks, and what became of it; the newest record of each delivery is the whole of it.",
+        subjects=[subjects.ALL_DELIVERIES],
+        retention=api.RetentionPolicy.LIMITS,
+        max_age=DELIVERIES_KEPT,
+        max_msgs_per_subject=1,
+        max_msg_size=1 << 20,
+        allow_direct=True,
+        duplicate_window=DUPLICATE_WINDOW,
+        num_replicas=replicas,
+    )
+
+
 def counting_name(limit: int, window_s: int) -> str:
     return f"RL_{limit}_{window_s}"
 
@@ -215,6 +255,15 @@ def durable(name: str, filter_subject: str, description: str) -> api.ConsumerCon
     )
 
 
+def _wide(consumer: api.ConsumerConfig) -> api.ConsumerConfig:
+    return consumer.evolve(max_ack_pending=MOST_ON_THEIR_WAY)
+
+
+def _from_now_on(consumer: api.ConsumerConfig) -> api.ConsumerConfig:
+    """What happened before it was made is not for it."""
+    return consumer.evolve(deliver_policy=api.DeliverPolicy.NEW, max_ack_pending=MOST_ON_THEIR_WAY)
+
+
 CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (EVENTS, durable("router-tasks", subjects.events_of_part("task"), "Router: release, timers, retries of its own tasks.")),
     (EVENTS, durable("router-runs", subjects.events_of_part("run"), "Router: how the runs of its tasks go.")),
@@ -232,6 +281,10 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (TIMERS, durable("due-router-pull", subjects.due("router", "pull"), "Router: news of pull requests that came too early.")),
     (TIMERS, durable("due-router-stop", subjects.due("router", "stop"), "Router: stops that nobody confirmed.")),
     (TIMERS, durable("due-sandbox-look", subjects.due("sandbox", "look"), "Sandbox: parked runs to be looked at.")),
+    (EVENTS, _from_now_on(durable("relay-webhooks", subjects.ALL_EVENTS, "Relay: which webhooks are to be told of what happened."))),
+    (DELIVERIES, _wide(durable("relay-deliveries", subjects.ALL_DELIVERIES, "Relay: what is to be delivered now."))),
+    (TIMERS, _wide(durable("due-relay-deliver", subjects.due("relay", "deliver"), "Relay: deliveries to be tried again."))),
+    (TIMERS, durable("due-relay-verify", subjects.due("relay", "verify"), "Relay: addresses to be asked whether they want to be told.")),
     (TIMERS, durable("due-approvals-expire", subjects.due("approvals", "expire"), "Approvals: expiries that came due.")),
 )
 

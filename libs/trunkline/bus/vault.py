@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from hashlib import sha256
 from pathlib import Path
@@ -33,6 +34,10 @@ _NOT_THERE: Final = 10057
 NO_KEY: Final = (
     "This installation keeps no tokens of callers, for it has no key to seal them with: set the same TRUNKLINE_VAULT_KEY, or "
     "TRUNKLINE_VAULT_KEY_FILE, for the gateway and the sandbox service, or leave the token out."
+)
+NO_KEY_FOR_WEBHOOKS: Final = (
+    "This installation keeps no webhooks, for it has no key to seal their secrets with: set the same TRUNKLINE_VAULT_KEY, or "
+    "TRUNKLINE_VAULT_KEY_FILE, for all relays."
 )
 
 
@@ -88,6 +93,31 @@ class Vault:
         if self._cipher is None:
             raise Unsupported(NO_KEY, code="NO_VAULT_KEY")
         return self._cipher
+
+
+class Sealing:
+    """Seals what is kept elsewhere with the key of the vault, each text for one place."""
+
+    def __init__(self, key: bytes) -> None:
+        """`key` is 32 bytes, or none."""
+        self._cipher = AESGCM(key) if key else None
+
+    def seal(self, place: str, text: str) -> str:
+        """Base64. Raises Unsupported NO_VAULT_KEY."""
+        if self._cipher is None:
+            raise Unsupported(NO_KEY_FOR_WEBHOOKS, code="NO_VAULT_KEY")
+        nonce = os.urandom(_NONCE)
+        return base64.b64encode(_VERSION + nonce + self._cipher.encrypt(nonce, text.encode(), place.encode())).decode()
+
+    def opened(self, place: str, sealed: str) -> str | None:
+        """None for what was sealed with another key or for another place, or when there is no key."""
+        body = base64.b64decode(sealed)
+        if self._cipher is None or not body.startswith(_VERSION):
+            return None
+        try:
+            return self._cipher.decrypt(body[1 : 1 + _NONCE], body[1 + _NONCE :], place.encode()).decode()
+        except InvalidTag:
+            return None
 
 
 def vault_key(text: str, file: Path | None = None) -> bytes:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from pydantic import SerializeAsAny, field_validator
+from pydantic_core import from_json
 
 from trunkline.contracts.approval import (
     ApprovalDecided,
@@ -123,6 +124,12 @@ class Record(Message):
         if not isinstance(facts, (list, tuple)):
             raise ValueError("facts are a list")
         return tuple(fact if isinstance(fact, Fact) else read_fact(fact) for fact in facts)
+
+
+def read_told(body: bytes) -> tuple[datetime, list[Fact]]:
+    """When, and what happened, of a record as it is stored: all that a timeline tells of it, in half the time that the whole takes."""
+    told = from_json(body)
+    return datetime.fromisoformat(told["at"]), [read_fact(fact) for fact in told["facts"]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class RunResult(Message):
     summary: str = ""
     """What the agent said last, shortened."""
     usage: Usage = Usage()
+    """As it was counted on the way to its models; what an agent says of itself is none of it."""
 
 
 class RunClaimed(Fact):
@@ -92,6 +93,7 @@ class AgentEnded(Fact):
     type: Literal["run.agent_ended"] = "run.agent_ended"
     summary: str = ""
     usage: Usage = Usage()
+    """What the agent says of itself: a claim."""
     caveat: str = ""
     """What kept it from doing all it wanted (tools it was denied), as a sentence."""
 

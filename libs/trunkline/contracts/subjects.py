@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from trunkline.contracts.ids import TaskId, TenantId, token
@@ -12,6 +13,8 @@ ALL_LIVE = "live.evt.>"
 ALL_MEMOS = "memo.*"
 ALL_REVOKED = "revoked.>"
 ALL_SEALED = "vault.>"
+ALL_HOOKS = "hook.>"
+ALL_DELIVERIES = "deliver.>"
 NO_TASK = TaskId("-")
 """Stands in the task's place of what is about no task."""
 TASK = "task"
@@ -45,6 +48,7 @@ def events_of_part(part: str) -> str:
     return f"evt.*.*.{part}"
 
 
+@lru_cache(4096)  # thousands of records of one task are read in a row
 def parse_event(subject: str) -> EventSubject:
     """The names inside an event subject, stored or live. Raises ValueError for any other subject."""
     parts = subject.removeprefix(LIVE_PREFIX).split(".")
@@ -134,3 +138,18 @@ def vault(tenant: TenantId, handle: str) -> str:
 def spent(tenant: TenantId, day: str, what: str) -> str:
     """Where a counter of one tenant's day lies; `day` as yyyymmdd."""
     return f"spend.{token(tenant)}.{token(day)}.{token(what)}"
+
+
+def hook(tenant: TenantId, hook_id: str) -> str:
+    """Where the records of one webhook lie."""
+    return f"hook.{token(tenant)}.{token(hook_id)}"
+
+
+def delivery(tenant: TenantId, hook_id: str, delivery_id: str) -> str:
+    """Where one event lies on its way to one webhook."""
+    return f"deliver.{token(tenant)}.{token(hook_id)}.{token(delivery_id)}"
+
+
+def deliveries_of(tenant: TenantId, hook_id: str) -> str:
+    """Everything on its way to one webhook."""
+    return f"deliver.{token(tenant)}.{token(hook_id)}.*"

@@ -53,6 +53,15 @@ class Onward(StrEnum):
     """On a branch of its own."""
 
 
+class Visibility(StrEnum):
+    """Who may look at a task, besides whoever sees all of its tenant."""
+
+    OPEN = "open"
+    """Everybody in its tenant who knows its id."""
+    PRIVATE = "private"
+    """Whoever submitted it."""
+
+
 class Origin(Message):
     """The task that this one goes on from, as it was found at submission: what is approved is what is run."""
 
@@ -110,6 +119,7 @@ class Assignment(Message):
     """How many times a run that failed recoverably, or a task whose agent says that it failed, is tried again."""
     surface: str = "trunkline"
     """The dialect that the task came in by."""
+    visibility: Visibility = Visibility.PRIVATE
     labels: dict[str, str] = {}
     """What the caller wrote beside it; it gives no right."""
     tool_rules: tuple[ToolRule, ...] = ()

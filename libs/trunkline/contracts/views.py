@@ -96,6 +96,8 @@ class TaskView(Message):
     """What they may cost before somebody is asked, as the last answer of a model found it."""
     input_tokens: int = 0
     output_tokens: int = 0
+    model: str | None = None
+    """The last that answered, by the name that it gave itself."""
     result: RunResult | None = None
     error_code: str | None = None
     error: str | None = None
@@ -112,6 +114,11 @@ class GetTask(Command):
 
     type: str = "get"
     task: str
+
+
+FINGERPRINT: Final = "clientFingerprint"
+LOGIN: Final = "github_login"
+"""Labels that lists find by. Labels give no right: whose tasks they are, `submitted_by` says."""
 
 
 class TaskSort(StrEnum):
@@ -137,6 +144,11 @@ class ListTasks(Command):
     parent: str | None = None
     trace_id: str | None = None
     submitted_by: str | None = None
+    surface: str | None = None
+    fingerprint: str | None = None
+    """What the client called itself, as in the label FINGERPRINT."""
+    login: str | None = None
+    """As in the label LOGIN, in any case."""
     submitted_from: datetime | None = None
     submitted_before: datetime | None = None
     sort: TaskSort = TaskSort.NEWEST
@@ -314,6 +326,7 @@ def _later_changes(view: TaskView, fact: Fact) -> dict[str, object]:
                 "input_tokens": view.input_tokens + fact.input_tokens,
                 "output_tokens": view.output_tokens + fact.output_tokens,
                 "limit_usd": fact.limit_usd,
+                "model": fact.model if fact.model and fact.status < 400 else view.model,
             }
         case PullRequestEnded() if fact.number == view.pull_request:
             return {"pull_request_state": "merged" if fact.merged else "closed"}

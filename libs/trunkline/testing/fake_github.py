@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ __all__ = ["App", "FakeGitHub", "Fault", "Grant", "Seen", "fake_github"]
 
 _GIT = re.compile(r"/([^/]+)/([^/]+)\.git/(info/refs|git-upload-pack|git-receive-pack)")
 _ROUTES = (
+    ("GET", re.compile(r"/user"), "user"),
     ("GET", re.compile(r"/repos/([^/]+)/([^/]+)"), "repo"),
     ("GET", re.compile(r"/repos/([^/]+)/([^/]+)/installation"), "installation"),
     ("POST", re.compile(r"/app/installations/(\d+)/access_tokens"), "token"),
@@ -87,6 +89,10 @@ class FakeGitHub:
         """Calls that came although they were told to wait."""
         self.faults: list[Fault] = []
         self.grants: dict[str, Grant] = {}
+        self.people: dict[str, tuple[int, str]] = {}
+        """Number and login by token; a token that belongs to nobody says 403 to who it is."""
+        self.public: AbstractSet[str] = frozenset()
+        """Repositories that everybody may look at; to fetch and push them takes a token still."""
         self.pulls: dict[str, list[dict[str, Any]]] = {}
         self.comments: dict[tuple[str, int], list[dict[str, Any]]] = {}
         self.statuses: list[dict[str, Any]] = []
@@ -105,11 +111,13 @@ class FakeGitHub:
     def api_url(self) -> str:
         return f"{self.url}{self.prefix}"
 
-    def user_token(self, *repos: str, right: str = "write") -> str:
-        """A new personal token."""
+    def user_token(self, *repos: str, right: str = "write", person: tuple[int, str] | None = None) -> str:
+        """A new personal token; `person` is number and login of its owner, else somebody new."""
         token = f"ghp_{secrets.token_hex(18)}"
         every = ("contents", "pull_requests", "issues", "statuses")
         self.grants[token] = Grant(frozenset(repos), dict.fromkeys(every, right))
+        number = 1000 + len(self.people)
+        self.people[token] = person or (number, f"user-{number}")
         return token
 
     def fail(self, step: str, kind: str, times: int = 1, *, repo: str = "", **headers: str) -> None:
@@ -157,8 +165,8 @@ class FakeGitHub:
         return f"{next((owner for owner, each in installed.items() if each == number), '')}/{named[0]}"
 
     async def _served(self, request: web.Request, seen: Seen, parts: tuple[str, ...]) -> web.StreamResponse:
-        if seen.step in ("installation", "token"):
-            return self._for_app(seen, parts)
+        if seen.step in ("installation", "token", "user"):
+            return self._user(seen) if seen.step == "user" else self._for_app(seen, parts)
         repo = self.renamed.get("/".join(parts[:2]), "/".join(parts[:2]))
         if refused := self._refused(seen, repo):
             return refused
@@ -168,7 +176,7 @@ class FakeGitHub:
             return refusal(301, "Moved Permanently", {"location": request.path_qs.replace("/".join(parts[:2]), repo, 1)})
         match seen.step:
             case "repo":
-                return web.json_response(self._repository(repo, self.grants[seen.token]))
+                return web.json_response(self._repository(repo, self.grants.get(seen.token)))
             case "list":
                 return web.json_response(self._listed(repo, request.query.get("head", "")))
             case "pull":
@@ -200,6 +208,10 @@ class FakeGitHub:
         """By the rights of its token; what one may not see is not there."""
         over_git = seen.step.partition("-")[0] in ("fetch", "push")
         grant = self.grants.get(seen.token)
+        if seen.step == "repo" and repo in self.public and (grant or not seen.token):
+            return None
+        if seen.step == "repo" and not seen.token:
+            return refusal(404, "Not Found")
         if grant is None or grant.expires_at <= self._now():
             return refusal(401, "Bad credentials", {"WWW-Authenticate": 'Basic realm="GitHub"'} if over_git else {})
         if repo not in grant.repos or not (self._root / f"{repo}.git").is_dir():
@@ -233,9 +245,20 @@ class FakeGitHub:
         self.grants[token] = Grant(repos, wanted, until, user=False)
         return web.json_response({"token": token, "expires_at": _moment(until), "permissions": wanted}, status=201)
 
-    def _repository(self, repo: str, grant: Grant) -> dict[str, Any]:
-        rights = {"pull": grant.user, "push": grant.user and grant.rights.get("contents") == "write"}
-        told = {"full_name": repo, "clone_url": f"{self.url}/{repo}.git", "default_branch": "main", "private": True}
+    def _user(self, seen: Seen) -> web.Response:
+        grant = self.grants.get(seen.token)
+        if grant is None or grant.expires_at <= self._now():
+            return refusal(401, "Bad credentials")
+        if seen.token not in self.people:
+            return refusal(403, "Resource not accessible by integration")
+        number, login = self.people[seen.token]
+        return web.json_response({"id": number, "login": login, "type": "User", "name": None})
+
+    def _repository(self, repo: str, grant: Grant | None) -> dict[str, Any]:
+        person = grant is None or grant.user  # of an App nothing of the kind is told
+        writes = grant is not None and repo in grant.repos and grant.rights.get("contents") == "write"
+        rights = {"pull": person, "push": person and writes}
+        told = {"full_name": repo, "clone_url": f"{self.url}/{repo}.git", "default_branch": "main", "private": repo not in self.public}
         return {**told, "archived": repo in self.archived, "permissions": rights}
 
     def _listed(self, repo: str, head: str) -> list[dict[str, Any]]:

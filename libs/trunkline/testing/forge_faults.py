@@ -37,13 +37,15 @@ _SAID = {
     "404": "Not Found",
     "409": "Git Repository is empty.",
     "422": "Validation Failed",
+    "403-locked": "Maximum number of login attempts exceeded. Please try again later.",
     "429": "Too many requests",
 }
 
 
 @dataclass(slots=True)
 class Fault:
-    """What becomes of the next `times` calls of a step. `silent` is never answered, `-after` has its effect first."""
+    """What becomes of the next `times` calls of a step. `silent` is never answered, `-after` has its effect first; `garbage` is a page of
+    somebody else's."""
 
     step: str
     kind: str
@@ -54,6 +56,8 @@ class Fault:
 
     async def befall(self, request: web.Request, answer: Answer) -> web.StreamResponse:
         what, _, when = self.kind.partition("-")
+        if what == "garbage":
+            return web.Response(text="<html>a proxy's page</html>", content_type="text/html")
         if when == "after":
             await answer()
         if what == "silent":

@@ -30,7 +30,7 @@ ONE_PROCESS = ("--log-level", "warning")
 
 @dataclass
 class Stack:
-    """A running `trunkline up --split`, its folder and its address."""
+    """A running `trunkline up --split`, its folder and its address. It counts nobody unless the environment says so."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -54,7 +54,8 @@ class Stack:
         """Start and wait until ready. Raises RuntimeError with the log when it does not come up."""
         self.faults.mkdir(exist_ok=True)
         argv = [sys.executable, "-m", "trunkline_cli", "up", "--port", str(self.port), "--data-dir", str(self.folder / "data"), *self.flags]
-        environment = {**os.environ, "TRUNKLINE_FORGE_ROOT": str(self.forge), DIRECTORY: str(self.faults), **self.environment}
+        ours = {"TRUNKLINE_FORGE_ROOT": str(self.forge), "TRUNKLINE_RATE_LIMITS": "off", DIRECTORY: str(self.faults)}
+        environment = {**os.environ, **ours, **self.environment}
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(argv, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder)
         self.await_ready()
@@ -108,10 +109,11 @@ class Stack:
             self.process.send_signal(number)
         return self.process.wait(20)
 
-    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    def ask(self, method: str, path: str, body: object = None, bearer: str = "") -> tuple[int, Any]:
         """One HTTP request with a JSON answer; an answer that is a refusal is an answer."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data, method=method, headers={"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {bearer}"} if bearer else {})
+        request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, json.loads(answer.read())

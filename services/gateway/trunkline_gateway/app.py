@@ -15,8 +15,8 @@ from multidict import istr
 from trunkline.auth.policy import Action
 from trunkline.runtime.ids import new_id
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import Dialect, Route, owners
-from trunkline_gateway.pipeline import COUNTED, Identify, Pipeline
+from trunkline_gateway.dialect import COUNTED, Dialect, Route, owners
+from trunkline_gateway.pipeline import Identify, Pipeline
 from trunkline_gateway.ports import Counted, Limiter, Memory
 from trunkline_gateway.refusals import CLIENT_LEFT, REQUEST_ID, Answering, spoken
 

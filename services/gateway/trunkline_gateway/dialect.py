@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from aiohttp import web
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
@@ -62,12 +62,16 @@ class Route:
     spec: Spec
     limit: str = ""
     """The name of the limit that counts it; empty: none of its own."""
+    counts: bool = False
+    """Its handler counts it, for only the body says who is to be counted."""
     streams: bool = False
     """An answer without end has no HEAD."""
+    secret: bool = False
+    """Its answer holds a secret: that is never stored, and a repeat is worked on again, with the same ids."""
 
     @property
     def remembers(self) -> bool:
-        """Whether it takes an Idempotency-Key. An answer that holds a secret is never stored; asking again for one does no harm."""
+        """Whether it takes an Idempotency-Key. Asking again for a token does no harm."""
         return self.method == "POST" and not self.streams and self.rule is not Action.MINT_TOKEN
 
 
@@ -79,6 +83,11 @@ class Ids:
     def __init__(self, seed: str = "") -> None:
         self._seed = seed
         self._made = 0
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the request, sent again, is the same one."""
+        return bool(self._seed)
 
     def id(self) -> str:
         """32 lower-case hex digits, in the layout of those that are minted elsewhere."""
@@ -93,7 +102,26 @@ class Ids:
 
 
 IDS: Final = web.RequestKey("ids", Ids)
-"""On every request that reaches a handler."""
+ADDRESS: Final = web.RequestKey("address", str)
+"""On every request that reaches a handler; the second is where it comes from, past the proxies that we trust."""
+COUNTED: Final = web.RequestKey("counted", object)
+"""On what a limit counted (a Counted): its headers are made of it."""
+
+
+class Visitors(Protocol):
+    """Whoever a dialect knows besides those who show a credential of ours."""
+
+    async def token(self, request: web.Request) -> SecretStr | None:
+        """What the request shows to be known by, if it shows such. Raises Invalid."""
+        ...
+
+    async def who(self, token: SecretStr) -> Principal:
+        """Whose it is. Raises Unauthenticated; Unavailable while nobody can say."""
+        ...
+
+    def stands(self, token: SecretStr, principal: Principal) -> bool:
+        """Whether it is still theirs; asked often, and answered at once."""
+        ...
 
 
 class Dialect(Protocol):
@@ -115,6 +143,11 @@ class Dialect(Protocol):
     @property
     def strict(self) -> bool:
         """Whether a credential that is not valid is refused; else whoever shows one that we do not know counts as a stranger."""
+        ...
+
+    @property
+    def visitors(self) -> Visitors | None:
+        """Asked about whoever would be a stranger otherwise; nothing where all others are strangers."""
         ...
 
     def routes(self) -> Sequence[Route]: ...

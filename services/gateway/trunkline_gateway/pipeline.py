@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
+from pydantic import SecretStr
 
 from trunkline.auth.policy import Action, may
 from trunkline.auth.principal import Principal, Role, Tier
-from trunkline.contracts.errors import Denied, DomainError, Exhausted, Invalid, Unauthenticated
+from trunkline.contracts.errors import Denied, DomainError, Exhausted, Invalid, NotFound, Unauthenticated, Unavailable
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, Dialect, Ids, Route
+from trunkline_gateway.dialect import ADDRESS, COUNTED, IDS, Dialect, Ids, Route, Visitors
 from trunkline_gateway.ports import Claim, Counted, Kept, Limiter, Memory
 from trunkline_gateway.refusals import Answering, spoken
 from trunkline_gateway.sse import STANDS
@@ -24,8 +25,10 @@ from trunkline_gateway.sse import STANDS
 Identify = Callable[[web.Request, bool], Principal]
 """Who asks; with True a credential that is not valid is refused (Unauthenticated), else it counts as none."""
 
-COUNTED: Final = web.RequestKey("counted", object)
-ADDRESS: Final = web.RequestKey("address", str)
+_SHOWN: Final = web.RequestKey("shown", SecretStr)
+"""The token that a visitor is known by."""
+_DOUBT: Final = web.RequestKey("doubt", Unavailable)
+"""Why nobody can say who it is; meanwhile it counts as a stranger."""
 KEY: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
 BESIDE: Final = ("X-GitHub-Token",)
@@ -35,8 +38,6 @@ KEPT_AT_MOST: Final = 512 << 10
 NOTHING_DONE: Final = frozenset({401, 403, 408, 413, 415, 429})
 """Refusals that say that nothing was begun: the key is free again, also for another body."""
 _VISIBLE: Final = re.compile(r"[!-~]{1,255}")
-_SECRET: Final = frozenset({Action.MINT_TOKEN})
-"""Answers that hold a secret are never stored; asking again for one does no harm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,6 @@ class Pipeline:
 
     def guarded(self, route: Route, dialect: Dialect) -> Answering:
         """The route's handler behind everything that comes before it."""
-        remembers = route.method == "POST" and not route.streams and route.rule not in _SECRET
 
         async def answer(request: web.Request) -> web.StreamResponse:
             principal = await self._identified(request, dialect)
@@ -61,10 +61,10 @@ class Pipeline:
                 raise _not_allowed(principal, route.rule)
             request[IDS] = Ids()
             if route.streams and principal.role is not Role.ANONYMOUS:
-                request[STANDS] = lambda: self._stands(request, principal, dialect)
-            if remembers and KEY in request.headers:
+                request[STANDS] = self._standing(request, principal, dialect)
+            if route.remembers and KEY in request.headers:
                 return await self._once(request, principal, route, dialect)
-            return await route.handler(request, principal)
+            return await (_doubted(request, principal, route) if _DOUBT in request else route.handler(request, principal))
 
         return answer
 
@@ -80,12 +80,38 @@ class Pipeline:
         if dialect.strict and (wait := self.limiter.guessing(address)):
             raise exhausted(math.ceil(wait))
         try:
-            return self.identify(request, dialect.strict)
+            principal = self.identify(request, dialect.strict)
+            if dialect.visitors is None or principal.role is not Role.ANONYMOUS:
+                return principal
+            return await self._visitor(request, dialect.visitors) or principal
         except Unauthenticated:
             counted = await self.limiter.failed(address)
             if counted and counted.retry_after is not None:
                 _let_in(request, counted)
             raise
+
+    async def _visitor(self, request: web.Request, visitors: Visitors) -> Principal | None:
+        """While nobody can say who it is, what strangers may see is shown all the same. Raises what `visitors` raises, and Exhausted."""
+        token = await visitors.token(request)
+        if token is None:
+            return None
+        if wait := self.limiter.guessing(request[ADDRESS]):
+            raise exhausted(math.ceil(wait))
+        try:
+            known = await visitors.who(token)
+        except Unavailable as away:
+            if request.method not in ("GET", "HEAD") or not request.match_info:
+                raise
+            request[_DOUBT] = away
+            return None
+        request[_SHOWN] = token
+        return known
+
+    def _standing(self, request: web.Request, principal: Principal, dialect: Dialect) -> Callable[[], bool]:
+        token, visitors = request.get(_SHOWN), dialect.visitors
+        if token is None or visitors is None:
+            return lambda: self._stands(request, principal, dialect)
+        return lambda: visitors.stands(token, principal)
 
     def _stands(self, request: web.Request, principal: Principal, dialect: Dialect) -> bool:
         try:
@@ -102,21 +128,30 @@ class Pipeline:
                 return web.Response(body=kept.body, status=kept.status, headers=headers)
             case Claim() as claim:
                 request[IDS] = Ids(claim.seed)
-                return await self._claimed(claim, request, lambda asked: route.handler(asked, principal), dialect)
+                return await self._claimed(claim, request, (route, principal), dialect)
 
-    async def _claimed(self, claim: Claim, request: web.Request, answer: Answering, dialect: Dialect) -> web.StreamResponse:
+    async def _claimed(self, claim: Claim, request: web.Request, asked: tuple[Route, Principal], dialect: Dialect) -> web.StreamResponse:
+        route, principal = asked
         try:
-            response = await spoken(request, answer, dialect)
+            response = await spoken(request, lambda again: route.handler(again, principal), dialect)
         except asyncio.CancelledError:
             await self.memory.reopen(claim)
             raise
         if response.status in NOTHING_DONE:
             await self.memory.forget(claim)
-        elif kept := _kept(response):
+        elif not (route.secret and response.status < 300) and (kept := _kept(response)):
             await self.memory.keep(claim, kept)
         else:
             await self.memory.reopen(claim)
         return response
+
+
+async def _doubted(request: web.Request, principal: Principal, route: Route) -> web.StreamResponse:
+    """What a stranger does not find may be there for whoever it is. Raises Unavailable for that."""
+    try:
+        return await route.handler(request, principal)
+    except NotFound:
+        raise request[_DOUBT] from None
 
 
 def exhausted(seconds: int) -> Exhausted:

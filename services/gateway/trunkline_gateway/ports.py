@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pydantic import SecretStr
+
 from trunkline.auth.claims import Token
 from trunkline.auth.principal import Principal
 from trunkline.auth.tokens import Minted
@@ -13,6 +15,7 @@ from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Accepted, Command
 from trunkline.contracts.record import Event, Gap
+from trunkline.contracts.task import TaskSubmitted
 
 
 class Commands(Protocol):
@@ -39,8 +42,8 @@ class Feed(Protocol):
         """As the log has it at this moment; nothing when it holds nothing of such a task."""
         ...
 
-    async def submitter(self, tenant: TenantId, task: TaskId) -> str | None:
-        """Who submitted the task; nothing when the log does not hold that any more."""
+    async def submission(self, tenant: TenantId, task: TaskId) -> TaskSubmitted | None:
+        """What was asked, and by whom; nothing when the log does not hold that any more. Costs one record."""
         ...
 
     def follow(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
@@ -60,6 +63,29 @@ class Feed(Protocol):
 
     async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
         """What lies beyond `after` now, at most `limit` facts, and whether more lies there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody at GitHub. The number stays theirs; the login may be somebody else's tomorrow."""
+
+    id: int
+    login: str
+
+
+class Hub(Protocol):
+    """What GitHub says of a token and of a repository. Nothing of a token is kept or told."""
+
+    async def person(self, token: SecretStr) -> Person:
+        """Whose token it is. Raises Unauthenticated for one that GitHub does not take or that is nobody's, Unavailable."""
+        ...
+
+    async def private(self, repo: str, token: SecretStr | None) -> bool:
+        """Whether the repository is for some only, as the token's owner sees it, or without one as everybody does.
+
+        Raises NotFound for what may not be seen, Unauthenticated, Unavailable.
+        """
         ...
 
 
@@ -169,6 +195,17 @@ class Limiter(Protocol):
 
     async def count(self, name: str, caller: str, *, write: bool) -> Counted | None:
         """One more of `caller`; nothing when nobody counts. Raises Unavailable for a write that nobody can count."""
+        ...
+
+    async def admit(self, name: str, callers: Sequence[str], *, id: str = "") -> Counted | None:
+        """One more of all `callers` together; where one of them has no room, of none. What names itself by `id` counts once.
+
+        Nothing when nobody counts. Raises Unavailable when it cannot be counted.
+        """
+        ...
+
+    async def standing(self, name: str, callers: Sequence[str]) -> Mapping[int, Quota]:
+        """What is left to `callers` together, by window in seconds, without counting. Raises Unavailable."""
         ...
 
 

@@ -18,7 +18,7 @@ from trunkline.bus.vault import vault_key
 from trunkline.contracts.errors import Invalid
 
 FAILURES: Final = "auth.failures"
-LIMITS: Final[Mapping[str, str]] = {
+LIMITS: Final[Mapping[str, str | tuple[str, ...]]] = {
     "tasks.create": "10/minute",
     "tasks.read": "30/minute",
     "tasks.status": "10/minute",
@@ -38,10 +38,16 @@ LIMITS: Final[Mapping[str, str]] = {
     "usage.read": "60/minute",
     "auth.token": "10/minute",
     "auth.revoke": "10/minute",
+    "webhooks.read": "60/minute",
+    "webhooks.change": "30/minute",
+    "webhooks.redeliver": "30/minute",
     "github.webhooks": "600/minute",
     FAILURES: "30/minute",
+    "execute.anonymous": ("1/minute", "2/hour", "3/day"),
+    "execute.authenticated": ("2/minute", "5/hour", "10/day"),
+    "execute.pro": "10/minute",
 }
-"""Up to `stats` as the orchestrator API has always had them."""
+"""Up to `stats` as the orchestrator API has always had them; the tiers as the pr_agent API has."""
 
 
 class Settings(BusSettings):
@@ -77,8 +83,14 @@ class Settings(BusSettings):
     )
     limits: dict[str, str | tuple[str, ...]] = Field(
         {},
-        description="The orchestrator API's own numbers; a name given here replaces its default, as N/minute, N/hour, N/day or N/Ss, or "
+        description="The documents' own numbers; a name given here replaces its default, as N/minute, N/hour, N/day or N/Ss, or "
         "several of them.",
+    )
+    upgrade_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        max_length=1000,
+        description="Where a caller of the pr_agent API gets more than its tier has; told with every 429 there. Empty: nowhere.",
     )
     trusted_proxies: tuple[str, ...] = Field(
         (),
@@ -112,6 +124,24 @@ class Settings(BusSettings):
     )
     github_tenants: dict[str, str] = Field(
         {}, description="`owner/*` to tenant; repositories that none fits start nothing. Without any, all belong to the tenant `public`."
+    )
+
+    forge: Literal["local", "github"] = Field("local", description="Bare repositories in a folder: works with no account anywhere.")
+    github_api_url: str = Field(
+        "https://api.github.com", description="GitHub's own; GitHub Enterprise has its own.", json_schema_extra={"env": "GITHUB_API_URL"}
+    )
+    github_guests: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether whoever shows a token of GitHub's is asked about there. `auto`: where GitHub is the forge.",
+    )
+    github_lookup_token: SecretStr = Field(
+        SecretStr(""),
+        description="Looks at public repositories for those who show no token; it needs no rights. Empty: GitHub answers 60 such questions "
+        "an hour.",
+    )
+    pro_users: tuple[str, ...] = Field(
+        (),
+        description="Whose limits are wider: numbers of GitHub users, `github:<number>`, or logins, which GitHub gives away again.",
     )
 
     vault_key: SecretStr = Field(
@@ -203,6 +233,19 @@ class Settings(BusSettings):
     def sealing_key(self) -> bytes:
         """32 bytes, or none. Raises Invalid."""
         return vault_key(self.vault_key.get_secret_value(), self.vault_key_file)
+
+    @property
+    def asks_github(self) -> bool:
+        """Whether a token of GitHub's makes somebody a guest."""
+        return self.github_guests == "on" or (self.github_guests == "auto" and self.forge == "github")
+
+    @field_validator("pro_users")
+    @classmethod
+    def _whoever(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        plain = tuple(name.strip().removeprefix("@").lower() for name in names)
+        if not all(re.fullmatch(r"(?:github:)?[0-9]+|[a-z0-9_-]{1,100}", name) for name in plain):
+            raise ValueError("write the number of a GitHub user, github:<number>, or a login")
+        return plain
 
     @field_validator("vault_key")
     @classmethod

@@ -69,9 +69,9 @@ class Streams:
         for life in self._open.values():
             life.reschedule(now)
 
-    async def send(self, request: web.Request, items: AsyncIterator[Item], encode: Callable[[Item], bytes]) -> web.StreamResponse:
+    def send(self, request: web.Request, items: AsyncIterator[Item], encode: Callable[[Item], bytes]) -> Awaitable[web.StreamResponse]:
         """Each item as encoded (nothing for b""), until `items` ends or the reader goes. Raises Unavailable when full."""
-        return await self.share(request, lambda line: _pump(line, items, encode))
+        return self.share(request, lambda line: _pump(line, items, encode))
 
     async def share(self, request: web.Request, carry: Callable[[Line], Awaitable[None]]) -> web.StreamResponse:
         """What `carry` puts on the way to the reader, until it returns or the reader goes. Raises as `send`."""
@@ -80,14 +80,10 @@ class Streams:
         response = web.StreamResponse(headers=HEADERS)
         await response.prepare(request)
         response.headers.clear()  # they are out, and a kilobyte for each of ten thousand readers
-        await self._open_to(_Line(request, response, self._limits), carry)
-        return response
-
-    async def _open_to(self, line: _Line, carry: Callable[[Line], Awaitable[None]]) -> None:
+        line = _Line(request, response, self._limits)
         try:
             async with asyncio.timeout(None) as life:
-                self._open[line] = life
-                self._look_after()
+                self._enter(line, life)
                 await line.send(OPENING)
                 await carry(line)
                 line.flush()
@@ -102,6 +98,13 @@ class Streams:
             log.debug("stream.left")
         finally:
             self._open.pop(line, None)
+        return response
+
+    def _enter(self, line: _Line, life: asyncio.Timeout) -> None:
+        self._open[line] = life
+        if self._ended:  # while the headers went out
+            life.reschedule(asyncio.get_running_loop().time())
+        self._look_after()
 
     def _look_after(self) -> None:
         """One timer for all of them: one for each would cost ten thousand readers four megabytes."""
@@ -168,10 +171,11 @@ class _Line:
             self._put(self._taken())
 
     def push(self, burst: Burst) -> bool:
-        """To a reader that keeps up, past everything that is made for those who do not."""
-        if self._transport.is_closing() or self._revoked():
+        """To a reader that keeps up, past everything that is made for those who do not. Who has taken all so far keeps up."""
+        if not burst.data or self._transport.is_closing() or self._revoked():
             return True
-        if self._pending or self._transport.get_write_buffer_size() + len(burst.data) > self._limits.buffer:
+        waiting = self._transport.get_write_buffer_size()
+        if self._pending or (waiting and waiting + len(burst.data) > self._limits.buffer):
             return False
         self._transport.write(burst.chunk if self._chunked else burst.data)
         self._wrote_at = self._loop.time()
@@ -182,8 +186,7 @@ class _Line:
 
     def _revoked(self) -> bool:
         """Cuts a reader whose credential has ended: it comes back with its last event id, and is refused."""
-        now = self._loop.time()
-        if self._stands is None or now - self._looked_at < LOOKED:
+        if self._stands is None or (now := self._loop.time()) - self._looked_at < LOOKED:
             return False
         self._looked_at = now
         if self._stands():

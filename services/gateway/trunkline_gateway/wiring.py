@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import structlog
 from aiohttp import web
@@ -15,7 +15,7 @@ from trunkline.bus import Bus, connect
 from trunkline.contracts.errors import Conflict
 from trunkline.runtime import clock, ids
 from trunkline_gateway import app
-from trunkline_gateway.adapters import door, limiter, wire
+from trunkline_gateway.adapters import door, hub, limiter, wire
 from trunkline_gateway.adapters.credentials import identity
 from trunkline_gateway.adapters.feed import BusFeed
 from trunkline_gateway.adapters.memory import BusMemory
@@ -29,13 +29,20 @@ from trunkline_gateway.dialects.orchestrator.routes import Means, Orchestrator, 
 from trunkline_gateway.dialects.orchestrator.routes_front import About
 from trunkline_gateway.dialects.pr_agent.routes import PrAgent
 from trunkline_gateway.pages.routes import Pages
+from trunkline_gateway.ports import Person
 from trunkline_gateway.settings import Settings
 from trunkline_gateway.sse import StreamLimits, Streams
 from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Traces
 from trunkline_gateway.usecases.desk import Desk
+from trunkline_gateway.usecases.flights import Flights
+from trunkline_gateway.usecases.forge import Forge
 from trunkline_gateway.usecases.forge_news import ForgeNews
+from trunkline_gateway.usecases.guests import Guests, Pro
+from trunkline_gateway.usecases.repositories import Repositories
 from trunkline_gateway.usecases.shown import Shown
+from trunkline_gateway.usecases.tiers import Tiers
 from trunkline_gateway.usecases.usage import Usage
+from trunkline_gateway.usecases.webhooks import Webhooks
 
 log = structlog.get_logger()
 
@@ -48,11 +55,11 @@ BACKLOG: Final = 1024
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[None]:
     """Entered, it serves; left, open streams are closed cleanly and requests under way get `drain_s` to end."""
-    async with connect(settings, "gateway") as bus:
+    async with connect(settings, "gateway") as bus, vouching(settings) as forge:
         await bus.roll.start()
         streams, who = Streams(_stream_limits(settings)), identity(settings, bus.roll, clock.now)
         counting, memory = await limiter.limiter(bus.limits, settings), BusMemory(bus.memos, ids.new_id)
-        spoken = dialects(bus, streams, who.desk, settings)
+        spoken = dialects(bus, streams, Callers(who.desk, forge, Tiers(counting, settings.upgrade_url)), settings)
         site = app.build(spoken, who.credentials.identify, counting, memory, _body(settings))
         async with serving(site, settings) as port:
             log.info("gateway.ready", host=settings.host, port=port)
@@ -60,6 +67,21 @@ async def running(settings: Settings) -> AsyncIterator[None]:
                 yield
             finally:
                 streams.end()
+
+
+@asynccontextmanager
+async def vouching(settings: Settings) -> AsyncIterator[Forge]:
+    """GitHub, for what is asked of it: who somebody is, and which repositories there are. Raises Invalid for an address that is none."""
+    if settings.forge == "local" and not settings.asks_github:
+        yield Forge()
+        return
+    async with (
+        hub.hub(settings.github_api_url, settings.github_lookup_token) as github,
+        Flights[Person]("GitHub") as people,
+        Flights[bool]("GitHub") as places,
+    ):
+        guests = Guests(github, people, Pro(frozenset(settings.pro_users))) if settings.asks_github else None
+        yield Forge(guests, Repositories(github, places, guests) if settings.forge == "github" else None)
 
 
 @asynccontextmanager
@@ -90,22 +112,35 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> asyncio.Server:
         raise Conflict(message, code="PORT_NOT_FREE") from error
 
 
-def dialects(bus: Bus, streams: Streams, desk: Desk, settings: Settings) -> Sequence[Dialect]:
+class Callers(NamedTuple):
+    """What is known about callers: their tokens, what the forge says of them, and how much they may ask for."""
+
+    desk: Desk
+    forge: Forge
+    tiers: Tiers
+
+
+def dialects(bus: Bus, streams: Streams, callers: Callers, settings: Settings) -> Sequence[Dialect]:
     """Everything that this gateway speaks, and the document about it."""
     tasks = Tasks(bus.commands, BusFeed(bus), clock.now, ids.new_task_id, settings.deadline_s, bus.vault(settings.sealing_key))
     spoken = (
-        PrAgent(tasks, streams, _body(settings), settings.frame_cache),
+        _pr_agent(bus, tasks, streams, callers, settings),
         Pages(tasks, Shown(tasks, bus.seal)),
         _github(bus, tasks, settings),
-        Orchestrator(_verbs(bus, tasks, desk), _means(bus, streams, settings), About(_version(), settings.public_url)),
+        Orchestrator(_verbs(bus, tasks, callers.desk), _means(bus, streams, settings), About(_version(), settings.public_url)),
     )
     return (*spoken, ApiDocs(spoken, _version()))
+
+
+def _pr_agent(bus: Bus, tasks: Tasks, streams: Streams, callers: Callers, settings: Settings) -> PrAgent:
+    webhooks = Webhooks(bus.commands, clock.now)
+    return PrAgent(tasks, streams, _body(settings), settings.frame_cache, callers.forge, webhooks=webhooks, tiers=callers.tiers)
 
 
 def _verbs(bus: Bus, tasks: Tasks, desk: Desk) -> Verbs:
     sent, steering = bus.commands, Steering(bus.commands, tasks, clock.now)
     approvals, events, traces = Approvals(sent, clock.now), Events(sent, clock.now), Traces(sent, clock.now)
-    return Verbs(tasks, approvals, events, traces, desk, steering, Usage(sent, clock.now))
+    return Verbs(tasks, approvals, events, traces, desk, steering, Usage(sent, clock.now), Webhooks(sent, clock.now))
 
 
 def _means(bus: Bus, streams: Streams, settings: Settings) -> Means:

@@ -1,15 +1,21 @@
-"""What the relay needs from the world: the log to read, and a place for views that may be thrown away at any time."""
+"""What the relay needs from the world: the log to read, a place for views that may be thrown away at any time, and for webhooks."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
+
+from pydantic import BaseModel
 
 from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, ListApprovals
 from trunkline.contracts.record import Record
 from trunkline.contracts.usage import GetUsage, UsageView
 from trunkline.contracts.views import GetTrace, ListTasks, TaskCounts, TaskPage, TaskView, TraceView
+from trunkline.contracts.webhook import DeliveryPage, DeliveryView, Hook, HookRecord, ListDeliveries
 from trunkline_relay.model.changes import Changes
+from trunkline_relay.model.trying import Attempt
 
 
 class Stored(Protocol):
@@ -75,4 +81,80 @@ class Views(Protocol):
 
     def keep(self, changes: Changes, checkpoint: int) -> None:
         """Replace views and move the checkpoint, both or neither."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A webhook, and the sequence of the record that says so."""
+
+    hook: Hook
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A delivery, and the sequence of the record that says so."""
+
+    delivery: DeliveryView
+    seq: int
+
+
+class Hooks(Protocol):
+    """Every webhook of the installation."""
+
+    def get(self, tenant: str, hook_id: str) -> Known | None:
+        """As this replica knows it; None for one that is deleted."""
+        ...
+
+    async def load(self, tenant: str, hook_id: str) -> Known | None:
+        """As it is; one that is deleted too. Raises Unavailable."""
+        ...
+
+    def of(self, tenant: str) -> Sequence[Hook]:
+        """All of a tenant that are not deleted, as this replica knows them."""
+        ...
+
+    async def settled(self) -> None:
+        """Returns once this replica knows everything that was stored before. Raises Unavailable."""
+        ...
+
+    async def append(self, record: HookRecord, expect: int, id: str) -> Known:
+        """Raises Raced, Unavailable."""
+        ...
+
+    def seal(self, tenant: str, hook_id: str, secret: str) -> str:
+        """Raises Unsupported NO_VAULT_KEY."""
+        ...
+
+    def opened(self, hook: Hook, sealed: str) -> str | None:
+        """None when it was sealed with another key."""
+        ...
+
+
+class Deliveries(Protocol):
+    """What is on its way, and what became of it."""
+
+    async def append(self, delivery: DeliveryView, expect: int) -> int:
+        """Raises Raced, Unavailable."""
+        ...
+
+    async def load(self, tenant: str, hook_id: str, delivery_id: str) -> Kept | None: ...
+
+    async def page(self, query: ListDeliveries) -> DeliveryPage:
+        """What changed last first. Raises Invalid BAD_CURSOR."""
+        ...
+
+
+class Timers(Protocol):
+    async def set(self, name: str, id: str, at: datetime, target: tuple[str, str], body: BaseModel) -> None:
+        """Setting the same name and id again replaces it."""
+        ...
+
+
+class Subscribers(Protocol):
+    """Whoever is told."""
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempt:
+        """Never raises for what the other side does."""
         ...

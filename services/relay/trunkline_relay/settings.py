@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
-from trunkline.bus import BusSettings
+from trunkline.bus import BusSettings, vault_key
+from trunkline.contracts.errors import Invalid
 from trunkline.contracts.ids import Token
 
 
 class Settings(BusSettings):
-    """How the relay keeps its views."""
+    """How the relay keeps its views, and how it tells webhooks."""
 
     data_dir: Path | None = Field(default=None, description="None: views live in memory and are folded anew at every start.")
     relay_instance: Token = Field(
@@ -23,6 +25,41 @@ class Settings(BusSettings):
     relay_build_within_s: float = Field(
         default=900.0, gt=0, description="Millions of messages fold in some minutes; a start that takes longer is stuck and tried again."
     )
+
+    public_url: str = Field("http://127.0.0.1:8787", description="Where the gateway is reached: links in webhooks begin with it.")
+    vault_key: SecretStr = Field(
+        SecretStr(""),
+        description="Seals the secrets of webhooks, at least 32 characters; the same for all relays, and as the gateway's. Empty: "
+        "`vault_key_file`, else no webhooks are registered.",
+    )
+    vault_key_file: Path | None = Field(None, description="For a key that is mounted as a file; `up` makes one in the data directory.")
+    webhook_networks_allowed: tuple[str, ...] = Field(
+        (), description="Networks beside the Internet that webhooks may reach, on any port and without TLS too: an intranet's, or a test's."
+    )
+    webhook_ports: tuple[int, ...] = Field((443, 8443), description="Ports of the Internet that webhooks may use.")
+    webhook_per_host: int = Field(32, ge=1, le=1000, description="Requests to one host at once; a quarter for one that is slow.")
+    webhook_in_flight: int = Field(1024, ge=1, le=4096, description="Requests of one relay at once: some 20 KB of memory each.")
+
+    @field_validator("webhook_networks_allowed")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ipaddress.ip_network(network, strict=False)
+        return networks
+
+    @field_validator("vault_key")
+    @classmethod
+    def _long(cls, key: SecretStr) -> SecretStr:
+        try:
+            vault_key(key.get_secret_value())
+        except Invalid as error:
+            raise ValueError(error.message) from None
+        return key
+
+    @property
+    def sealing_key(self) -> bytes:
+        """32 bytes, or none. Raises Invalid."""
+        return vault_key(self.vault_key.get_secret_value(), self.vault_key_file)
 
     def views_file(self) -> Path | None:
         return self.data_dir / "relay" / f"{self.relay_instance}.db" if self.data_dir else None

@@ -1,14 +1,31 @@
-"""What the relay hears: seven queries. What happened it reads from the log itself, since every replica needs all of it."""
+"""What the relay hears: seven queries, which it answers from what it reads in the log itself, and all that has to do with webhooks."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from trunkline.bus import Inlet
+from trunkline.bus import How, Inlet
+from trunkline.bus.streams import DELIVERIES, EVENTS
 from trunkline.contracts.approval_views import GetApproval, ListApprovals
 from trunkline.contracts.usage import GetUsage
 from trunkline.contracts.views import CountTasks, GetTask, GetTrace, ListTasks
+from trunkline.contracts.webhook import (
+    SERVICE,
+    ChangeWebhook,
+    DeleteWebhook,
+    DeliverLater,
+    GetDelivery,
+    GetWebhook,
+    ListDeliveries,
+    ListWebhooks,
+    Redeliver,
+    RedeliverMany,
+    RegisterWebhook,
+    RotateSecret,
+    VerifyLater,
+    VerifyWebhook,
+)
 from trunkline_relay.handlers.answer_count_tasks import AnswerCountTasks
 from trunkline_relay.handlers.answer_get_approval import AnswerGetApproval
 from trunkline_relay.handlers.answer_get_task import AnswerGetTask
@@ -16,9 +33,18 @@ from trunkline_relay.handlers.answer_list_approvals import AnswerListApprovals
 from trunkline_relay.handlers.answer_list_tasks import AnswerListTasks
 from trunkline_relay.handlers.answer_trace import AnswerTrace
 from trunkline_relay.handlers.answer_usage import AnswerUsage
+from trunkline_relay.handlers.change_webhooks import ChangeWebhooks
+from trunkline_relay.handlers.deliver import Deliver
+from trunkline_relay.handlers.show_webhooks import ShowWebhooks
+from trunkline_relay.handlers.tell_webhooks import TellWebhooks
+from trunkline_relay.handlers.verify_address import VerifyAddress
+from trunkline_relay.model.trying import to_do
 from trunkline_relay.ports import Views
 
-SERVICE: Final = "relay"
+__all__ = ["SERVICE", "subscribe", "subscribe_to_desk", "subscribe_to_news"]
+
+HANDS: Final = 1024
+"""Deliveries in hand at once: as many hosts as that may be slow before one of them delays another."""
 
 
 def subscribe(inlet: Inlet, views: Views, settled: Callable[[], Awaitable[None]]) -> None:
@@ -29,3 +55,24 @@ def subscribe(inlet: Inlet, views: Views, settled: Callable[[], Awaitable[None]]
     inlet.command(SERVICE, GetUsage, AnswerUsage(views, settled))
     inlet.command(SERVICE, GetApproval, AnswerGetApproval(views, settled))
     inlet.command(SERVICE, ListApprovals, AnswerListApprovals(views, settled))
+
+
+def subscribe_to_desk(inlet: Inlet, change: ChangeWebhooks, show: ShowWebhooks) -> None:
+    inlet.command(SERVICE, RegisterWebhook, change.register, stores=True)
+    inlet.command(SERVICE, ChangeWebhook, change.change, stores=True)
+    inlet.command(SERVICE, RotateSecret, change.rotate, stores=True)
+    inlet.command(SERVICE, VerifyWebhook, change.verify, stores=True)
+    inlet.command(SERVICE, DeleteWebhook, change.delete, stores=True)
+    inlet.command(SERVICE, GetWebhook, show.get)
+    inlet.command(SERVICE, ListWebhooks, show.page)
+    inlet.command(SERVICE, ListDeliveries, show.deliveries)
+    inlet.command(SERVICE, GetDelivery, show.delivery)
+    inlet.command(SERVICE, Redeliver, show.redeliver)
+    inlet.command(SERVICE, RedeliverMany, show.redeliver_many)
+
+
+def subscribe_to_news(inlet: Inlet, tell: TellWebhooks, deliver: Deliver, verify: VerifyAddress) -> None:
+    inlet.stored(EVENTS, "relay-webhooks", tell, How(tell.passed, HANDS))
+    inlet.stored(DELIVERIES, "relay-deliveries", deliver.fresh, How(lambda _, body: not to_do(body), HANDS))
+    inlet.timer(SERVICE, "deliver", DeliverLater, deliver.due, How(hands=HANDS))
+    inlet.timer(SERVICE, "verify", VerifyLater, verify)

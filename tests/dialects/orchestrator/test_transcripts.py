@@ -8,7 +8,8 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.dialects import owners
-from tests.dialects.orchestrator.asking import AGENT, USER, working
+from tests.dialects.hooks import answer_handshakes, send_in_vain
+from tests.dialects.orchestrator.asking import ADMIN, AGENT, USER, working
 from tests.dialects.transcript import Story, Transcript, read
 from tests.dialects.world import World, served
 from trunkline.auth.principal import ANONYMOUS, HOME, Principal, Role
@@ -25,6 +26,20 @@ def coming(world: World, who: Principal) -> Story:
         world.principal = who
 
     return comes
+
+
+def handshake(world: World) -> Story:
+    async def happens() -> None:
+        answer_handshakes(world.hooks, world.now())
+
+    return happens
+
+
+def in_vain(world: World) -> Story:
+    async def happens() -> None:
+        send_in_vain(world.hooks, world.now())
+
+    return happens
 
 
 async def running(world: World) -> None:
@@ -48,9 +63,11 @@ async def test_the_conversation_goes_as_written(path: Path) -> None:
         "agent-user": Principal(HOME, "agent-user", Role.AGENT),
         "dashboard": USER,
         "nobody": ANONYMOUS,
+        "an admin": ADMIN,
     }
     told = {f"{name} comes": coming(world, who) for name, who in people.items()}
     told |= {"an agent of ours works": lambda: running(world), "the agent takes a message": lambda: taken(world)}
+    told |= {"the handshake is answered": handshake(world), "something is sent in vain": in_vain(world)}
     async with served(world) as gateway, ClientSession(gateway.url) as session:
         await Transcript(read(path), told).play(session)
     assert TRANSCRIPTS

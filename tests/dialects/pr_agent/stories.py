@@ -20,10 +20,15 @@ from trunkline.contracts.run import (
     SandboxReady,
     Usage,
 )
+from trunkline.contracts.spend import ModelAnswered
 from trunkline.contracts.task import TaskAssigned, TaskFailed, TaskStarted, TaskSucceeded
 
 BRANCH, COMMIT, PAGE = "pr-agent/add-tests-1234567890", "abc123def456", "https://github.com/myorg/myrepo/pull/42"
 USAGE = Usage(model="claude-sonnet", input_tokens=1200, output_tokens=340, cost_usd=0.24)
+
+ANSWERED = ModelAnswered(
+    attempt=1, sitting=1, request="r1", shape="anthropic", model="claude-sonnet", status=200, input_tokens=1200, output_tokens=340, usd=0.24
+)  # fmt: skip
 
 
 def said(line: int, kind: Said, **more: object) -> AgentOutput:
@@ -53,6 +58,7 @@ WORKED: list[tuple[Fact, ...]] = [
         said(3, Said.TOOL_RESULT, tool="Read", display="2 lines", text="data: x\n\nevent: y\u2028", is_error=True),
         said(4, Said.MESSAGE, display="Tests added", text="Tests added"),
     ),
+    (ANSWERED,),
     (AgentEnded(summary="done"), PhaseBegan(phase=Phase.PUSH, message="Pushing changes...")),
     (
         ChangesCommitted(branch=BRANCH, commit=COMMIT, files_changed=3, additions=40, deletions=2),

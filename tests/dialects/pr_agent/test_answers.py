@@ -43,7 +43,7 @@ async def test_a_refusal_is_as_described(body: dict[str, str], code: str) -> Non
     async with talking(World()) as session:
         said = await post(session, "/execute", body, 400)
     assert said["code"] == code
-    holds(Problem, said, without=frozenset({"retryAfter"}))
+    holds(Problem, said, without=frozenset({"retryAfter", "upgradeUrl"}))
 
 
 def test_a_refusal_that_says_when_to_come_back_is_as_described() -> None:

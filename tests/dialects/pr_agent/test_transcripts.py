@@ -11,6 +11,7 @@ from aiohttp import ClientSession
 from tests.dialects.pr_agent import stories
 from tests.dialects.transcript import Story, Transcript, read
 from tests.dialects.world import World, served
+from trunkline.auth.principal import HOME, Principal, Role
 from trunkline.contracts.message import Fact
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.http"))
@@ -24,6 +25,13 @@ def story(world: World, decisions: Sequence[tuple[Fact, ...]]) -> Story:
     return happens
 
 
+def coming(world: World, name: str) -> Story:
+    async def comes() -> None:
+        world.principal = Principal(HOME, name, Role.USER)
+
+    return comes
+
+
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 async def test_the_conversation_goes_as_written(path: Path) -> None:
     world = World()
@@ -31,6 +39,8 @@ async def test_the_conversation_goes_as_written(path: Path) -> None:
         "the run starts": story(world, stories.STARTED),
         "the run ends well": story(world, [*stories.WORKED, *stories.SUCCEEDED]),
         "the run fails": story(world, stories.FAILED),
+        "ann comes": coming(world, "ann"),
+        "bob comes": coming(world, "bob"),
     }
     async with served(world) as gateway, ClientSession(gateway.url) as session:
         await Transcript(read(path), told).play(session)

@@ -146,7 +146,7 @@ async def test_every_reader_gets_every_event_once_and_in_order_whenever_it_comes
             after = luck.choice([None, newest])
             skipped = after.seq if after else 0
             async with asyncio.timeout(30):
-                await live.tell(reader, TIMELINE, Place(after))
+                await live.tell(TIMELINE, Place(after), reader)
             assert reader.lines == whole(log)[skipped:]
 
         for reader in readers:
@@ -162,10 +162,10 @@ async def test_a_crowd_that_comes_at_once_reads_the_log_once_and_follows_it_once
         log.say()
     live, readers = broadcasts(log), [Reader() for _ in range(100)]
     async with asyncio.TaskGroup() as group:
-        group.create_task(live.tell(first := Reader(), TIMELINE, Place(None)))
+        group.create_task(live.tell(TIMELINE, Place(None), first := Reader()))
         await turns(40)
         for reader in readers:
-            group.create_task(live.tell(reader, TIMELINE, Place(None)))
+            group.create_task(live.tell(TIMELINE, Place(None), reader))
         await turns()
         log.say()
         log.say(ends=True)
@@ -177,7 +177,7 @@ async def test_a_crowd_that_comes_at_once_reads_the_log_once_and_follows_it_once
 async def test_what_comes_in_one_turn_is_one_write_for_each_reader() -> None:
     log, reader = Log(), Reader()
     async with asyncio.TaskGroup() as group:
-        group.create_task(broadcasts(log).tell(reader, TIMELINE, Place(None)))
+        group.create_task(broadcasts(log).tell(TIMELINE, Place(None), reader))
         await turns()
         for _ in range(50):
             log.say()
@@ -191,12 +191,12 @@ async def test_a_reader_that_comes_back_with_an_old_place_reads_what_is_not_at_h
     log, early, late = Log(size=KEPT // 4), Reader(), Reader()
     live = broadcasts(log)
     async with asyncio.TaskGroup() as group:
-        group.create_task(live.tell(early, TIMELINE, Place(None)))
+        group.create_task(live.tell(TIMELINE, Place(None), early))
         await turns()
         for _ in range(10):
             log.say()
             await turns()
-        group.create_task(live.tell(late, TIMELINE, Place(log.events[1].cursor)))
+        group.create_task(live.tell(TIMELINE, Place(log.events[1].cursor), late))
         await turns(40)
         log.say(ends=True)
     assert early.lines == whole(log)
@@ -207,7 +207,7 @@ async def test_a_feed_that_breaks_is_told_to_every_reader_and_the_next_begins_an
     log = Log()
     log.say()
     live, readers = broadcasts(log), [Reader(), Reader()]
-    running = [asyncio.ensure_future(live.tell(reader, TIMELINE, Place(None))) for reader in readers]
+    running = [asyncio.ensure_future(live.tell(TIMELINE, Place(None), reader)) for reader in readers]
     await turns()
     log.broken = Unavailable("the log is away")
     log.wake()
@@ -218,7 +218,7 @@ async def test_a_feed_that_breaks_is_told_to_every_reader_and_the_next_begins_an
     log.broken = None
     again = Reader()
     async with asyncio.TaskGroup() as group:
-        group.create_task(live.tell(again, TIMELINE, Place(None)))
+        group.create_task(live.tell(TIMELINE, Place(None), again))
         await turns()
         log.say(ends=True)
     assert again.lines == whole(log)
@@ -229,7 +229,7 @@ async def test_nobody_follows_what_nobody_reads() -> None:
     log.say()
     live = broadcasts(log)
     for _ in range(3):
-        reading = asyncio.ensure_future(live.tell(Reader(), TIMELINE, Place(None)))
+        reading = asyncio.ensure_future(live.tell(TIMELINE, Place(None), Reader()))
         await turns()
         reading.cancel()
         await turns()
@@ -241,14 +241,14 @@ async def test_facts_without_words_end_no_answer_and_are_not_kept_for_ever() -> 
     log, early, late = Log(), Reader(), Reader()
     live = broadcasts(log)
     async with asyncio.TaskGroup() as group:
-        group.create_task(live.tell(early, TIMELINE, Place(None)))
+        group.create_task(live.tell(TIMELINE, Place(None), early))
         await turns()
         for _ in range(2 * KEPT // HELD):
             log.mean_nothing()
         await turns()
         (broadcast,) = live._live.values()
         assert len(broadcast._kept._frames) <= KEPT // HELD
-        group.create_task(live.tell(late, TIMELINE, Place(log.events[-3].cursor)))
+        group.create_task(live.tell(TIMELINE, Place(log.events[-3].cursor), late))
         await turns()
         log.say(ends=True)
     assert early.lines == late.lines == ["end"]
@@ -259,7 +259,7 @@ async def test_readers_that_lag_a_little_do_not_read_the_log_again() -> None:
     live = broadcasts(log)
     async with asyncio.TaskGroup() as group:
         for reader in readers:
-            group.create_task(live.tell(reader, TIMELINE, Place(None)))
+            group.create_task(live.tell(TIMELINE, Place(None), reader))
         await turns()
         reads = log.reads
         for _ in range(5):
@@ -274,7 +274,7 @@ async def test_readers_that_lag_a_little_do_not_read_the_log_again() -> None:
 async def test_a_burst_is_written_in_pieces_so_that_who_keeps_up_is_not_taken_for_lagging() -> None:
     log, reader = Log(size=PIECE // 3), Reader(room=PIECE)
     async with asyncio.TaskGroup() as group:
-        group.create_task(broadcasts(log).tell(reader, TIMELINE, Place(None)))
+        group.create_task(broadcasts(log).tell(TIMELINE, Place(None), reader))
         await turns()
         for _ in range(12):
             log.say()
@@ -288,13 +288,13 @@ async def test_a_reader_that_comes_when_the_log_has_forgotten_the_beginning_take
     log, early, late = Log(size=KEPT // 4), Reader(), Reader()
     live = broadcasts(log)
     async with asyncio.TaskGroup() as group:
-        group.create_task(live.tell(early, TIMELINE, Place(None)))
+        group.create_task(live.tell(TIMELINE, Place(None), early))
         await turns()
         for _ in range(10):
             log.say()
             await turns()
         log.first = len(log.events) + 1
-        group.create_task(live.tell(late, TIMELINE, Place(None)))
+        group.create_task(live.tell(TIMELINE, Place(None), late))
         await turns(40)
         assert log.reads == 2
         log.say(ends=True)
@@ -305,7 +305,7 @@ async def test_a_reader_that_comes_when_the_log_has_forgotten_the_beginning_take
 async def test_what_the_log_loses_while_it_is_followed_is_never_told_as_if_nothing_were_missing() -> None:
     log, reader = Log(), Reader()
     log.say()
-    running = asyncio.ensure_future(broadcasts(log).tell(reader, TIMELINE, Place(None)))
+    running = asyncio.ensure_future(broadcasts(log).tell(TIMELINE, Place(None), reader))
     await turns()
     log.lost = True
     log.wake()
@@ -317,7 +317,7 @@ async def test_what_the_log_loses_while_it_is_followed_is_never_told_as_if_nothi
 async def test_a_defect_ends_the_readers_of_its_timeline_and_not_the_gateway() -> None:
     log, reader = Log(), Reader()
     log.say()
-    running = asyncio.ensure_future(broadcasts(log).tell(reader, TIMELINE, Place(None)))
+    running = asyncio.ensure_future(broadcasts(log).tell(TIMELINE, Place(None), reader))
     await turns()
     log.broken = ZeroDivisionError("a defect of ours")
     log.wake()

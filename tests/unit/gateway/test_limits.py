@@ -37,7 +37,21 @@ def test_the_limits_of_the_orchestrator_api_are_the_default() -> None:
 def test_a_name_that_is_given_replaces_its_default_and_no_other() -> None:
     rules = Settings.model_validate({"limits": {"stats": ["100/hour", "7/5s"]}}).rules()
     assert rules["stats"] == (Rule(7, 5), Rule(100, 3600))
-    assert {name: rules[name] for name in rules if name != "stats"} == {n: (Rule.of(t),) for n, t in LIMITS.items() if n != "stats"}
+    assert {**rules, "stats": ()} == {**Settings().rules(), "stats": ()}
+    assert rules.keys() == LIMITS.keys()
+
+
+def test_the_tiers_of_the_pr_agent_api_are_the_default() -> None:
+    rules = Settings().rules()
+    assert rules["execute.anonymous"] == (Rule(1, 60), Rule(2, 3600), Rule(3, 86400))
+    assert rules["execute.authenticated"] == (Rule(2, 60), Rule(5, 3600), Rule(10, 86400))
+    assert rules["execute.pro"] == (Rule(10, 60),)
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "trunkline.test", "https://a b"])
+def test_where_one_gets_more_is_a_web_page(url: str) -> None:
+    with pytest.raises(Invalid, match="UPGRADE_URL"):
+        load(Settings, environ={"TRUNKLINE_UPGRADE_URL": url})
 
 
 @pytest.mark.parametrize("text", ["stats=7/5s,tasks.read=100/hour", '{"stats": "7/5s", "tasks.read": ["100/hour"]}'])

@@ -58,6 +58,7 @@ class Made:
     given: tuple[Route, ...]
     name: str = "made"
     claims: tuple[str, ...] = ("/made",)
+    visitors: None = None
     error_model: Answer = Problem
     strict: bool = False
 

@@ -125,9 +125,14 @@ def test_a_job_id_is_read_in_either_spelling() -> None:
 
 
 def test_the_header_of_a_resuming_client_wins_over_the_address() -> None:
-    assert decode.after("k-2", "k-1") == Cursor("k", 2)
-    assert decode.after(None, "k-1") == Cursor("k", 1)
-    assert decode.after("", "") is None
+    assert decode.place("k-2", {"lastEventId": "k-1", "from": "k-7"}).after == Cursor("k", 2)
+    assert decode.place(None, {"lastEventId": "k-1"}).after == Cursor("k", 1)
+    assert decode.place("", {"lastEventId": ""}).after is None
+
+
+def test_a_speed_is_the_one_that_is_named_else_that_of_the_route() -> None:
+    assert [decode.place(None, query, 1.0).speed for query in ({"speed": "2.5"}, {})] == [2.5, 1.0]
+    assert decode.place(None, {}).speed is None
 
 
 @pytest.mark.parametrize("status", TaskStatus)

@@ -14,7 +14,7 @@ from tests.unit.relay.views import folded, ids, listed, pages
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.message import Fact
 from trunkline.contracts.task import Priority, TaskAssigned, TaskCancelled, TaskFailed, TaskStarted, TaskStatus
-from trunkline.contracts.views import ListTasks, TaskCounts, TaskPage, TaskSort, TaskView
+from trunkline.contracts.views import FINGERPRINT, LOGIN, ListTasks, TaskCounts, TaskPage, TaskSort, TaskView
 from trunkline_relay.adapters import sqlite_task_pages
 from trunkline_relay.adapters.sqlite_views import SqliteViews
 from trunkline_relay.model.bookmarks import ENDED, OPEN, read, write
@@ -35,6 +35,8 @@ def random_log(tasks: int, seed: int) -> list[Line]:
             "source": chance.choice(SOURCES),
             "priority": chance.choice(list(Priority)),
             "parent": chance.choice((None, "p1", "p2")),
+            "surface": chance.choice(("pr_agent", "trunkline")),
+            "labels": {**chance.choice(({}, {FINGERPRINT: "browser-1"})), **chance.choice(({}, {LOGIN: "Ann-Hub"}))},
         }
         made = submitted(chance.choice(("ann", "bob")), trace=chance.choice((None, "tr1", "tr2")), **asked)
         log.append(line(number // 3, f"t{chance.getrandbits(40):x}", "task", made))
@@ -59,6 +61,9 @@ MATCHES: dict[str, Callable[[TaskView, object], bool]] = {
     "parent": lambda view, asked: view.assignment.parent == asked,
     "trace_id": lambda view, asked: view.trace_id == asked,
     "submitted_by": lambda view, asked: view.submitted_by == asked,
+    "surface": lambda view, asked: view.assignment.surface == asked,
+    "fingerprint": lambda view, asked: view.assignment.labels.get(FINGERPRINT) == asked,
+    "login": lambda view, asked: view.assignment.labels.get(LOGIN, "").lower() == str(asked).lower(),
     "submitted_from": lambda view, asked: view.submitted_at >= datetime.fromisoformat(str(asked)),
     "submitted_before": lambda view, asked: view.submitted_at < datetime.fromisoformat(str(asked)),
 }
@@ -69,6 +74,8 @@ def random_filter(chance: random.Random) -> dict[str, Any]:
         "statuses": chance.sample(list(TaskStatus), chance.randint(1, 3)), "types": chance.sample(TYPES, chance.randint(1, 2)),
         "priorities": chance.sample(list(Priority), chance.randint(1, 2)), "pool": chance.choice(POOLS), "source": chance.choice(SOURCES),
         "parent": chance.choice(("p1", "p3")), "trace_id": chance.choice(("tr1", "tr2")), "submitted_by": chance.choice(("ann", "eve")),
+        "surface": chance.choice(("pr_agent", "other")), "fingerprint": chance.choice(("browser-1", "browser-2")),
+        "login": chance.choice(("ann-hub", "ANN-HUB", "bob")),
         "submitted_from": at(chance.randrange(60)), "submitted_before": at(chance.randrange(60)),
     }  # fmt: skip
     return {name: values[name] for name in chance.sample(list(values), chance.choice((0, 1, 1, 2, 3)))}

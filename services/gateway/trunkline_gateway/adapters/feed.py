@@ -31,10 +31,10 @@ class BusFeed:
     def recent(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
         return self.bus.live.recent(timeline.tenant, timeline.task, after)
 
-    async def submitter(self, tenant: TenantId, task: TaskId) -> str | None:
+    async def submission(self, tenant: TenantId, task: TaskId) -> TaskSubmitted | None:
         oldest = await self.bus.log.first(subjects.event(tenant, task, subjects.TASK))
         made = [fact for fact in oldest.record.facts if isinstance(fact, TaskSubmitted)] if oldest else []
-        return made[0].submitted_by if made else None
+        return made[0] if made else None
 
     async def run(self, tenant: TenantId, task: TaskId) -> tuple[Event, ...]:
         loaded = await self.bus.log.load(subjects.event(tenant, task, "run"))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
-from trunkline.bus import BusAway, Limits, Look, Refused, Rule, key_of
+from trunkline.bus import BusAway, Limits, Refused, Rule, key_of
 from trunkline.bus.limits import EXPIRY_LAG
 from trunkline.contracts.errors import Unavailable
+from trunkline_gateway.adapters.admission import Admission, Place, left, places
+from trunkline_gateway.adapters.counted import Known, Looked, Open, quota, refused, tightest
 from trunkline_gateway.ports import Counted, Quota
 from trunkline_gateway.prefilter import Network, Prefilter, caller, is_loopback
 from trunkline_gateway.settings import FAILURES, Settings
@@ -21,8 +23,8 @@ from trunkline_gateway.windows import Closed, Windows
 
 log = structlog.get_logger()
 
-LOOKS_WITHIN: Final = 0.05
-"""Seconds that an answer waits for its headers when the handler was quicker than they."""
+T = TypeVar("T")
+
 REFUSES_WITHIN: Final = 0.5
 """Seconds that a refusal waits to know how long it lasts."""
 
@@ -53,6 +55,7 @@ class BusLimiter:
         self._source = source
         self._gateways = gateways
         self._windows = Windows()
+        self._admission = Admission(limits, self._windows)
         self._full = Closed()
         self._guessers = Closed()
         self._away = False
@@ -76,32 +79,50 @@ class BusLimiter:
         except BusAway:
             self._tell(away=True)
             if write:
-                message = "nats-server counts the limits and does not answer, so nothing can be let in; try again in a moment"
-                raise Unavailable(message, code="LIMITS_AWAY") from None
+                raise _unavailable() from None
             return self._alone(self._rules[name], key)
         self._tell(away=False)
         return counted
 
+    async def admit(self, name: str, callers: Sequence[str], *, id: str = "") -> Counted | None:
+        return await self._sure(self._admission.admit(self._places(name, callers), id))
+
+    async def standing(self, name: str, callers: Sequence[str]) -> Mapping[int, Quota]:
+        return left(await self._sure(self._admission.standing(self._places(name, callers))))
+
+    def _places(self, name: str, callers: Sequence[str]) -> Sequence[Place]:
+        return places(self._rules[name], [key_of(name, caller) for caller in callers])
+
+    async def _sure(self, answer: Awaitable[T]) -> T:
+        """Raises Unavailable: nobody is let in by guess."""
+        try:
+            found = await answer
+        except BusAway:
+            self._tell(away=True)
+            raise _unavailable() from None
+        self._tell(away=False)
+        return found
+
     async def _on_the_bus(self, rules: Sequence[Rule], key: str) -> Counted:
-        looks: list[_Looked] = []
+        looks: list[Looked] = []
         for rule in rules:
             if (wait := self._full.wait(f"{rule.stream}.{key}", time.monotonic())) > 0:
-                return _refused(rule.limit, wait + EXPIRY_LAG)
+                return refused(rule.limit, wait + EXPIRY_LAG)
             verdict = await self._limits.hit(rule, key)
-            looked = _Looked(rule, f"{rule.stream}.{key}", self._windows, await self._limits.look(rule, key))
+            looked = Looked(rule, f"{rule.stream}.{key}", self._windows, await self._limits.look(rule, key))
             if isinstance(verdict, Refused):
                 return await self._refusal(looked)
             self._windows.note(looked.name, rule.window_s, time.monotonic())
             looks.append(looked)
-        return _Open(looks)
+        return Open(looks)
 
-    async def _refusal(self, looked: _Looked) -> Counted:
+    async def _refusal(self, looked: Looked) -> Counted:
         """Until the oldest hit leaves, nobody need be asked again: a flood that is refused costs nobody but us."""
         window = await looked.look.window(REFUSES_WITHIN)
         if window is None:
-            return _refused(looked.rule.limit, looked.seen()[1])
+            return refused(looked.rule.limit, looked.seen()[1])
         self._full.note(looked.name, time.monotonic() + window.frees_in - EXPIRY_LAG)
-        return _refused(looked.rule.limit, window.frees_in)
+        return refused(looked.rule.limit, window.frees_in)
 
     def _alone(self, rules: Sequence[Rule], key: str) -> Counted:
         """By what this gateway saw, its share of the limit."""
@@ -111,10 +132,10 @@ class BusLimiter:
             name, share = f"{rule.stream}.{key}", max(1, rule.limit // self._gateways)
             admitted = self._windows.admit(name, share, rule.window_s, now)
             count, frees_in = self._windows.seen(name, rule.window_s, now)
-            quotas.append(_quota(share, share - count, frees_in))
+            quotas.append(quota(share, share - count, frees_in))
             if not admitted:
-                return _refused(share, frees_in)
-        return _Known(min(quotas, key=_left))
+                return refused(share, frees_in)
+        return Known(tightest(quotas))
 
     def _tell(self, *, away: bool) -> None:
         if away != self._away:
@@ -142,6 +163,12 @@ class Unlimited:
     async def count(self, name: str, caller: str, *, write: bool) -> Counted | None:
         return None
 
+    async def admit(self, name: str, callers: Sequence[str], *, id: str = "") -> Counted | None:
+        return None
+
+    async def standing(self, name: str, callers: Sequence[str]) -> Mapping[int, Quota]:
+        return {}
+
 
 async def limiter(limits: Limits, settings: Settings) -> BusLimiter | Unlimited:
     """As configured, its streams made sure of. Raises BusAway."""
@@ -155,54 +182,6 @@ async def limiter(limits: Limits, settings: Settings) -> BusLimiter | Unlimited:
     return BusLimiter(limits, rules, Source(trusted, prefilter), settings.gateway_replicas)
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """One window of one caller, asked for while the handler works."""
-
-    rule: Rule
-    name: str
-    windows: Windows
-    look: Look
-
-    async def quota(self) -> Quota:
-        """By what this process saw, when the answer is late."""
-        window = await self.look.window(LOOKS_WITHIN)
-        count, frees_in = (window.count, window.frees_in) if window else self.seen()
-        return _quota(self.rule.limit, self.rule.limit - count, frees_in)
-
-    def seen(self) -> tuple[int, float]:
-        return self.windows.seen(self.name, self.rule.window_s, time.monotonic())
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """Let in by every window."""
-
-    looks: Sequence[_Looked]
-    retry_after: int | None = None
-
-    async def quota(self) -> Quota:
-        return min([await looked.quota() for looked in self.looks], key=_left)
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Let in or refused, and what is left is known already."""
-
-    left: Quota
-    retry_after: int | None = None
-
-    async def quota(self) -> Quota:
-        return self.left
-
-
-def _refused(limit: int, wait: float) -> _Known:
-    return _Known(_quota(limit, 0, wait), max(1, math.ceil(wait)))
-
-
-def _quota(limit: int, remaining: int, frees_in: float) -> Quota:
-    return Quota(limit, min(limit, max(0, remaining)), math.ceil(time.time() + max(0.0, frees_in)))
-
-
-def _left(quota: Quota) -> int:
-    return quota.remaining
+def _unavailable() -> Unavailable:
+    message = "nats-server counts the limits and does not answer, so nothing can be let in; try again in a moment"
+    return Unavailable(message, code="LIMITS_AWAY")

@@ -50,6 +50,7 @@ class ApiDocs:
     claims: tuple[str, ...] = field(default=("/docs", "/redoc", "/openapi.json"), init=False)
     error_model: type[BaseModel] = field(default=Problem, init=False)
     strict: bool = field(default=False, init=False)
+    visitors: None = field(default=None, init=False)
     _document: bytes = field(init=False)
     _assets: Mapping[str, Asset] = field(init=False)
 

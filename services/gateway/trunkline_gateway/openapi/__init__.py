@@ -68,7 +68,7 @@ def _info(version: str) -> Object:
 
 
 def _operation(dialect: Dialect, route: Route, shapes: Shapes) -> Object:
-    spec, roles = route.spec, allowed(route.rule)
+    spec, roles = route.spec, allowed(dialect, route.rule)
     asked: Object = {"parameters": parameters} if (parameters := asking.parameters(dialect, route, shapes)) else {}
     if spec.body:
         asked["requestBody"] = asking.body(dialect, spec, shapes)
@@ -86,9 +86,9 @@ def _operation(dialect: Dialect, route: Route, shapes: Shapes) -> Object:
     }
 
 
-def allowed(rule: Action) -> tuple[Role, ...]:
-    """Whose roles allow it, in the order in which the roles are declared."""
-    return tuple(role for role in Role if rule in ALLOWED[role])
+def allowed(dialect: Dialect, rule: Action) -> tuple[Role, ...]:
+    """Whose roles allow it, in the order in which the roles are declared. Guests are known to a dialect that asks about visitors."""
+    return tuple(role for role in Role if rule in ALLOWED[role] and (role is not Role.GUEST or dialect.visitors is not None))
 
 
 def _who(roles: tuple[Role, ...]) -> str:

@@ -62,7 +62,7 @@ def responses(dialect: Dialect, route: Route, shapes: Shapes) -> Object:
 def _every(dialect: Dialect, route: Route, shapes: Shapes) -> Iterator[tuple[int, Object]]:
     spec = route.spec
     for status, answer in spec.answers.items():
-        headers = _headers(status, limited=bool(route.limit), kept=route.remembers)
+        headers = _headers(status, limited=bool(route.limit or route.counts), kept=route.remembers)
         next_ones: Object = {"links": found} if (found := links(dialect, route, status, shapes)) else {}
         yield status, {**_response(dialect, status, answer, shapes), **headers, **next_ones}
     for status in _refusals(dialect, route):
@@ -93,7 +93,7 @@ def _by_nature(dialect: Dialect, route: Route) -> Iterator[int]:
     """Roles and the door refuse with 403, the filter in front of everything with 429."""
     spec, named = route.spec, bool(paths.patterns(route.path))
     yield from (403, LIMITED, 500, 503)
-    if dialect.strict or route.rule not in ALLOWED[Role.ANONYMOUS]:
+    if dialect.strict or dialect.visitors is not None or route.rule not in ALLOWED[Role.ANONYMOUS]:
         yield 401
     if named or spec.query or spec.headers:
         yield from (400, 414, 431)

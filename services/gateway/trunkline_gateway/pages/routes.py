@@ -81,6 +81,7 @@ class Pages:
     claims: tuple[str, ...] = field(default=(ROOT, timeline_links.ROOT), init=False)
     error_model: Media = field(default=HTML, init=False)
     strict: bool = field(default=False, init=False)
+    visitors: None = field(default=None, init=False)
     _style: str = field(init=False)
     _policy: str = field(init=False)
 

@@ -12,7 +12,7 @@ from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Conflict, Invalid, NotFound
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.record import Event, Gap
-from trunkline.contracts.task import Assignment, Executor, Submitted
+from trunkline.contracts.task import Assignment, Executor, Submitted, Visibility
 from trunkline.contracts.views import TaskView
 from trunkline_gateway.ports import Timeline
 from trunkline_gateway.usecases import struck
@@ -117,6 +117,7 @@ class GoingOn:
     async def _submit(self, principal: Principal, view: TaskView, wish: _Wish, id: TaskId) -> WentOn:
         """As the earlier one was asked for, so that the same rules hold for it, and those that were given now. Raises Invalid."""
         own = {"prompt": struck.text(wish.next.text), "origin": wish.found.origin, "parent": None, "sla_s": None}
+        own["visibility"] = Visibility.PRIVATE  # what is asked now is this caller's, whoever could see the earlier one
         same = view.assignment.model_copy(update={**own, "agent": wish.found.agent or view.assignment.agent})
         asked = under(same, wish.next.terms)
         submitted = await self.tasks.submit(principal, asked, trace_id=view.trace_id, id=id, token=wish.next.token)

@@ -70,7 +70,7 @@ class Steering:
 
     async def _see(self, principal: Principal, task: TaskId) -> None:
         if not owns(principal, ""):
-            await self.tasks.task(principal, task)
+            await self.tasks.own(principal, task)
 
     def _wish(self, principal: Principal, task: TaskId) -> dict[str, Any]:
         return {"tenant": principal.tenant, "at": self.now(), "task_id": task, "by": principal.subject}

@@ -11,10 +11,10 @@ from typing import Final, cast
 from pydantic import SecretStr
 
 from trunkline.auth.policy import owns
-from trunkline.auth.principal import Principal
+from trunkline.auth.principal import Principal, Role
 from trunkline.contracts.approval import OpenApproval
 from trunkline.contracts.cursor import Cursor
-from trunkline.contracts.errors import NotFound
+from trunkline.contracts.errors import Denied, NotFound, Unauthenticated
 from trunkline.contracts.forge import PullRequestView, ShowPullRequest
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.record import Event, Gap
@@ -28,6 +28,8 @@ from trunkline.contracts.task import (
     SubmitTask,
     Submitted,
     TaskStatus,
+    TaskSubmitted,
+    Visibility,
 )
 from trunkline.contracts.views import CountTasks, GetTask, ListTasks, TaskCounts, TaskPage, TaskView
 from trunkline_gateway.ports import Commands, Feed, Timeline, Vault
@@ -89,12 +91,22 @@ class Tasks:
         return submitted
 
     async def task(self, principal: Principal, task: TaskId) -> TaskView:
-        """Never older than what was answered before. Raises NotFound, also for what the caller may not see."""
+        """Never older than what was answered before; an open one for everybody in its tenant. Raises NotFound, also for what the caller
+        may not see."""
         command = GetTask(tenant=principal.tenant, at=self.now(), task=task)
         view = TaskView.model_validate((await self.commands.send(RELAY, task, command)).body)
-        if not owns(principal, view.submitted_by):
+        if not _sees(principal, view):
             raise NotFound("there is no task by that name", code="TASK_NOT_FOUND", task=task)
         return view
+
+    async def own(self, principal: Principal, task: TaskId) -> TaskView:
+        """As `task`, and one that is only open to the caller is refused. Raises also Unauthenticated, Denied."""
+        view = await self.task(principal, task)
+        if owns(principal, view.submitted_by):
+            return view
+        if principal.role is Role.ANONYMOUS:
+            raise Unauthenticated("show the token with which it was submitted; to see it does not take one", code="AUTH_REQUIRED")
+        raise Denied("somebody else submitted it: you may see it, and nothing more", code="NOT_YOUR_TASK")
 
     async def list(self, principal: Principal, query: ListTasks) -> TaskPage:
         """`query` as asked; whose tasks they are is not the caller's to say. Raises Invalid."""
@@ -114,9 +126,9 @@ class Tasks:
         return Moved.model_validate((await self.commands.send(ROUTER, task, command)).body).status
 
     async def cancel(self, principal: Principal, task: TaskId, reason: str) -> TaskView:
-        """Raises NotFound, or Conflict when the task is over already."""
+        """Raises NotFound, Unauthenticated or Denied for somebody else's, Conflict when the task is over already."""
         if not owns(principal, ""):
-            await self.task(principal, task)
+            await self.own(principal, task)
         command = CancelTask(tenant=principal.tenant, at=self.now(), task_id=task, by=principal.subject, reason=struck.text(reason))
         await self.commands.send(ROUTER, task, command)
         return await self.task(principal, task)
@@ -133,8 +145,8 @@ class Tasks:
         """Whether the log alone is enough to know that the caller may see it."""
         if owns(principal, ""):
             return True
-        submitter = await self.feed.submitter(principal.tenant, task)
-        return submitter is not None and owns(principal, submitter)
+        made = await self.feed.submission(principal.tenant, task)
+        return made is not None and _sees(principal, made)
 
     async def follow(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
         """What happened beyond `after`, ending behind the fact that ends the task."""
@@ -153,3 +165,7 @@ class Tasks:
         """Raises NotFound; Unsupported where the forge has pages of its own."""
         command = ShowPullRequest(tenant=principal.tenant, at=self.now(), repo=repo, number=number)
         return PullRequestView.model_validate((await self.commands.send(SANDBOX, NO_ID, command)).body)
+
+
+def _sees(principal: Principal, made: TaskView | TaskSubmitted) -> bool:
+    return owns(principal, made.submitted_by) or made.assignment.visibility is Visibility.OPEN

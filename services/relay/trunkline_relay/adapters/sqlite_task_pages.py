@@ -37,10 +37,12 @@ _ORDERS: Final[Mapping[TaskSort, _Order]] = {
     TaskSort.PRIORITY: _Order("by_priority", "priority, submitted_us, task_id", ">", "priority, submitted_us, task_id"),
 }
 _FINDERS: Final[Mapping[str, str]] = {
-    "trace_id": "by_trace", "parent": "by_parent", "submitted_by": "by_submitter", "source": "by_source", "pool": "by_pool",
-    "type": "by_type", "priority": "by_priority", "status": "by_status",
+    "trace_id": "by_trace", "parent": "by_parent", "fingerprint": "by_fingerprint", "login": "by_login", "submitted_by": "by_submitter",
+    "source": "by_source", "pool": "by_pool", "type": "by_type", "priority": "by_priority", "status": "by_status",
 }  # fmt: skip
 """Column and index that finds by it; those that tell most come first, and so are looked at first in every row."""
+_KIND: Final = "surface"
+"""Tells so little that nothing is found by it; every order has it at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ def page(db: sqlite3.Connection, query: ListTasks) -> TaskPage:
 
 def _finder(db: sqlite3.Connection, asked: _Asked) -> str:
     """The index that finds everything that matches, and not much else."""
-    telling = asked.words if len(asked.words) == 1 else (column for column in asked.words if _few(db, asked, column))
+    findable = [column for column in asked.words if column in _FINDERS]
+    telling = findable if len(asked.words) == 1 else (column for column in findable if _few(db, asked, column))
     return next((_FINDERS[column] for column in telling), _NEWEST.index)
 
 
@@ -126,12 +129,13 @@ def _asked(query: ListTasks) -> _Asked:
         "type": sorted(set(query.types)),
         "priority": sorted(set(query.priorities)),
     }
-    for column in ("pool", "source", "parent", "trace_id", "submitted_by"):
+    words["login"] = [query.login.lower()] if query.login is not None else []
+    for column in ("pool", "source", "parent", "trace_id", "submitted_by", "surface", "fingerprint"):
         value: str | None = getattr(query, column)
         words[column] = [] if value is None else [value]
     bounds = {"submitted_us >= ?": query.submitted_from, "submitted_us < ?": query.submitted_before}
     return _Asked(
         query.tenant,
-        {column: words[column] for column in _FINDERS if words[column]},
+        {column: words[column] for column in (*_FINDERS, _KIND) if words[column]},
         [(bound, micros(at)) for bound, at in bounds.items() if at is not None],
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from trunkline.contracts.task import TaskStatus
-from trunkline.contracts.views import TaskCounts, TaskView
+from trunkline.contracts.views import FINGERPRINT, LOGIN, TaskCounts, TaskView
 from trunkline_relay.adapters.sqlite_store import Value, micros
 from trunkline_relay.model.pages import brief_task
 
@@ -18,16 +18,18 @@ TABLES: Final = """
 CREATE TABLE task (
     number INTEGER PRIMARY KEY, tenant TEXT NOT NULL, task_id TEXT NOT NULL, status TEXT NOT NULL, type TEXT NOT NULL,
     priority TEXT NOT NULL, pool TEXT, source TEXT NOT NULL, parent TEXT, trace_id TEXT, submitted_by TEXT NOT NULL,
-    submitted_us INTEGER NOT NULL, updated_us INTEGER NOT NULL, view TEXT NOT NULL, brief TEXT, UNIQUE (tenant, task_id)
+    surface TEXT NOT NULL, fingerprint TEXT, login TEXT, submitted_us INTEGER NOT NULL, updated_us INTEGER NOT NULL, view TEXT NOT NULL,
+    brief TEXT, UNIQUE (tenant, task_id)
 );
 CREATE INDEX by_submitted ON task (
-    tenant, submitted_us, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by
+    tenant, submitted_us, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by, surface, fingerprint, login
 );
 CREATE INDEX by_updated ON task (
-    tenant, updated_us, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by, submitted_us
+    tenant, updated_us, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by, submitted_us, surface, fingerprint,
+    login
 );
 CREATE INDEX by_priority ON task (
-    tenant, priority, submitted_us, task_id, status, type, pool, source, parent, trace_id, submitted_by
+    tenant, priority, submitted_us, task_id, status, type, pool, source, parent, trace_id, submitted_by, surface, fingerprint, login
 );
 CREATE INDEX by_status ON task (tenant, status, submitted_us, task_id);
 CREATE INDEX by_type ON task (tenant, type, submitted_us, task_id);
@@ -36,6 +38,8 @@ CREATE INDEX by_source ON task (tenant, source, submitted_us, task_id);
 CREATE INDEX by_submitter ON task (tenant, submitted_by, submitted_us, task_id);
 CREATE INDEX by_parent ON task (tenant, parent, submitted_us, task_id) WHERE parent IS NOT NULL;
 CREATE INDEX by_trace ON task (tenant, trace_id, submitted_us, task_id) WHERE trace_id IS NOT NULL;
+CREATE INDEX by_fingerprint ON task (tenant, fingerprint, submitted_us, task_id) WHERE fingerprint IS NOT NULL;
+CREATE INDEX by_login ON task (tenant, login, submitted_us, task_id) WHERE login IS NOT NULL;
 CREATE TABLE alias (
     tenant TEXT NOT NULL, name TEXT NOT NULL, submitted_us INTEGER NOT NULL, task_id TEXT NOT NULL, PRIMARY KEY (tenant, name)
 ) WITHOUT ROWID;
@@ -64,10 +68,11 @@ WHERE tenant = :tenant AND task_id = :task_id AND status = :status AND pool IS :
 """
 _KEEP: Final = """
 INSERT INTO task (
-    tenant, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by, submitted_us, updated_us, view, brief
+    tenant, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by, surface, fingerprint, login, submitted_us,
+    updated_us, view, brief
 ) VALUES (
-    :tenant, :task_id, :status, :type, :priority, :pool, :source, :parent, :trace_id, :submitted_by, :submitted_us, :updated_us, :view,
-    :brief
+    :tenant, :task_id, :status, :type, :priority, :pool, :source, :parent, :trace_id, :submitted_by, :surface, :fingerprint, :login,
+    :submitted_us, :updated_us, :view, :brief
 )
 ON CONFLICT (tenant, task_id) DO UPDATE SET
     status = excluded.status, pool = excluded.pool, updated_us = excluded.updated_us, view = excluded.view,
@@ -108,6 +113,9 @@ def _row(view: TaskView) -> dict[str, str | int | None]:
         "parent": asked.parent,
         "trace_id": view.trace_id,
         "submitted_by": view.submitted_by,
+        "surface": asked.surface,
+        "fingerprint": asked.labels.get(FINGERPRINT),
+        "login": login.lower() if (login := asked.labels.get(LOGIN)) else None,
         "submitted_us": micros(view.submitted_at),
         "updated_us": micros(view.updated_at),
         "view": whole,

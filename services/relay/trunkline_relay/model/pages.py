@@ -40,7 +40,7 @@ def check_tasks(query: ListTasks) -> None:
     _check_limit(query.limit)
     if not 0 <= query.offset <= FURTHEST:
         raise Invalid(f"offset must be 0 to {FURTHEST}", code="BAD_PAGE", offset=query.offset)
-    words = (query.pool, query.source, query.parent, query.trace_id, query.submitted_by)
+    words = (query.pool, query.source, query.parent, query.trace_id, query.submitted_by, query.surface, query.fingerprint, query.login)
     _check_words((*words, *query.types))
     if max(len(query.types), len(query.statuses), len(query.priorities)) > MOST_WORDS:
         raise Invalid(f"a filter may name {MOST_WORDS} words at most", code="BAD_FILTER")

@@ -45,6 +45,7 @@ class GitHub:
     claims: tuple[str, ...] = field(default=("/api/v1/github",), init=False)
     error_model: type[BaseModel] = field(default=Problem, init=False)
     strict: bool = field(default=False, init=False)
+    visitors: None = field(default=None, init=False)
 
     def routes(self) -> tuple[Route, ...]:
         return (Route("POST", WEBHOOKS, Action.FORGE_NEWS, self._hear, HEAR, "github.webhooks"),)

@@ -13,7 +13,6 @@ from pydantic import JsonValue
 from trunkline.contracts.approval import Verdict
 from trunkline.contracts.approval_views import ListApprovals
 from trunkline.contracts.calls import Allowance, Ruling, Scope, ToolRule
-from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TenantId
 from trunkline.contracts.task import Priority, TaskStatus
 from trunkline.contracts.views import ListTasks, TaskSort
@@ -29,6 +28,7 @@ from trunkline_gateway.dialects.orchestrator.schemas import (
     TaskListQuery,
     TraceQuery,
 )
+from trunkline_gateway.usecases.replay import Place, place
 
 STANDS_FOR: Final = {
     "pending": (TaskStatus.SUBMITTED,),
@@ -55,7 +55,7 @@ NOBODY: Final = TenantId("-")
 class Following:
     """From where a task is followed, and whether as a page of what is there or as a stream of what comes."""
 
-    after: Cursor | None
+    place: Place
     page: bool
     limit: int
 
@@ -98,7 +98,7 @@ def following(query: MultiMapping[str], headers: MultiMapping[str]) -> Following
     asked = reading.query(FeedQuery, query)
     after = reading.query(FeedHeaders, headers).last or asked.lastEventId or asked.after
     page = _wants_page(query, headers.get("Accept", "").lower())
-    return Following(Cursor.parse(after) if after else None, page, asked.limit or PAGE)
+    return Following(place(after, asked.from_, asked.speed), page, asked.limit or PAGE)
 
 
 def trace(name: str, query: MultiMapping[str]) -> tuple[str, int]:

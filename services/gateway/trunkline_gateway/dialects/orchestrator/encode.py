@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from pydantic import JsonValue
@@ -40,6 +41,7 @@ def error(refusal: DomainError) -> tuple[Object, int]:
     return {"detail": refusal.message}, _STATUS_OF_CODE.get(refusal.code) or status_of(refusal)
 
 
+@lru_cache(1024)  # what is said at once has one time
 def moment(at: datetime) -> str:
     """`2025-10-22T06:00:00.123Z`."""
     return f"{at.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"

@@ -12,11 +12,15 @@ from trunkline.contracts.ids import ApprovalId, TaskId
 
 TASK: Final = r"^(?:task_)?(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})$"
 APPROVAL: Final = r"^approval_[0-9a-fA-F]{32}(?:_[A-Za-z0-9_-]{1,55})?$"
+WEBHOOK: Final = r"^wh_[0-9a-f]{32}$"
+DELIVERY: Final = r"^dlv_[0-9a-f]{40}$"
 TRACE: Final = r"^[A-Za-z0-9._:-]{1,128}$"
 EVENT: Final = r"^[a-z0-9_]+(\.[a-z0-9_]+)*$"
 
 _TASK: Final = re.compile(TASK)
 _APPROVAL: Final = re.compile(r"approval_([0-9a-fA-F]{32})(?:_([A-Za-z0-9_-]{1,55}))?")
+_WEBHOOK: Final = re.compile(WEBHOOK)
+_DELIVERY: Final = re.compile(DELIVERY)
 _TRACE: Final = re.compile(TRACE)
 _EVENT: Final = re.compile(EVENT)
 
@@ -46,6 +50,20 @@ def read_approval(text: str) -> tuple[TaskId, ApprovalId]:
     return TaskId(found[1].lower()), ApprovalId(found[2] or RELEASE)
 
 
+def read_webhook(text: str) -> str:
+    """Raises NotFound: no webhook can have another name."""
+    if not _matches(_WEBHOOK, text):
+        raise unknown_webhook()
+    return text
+
+
+def read_delivery(text: str) -> str:
+    """Raises NotFound: no delivery can have another name."""
+    if not _matches(_DELIVERY, text):
+        raise unknown_delivery()
+    return text
+
+
 def is_event(text: str) -> bool:
     """Whether it may stand on an `event:` line."""
     return _matches(_EVENT, text)
@@ -64,6 +82,14 @@ def no_open_approval() -> NotFound:
         "there is no such approval that waits for your decision; it may be decided already, or you have said your word",
         code="APPROVAL_NOT_FOUND",
     )
+
+
+def unknown_webhook() -> NotFound:
+    return NotFound("there is no such webhook", code="WEBHOOK_NOT_FOUND")
+
+
+def unknown_delivery() -> NotFound:
+    return NotFound("this webhook has no such delivery; they are kept for eight days", code="DELIVERY_NOT_FOUND")
 
 
 def unknown_trace() -> NotFound:

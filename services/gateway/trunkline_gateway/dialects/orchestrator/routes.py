@@ -19,6 +19,7 @@ from trunkline_gateway.dialects.orchestrator.routes_steering import SteeringRout
 from trunkline_gateway.dialects.orchestrator.routes_tasks import TaskRoutes
 from trunkline_gateway.dialects.orchestrator.routes_tokens import TokenRoutes
 from trunkline_gateway.dialects.orchestrator.routes_usage import UsageRoutes
+from trunkline_gateway.dialects.orchestrator.routes_webhooks import WebhookRoutes
 from trunkline_gateway.dialects.orchestrator.seal import Seal
 from trunkline_gateway.ports import Readiness
 from trunkline_gateway.sse import Streams
@@ -26,6 +27,7 @@ from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Trace
 from trunkline_gateway.usecases.desk import Desk
 from trunkline_gateway.usecases.going_on import GoingOn
 from trunkline_gateway.usecases.usage import Usage
+from trunkline_gateway.usecases.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Verbs:
     desk: Desk
     steering: Steering
     usage: Usage
+    webhooks: Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Orchestrator:
     claims: tuple[str, ...] = field(default=("/",), init=False)
     error_model: type[answers.Refused] = field(default=answers.Refused, init=False)
     strict: bool = field(default=True, init=False)
+    visitors: None = field(default=None, init=False)
 
     def routes(self) -> tuple[Route, ...]:
         verbs, means, seal = self.verbs, self.means, Seal(self.means.seal)
@@ -75,6 +79,7 @@ class Orchestrator:
             *FeedRoutes(verbs.tasks, means.streams, means.frame_cache).routes(),
             *EventRoutes(verbs.events, verbs.traces, means.body).routes(),
             *UsageRoutes(verbs.usage).routes(),
+            *WebhookRoutes(verbs.webhooks, means.body, seal).routes(),
             *ApprovalRoutes(verbs.approvals, means.body, seal).routes(),
         )
 

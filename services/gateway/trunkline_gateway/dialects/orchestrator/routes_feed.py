@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -26,7 +27,8 @@ FOLLOW: Final = Spec(
     "Follow a task, or read a page of what happened",
     "tasks",
     "A stream of server-sent events, history first, to the event that ends the task. A page for whoever accepts "
-    "application/json, or asks with `after` or `limit` and does not accept text/event-stream.",
+    "application/json, or asks with `after` or `limit` and does not accept text/event-stream. With `speed` what is stored comes at its own "
+    "pace, so many times as fast as it happened, from the event `from`; then what happens, as it happens.",
     path=TaskPath,
     query=FeedQuery,
     headers=FeedHeaders,
@@ -61,13 +63,11 @@ class FeedRoutes:
             raise names.unknown_task() from None
         if asked.page:
             return await self._page(timeline, asked)
-        if timeline.end is None:
-            return await self.streams.share(request, lambda line: self._live.carry(line, timeline, asked.after))
-        return await self.streams.send(request, self.tasks.follow(timeline, asked.after), lambda item: self._frame(item, timeline))
+        return await self.streams.share(request, partial(self._live.tell, timeline, asked.place))
 
     async def _page(self, timeline: Timeline, asked: Following) -> web.Response:
-        items, more = await self.tasks.page(timeline, asked.after, asked.limit)
-        last = next((item.cursor for item in reversed(items) if isinstance(item, Event)), asked.after)
+        items, more = await self.tasks.page(timeline, asked.place.after, asked.limit)
+        last = next((item.cursor for item in reversed(items) if isinstance(item, Event)), asked.place.after)
         shown = [told for item in items if (told := self._told(item, timeline))]
         return json(encode_events.page(timeline.task, shown, str(last) if last else None, more=more))
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from trunkline.contracts.steering import MOST_QUEUED, MOST_TEXT
 from trunkline_gateway.dialects.orchestrator import names, patterns
 from trunkline_gateway.usecases import vaulted
+from trunkline_gateway.usecases.replay import Speed
 from trunkline_gateway.usecases.terms import LEAST_USD, MOST_RULES, MOST_USD
 
 YEAR: Final = 31_536_000
@@ -255,6 +256,10 @@ class FeedQuery(BaseModel):
     """An event id, or no text for the beginning."""
     lastEventId: Annotated[str, Field(max_length=64)] | None = None
     """The same, as browsers that polyfill call it."""
+    from_: Annotated[str | None, Field(alias="from", max_length=64)] = None
+    """The event to begin with, by its id. `Last-Event-ID` and the two above win, so that a reader that comes back goes on."""
+    speed: Speed | None = None
+    """A stream at its own pace: so many times as fast as it happened. A pause counts as 60 s at most."""
     limit: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 

@@ -13,13 +13,14 @@ from trunkline.auth.principal import Principal
 from trunkline.contracts.approval_views import ListApprovals
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.views import ListTasks
+from trunkline.contracts.webhook import ListDeliveries, ListWebhooks
 
 _MAC: Final = 32
 """Bytes."""
 _NOT_ASKED: Final = frozenset({"tenant", "at", "limit", "offset", "after"})
 """What may differ from page to page, and whose tenant it is: that comes from the credential."""
 
-Query = ListTasks | ListApprovals
+Query = ListTasks | ListApprovals | ListWebhooks | ListDeliveries
 
 
 @dataclass(frozen=True, slots=True)

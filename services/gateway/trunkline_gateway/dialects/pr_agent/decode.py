@@ -9,19 +9,26 @@ from uuid import UUID
 
 from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 
+from trunkline.auth.principal import Principal
 from trunkline.contracts.calls import Ruling, ToolRule
-from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Invalid, NotFound
 from trunkline.contracts.ids import TaskId
-from trunkline.contracts.task import Assignment
-from trunkline_gateway.dialects.pr_agent.schemas import CancelBody, ExecuteBody, Metadata
+from trunkline.contracts.task import Assignment, Visibility
+from trunkline.contracts.views import FINGERPRINT, LOGIN
+from trunkline_gateway.dialects.pr_agent.schemas import CancelBody, ExecuteBody, Metadata, Resume
+from trunkline_gateway.usecases import replay
+from trunkline_gateway.usecases.own_jobs import kept_fingerprint
+from trunkline_gateway.usecases.replay import Place
 from trunkline_gateway.usecases.terms import Terms, under
 from trunkline_gateway.usecases.vaulted import borne, forge_token
 
 SURFACE: Final = "pr_agent"
 JOB: Final = re.compile(r"\A(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\Z", re.IGNORECASE)
 
-_CODE_OF_FIELD: Final = {"repo": "INVALID_REPO", "task": "MISSING_TASK", "branch": "INVALID_BRANCH"}
+_CODE_OF_FIELD: Final = {
+    "repo": "INVALID_REPO", "task": "MISSING_TASK", "branch": "INVALID_BRANCH",
+    "speed": "INVALID_SPEED", "from": "BAD_EVENT_ID", "lastEventId": "BAD_EVENT_ID",
+}  # fmt: skip
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -34,9 +41,26 @@ def execute(body: Mapping[str, JsonValue]) -> Assignment:
 
 
 def token(body: Mapping[str, JsonValue], authorization: str) -> SecretStr | None:
-    """The caller's own for the forge: from a body that `execute` took, else a bearer that looks like one. Raises Invalid."""
-    given = body.get("githubToken")
-    return forge_token(given, "githubToken") if isinstance(given, str) and given else borne(authorization)
+    """The caller's own for the forge: `githubToken` of the body, or a bearer that looks like one; the two are the same. Raises Invalid."""
+    said, bearer = body.get("githubToken"), borne(authorization)
+    if not isinstance(said, str) or not said:
+        return bearer
+    given = forge_token(said, "githubToken")
+    if bearer is not None and bearer != given:
+        raise Invalid("githubToken and the Authorization header are two different tokens; send one", code="AMBIGUOUS_CREDENTIALS")
+    return given
+
+
+def asked_by(principal: Principal, assignment: Assignment, visibility: Visibility) -> Assignment:
+    """The assignment with what is known of its submitter. The login is for people; it gives no right."""
+    labels = {**assignment.labels, LOGIN: principal.name} if principal.name else assignment.labels
+    return assignment.model_copy(update={"visibility": visibility, "labels": labels})
+
+
+def fingerprint(body: Mapping[str, JsonValue]) -> str:
+    """What the client calls itself, in a body that `execute` took; no text when it does not."""
+    said = body.get("clientFingerprint")
+    return said if isinstance(said, str) else ""
 
 
 def cancel(body: Mapping[str, JsonValue]) -> str:
@@ -55,10 +79,13 @@ def unknown_job() -> NotFound:
     return NotFound("there is no such job")
 
 
-def after(header: str | None, query: str | None) -> Cursor | None:
-    """Where to resume; the header wins, for it is what the client saw last. Raises Invalid."""
-    text = header or query
-    return Cursor.parse(text) if text else None
+def place(header: str | None, query: Mapping[str, str], speed: float | None = None) -> Place:
+    """Where a stream begins, and how fast: `speed` where the query names none. The header wins, for it is what the client saw last.
+
+    Raises Invalid.
+    """
+    asked = _read(Resume, {name: query[name] for name in ("lastEventId", "from", "speed") if name in query})
+    return replay.place(header or asked.lastEventId, asked.from_, speed if asked.speed is None else asked.speed)
 
 
 def _terms(asked: ExecuteBody) -> Terms:
@@ -74,7 +101,7 @@ def _labels(asked: ExecuteBody) -> dict[str, str]:
     labels = {
         "skill": asked.skill,
         "useSDK": None if asked.useSDK is None else str(asked.useSDK).lower(),
-        "clientFingerprint": asked.clientFingerprint,
+        FINGERPRINT: kept_fingerprint(asked.clientFingerprint),
         "metadata.taskId": named.taskId,
         "metadata.taskTitle": named.taskTitle,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -56,6 +57,7 @@ _UNSAID: Final = frozenset({"broken"})
 """Kinds whose details are for the log."""
 
 
+@lru_cache(1024)  # on every line of a stream
 def job_id(task_id: str) -> str:
     """The id as this surface writes it: a UUID with dashes."""
     return str(UUID(task_id))
@@ -68,8 +70,13 @@ def accepted(task_id: str) -> Object:
 
 def job(view: TaskView) -> Object:
     """The fields of the document, and the same object again under `job`: clients of both kinds are about."""
-    fields = {**_asked(view), **_outcome(view), **_usage(_used(view))}
-    return {**fields, "job": fields}
+    said = fields(view)
+    return {**said, "job": said}
+
+
+def fields(view: TaskView) -> Object:
+    """A job, as it stands alone and in lists."""
+    return {**_asked(view), **_outcome(view), **_usage(_used(view))}
 
 
 def cancelled(view: TaskView) -> Object:
@@ -81,8 +88,9 @@ def frame(event: Event) -> bytes:
     body = _body(event)
     if body is None:
         return b""
-    head: Object = {"type": body.pop("type"), "timestamp": moment(event.at), "jobId": job_id(event.task)}
-    return b"id: %b\ndata: %b\n\n" % (str(event.cursor).encode(), orjson.dumps(head | body))
+    said: Object = {"type": body.pop("type"), "timestamp": moment(event.at), "jobId": job_id(event.task)}
+    said.update(body)
+    return b"id: %b\ndata: %b\n\n" % (str(event.cursor).encode(), orjson.dumps(said))
 
 
 def gap(lost: Gap, task_id: str, at: datetime) -> bytes:
@@ -94,17 +102,19 @@ def gap(lost: Gap, task_id: str, at: datetime) -> bytes:
     return b"data: %b\n\n" % orjson.dumps(body)
 
 
-def error(refusal: DomainError) -> Object:
-    """`error` and `message` hold the same text."""
+def error(refusal: DomainError, upgrade_url: str = "") -> Object:
+    """`error` and `message` hold the same text. `upgrade_url` is where a caller gets more; empty: nowhere."""
     code = _CODE_OF_KIND.get(refusal.kind, refusal.code)
     details: Object = {} if refusal.kind in _UNSAID else dict(refusal.details)
     said: Object = {"error": refusal.message, "message": refusal.message, "code": code, "details": details}
+    said |= {"upgradeUrl": upgrade_url or None} if refusal.kind == "exhausted" else {}
     return said | ({"retryAfter": details["retry_after"]} if "retry_after" in details else {})
 
 
+@lru_cache(1024)  # what is said at once has one time
 def moment(at: datetime) -> str:
     """`2025-01-12T10:00:00.000Z`."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{at.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def _asked(view: TaskView) -> Object:
@@ -138,12 +148,10 @@ def _outcome(view: TaskView) -> Object:
 
 
 def _used(view: TaskView) -> Usage:
-    """What the agent says of itself at its end; before that, or where it says nothing, what passed on the way to its models."""
-    said = view.result.usage if view.result else Usage()
-    counted = Usage(
-        input_tokens=view.input_tokens or None, output_tokens=view.output_tokens or None, cost_usd=view.spent_usd or None
-    ).model_dump(exclude_none=True)
-    return Usage.model_validate({**counted, **said.model_dump(exclude_none=True)})
+    """What passed on the way to its models, and nothing that its agent says of itself."""
+    return Usage(
+        model=view.model, input_tokens=view.input_tokens or None, output_tokens=view.output_tokens or None, cost_usd=view.spent_usd or None
+    )
 
 
 def _usage(usage: Usage) -> Object:
@@ -202,8 +210,14 @@ def _isolation(ready: SandboxReady) -> str:
 
 def _agent(said: AgentOutput) -> Object:
     body: Object = {"type": "agent", "eventType": EVENT_TYPE[said.kind]}
-    known: Object = {"tool": said.tool, "display": said.display, "output": said.text or None, "isError": said.is_error or None}
-    return body | {name: value for name, value in known.items() if value is not None}
+    if said.tool is not None:
+        body["tool"] = said.tool
+    body["display"] = said.display
+    if said.text:
+        body["output"] = said.text
+    if said.is_error:
+        body["isError"] = True
+    return body
 
 
 def _result(result: RunResult | None) -> Object:

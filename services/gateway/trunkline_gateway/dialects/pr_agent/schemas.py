@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Se
 from pydantic_core import PydanticCustomError
 
 from trunkline.contracts.run import Phase
+from trunkline_gateway.usecases.replay import Speed
 from trunkline_gateway.usecases.terms import LEAST_USD, MOST_RULES, MOST_USD
 
 TASK_LIMIT: Final = 128 << 10
@@ -137,9 +138,16 @@ class Named(BaseModel):
 
 
 class Resume(BaseModel):
-    """Where a stream is to go on, for clients that cannot send the header."""
+    """Where a stream begins or goes on, for clients that cannot send the header; and how fast it goes."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     lastEventId: Annotated[str | None, Field(max_length=100, description="`id` of the last event seen; the header wins.")] = None
+    from_: Annotated[str | None, Field(alias="from", max_length=100, description="`id` of the event to begin with.")] = None
+    speed: Annotated[
+        Speed | None,
+        Field(description="So many times as fast as it happened; a pause counts as 60 s at most. Without it, a stream waits for nothing."),
+    ] = None
 
 
 class ResumeHeaders(BaseModel):
@@ -206,3 +214,5 @@ class Problem(BaseModel):
     details: dict[str, JsonValue]
     retryAfter: float | None = None
     """Seconds; only where waiting helps."""
+    upgradeUrl: str | None = None
+    """Where a caller gets more; only with 429."""

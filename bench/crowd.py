@@ -1,0 +1,119 @@
+"""Readers of a stream in a process of their own: thousands of one, or one that takes all there is; JSON lines in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import uvloop
+
+TOGETHER = 100
+"""Connections that are opened at once."""
+PATIENCE = 60.0
+
+
+class Crowd:
+    """What all readers of one stream heard."""
+
+    def __init__(self) -> None:
+        self.readers: list[asyncio.BaseTransport] = []
+        self.opened = 0
+        self.lost = 0
+        self.late: list[float] = []
+        """Seconds from an event's stamp to its coming."""
+
+    async def open(self, port: int, path: str, count: int) -> int:
+        """How many stand."""
+        loop, request = asyncio.get_running_loop(), asked(path)
+        while len(self.readers) < count:
+            async with asyncio.TaskGroup() as group:
+                some = min(TOGETHER, count - len(self.readers))
+                opening = [
+                    group.create_task(loop.create_connection(lambda: _Reader(self, request), "127.0.0.1", port)) for _ in range(some)
+                ]
+            self.readers += [each.result()[0] for each in opening]
+        await self._until(lambda: self.opened >= count)
+        return self.opened - self.lost
+
+    async def heard(self, count: int) -> list[float]:
+        """As soon as `count` events came, to all together."""
+        await self._until(lambda: len(self.late) >= count)
+        late, self.late = self.late, []
+        return late
+
+    def leave(self) -> None:
+        for reader in self.readers:
+            reader.close()
+
+    async def _until(self, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not true() and time.monotonic() < deadline:  # noqa: ASYNC110 (two ints that thousands of readers count)
+            await asyncio.sleep(0.02)
+
+
+class _Reader(asyncio.Protocol):
+    __slots__ = ("_crowd", "_request")
+
+    def __init__(self, crowd: Crowd, request: bytes) -> None:
+        self._crowd = crowd
+        self._request = request
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        if b": open" in data:
+            self._crowd.opened += 1
+        at = data.find(b"T=")
+        while at >= 0:
+            end = data.index(b"#", at)
+            self._crowd.late.append(time.time() - float(data[at + 2 : end]))
+            at = data.find(b"T=", end)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._crowd.lost += 1
+
+
+async def take(port: int, path: str) -> dict[str, float]:
+    """The whole of a stream that ends: seconds, events, bytes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+    began, events, size = time.perf_counter(), 0, 0
+    writer.write(asked(path))
+    tail = b""
+    while piece := await reader.read(1 << 18):
+        size += len(piece)
+        events += (tail[-6:] + piece).count(b"\ndata: ")
+        tail = (tail + piece)[-16:]
+        if tail.endswith(b"\r\n0\r\n\r\n"):
+            break
+    writer.close()
+    return {"seconds": time.perf_counter() - began, "events": events, "bytes": size}
+
+
+def asked(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+
+
+async def main() -> None:
+    loop, crowd = asyncio.get_running_loop(), Crowd()
+    while text := await loop.run_in_executor(None, sys.stdin.readline):
+        wish = json.loads(text)
+        match wish["kind"]:
+            case "open":
+                answer: Any = await crowd.open(wish["port"], wish["path"], wish["count"])
+            case "heard":
+                answer = await crowd.heard(wish["count"])
+            case "leave":
+                crowd.leave()
+                crowd, answer = Crowd(), None
+            case _:
+                answer = await take(wish["port"], wish["path"])
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

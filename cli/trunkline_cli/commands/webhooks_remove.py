@@ -1,0 +1,17 @@
+"""Removes a webhook; nothing is sent to it any more."""
+
+from __future__ import annotations
+
+import argparse
+
+from trunkline_cli.webhook_flags import add_json, add_webhook, asked, done
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_webhook(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Raises NotFound, Unavailable."""
+    return done(args, asked(args, lambda webhooks: webhooks.remove(args.webhook)))

@@ -1,0 +1,19 @@
+"""Gives a webhook a new secret, shown once; for a while what is sent is signed with both."""
+
+from __future__ import annotations
+
+import argparse
+
+from trunkline_cli.webhook_flags import add_json, add_secret, add_webhook, asked, secret, told_secret
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_webhook(parser)
+    add_secret(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Raises NotFound, Invalid, Conflict, Unavailable."""
+    body = secret(args)
+    return told_secret(args, asked(args, lambda webhooks: webhooks.rotate(args.webhook, body)))

@@ -1,0 +1,29 @@
+"""Shows one webhook in full; with a DELIVERY that one: what was sent, and what was answered at each try."""
+
+from __future__ import annotations
+
+import argparse
+
+from trunkline_cli import tables
+from trunkline_cli.console import OK, out, print_json
+from trunkline_cli.webhook_flags import add_json, add_webhook, asked
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_webhook(parser)
+    parser.add_argument("delivery", nargs="?", default="", metavar="DELIVERY", help="as `trunkline webhooks deliveries ID` lists it")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Raises NotFound, Unavailable."""
+    if args.delivery:
+        answer, name = asked(args, lambda webhooks: webhooks.delivery(args.webhook, args.delivery)), "delivery"
+    else:
+        answer, name = asked(args, lambda webhooks: webhooks.one(args.webhook)), "webhook"
+    if args.json:
+        print_json(answer)
+        return OK
+    shown = answer.get(name)
+    tables.show_one(dict(shown) if isinstance(shown, dict) else {}, out())
+    return OK

@@ -1,0 +1,51 @@
+"""Knows people by the GitHub token that they show: as the bearer, or as `githubToken` in the body, which is the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+from pydantic import JsonValue, SecretStr
+
+from trunkline.auth.principal import Principal
+from trunkline.contracts.errors import Invalid, Unauthenticated, Unsupported
+from trunkline_gateway.body import BodyReader
+from trunkline_gateway.dialects.pr_agent import decode
+from trunkline_gateway.usecases.guests import Guests
+
+_MAY_NAME_IT: Final = (b"githubToken", b"\\u")
+"""A body with neither names no token, and is not read twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVisitors:
+    """dialect.Visitors by GitHub's tokens; without `guests` GitHub is not asked, and nobody is known."""
+
+    guests: Guests | None
+    body: BodyReader
+
+    async def token(self, request: web.Request) -> SecretStr | None:
+        """Raises Invalid also when two different ones are shown; TooLarge, Overdue."""
+        if self.guests is None:
+            return None
+        sent = await self._sent(request) if request.method == "POST" else {}
+        return decode.token(sent, request.headers.get("Authorization", ""))
+
+    async def who(self, token: SecretStr) -> Principal:
+        if self.guests is None:
+            raise Unauthenticated("GitHub is not asked here who somebody is", code="AUTH_REQUIRED")
+        return await self.guests.who(token)
+
+    def stands(self, token: SecretStr, principal: Principal) -> bool:
+        return self.guests is not None and self.guests.stands(token, principal)
+
+    async def _sent(self, request: web.Request) -> dict[str, JsonValue]:
+        """Nothing for what cannot be read: whoever reads it next says why."""
+        raw = await self.body.raw(request)
+        if not any(mark in raw for mark in _MAY_NAME_IT):
+            return {}
+        try:
+            return await self.body.json(request)
+        except (Invalid, Unsupported):
+            return {}

@@ -1,0 +1,181 @@
+"""Telling subscribers over HTTP: each connection is judged by the address it goes to, and nothing that comes back is trusted."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Final, cast
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from trunkline.contracts.webhook import LONGEST_ANSWER, Answered
+from trunkline.runtime.clock import now
+from trunkline_relay.model.addresses import Reach, refusal
+from trunkline_relay.model.trying import Attempt
+from trunkline_relay.model.urls import secure
+
+DEADLINE: Final = 15.0
+"""Seconds for one request, the answer included."""
+IDLE: Final = 4.0
+"""Seconds a connection is kept for the next request: less than most servers do."""
+NAMES_AT_ONCE: Final = 64
+MOST_HEADERS: Final = 40
+LONGEST_HEADER: Final = 500
+_SECRET_HEADERS: Final = frozenset({"set-cookie", "authorization", "proxy-authorization"})
+_LOST: Final = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
+
+
+class Refused(OSError):
+    """The address of a peer is one that may not be told."""
+
+
+class _Resolver:
+    """Names as the system knows them, asked for at each new connection; numbers written oddly come out as addresses too.
+
+    However many wait for one name, it is asked for once: one whose servers are slow takes no more than one thread.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(NAMES_AT_ONCE, "webhook-names")
+        self._asked: dict[tuple[str, int, int], asyncio.Future[list[ResolveResult]]] = {}
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
+        key = host, port, int(family)
+        if key not in self._asked:
+            flight = asyncio.get_running_loop().run_in_executor(self._threads, _addresses, host, port, family)
+            self._asked[key] = flight
+            flight.add_done_callback(lambda done: (self._asked.pop(key), done.cancelled() or done.exception()))
+        return await asyncio.shield(self._asked[key])
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _addresses(host: str, port: int, family: int) -> list[ResolveResult]:
+    return [
+        ResolveResult(hostname=host, host=str(at[0]), port=int(at[1]), family=kind, proto=proto, flags=socket.AI_NUMERICHOST)
+        for kind, _, proto, _, at in socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+    ]
+
+
+class HttpSubscribers:
+    """ports.Subscribers."""
+
+    def __init__(self, plain: aiohttp.ClientSession, safe: aiohttp.ClientSession) -> None:
+        self._plain = plain
+        self._safe = safe
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempt:
+        at, began = now(), time.monotonic()
+        try:
+            async with asyncio.timeout(DEADLINE):
+                answer = await self._answer(url, headers, body)
+        except Refused as error:
+            return _lost(at, began, f"it may not be told: {error}", unreachable=False)
+        except TimeoutError:
+            return _lost(at, began, f"no answer within {DEADLINE:.0f} seconds")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return _lost(at, began, _in_words(error), unreachable=_inner(error) is None)
+        return Attempt(at, _ms(began), answer)
+
+    async def _answer(self, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
+        try:
+            return await self._once(url, headers, body)
+        except _LOST:  # most often a kept connection that the other side closed at that moment; the same id makes a repeat harmless
+            return await self._once(url, headers, body)
+
+    async def _once(self, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
+        session = self._safe if secure(url) else self._plain
+        async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            told, cut = await _told(response.content)
+            if cut:
+                response.close()
+            return Answered(status=response.status, headers=_headers(response), body=told.decode("utf-8", "replace"), cut=cut)
+
+
+@asynccontextmanager
+async def subscribers(reach: Reach) -> AsyncIterator[HttpSubscribers]:
+    async with _session(reach, safe=False) as plain, _session(reach, safe=True) as safe:
+        yield HttpSubscribers(plain, safe)
+
+
+def _session(reach: Reach, *, safe: bool) -> aiohttp.ClientSession:
+    def judged(info: Any) -> socket.socket:
+        """A socket for this address, if it may be told: asked when it is connected to, so that a name cannot mean another one later."""
+        family, kind, proto, _, peer = info
+        why = refusal(str(peer[0]), int(peer[1]), secure=safe, reach=reach)
+        if why:
+            raise Refused(why)
+        return socket.socket(family, kind, proto)
+
+    connector = aiohttp.TCPConnector(
+        resolver=cast(AbstractResolver, _Resolver()),
+        use_dns_cache=False,
+        limit=0,
+        keepalive_timeout=IDLE,
+        socket_factory=judged,
+        ssl=ssl.create_default_context(),
+    )
+    timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=timeout,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,  # 64 KiB are 64 KiB
+        skip_auto_headers=("Accept-Encoding", "User-Agent"),
+    )
+
+
+async def _told(content: aiohttp.StreamReader) -> tuple[bytes, bool]:
+    """What the body begins with, and whether it goes on."""
+    told = bytearray()
+    while len(told) <= LONGEST_ANSWER:
+        piece = await content.read(LONGEST_ANSWER + 1 - len(told))
+        if not piece:
+            return bytes(told), False
+        told += piece
+    return bytes(told[:LONGEST_ANSWER]), True
+
+
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    kept = [(name.lower(), text) for name, text in response.headers.items() if name.lower() not in _SECRET_HEADERS]
+    return {name[:100]: text[:LONGEST_HEADER] for name, text in kept[:MOST_HEADERS]}
+
+
+def _inner(error: BaseException) -> Refused | None:
+    """The refusal that a client error was made of."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, Refused):
+            return found
+        found = getattr(found, "os_error", None) or found.__cause__
+    return None
+
+
+def _in_words(error: BaseException) -> str:
+    refused = _inner(error)
+    if refused:
+        return f"it may not be told: {refused}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name cannot be resolved"
+    if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)):
+        return "its certificate is not trusted, or TLS failed"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "it cannot be connected to"
+    return f"the connection broke ({type(error).__name__})"
+
+
+def _lost(at: datetime, began: float, why: str, *, unreachable: bool = True) -> Attempt:
+    return Attempt(at, _ms(began), None, why, unreachable)
+
+
+def _ms(began: float) -> int:
+    return int((time.monotonic() - began) * 1000)

@@ -1,0 +1,110 @@
+"""Something happened: for each webhook that asked for it, one delivery is kept, whoever hears of it, however often."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from trunkline.bus import Raced, Stored
+from trunkline.contracts import subjects
+from trunkline.contracts.cursor import Cursor
+from trunkline.contracts.record import Event
+from trunkline.contracts.task import TaskSubmitted
+from trunkline.contracts.views import TaskView
+from trunkline.contracts.webhook import DeliveryView, Hook
+from trunkline.runtime.clock import now
+from trunkline.runtime.faults import faultpoint
+from trunkline_relay.model import hook_events, hook_payload, hook_state
+from trunkline_relay.model.hook_payload import Subject
+from trunkline_relay.ports import Deliveries, Hooks
+
+MOST_KNOWN: Final = 10_000
+NOBODY: Final = Subject("", "", "", "")
+FindTask = Callable[[str, str], TaskView | None]
+"""By tenant and task."""
+TryAtOnce = Callable[[Hook, DeliveryView], Awaitable[bool]]
+"""False when it has to be kept first."""
+
+
+class TellWebhooks:
+    """Keeps deliveries; those that cannot be tried at once are another's from there on."""
+
+    def __init__(self, hooks: Hooks, deliveries: Deliveries, at_once: TryAtOnce, about: TaskSubjects, place: tuple[str, str]) -> None:
+        """`place` is the name of this life of the log, and where the gateway is reached."""
+        self._hooks = hooks
+        self._deliveries = deliveries
+        self._about = about
+        self._at_once = at_once
+        self._epoch, self._base = place
+
+    def passed(self, subject: str, _: bytes) -> bool:
+        """Whether nobody wants to be told of what lies there."""
+        tokens = subject.split(".")
+        return not hook_events.told(tokens[-1]) or not self._hooks.of(tokens[1])
+
+    async def __call__(self, stored: Stored) -> None:
+        """Raises Unavailable."""
+        names = subjects.parse_event(stored.subject)
+        hooks = [hook for hook in self._hooks.of(names.tenant) if hook_state.listens(hook) and stored.seq > hook.from_seq]
+        if not hooks:
+            return
+        record = stored.record
+        for index, fact in enumerate(record.facts):
+            event = Event(Cursor(self._epoch, stored.seq, index), names.tenant, names.task, names.part, record.at, fact)
+            await self._tell(hooks, event)
+
+    async def _tell(self, hooks: list[Hook], event: Event) -> None:
+        word = hook_events.WORDS.get(type(event.fact))
+        wanted = [(hook, name) for hook in hooks if word and (name := hook_events.word_for(hook.events, word))]
+        if not wanted:
+            return
+        about = await self._about.of(event)
+        async with asyncio.TaskGroup() as group:  # none of them waits for another
+            for hook, name in wanted:
+                if not hook.own_only or hook.owner == about.submitted_by:
+                    group.create_task(self._deliver(hook, event, about, name))
+
+    async def _deliver(self, hook: Hook, event: Event, about: Subject, name: str) -> None:
+        body = hook_payload.body(event, about, name, self._base)
+        delivery = hook_payload.delivery(hook, event, name, body, now())
+        if not await self._at_once(hook, delivery):
+            await self._keep(delivery)
+
+    async def _keep(self, delivery: DeliveryView) -> None:
+        faultpoint("webhook_kept.before_effect")
+        try:
+            await self._deliveries.append(delivery, 0)
+        except Raced:  # it is kept already, and may have gone further
+            return
+        faultpoint("webhook_kept.after_effect")
+
+
+class TaskSubjects:
+    """Whose task an event is about, from the fact itself or from the views."""
+
+    def __init__(self, find: FindTask, settled: Callable[[], Awaitable[None]]) -> None:
+        self._find = find
+        self._settled = settled
+        self._known: OrderedDict[tuple[str, str], Subject] = OrderedDict()
+
+    async def of(self, event: Event) -> Subject:
+        """Raises Unavailable while the views are behind."""
+        key = event.tenant, event.task
+        if isinstance(event.fact, TaskSubmitted):
+            asked = event.fact.assignment
+            return self._learn(key, Subject(event.fact.submitted_by, asked.surface, asked.repo, asked.type))
+        if key in self._known:
+            return self._known[key]
+        view = self._find(*key)
+        if view is None:
+            await self._settled()
+            view = self._find(*key)
+        return self._learn(key, Subject.of(view)) if view else NOBODY
+
+    def _learn(self, key: tuple[str, str], subject: Subject) -> Subject:
+        self._known[key] = subject
+        if len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+        return subject

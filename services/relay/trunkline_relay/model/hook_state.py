@@ -1,0 +1,138 @@
+"""A webhook through its life: each change is a new value, and none is made twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from trunkline.contracts.webhook import (
+    ChangeWebhook,
+    DisabledBy,
+    Hook,
+    RegisterWebhook,
+    SealedSecret,
+    WebhookStatus,
+    WebhookView,
+)
+
+ASKS_S: Final = (0.0, 10.0, 60.0, 600.0, 3600.0)
+"""Seconds before each asking of an address that did not say that it wants to be told."""
+FAILS_FOR: Final = timedelta(days=5)
+FAILING_TRY: Final = 3
+"""The try from which on a webhook counts as failing: the first ones may be a restart."""
+
+
+def registered(wish: RegisterWebhook, sealed: str, from_seq: int) -> Hook:
+    return Hook(
+        id=wish.hook_id,
+        tenant=wish.tenant,
+        url=wish.url,
+        events=wish.events,
+        owner=wish.owner,
+        surface=wish.surface,
+        own_only=wish.own_only,
+        description=wish.description,
+        secrets=(SealedSecret(sealed=sealed),),
+        verified_url="" if wish.verify else wish.url,
+        verified_at=None if wish.verify else wish.at,
+        from_seq=from_seq,
+        created_at=wish.at,
+        updated_at=wish.at,
+    )
+
+
+def same(hook: Hook, wish: RegisterWebhook) -> bool:
+    """Whether the wish is the one that made it; what was changed since does not make it another."""
+    return (hook.owner, hook.surface, hook.created_at) == (wish.owner, wish.surface, wish.at) or (
+        (hook.owner, hook.surface, hook.url, hook.events, hook.own_only) == (wish.owner, wish.surface, wish.url, wish.events, wish.own_only)
+    )
+
+
+def changed(hook: Hook, wish: ChangeWebhook) -> Hook:
+    given = {"url": wish.url, "events": wish.events, "description": wish.description}
+    changes: dict[str, object] = {key: value for key, value in given.items() if value is not None}
+    if wish.url not in (None, hook.url) or wish.enabled:
+        changes |= {"asked": 0, "problem": ""}
+    if wish.enabled and not hook.enabled:
+        changes |= {"enabled": True, "disabled_by": None, "failing_since": None, "verified_url": ""}
+    if wish.enabled is False and hook.enabled:
+        changes |= {"enabled": False, "disabled_by": DisabledBy.PERSON, "problem": ""}
+    if not wish.verify:
+        changes |= {"verified_url": wish.url or hook.url, "verified_at": hook.verified_at or wish.at}
+    if all(getattr(hook, key) == value for key, value in changes.items()):
+        return hook
+    return hook.model_copy(update={**changes, "updated_at": wish.at})
+
+
+def rotated(hook: Hook, rotation_id: str, sealed: str, at: datetime, overlap_s: float) -> Hook:
+    """Signs with the new secret, and with the one before for a while."""
+    before = hook.secrets[0].model_copy(update={"until": at + timedelta(seconds=overlap_s)})
+    return hook.model_copy(update={"secrets": (SealedSecret(sealed=sealed), before), "rotation_id": rotation_id, "updated_at": at})
+
+
+def asked_again(hook: Hook, at: datetime) -> Hook:
+    return hook.model_copy(update={"asked": 0, "verified_url": "", "problem": "", "updated_at": at})
+
+
+def verified(hook: Hook, url: str, at: datetime) -> Hook:
+    return hook.model_copy(update={"verified_url": url, "verified_at": at, "problem": "", "asked": 0, "updated_at": at})
+
+
+def not_verified(hook: Hook, problem: str, at: datetime) -> Hook:
+    return hook.model_copy(update={"asked": hook.asked + 1, "problem": problem, "updated_at": at})
+
+
+def failing(hook: Hook, since: datetime | None, at: datetime) -> Hook:
+    return hook.model_copy(update={"failing_since": since, "updated_at": at})
+
+
+def disabled(hook: Hook, by: DisabledBy, problem: str, at: datetime) -> Hook:
+    return hook.model_copy(update={"enabled": False, "disabled_by": by, "problem": problem, "updated_at": at})
+
+
+def deleted(hook: Hook, at: datetime) -> Hook:
+    """What is left says only that it was there."""
+    gone = {"deleted": True, "enabled": False, "secrets": (), "url": "", "verified_url": "", "description": ""}
+    return hook.model_copy(update={**gone, "updated_at": at})
+
+
+def status(hook: Hook) -> WebhookStatus:
+    if not hook.enabled:
+        return WebhookStatus.DISABLED
+    return WebhookStatus.ACTIVE if hook.verified_url == hook.url else WebhookStatus.PENDING
+
+
+def listens(hook: Hook) -> bool:
+    """Whether events are kept for it: those that come while a new address is being verified wait."""
+    return hook.enabled and not hook.deleted and hook.verified_at is not None
+
+
+def overdue(hook: Hook, now: datetime) -> bool:
+    return hook.failing_since is not None and now - hook.failing_since > FAILS_FOR
+
+
+def signing(hook: Hook, now: datetime) -> Sequence[str]:
+    """The sealed secrets that count, the newest first."""
+    return tuple(secret.sealed for secret in hook.secrets if secret.until is None or secret.until > now)
+
+
+def view(hook: Hook, now: datetime) -> WebhookView:
+    return WebhookView(
+        id=hook.id,
+        tenant=hook.tenant,
+        url=hook.url,
+        events=hook.events,
+        owner=hook.owner,
+        surface=hook.surface,
+        own_only=hook.own_only,
+        description=hook.description,
+        status=status(hook),
+        disabled_by=hook.disabled_by,
+        problem=hook.problem,
+        secrets=len(signing(hook, now)),
+        failing_since=hook.failing_since,
+        created_at=hook.created_at,
+        updated_at=hook.updated_at,
+        verified_at=hook.verified_at,
+    )

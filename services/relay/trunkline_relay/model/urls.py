@@ -1,0 +1,67 @@
+"""Which addresses can be told at all, as far as their text says; who answers there is judged when it is connected to."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from trunkline.contracts.errors import Invalid
+from trunkline_relay.model.addresses import Reach, refusal
+
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+_PORTS: Final = {"https": 443, "http": 80}
+
+
+def check_url(url: str, reach: Reach) -> None:
+    """Raises Invalid with what is wrong."""
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        raise _bad("must hold only plain ASCII characters; write others percent-encoded, and the host in punycode")
+    parts, port = _split(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and reach.networks):
+        raise _bad("must begin with https://")
+    if not parts.hostname:
+        raise _bad("must name a host")
+    if "@" in parts.netloc:
+        raise _bad("must hold no user and no password: what comes is known by its signature")
+    if "#" in url:
+        raise _bad("must have no fragment")
+    if port not in reach.ports and not reach.networks:
+        raise _bad(f"must use one of the ports {', '.join(str(each) for each in reach.ports)}")
+    _check_literal(parts.hostname, port, secure=parts.scheme == "https", reach=reach)
+
+
+def host_of(url: str) -> str:
+    """Host and port: whatever is told there shares its slots and its breaker."""
+    parts, port = _split(url)
+    return f"{parts.hostname}:{port}"
+
+
+def secure(url: str) -> bool:
+    return url.startswith("https:")
+
+
+def _split(url: str) -> tuple[SplitResult, int]:
+    try:
+        parts = urlsplit(url)
+        return parts, parts.port if parts.port is not None else _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        raise _bad("is no address of the web") from None
+
+
+def _check_literal(host: str, port: int, *, secure: bool, reach: Reach) -> None:
+    """An address in place of a name is judged at once; one that is written as a number, or partly so, is none that we talk to."""
+    try:
+        ip_address(host)
+    except ValueError:
+        if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+            raise _bad("must name a host, or write its address in the usual way") from None
+        return
+    why = refusal(host, port, secure=secure, reach=reach)
+    if why:
+        raise _bad(f"cannot be told: {why}")
+
+
+def _bad(why: str) -> Invalid:
+    return Invalid(f"the url of a webhook {why}", code="BAD_WEBHOOK_URL")

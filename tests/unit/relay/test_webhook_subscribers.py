@@ -1,0 +1,118 @@
+"""Telling subscribers that mean harm: redirects, names that lead inward on the second look, answers without end, and no answer."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.flows.ear import Answer, Came, always, subscriber
+from trunkline.contracts.webhook import LONGEST_ANSWER
+from trunkline_relay.adapters import subscribers as adapter
+from trunkline_relay.adapters.subscribers import subscribers
+from trunkline_relay.model.addresses import Reach
+from trunkline_relay.model.trying import Attempt, Verdict, unwell, verdict, why
+
+LOCAL = Reach((ip_network("127.0.0.0/8"),))
+BODY = b'{"type":"task.created"}'
+
+
+async def told(answer: Answer) -> tuple[Attempt, list[Came]]:
+    async with subscriber(answer) as ear, subscribers(LOCAL) as outside:
+        return await outside.post(ear.url, {"content-type": "application/json"}, BODY), ear.came
+
+
+async def test_an_answer_is_kept_with_its_status_headers_and_body() -> None:
+    attempt, came = await told(always(202, {"X-Their-Id": "7", "Set-Cookie": "a=b"}, "thanks"))
+    assert attempt.answer is not None
+    assert (attempt.answer.status, attempt.answer.body, attempt.answer.headers["x-their-id"]) == (202, "thanks", "7")
+    assert "set-cookie" not in attempt.answer.headers
+    assert came[0].body == BODY
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async with subscriber() as inner:
+        attempt, _ = await told(always(307, {"Location": inner.url}))
+        assert "redirects are not followed" in why(attempt)
+        assert inner.came == []
+
+
+async def test_of_an_answer_without_end_so_much_is_read_and_no_more() -> None:
+    sent = 0
+
+    async def endless(_: Came) -> web.StreamResponse:
+        return web.Response(body=flood())
+
+    async def flood() -> Any:
+        nonlocal sent
+        while True:
+            sent += 1 << 16
+            yield b"x" * (1 << 16)
+
+    attempt, _ = await told(endless)
+    assert attempt.answer is not None
+    assert (len(attempt.answer.body), attempt.answer.cut) == (LONGEST_ANSWER, True)
+    assert verdict(attempt) is Verdict.DELIVERED
+    assert sent < 64 << 20
+
+
+async def test_a_compressed_answer_is_not_blown_up() -> None:
+    attempt, _ = await told(bomb)
+    assert attempt.answer is not None
+    assert len(attempt.answer.body) <= LONGEST_ANSWER
+
+
+async def bomb(_: Came) -> web.StreamResponse:
+    return web.Response(body=gzip.compress(b"0" * (32 << 20)), headers={"Content-Encoding": "gzip"})
+
+
+async def test_who_never_answers_is_waited_for_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "DEADLINE", 0.3)
+
+    async def never(_: Came) -> web.StreamResponse:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    attempt, _ = await told(never)
+    assert why(attempt).startswith("no answer within")
+    assert unwell(attempt)
+
+
+async def test_a_name_that_means_another_address_on_the_second_look_is_refused_when_it_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = iter(["127.0.0.1", "10.0.0.1", "127.0.0.1"])
+    usual = socket.getaddrinfo
+
+    def rebinding(host: str, port: int, *rest: Any) -> Any:
+        return usual(next(looks) if host == "turns.example" else host, port, *rest)
+
+    async with subscriber(always(200, {"Connection": "close"})) as ear, subscribers(LOCAL) as outside:
+        url = ear.url.replace("127.0.0.1", "turns.example")
+        monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+        first, second, third = [await outside.post(url, {}, BODY) for _ in range(3)]
+        assert verdict(first) is verdict(third) is Verdict.DELIVERED
+        assert "not one of the public Internet" in why(second)
+        assert not unwell(second)
+        assert len(ear.came) == 2
+
+
+async def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with subscriber() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        attempt, came = await told(always(200))
+        assert verdict(attempt) is Verdict.DELIVERED
+        assert (len(came), len(proxy.came)) == (1, 0)
+
+
+async def test_plain_http_goes_to_allowed_networks_only() -> None:
+    async with subscriber() as ear, subscribers(Reach((ip_network("10.0.0.0/8"),))) as outside:
+        attempt = await outside.post(ear.url, {}, BODY)
+        assert "not one of the public Internet" in why(attempt)
+        assert ear.came == []
