@@ -25,7 +25,7 @@ setup: $(MADE)/project ## make .venv and install the pinned packages
 	@echo "setup: ready. Next: make demo"
 
 agents: $(MADE)/project ## bring the pinned coding agents into .venv (Claude Code, Codex; opencode where npm is)
-	@sh tools/agents.sh $(VENV)
+	@sh tools/agents.sh $(VENV) $(ARGS)
 	@echo "agents: ready. Next: TRUNKLINE_AGENT=codex OPENAI_API_KEY=... make up; or make test"
 
 demo: $(MADE)/project ## watch one task go all the way to a pull request

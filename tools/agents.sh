@@ -1,5 +1,6 @@
 #!/bin/sh
 # Brings the pinned coding agents into a virtual environment: `agents.sh .venv`. Each by name, version and hash; none is run.
+# `agents.sh .venv by-pip` leaves out what comes by npm.
 set -eu
 venv=$1
 
@@ -11,6 +12,10 @@ fi
 echo "agents 1/2: Claude Code and Codex (some 300 MB)"
 "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements/agents.txt
 
+if [ "${2:-}" = by-pip ]; then
+    echo "agents 2/2: opencode is LEFT OUT, as asked"
+    exit 0
+fi
 if ! command -v npm >/dev/null 2>&1; then
     echo "agents 2/2: opencode is LEFT OUT: it comes by npm, and there is no npm on this machine"
     exit 0

@@ -27,7 +27,12 @@ from trunkline_cli.__main__ import main
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(120)]
 
 SECRET = "a-secret-for-tests-of-the-command-line"
-ENVIRONMENT = {"TRUNKLINE_AGENT": "command", "TRUNKLINE_AGENT_COMMAND": ACTING, "ORCHESTRATOR_JWT_SECRET": SECRET}
+ENVIRONMENT = {
+    "TRUNKLINE_RATE_LIMITS": "on",
+    "TRUNKLINE_AGENT": "command",
+    "TRUNKLINE_AGENT_COMMAND": ACTING,
+    "ORCHESTRATOR_JWT_SECRET": SECRET,
+}
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ class _Events:
 
 async def _client(settings: BusSettings, name: str, events: _Events) -> Client:
     client = events.client
-    client._parse_header_lines = headers.read  # type: ignore[method-assign]  # a third of what reading the log cost
+    client._parse_header_lines = headers.read  # type: ignore[method-assign]  # 5 of 7 us for each message
     callbacks: dict[str, Any] = {
         "error_cb": events.failed,
         "disconnected_cb": events.disconnected,

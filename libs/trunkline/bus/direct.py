@@ -94,7 +94,7 @@ class DirectReader:
             page.take(message)
 
     async def read(self, filter_subject: str, first: int, batch: int = PAGE) -> AsyncIterator[Stored]:
-        """Every stored message that matches, with sequence >= `first`, `batch` of them asked for at once.
+        """Every stored message that matches, with sequence >= `first`; a smaller `batch` for whoever wants no more than that.
 
         Raises Unavailable when the bus stays silent.
         """
@@ -106,7 +106,7 @@ class DirectReader:
                 half, first = len(page.messages) // 2, page.messages[-1].seq + 1 if page.messages else first
                 for stored in page.messages[:half]:
                     yield stored
-                if page.pending and page.messages:  # the server finds the next one while we work on this
+                if page.pending and page.messages and batch == PAGE:  # the server finds the next one while we work on this
                     ahead = self._ahead(filter_subject, first, batch)
                 for stored in page.messages[half:]:
                     yield stored

@@ -73,7 +73,7 @@ class Settings(BusSettings):
     )
     body_depth: int = Field(32, ge=4, description="No request of any surface nests deeper than six.")
     body_deadline_s: float = Field(10.0, gt=0, description="256 KiB at 200 kbit/s; a slower body holds a connection for nothing.")
-    stream_limit: int = Field(10_000, ge=1, description="Some 10 KiB each: 100 MiB, and half of the usual limit of open files.")
+    stream_limit: int = Field(10_000, ge=1, description="Some 14 KiB each: 140 MiB, and half of the usual limit of open files.")
     stream_buffer: int = Field(256 << 10, ge=16 << 10, description="What is kept for a reader that lags before the feed waits for it.")
     stream_stall_s: float = Field(30.0, gt=0, description="A reader that takes nothing so long is cut; it resumes by event id.")
     drain_s: float = Field(2.0, gt=0, le=4.0, description="Leaves three of the five seconds a stop may take to everything else.")
