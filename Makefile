@@ -53,9 +53,12 @@ test: $(MADE)/project ## run every test (ARGS="-k name", WORKERS=2)
 kills: $(MADE)/project ## the long form: kill everything at every moment of a job (some ten minutes)
 	@TRUNKLINE_KILLS=all $(BIN)/python -m pytest tests/flows/test_nothing_is_lost.py -n $(WORKERS) --durations=5 $(ARGS)
 
-campaigns: $(MADE)/project ## the long form of every test that has one: kills, state machines, requests (some twenty minutes)
+campaigns: $(MADE)/project ## the long form of every test that has one: kills, cut streams, state machines, requests (half an hour)
 	@TRUNKLINE_KILLS=all TRUNKLINE_LONG=on TRUNKLINE_SCHEMATHESIS=300 $(BIN)/python -m pytest --timeout 3700 -n $(WORKERS) $(ARGS) \
-	  tests/flows/test_nothing_is_lost.py tests/flows/test_schemathesis.py tests/flows/test_approvals_many.py \
+	  tests/flows/test_nothing_is_lost.py tests/flows/test_parking.py tests/flows/test_github_matrix.py \
+	  tests/flows/test_schemathesis.py tests/flows/test_approvals_many.py \
+	  tests/flows/test_cut_streams.py tests/flows/test_typescript_sdk.py \
+	  tests/flows/test_named_sandboxes.py tests/flows/test_named_killed.py tests/unit/sandbox/test_named_model.py \
 	  tests/unit/approvals/test_approval_story.py tests/unit/router/test_task_machine.py tests/conformance/test_agents.py
 
 bench: $(MADE)/project ## measure against the floor and print ratios

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import tempfile
@@ -15,13 +16,16 @@ from typing import Any, Final
 
 from bench.models import KEY
 from bench.person import SIGNED, person
-from bench.watching import Job, Seen, real_stack, submit
+from bench.watching import REPO, SAMPLE, Job, Seen, real_stack, submit
 from trunkline.contracts.errors import Invalid
+from trunkline.testing.repositories import make_bare
 from trunkline.testing.stack import Stack
 from trunkline_sandbox.adapters.agents.claude_binary import find_claude
 from trunkline_sandbox.adapters.agents.claude_control import user_line
 from trunkline_sandbox.adapters.agents.claude_options import ClaudeOptions, arguments
+from trunkline_sandbox.adapters.git import GitProgram
 from trunkline_sandbox.model import AgentTask
+from trunkline_sandbox.ports import Remote
 
 PROMPT: Final = "Write the answer."
 NOT_MEASURED: Final = "NOT MEASURED: no Claude Code was found; `make agents` brings it, or set TRUNKLINE_TEST_CLAUDE to it"
@@ -42,12 +46,14 @@ def claude() -> Path | None:
 
 
 def bare(program: Path, model: str) -> float:
-    """Milliseconds from its start to its exit, told to end as soon as it says that its turn is over. Raises RuntimeError when it failed."""
+    """Milliseconds from its start to its exit, told to end as soon as it says that its turn is over. Raises RuntimeError when it failed.
+
+    Its home is fresh and its workspace the same clone as in a task: in a repository it calls git some twenty times.
+    """
     with tempfile.TemporaryDirectory(prefix="tlb-") as folder:
         home, workspace = Path(folder) / "home", Path(folder) / "workspace"
         home.mkdir()
-        workspace.mkdir()
-        (workspace / "README.md").write_text("A sample.\n")
+        asyncio.run(_clone(Path(folder), workspace))
         argv = [str(program), *arguments(ClaudeOptions(), AgentTask(PROMPT), str(uuid.uuid4()))]
         began = time.perf_counter()
         with subprocess.Popen(argv, cwd=workspace, env=_environment(home, model), stdin=-1, stdout=-1, stderr=subprocess.DEVNULL) as child:
@@ -56,6 +62,12 @@ def bare(program: Path, model: str) -> float:
         if child.returncode or (workspace / "answer.txt").read_text() != "42\n":
             raise RuntimeError(f"Claude Code, bare, ended with {child.returncode} and did not do what it was told")
     return took
+
+
+async def _clone(folder: Path, workspace: Path) -> None:
+    git, bare = GitProgram(), folder / "clean.git"
+    commit = await git.fetch(Remote(str(make_bare(folder, REPO, SAMPLE))), "main", bare)
+    await git.checkout(bare, commit, workspace)
 
 
 def _environment(home: Path, model: str) -> dict[str, str]:

@@ -14,6 +14,8 @@ import uvloop
 TOGETHER = 100
 """Connections that are opened at once."""
 PATIENCE = 60.0
+UPGRADE = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+UPGRADED = b"HTTP/1.1 101 "
 
 
 class Crowd:
@@ -26,9 +28,9 @@ class Crowd:
         self.late: list[float] = []
         """Seconds from an event's stamp to its coming."""
 
-    async def open(self, port: int, path: str, count: int) -> int:
-        """How many stand."""
-        loop, request = asyncio.get_running_loop(), asked(path)
+    async def open(self, port: int, path: str, count: int, more: str = "") -> int:
+        """How many stand. `more`: headers of each request."""
+        loop, request = asyncio.get_running_loop(), asked(path, more)
         while len(self.readers) < count:
             async with asyncio.TaskGroup() as group:
                 some = min(TOGETHER, count - len(self.readers))
@@ -66,7 +68,7 @@ class _Reader(asyncio.Protocol):
         cast(asyncio.Transport, transport).write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        if b": open" in data:
+        if b": open" in data or data.startswith(UPGRADED):
             self._crowd.opened += 1
         at = data.find(b"T=")
         while at >= 0:
@@ -94,8 +96,8 @@ async def take(port: int, path: str) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began, "events": events, "bytes": size}
 
 
-def asked(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+def asked(path: str, more: str = "") -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n".encode()
 
 
 async def main() -> None:
@@ -105,6 +107,8 @@ async def main() -> None:
         match wish["kind"]:
             case "open":
                 answer: Any = await crowd.open(wish["port"], wish["path"], wish["count"])
+            case "hear":
+                answer = await crowd.open(wish["port"], wish["path"], wish["count"], UPGRADE)
             case "heard":
                 answer = await crowd.heard(wish["count"])
             case "leave":

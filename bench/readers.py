@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import psutil
 
@@ -35,13 +36,18 @@ def measure(plan: Plan) -> list[Figure]:
             async with timelines.log_of(system) as bus:
                 made = await timelines.job(bus)
                 await asyncio.sleep(CALM)
-                resident = lambda: float(psutil.Process(system.children[0].pid).memory_info().rss)  # noqa: E731
+                resident = partial(_resident, system.children[0].pid)
                 ours = await _of(plan, crowd, made, lambda: crowd.ask("open", port=system.address, path=made.path, count=count), resident)
                 theirs = await _of(plan, crowd, made, lambda: crowd.ask("open", port=floor, path="/follow", count=count), resident)
                 return ours, theirs
 
         ours, theirs = asyncio.run(both())
     return list(_figures(count, ours, theirs))
+
+
+def _resident(pid: int) -> float:
+    """Bytes."""
+    return float(psutil.Process(pid).memory_info().rss)
 
 
 async def _of(plan: Plan, crowd: Crowd, made: Written, opening: Callable[[], int], resident: Callable[[], float]) -> Heard:

@@ -17,6 +17,7 @@ from trunkline.testing.repositories import make_bare
 from trunkline.testing.stack import Stack, stack
 
 REPO: Final = "bench/sample"
+SAMPLE: Final = {"README.md": "A sample.\n", "cart.py": "total = 1\n"}
 STALE: Final = 5.0
 
 
@@ -101,5 +102,5 @@ def real_stack(agent: str, *flags: str, **more: str) -> Iterator[Stack]:
     the environment."""
     environment = {"TRUNKLINE_AGENT": "command", "TRUNKLINE_AGENT_COMMAND": agent, "HOME": gettempdir()}
     with stack({**environment, **more}, *(flags or ("--log-level", "warning"))) as running:
-        make_bare(Path(running.forge), REPO, {"README.md": "A sample.\n", "cart.py": "total = 1\n"})
+        make_bare(Path(running.forge), REPO, SAMPLE)
         yield running

@@ -21,7 +21,8 @@ def wishes() -> dict[str, list[str]]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     run = project["project"]["dependencies"]
     build = [*project["build-system"]["requires"], "editables"]
-    return {"dev": [*run, *build, *project["dependency-groups"]["dev"]], "run": run, "build": build}
+    extras = {name: [*run, *wanted] for name, wanted in project["project"]["optional-dependencies"].items()}
+    return {"dev": [*run, *build, *project["dependency-groups"]["dev"]], "run": run, "build": build, **extras}
 
 
 def pins(text: str) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,10 @@ COMFORT: Final = 2 << 30
 REMEDY: Final = (
     "Fine for agents that you trust. For limits that the kernel keeps, and parts of cores, run as root or as a systemd user service "
     "with Delegate=yes."
+)
+SEALS: Final = (
+    "Set one TRUNKLINE_VAULT_KEY (`openssl rand -hex 32`), or TRUNKLINE_VAULT_KEY_FILE, for all gateways, sandbox services and relays; "
+    "`trunkline up` makes its own."
 )
 LOOSER: Final = "memory is weighed instead (AGENT_MEMORY_LIMIT holds), and whole cores are pinned"
 
@@ -157,6 +163,27 @@ def agent(name: str, command: str, program: Path | None, key: bool) -> Check:
         return Check("agent", State.WARN, f"{name}, but it was not found", f"{error.message}. Or set TRUNKLINE_AGENT=command.")
     remedy = "" if key else f"Set {brought.key}."
     return Check("agent", State.OK if key else State.WARN, f"{name} ({found})" + ("" if key else ", but there is no key"), remedy)
+
+
+def daytona(wanted: bool, key: bool, address: str) -> Check:
+    """What sandboxes at Daytona need on this side; nobody is asked over the network."""
+    if not wanted:
+        return Check("daytona", State.OK, "not used; TRUNKLINE_SANDBOX=daytona puts sandboxes there")
+    if find_spec("daytona") is None:
+        return Check("daytona", State.MISSING, "its SDK is not installed", "`pip install 'trunkline[daytona]'`.")
+    if not key:
+        return Check("daytona", State.MISSING, "there is no key", "Set DAYTONA_API_KEY.")
+    return Check("daytona", State.OK, f"SDK {version('daytona')}, a key, {address}")
+
+
+def vault(key: bool, made: bool, *, outside: bool) -> Check:
+    """Whether there is a `key` that was set, or `made` by `up`; `outside`: services are started one by one, and nobody makes one. Pure."""
+    if key or made:
+        return Check("vault key", State.OK, "set" if key else "made by `trunkline up`")
+    if not outside:
+        return Check("vault key", State.OK, "none yet; `trunkline up` makes one in the data directory")
+    found = "none: tasks with a caller's own token, and webhooks, are refused (NO_VAULT_KEY)"
+    return Check("vault key", State.WARN, found, SEALS)
 
 
 def guarded(name: str, check: Callable[[], Check]) -> Check:

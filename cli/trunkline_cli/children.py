@@ -40,6 +40,12 @@ async def end(process: Process, patience: float) -> None:
         await process.wait()
 
 
+async def end_when_told(process: Process, stop: asyncio.Event, patience: float) -> None:
+    """The same, once `stop` is set."""
+    await stop.wait()
+    await end(process, patience)
+
+
 def kill(process: Process) -> None:
     """SIGKILL at once, without waiting."""
     if process.returncode is None:
@@ -52,6 +58,13 @@ def kill(process: Process) -> None:
 def ending(code: int | None) -> str:
     """`signal 9`, `exit code 1`."""
     return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def pass_all_on(group: asyncio.TaskGroup, process: Process, name: str, write: Write) -> None:
+    """Both of its outputs, to their ends."""
+    for reader in (process.stdout, process.stderr):
+        if reader is not None:
+            group.create_task(pass_on(reader, name, write))
 
 
 async def pass_on(reader: asyncio.StreamReader, name: str, write: Write) -> None:

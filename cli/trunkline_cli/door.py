@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from os import environ
+from shlex import join
 from time import monotonic
 from typing import Final
 
@@ -127,6 +128,14 @@ async def opened(args: Namespace) -> AsyncIterator[Door]:
     """The gateway that the flags name, entered as whoever they say."""
     async with entered(args.url, credential(args, args.url)) as door:
         yield door
+
+
+def same_door(args: Namespace) -> str:
+    """The flags that were given to find and enter this gateway, so that a command that is suggested goes there too."""
+    url = args.url if args.url != environ.get("TRUNKLINE_URL", DEFAULT_URL) else None
+    given = {"--url": url, "--token-file": args.token_file, "--data-dir": args.data_dir}
+    words = join(word for flag, value in given.items() if value for word in (flag, str(value)))
+    return f" {words}" if words else ""
 
 
 def add_gateway(parser: ArgumentParser) -> None:

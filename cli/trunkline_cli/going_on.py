@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from trunkline_cli.console import OK, out, print_json, program
-from trunkline_cli.door import add_gateway, opened
+from trunkline_cli.door import add_gateway, opened, same_door
 from trunkline_cli.forge_token import forge_token
 from trunkline_cli.messaging import text_of
 from trunkline_cli.orchestrator import Object, Orchestrator
@@ -40,7 +40,8 @@ async def _go_on(args: argparse.Namespace, ask: Ask, body: Object) -> int:
         if args.json:
             print_json(answer, line=args.watch)
         else:
-            out().print(job if args.watch else f"{job}\n{told(answer)}\nFollow it: {program()} watch {job}", markup=False)
+            said = f"{job}\n{told(answer)}\nFollow it: {program()} watch {job}{same_door(args)}"
+            out().print(job if args.watch else said, markup=False, soft_wrap=True)
         return await watch(door, job, args.json) if args.watch else OK
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -14,14 +11,12 @@ from trunkline.contracts.errors import DomainError, Unsupported
 from trunkline_cli import children
 from trunkline_cli.children import Write
 from trunkline_cli.console import COMPLAINT
+from trunkline_cli.nursing import Nursery
 from trunkline_cli.services import Service
 from trunkline_cli.supervisor import Switch, innermost
 
 REFUSED: Final = 2
 """Exit code of a service that was told something it cannot do: another try ends the same."""
-READY_FD: Final = "TRUNKLINE_READY_FD"
-PATIENCE: Final = 3.5
-"""Seconds that a child has between SIGTERM and SIGKILL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +38,23 @@ class InProcess:
 
 @dataclass(frozen=True, slots=True)
 class OwnProcess:
-    """A service as `trunkline serve NAME`; settings travel in its environment, where secrets are nobody else's to read."""
+    """A service as `trunkline serve NAME`, forked off by the nursery, which never sees its settings: they go to the child alone."""
 
     name: str
     env: Mapping[str, str]
     write: Write
+    nursery: Nursery
 
     async def __call__(self, switch: Switch) -> str:
-        here, there = os.pipe()
         complaint = _Complaint(self.write)
-        try:
-            argv = [sys.executable, "-m", "trunkline_cli", "serve", self.name]
-            process = await children.spawn(argv, {**self.env, READY_FD: str(there)}, out=PIPE, inherit=(there,))
-        finally:
-            os.close(there)
-        try:
-            async with asyncio.TaskGroup() as group:
-                _pass_on(group, process, self.name, complaint)
-                watching = [group.create_task(_tell_ready(here, switch.ready)), group.create_task(_end_when_told(process, switch.stop))]
-                await process.wait()
-                for task in watching:
-                    task.cancel()
-        finally:
-            children.kill(process)
-            os.close(here)
-        return _ended(self.name, process, switch, complaint.text)
+        async with self.nursery.child(self.name, self.env) as child, asyncio.TaskGroup() as group:
+            group.create_task(children.pass_on(child.out, self.name, complaint))
+            ending = group.create_task(child.end_when_told(switch.stop))
+            code = await child.ended(switch.ready)
+            ending.cancel()
+        if code == REFUSED and not switch.ready.is_set():
+            raise Unsupported(complaint.text or f"{self.name} refuses to start; its reason is above.", code="SERVICE_REFUSED")
+        return "its nursery ended" if code is None else children.ending(code)
 
 
 @dataclass(slots=True)
@@ -80,36 +67,6 @@ class _Complaint:
     def __call__(self, line: str) -> None:
         self.write(line)
         self.text = line.partition(f"| {COMPLAINT}")[2].strip() or self.text
-
-
-def _pass_on(group: asyncio.TaskGroup, process: Process, name: str, write: Write) -> None:
-    for reader in (process.stdout, process.stderr):
-        if reader is not None:
-            group.create_task(children.pass_on(reader, name, write))
-
-
-async def _tell_ready(pipe: int, ready: asyncio.Event) -> None:
-    """The child writes one byte into the pipe when it is ready."""
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(pipe, readable.set)
-    try:
-        await readable.wait()
-        if os.read(pipe, 1):
-            ready.set()
-    finally:
-        loop.remove_reader(pipe)
-
-
-async def _end_when_told(process: Process, stop: asyncio.Event) -> None:
-    await stop.wait()
-    await children.end(process, PATIENCE)
-
-
-def _ended(name: str, process: Process, switch: Switch, complaint: str) -> str:
-    if process.returncode == REFUSED and not switch.ready.is_set():
-        raise Unsupported(complaint or f"{name} refuses to start; its reason is above.", code="SERVICE_REFUSED")
-    return children.ending(process.returncode)
 
 
 def _raise_refusal(group: BaseExceptionGroup[BaseException]) -> None:

@@ -31,7 +31,7 @@ MEANINGS: Final = {
     "sandbox": "where agents run",
     "egress": "hosts that agents may reach, with commas between them: NAME or NAME:PORT",
     "runs": "tasks that one sandbox service carries out at the same time",
-    "cpus": "cores for each agent",
+    "cpus": "cores for each agent, 0 for all",
     "memory_mb": "memory for each agent, in MB",
     "processes": "processes that each agent may have",
     "disk_mb": "disk space for each agent, in MB",

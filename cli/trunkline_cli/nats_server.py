@@ -71,7 +71,7 @@ class NatsServer:
         freed = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(self._tell_ready(switch))
-            ending = group.create_task(_end_when_told(process, switch))
+            ending = group.create_task(children.end_when_told(process, switch.stop, PATIENCE))
             healing = group.create_task(_end_after_full_disk(process, self.folder / LOG, freed))
             await process.wait()
             for task in (telling, ending, healing):
@@ -132,11 +132,6 @@ def _room(folder: Path, wanted: int) -> int:
             code="DISK_FULL",
         )
     return limit
-
-
-async def _end_when_told(process: Process, switch: Switch) -> None:
-    await switch.stop.wait()
-    await children.end(process, PATIENCE)
 
 
 async def _end_after_full_disk(process: Process, log: Path, freed: asyncio.Event) -> None:

@@ -56,9 +56,9 @@ class TaskShown(_Read):
 
 
 class Page(_Read):
-    """`total` counts all that match."""
+    """`total` counts all that match; None: nobody did."""
 
-    total: int = 0
+    total: int | None = None
     next_cursor: str | None = None
 
 
@@ -131,12 +131,14 @@ class Used(_Read):
 
 
 class Spent(_Read):
-    """What the models of one task cost, and what they may; None: any amount, or nobody said."""
+    """What the models of one task cost, and what they may; None: not known, and of the limit any amount, or nobody said."""
 
-    usd: float = 0.0
+    usd: float | None = None
     limit_usd: float | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    priced: bool = True
+    """Whether `usd` is more than a guess for the budget's sake."""
 
     def plus(self, answered: JsonValue) -> Spent:
         """With one more answer of a model; the same where it is none. Pure."""
@@ -144,13 +146,21 @@ class Spent(_Read):
             one = Spent.model_validate(answered)
         except ValidationError:
             return self
-        sums = {"input_tokens": self.input_tokens + one.input_tokens, "output_tokens": self.output_tokens + one.output_tokens}
-        return Spent(usd=self.usd + one.usd, limit_usd=one.limit_usd, **sums)
+        return Spent(
+            usd=(self.usd or 0.0) + (one.usd or 0.0),
+            limit_usd=one.limit_usd,
+            input_tokens=(self.input_tokens or 0) + (one.input_tokens or 0),
+            output_tokens=(self.output_tokens or 0) + (one.output_tokens or 0),
+            priced=self.priced and one.priced,
+        )
 
     @property
     def told(self) -> str:
+        if self.usd is None and self.input_tokens is None and self.output_tokens is None:
+            return "Not known: no model was asked on a way that Trunkline counts."
+        cost = f"{self.usd:,.4f}" if self.usd is not None and self.priced else "?"
         limit = f" of {self.limit_usd:,.4f}" if self.limit_usd else ""
-        return f"US$ {self.usd:,.4f}{limit} for models ({self.input_tokens:,} tokens in, {self.output_tokens:,} out)"
+        return f"US$ {cost}{limit} for models ({self.input_tokens or 0:,} tokens in, {self.output_tokens or 0:,} out)"
 
 
 class TaskSpent(_Read):

@@ -44,12 +44,16 @@ class Sources:
         """The same, with these values decided."""
         return Sources({**self.flags, **values}, self.environ, self.toml, self.path)
 
+    def surroundings(self) -> dict[str, str]:
+        """What any child finds around it; no secret of ours."""
+        return {name: value for name, value in self.environ.items() if inherited(name)}
+
     def environment(self, service: str) -> dict[str, str]:
         """All that a child finds around it: what any program needs, and what was said here by flag or variable of its own settings."""
         fields = fields_of(service)
         said = {env_name(name, fields[name]): value for name, value in self.flags.items() if name in fields}
-        kept = {name: value for name, value in self.environ.items() if inherited(name) or _read_by(fields, name)}
-        return {**kept, **said, **({CONFIG: str(self.path)} if self.path else {})}
+        kept = {name: value for name, value in self.environ.items() if _read_by(fields, name)}
+        return {**self.surroundings(), **kept, **said, **({CONFIG: str(self.path)} if self.path else {})}
 
 
 def models() -> list[type[BaseModel]]:

@@ -12,21 +12,21 @@ from trunkline_cli.supervisor import Say, Unit, keep_alive
 
 DOOR_SHUT: Final = 2.6
 SERVICES_GONE: Final = 3.8
-NATS_GONE: Final = 4.4
+GROUND_GONE: Final = 4.4
 KILLED: Final = 0.1
 """Seconds since the wish to stop at which what is left of each group is killed, and what a kill itself may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What is run: nats-server (None: an outside one), the services behind the door, and the door."""
+    """What is run: the ground that services stand on (nats-server, the nursery), the services behind the door, and the door."""
 
-    nats: Unit | None
+    ground: Sequence[Unit]
     services: Sequence[Unit]
     door: Unit
 
     def units(self) -> list[Unit]:
-        return [*([self.nats] if self.nats else []), *self.services, self.door]
+        return [*self.ground, *self.services, self.door]
 
 
 Opened = Callable[[], Awaitable[None]]
@@ -46,19 +46,17 @@ async def run(stack: Stack, stop: asyncio.Event, say: Say, opened: Opened) -> No
 
 
 async def _start(stack: Stack, group: asyncio.TaskGroup, tasks: Tasks, say: Say, opened: Opened) -> None:
-    if stack.nats:
-        tasks[stack.nats.name] = group.create_task(keep_alive(stack.nats, say))
-        await stack.nats.switch.ready.wait()
-    for unit in (*stack.services, stack.door):
-        tasks[unit.name] = group.create_task(keep_alive(unit, say))
-    for unit in (*stack.services, stack.door):
-        await unit.switch.ready.wait()
+    for units in (stack.ground, (*stack.services, stack.door)):
+        for unit in units:
+            tasks[unit.name] = group.create_task(keep_alive(unit, say))
+        for unit in units:
+            await unit.switch.ready.wait()
     await opened()
 
 
 async def _wind_down(stack: Stack, tasks: Tasks) -> None:
     began = time.monotonic()
-    steps = (([stack.door], DOOR_SHUT), (list(stack.services), SERVICES_GONE), ([stack.nats] if stack.nats else [], NATS_GONE))
+    steps = (([stack.door], DOOR_SHUT), (stack.services, SERVICES_GONE), (stack.ground, GROUND_GONE))
     for units, mark in steps:
         for unit in units:
             unit.switch.stop.set()

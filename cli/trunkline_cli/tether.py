@@ -11,11 +11,16 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def main() -> None:
-    parent, program = int(sys.argv[1]), sys.argv[2:]
+def tie(parent: int) -> bool:
+    """From here on the kernel kills this process when `parent` dies; False if it has died already."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before we were tied to it
+    return os.getppid() == parent
+
+
+def main() -> None:
+    parent, program = int(sys.argv[1]), sys.argv[2:]
+    if not tie(parent):
         sys.exit(1)
     os.execv(program[0], program)
 

@@ -26,9 +26,11 @@ STYLES: Final = {
 }  # fmt: skip
 WEBHOOKS: Final = (
     Column("webhook"), Column("status"), Column("url", Room.BELOW), Column("events", Room.WIDE), Column("of", Room.WIDE), Column("age"),
+    Column("problem", Room.BELOW),
 )  # fmt: skip
 DELIVERIES: Final = (
-    Column("delivery"), Column("status"), Column("event"), Column("tries"), Column("answer"), Column("age"), Column("task", Room.WIDE),
+    Column("delivery"), Column("status"), Column("event", Room.BELOW), Column("tries"), Column("answer", Room.BELOW), Column("age"),
+    Column("task", Room.WIDE),
 )  # fmt: skip
 _WEBHOOK: Final = re.compile(r"wh_[0-9a-f]{32}")
 _DELIVERY: Final = re.compile(r"dlv_[0-9a-f]{40}")
@@ -43,6 +45,7 @@ class WebhookShown(BaseModel):
     events: tuple[Plain, ...] = ()
     own_only: bool = False
     owner: Plain = ""
+    problem: Plain | None = None
     created_at: datetime
 
 
@@ -133,6 +136,7 @@ def webhook_row(webhook: WebhookShown, now: datetime) -> Row:
         Cell(" ".join(one_line(event) for event in webhook.events)),
         Cell(one_line(webhook.owner), "" if webhook.own_only else "everybody"),
         Cell(span((now - webhook.created_at).total_seconds())),
+        Cell(one_line(webhook.problem or "")),
     )
 
 

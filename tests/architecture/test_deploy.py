@@ -50,9 +50,9 @@ def test_the_gateway_and_nobody_else_is_given_the_secret_that_signs_tokens(compo
     assert told == ["gateway"], "without it nobody could use the orchestrator surface, and no other service needs it"
 
 
-def test_whoever_seals_and_whoever_opens_callers_tokens_is_given_the_key_and_nobody_else(compose: dict[str, Any]) -> None:
+def test_whoever_seals_and_opens_tokens_and_secrets_of_webhooks_is_given_the_key_and_nobody_else(compose: dict[str, Any]) -> None:
     told = [name for name in SERVICES if "TRUNKLINE_VAULT_KEY" in compose["services"][name]["environment"]]
-    assert sorted(told) == ["gateway", "sandbox"]
+    assert sorted(told) == ["gateway", "relay", "sandbox"]
 
 
 def test_every_volume_that_is_mounted_is_declared(compose: dict[str, Any]) -> None:

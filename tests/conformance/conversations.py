@@ -13,6 +13,7 @@ from typing import Any
 from tests.conformance.running import Place, Program, running
 from trunkline.contracts.run import Said
 from trunkline_sandbox.model import Ending, Verdict
+from trunkline_sandbox.model.again import again, meanwhile
 from trunkline_sandbox.ports import Agent
 
 
@@ -182,6 +183,29 @@ async def an_interrupt_ends_the_turn_and_it_may_be_spoken_to_again(under_test: A
     assert here.written("made.txt") is None
 
 
+async def what_an_interrupt_cost_it_reaches_it_when_it_is_told_again(under_test: AgentUnderTest) -> None:
+    """It may drop what it was told while a tool ran; it only must not claim to have it."""
+    slow = Shell("python3 -c 'import time; time.sleep(600)'; echo late > made.txt")
+    said, more = "Mind the gap, please.", tuple((Say(f"Listening {number}."),) for number in range(4))
+    async with stage(under_test, (slow,), *more) as here, here.runs("Go.") as program:
+        await program.until(lambda _: any(said.kind is Said.TOOL_CALL for said in program.said))
+        await program.say("m-1", said)
+        await asyncio.sleep(0.3)
+        await program.tell(program.agent.interrupt(program.talk, "w-1"))
+        await program.at_rest(1)
+        await program.say(again("m-1"), meanwhile(said))
+        await program.say("go-on-1", "Go on.")
+        await program.until(lambda talk: {again("m-1"), "go-on-1"} <= set(talk.heard) and not talk.busy)
+        ending = await program.leave()
+
+    assert ending.ok
+    heard = here.asked()[-1]
+    assert meanwhile(said) in heard
+    assert "Go on." in heard
+    assert "m-1" not in program.talk.heard or said in heard.replace(meanwhile(said), "")
+    assert here.written("made.txt") is None
+
+
 async def an_interrupt_takes_back_what_was_asked(under_test: AgentUnderTest) -> None:
     async with stage(under_test, (HELLO,), (Say("Fine."),)) as here, here.runs("Go.", **ASKED) as program:
         (ask,) = (await program.asks()).asks
@@ -300,6 +324,7 @@ PROMISES: list[Callable[[AgentUnderTest], Awaitable[None]]] = [
     a_rewritten_call_runs_as_it_was_rewritten,
     who_is_not_supervised_is_not_asked,
     an_interrupt_ends_the_turn_and_it_may_be_spoken_to_again,
+    what_an_interrupt_cost_it_reaches_it_when_it_is_told_again,
     an_interrupt_takes_back_what_was_asked,
     it_can_leave_while_a_call_is_asked_about_and_go_on_later,
     a_conversation_goes_on_in_a_new_home_that_has_its_files,

@@ -50,7 +50,7 @@ class Hub:
             "base": "main",
             "head": BRANCH,
             "title": "Fix it",
-            "body": "As asked.",
+            "body": f"As asked.\n\nTrunkline-Task: {'0' * 32}\n",
             "commit": self.commit,
             **told,
         }

@@ -134,6 +134,16 @@ async def test_what_was_asked_first_stands_on_the_page(local: Place) -> None:
     assert (await local.forge.show_pull_request("acme/calc", 1)).title == "Fix it"
 
 
+async def test_who_goes_on_with_it_is_named_on_the_page_once(local: Place) -> None:
+    first, second = "a" * 32, "b" * 32
+    await local.forge.open_pull_request(CALC, local.spec(body=f"As asked.\n\nTrunkline-Task: {first}\n", task=first))
+    for _ in range(2):
+        await local.forge.open_pull_request(CALC, local.spec(task=second, note="Continued."))
+    body = (await local.forge.show_pull_request("acme/calc", 1)).body
+    assert body == f"As asked.\n\nContinued.\n\nTrunkline-Task: {first}\nTrunkline-Task: {second}\n"
+    assert [path.name for path in (local.bare / "trunkline" / "pulls").iterdir()] == ["1.json"]
+
+
 async def test_a_page_shows_what_the_branch_changed_and_nothing_that_came_to_the_base_since(local: Place) -> None:
     await local.forge.open_pull_request(CALC, local.spec())
     add_commit(local.bare, {"README": "changed meanwhile\n"})

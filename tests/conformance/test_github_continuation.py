@@ -19,13 +19,14 @@ def another_commit(here: Hub, text: str) -> str:
     return git(here.bare, "-c", "user.name=x", "-c", "user.email=x@x", "commit-tree", tree, "-p", parent, "-m", text).strip()
 
 
-async def continued(here: Hub, text: str) -> PullRequest:
+async def continued(here: Hub, text: str, task: str = "1" * 32) -> PullRequest:
     before, commit = tip(here.there, BRANCH), another_commit(here, text)
     for _ in range(2):  # as after a crash behind each effect
         async with here.forge.remote(CALC) as remote:
             await here.git.push(here.bare, remote, commit, BRANCH, before)
-        opened = await here.forge.open_pull_request(CALC, here.spec(commit=commit, task="1" * 32))
-        assert await here.forge.open_pull_request(CALC, here.spec(commit=commit, task="1" * 32)) == opened
+        spec = here.spec(commit=commit, task=task, note=f"Continued for {task}.")
+        opened = await here.forge.open_pull_request(CALC, spec)
+        assert await here.forge.open_pull_request(CALC, spec) == opened
     assert tip(here.there, BRANCH) == commit
     return opened
 
@@ -35,6 +36,26 @@ async def test_a_continuation_is_one_commit_more_in_the_same_pull_request(tmp_pa
         first = await here.carried()
         assert [(await continued(here, text)).number for text in ("more", "and more")] == [first.number] * 2
         assert len(here.github.pulls["acme/calc"]) == 1
+
+
+async def test_every_task_that_went_on_is_named_once_below_what_people_wrote(tmp_path: Path) -> None:
+    async with hub(tmp_path) as here:
+        await here.carried()
+        await continued(here, "more", "1" * 32)
+        [pull] = here.github.pulls["acme/calc"]
+        pull["body"] = pull["body"].replace("\n", "\r\n") + "Closes #7."
+        await continued(here, "and more", "2" * 32)
+        told = [f"Trunkline-Task: {digit * 32}" for digit in "012"]
+        body = ["As asked.", f"Continued for {'1' * 32}.", f"Continued for {'2' * 32}.", "\n".join(told), "Closes #7.\n"]
+        assert pull["body"] == "\n\n".join(body)
+        assert len(here.github.steps("edit")) == 2
+
+
+async def test_a_text_that_may_not_be_changed_fails_nothing(tmp_path: Path) -> None:
+    async with hub(tmp_path) as here:
+        first = await here.carried()
+        here.github.fail("edit", "403", times=99)
+        assert (await continued(here, "more")).number == first.number
 
 
 async def test_what_goes_on_after_the_merge_gets_a_pull_request_of_its_own(tmp_path: Path) -> None:

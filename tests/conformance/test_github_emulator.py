@@ -140,7 +140,8 @@ async def test_an_app_opens_one_pull_request_and_one_comment_however_often_it_tr
     first = await emulator.forge.open_pull_request(APP, emulator.spec())
     assert await emulator.forge.open_pull_request(APP, emulator.spec()) == first
     (pull,) = await asked(emulator.url, "/repos/acme/app/pulls?state=all")
-    assert (pull["number"], pull["title"], pull["body"], pull["head"]["ref"]) == (first.number, "Fix it", "As asked.", BRANCH)
+    assert (pull["number"], pull["title"], pull["head"]["ref"]) == (first.number, "Fix it", BRANCH)
+    assert pull["body"] == f"As asked.\n\nTrunkline-Task: {'0' * 32}\n", "one that was there is told who works on it"
     assert first.url == pull["html_url"]
     (comment,) = await asked(emulator.url, f"/repos/acme/app/issues/{first.number}/comments")
     assert "US$ 0.42" in comment["body"]

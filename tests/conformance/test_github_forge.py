@@ -33,7 +33,8 @@ async def test_a_pull_request_has_the_text_and_the_ends_that_were_asked_for(here
     opened = await here.open()
     pull = here.github.pulls["acme/calc"][0]
     assert (opened.number, opened.url) == (1, f"{here.github.url}/acme/calc/pull/1")
-    assert (pull["title"], pull["body"], pull["head"]["ref"], pull["base"]["ref"]) == ("Fix it", "As asked.", BRANCH, "main")
+    assert (pull["title"], pull["body"], pull["head"]["ref"], pull["base"]["ref"]) == ("Fix it", here.spec().body, BRANCH, "main")
+    assert here.github.steps("edit") == []
 
 
 async def test_one_that_somebody_closed_is_not_opened_again(here: Hub) -> None:

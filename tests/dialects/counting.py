@@ -13,6 +13,9 @@ from trunkline_gateway.ports import Counted, Quota
 from trunkline_gateway.settings import Settings
 from trunkline_gateway.windows import Windows
 
+id_of = id
+"""Of an object; `id` is also what a request is called."""
+
 
 @dataclass
 class Counting(Unlimited):
@@ -21,6 +24,8 @@ class Counting(Unlimited):
     rules: Mapping[str, Sequence[Rule]] = field(default_factory=lambda: Settings().rules())
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     windows: Windows = field(default_factory=Windows)
+    taken: dict[int, Sequence[str]] = field(default_factory=dict)
+    """Where what was let in is counted, by its identity."""
 
     def __post_init__(self) -> None:
         super().__init__(frozenset(self.rules))
@@ -33,7 +38,13 @@ class Counting(Unlimited):
             return refused(max(full)[1], max(full)[0])
         for rule, place in places:
             self.windows.note(place, rule.window_s, time.monotonic())
-        return Known(tightest((await self.standing(name, callers)).values()))
+        counted = Known(tightest((await self.standing(name, callers)).values()))
+        self.taken[id_of(counted)] = [place for _, place in places]
+        return counted
+
+    async def give_back(self, counted: Counted) -> None:
+        for place in self.taken.pop(id_of(counted)):
+            self.windows.take_back(place)
 
     async def standing(self, name: str, callers: Sequence[str]) -> Mapping[int, Quota]:
         found: dict[int, Quota] = {}

@@ -25,6 +25,7 @@ from trunkline.contracts.webhook import (
     RedeliverMany,
     RegisterWebhook,
     RotateSecret,
+    SealedSecret,
     Try,
     VerifyWebhook,
     WebhookMade,
@@ -45,14 +46,13 @@ class Hooks:
     hooks: dict[str, Hook] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     deliveries: list[DeliveryView] = field(default_factory=list)
-    most: int = 100
 
     def told(self, wish: HookWish) -> Message | None:
         match wish:
             case RegisterWebhook():
                 return self._register(wish)
             case ListWebhooks():
-                found = [hook for hook in self._of(wish) if wish.owner in (None, hook.owner)]
+                found = [hook for hook in self._of(wish) if hook_state.asked_for(hook, wish)]
                 page = found[wish.offset : wish.offset + wish.limit]
                 return WebhookPage(webhooks=tuple(hook_state.view(hook, wish.at) for hook in page), total=len(found))
             case GetDelivery() | Redeliver():
@@ -72,9 +72,9 @@ class Hooks:
         hook_events.check_events(wish.events)
         signing.key_of(wish.secret or MADE)
         known = self.hooks.get(wish.hook_id)
-        if known is None and len(self._of(wish)) >= self.most:
-            raise Conflict("there are as many webhooks as may be", code="TOO_MANY_WEBHOOKS")
-        self.hooks.setdefault(wish.hook_id, hook_state.registered(wish, "", 0))
+        if known is None:
+            hook_state.check_room(self._of(wish), wish)
+        self.hooks.setdefault(wish.hook_id, hook_state.registered(wish, _sealed(wish.secret), 0))
         self.secrets.setdefault(wish.hook_id, wish.secret or MADE)
         return self._shown(wish.hook_id, wish.at)
 
@@ -87,7 +87,7 @@ class Hooks:
                 self.hooks[hook.id] = hook_state.changed(hook, wish)
             case RotateSecret() if hook.rotation_id != wish.rotation_id:
                 signing.key_of(wish.secret or MADE)
-                self.hooks[hook.id] = hook_state.rotated(hook, wish.rotation_id, "", wish.at, wish.overlap_s)
+                self.hooks[hook.id] = hook_state.rotated(hook, wish.rotation_id, _sealed(wish.secret), wish.at, wish.overlap_s)
                 self.secrets[hook.id] = wish.secret or MADE
             case VerifyWebhook():
                 if hook_state.status(hook) is WebhookStatus.DISABLED:
@@ -125,7 +125,8 @@ class Hooks:
         found = [one for one in self._sent(self._found(wish)) if one.status in (wish.statuses or DeliveryStatus)]
         start = int(wish.after or 0)
         more = str(start + wish.limit) if len(found) > start + wish.limit else None
-        return DeliveryPage(deliveries=tuple(found[start : start + wish.limit]), next=more)
+        total = None if wish.statuses else len(found)
+        return DeliveryPage(deliveries=tuple(found[start : start + wish.limit]), next=more, total=total)
 
     def _delivery(self, wish: GetDelivery | Redeliver) -> DeliveryView:
         hook = self._found(wish) if isinstance(wish, GetDelivery) else self._listening(wish)
@@ -134,6 +135,10 @@ class Hooks:
             raise _unknown("DELIVERY_NOT_FOUND")
         again = {"status": DeliveryStatus.PENDING, "tries": 0, "round": found.round + 1}
         return found if isinstance(wish, GetDelivery) else found.model_copy(update=again)
+
+
+def _sealed(secret: str) -> SealedSecret:
+    return SealedSecret(sealed="", hint=signing.hint(secret or MADE))
 
 
 def _unknown(code: str) -> DomainError:

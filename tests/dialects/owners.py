@@ -23,6 +23,7 @@ from trunkline.contracts.task import (
     SubmitTask,
     Submitted,
     TaskStatus,
+    Visibility,
 )
 from trunkline.contracts.usage import GetUsage, UsageRow, UsageView
 from trunkline.contracts.views import (
@@ -134,7 +135,7 @@ def read(events: Sequence[Event], query: Command) -> Message | None:
     """What the relay says; nothing for what it is not asked."""
     match query:
         case GetTask():
-            return view(events, query.tenant, query.task)
+            return view(events, query.tenant, _by_alias(events, query) if ":" in query.task else query.task)
         case ListTasks():
             return _tasks(events, query)
         case ListMessages():
@@ -165,6 +166,13 @@ def view(events: Sequence[Event], tenant: str, task: str) -> TaskView:
     for event in of(events, tenant, task):
         found = fold(found, event)
     return found or _nothing()
+
+
+def _by_alias(events: Sequence[Event], query: GetTask) -> str:
+    """The newest that has it."""
+    tasks = dict.fromkeys(event.task for event in events if event.tenant == query.tenant and event.part == "task")
+    named = [task for task in tasks if query.task in view(events, query.tenant, task).aliases]
+    return named[-1] if named else ""
 
 
 def elsewhere(events: Sequence[Event], tenant: str, task: str) -> bool:
@@ -234,11 +242,16 @@ def _fits(view: TaskView, query: ListTasks) -> bool:
     since, until = query.submitted_from, query.submitted_before
     return (
         view.tenant == query.tenant
+        and _shown(view, query.seen_by)
         and all(want is None or want == got for want, got in wanted)
         and all(not want or got in want for want, got in several)
         and (since is None or view.submitted_at >= since)
         and (until is None or view.submitted_at < until)
     )
+
+
+def _shown(view: TaskView, seen_by: str | None) -> bool:
+    return seen_by is None or view.assignment.visibility is not Visibility.OWNER or view.submitted_by == seen_by
 
 
 def lower(text: str | None) -> str | None:
@@ -253,11 +266,16 @@ def _counts(events: Sequence[Event]) -> TaskCounts:
 
 
 def _trace(events: Sequence[Event], query: GetTrace) -> TraceView:
+    hidden = {view.task_id for view in _views(events) if not _shown(view, query.seen_by)}
     tasks = [view for view in _views(events) if (view.tenant, view.trace_id) == (query.tenant, query.trace_id)]
+    tasks = [view for view in tasks if view.task_id not in hidden]
     said = [
         TraceEvent(cursor=str(event.cursor), at=event.at, task_id=event.task, event=event.fact)
         for event in events
-        if event.tenant == query.tenant and isinstance(event.fact, EventPublished) and event.fact.trace_id == query.trace_id
+        if event.tenant == query.tenant
+        and isinstance(event.fact, EventPublished)
+        and event.fact.trace_id == query.trace_id
+        and event.task not in hidden
     ]
     return TraceView(trace_id=query.trace_id, tasks=tuple(tasks), events=tuple(said)) if tasks or said else _no_trace()
 
@@ -267,7 +285,8 @@ def _no_trace() -> TraceView:
 
 
 def _approvals(events: Sequence[Event], query: ListApprovals) -> ApprovalPage:
-    found = [view for view in _approval_views(events, query.tenant) if view.open is query.open]
+    hidden = {view.task_id for view in _views(events) if not _shown(view, query.seen_by)}
+    found = [view for view in _approval_views(events, query.tenant) if view.open is query.open and view.task_id not in hidden]
     found.sort(key=lambda view: _when(view, query))
     start = int(query.after or 0)
     more = str(start + query.limit) if len(found) > start + query.limit else None

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from aiohttp import ClientSession, ClientTimeout
+from pydantic import BaseModel
 
-from tests.dialects import owners
+from tests.dialects import happenings, omnis, owners
+from tests.dialects.boxes import Boxes, BoxWish
 from tests.dialects.hooks import Hooks, HookWish
+from tests.dialects.omnis import OmniTerms
 from trunkline.auth.claims import Token
 from trunkline.auth.principal import ANONYMOUS, HOME, Principal
 from trunkline.auth.tokens import Secrets, Tokens
@@ -48,7 +51,7 @@ from trunkline_gateway.dialects.orchestrator.routes import Means, Orchestrator, 
 from trunkline_gateway.dialects.orchestrator.routes_front import About
 from trunkline_gateway.dialects.pr_agent.routes import PrAgent
 from trunkline_gateway.pages.routes import Pages
-from trunkline_gateway.ports import Claim, Kept, Limiter, Timeline
+from trunkline_gateway.ports import Claim, Kept, Limiter, Passage, Timeline
 from trunkline_gateway.settings import LIMITS, Settings
 from trunkline_gateway.sse import StreamLimits, Streams
 from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Traces
@@ -119,7 +122,9 @@ class World:
     roll: Roll = field(default_factory=Roll)
     vault: Lodged = field(default_factory=Lodged)
     hooks: Hooks = field(default_factory=Hooks)
+    boxes: Boxes = field(default_factory=Boxes)
     webhook_secrets: tuple[bytes, ...] = (b"the secret that GitHub signs with",)
+    omni: OmniTerms = field(default_factory=OmniTerms)
     principal: Principal = ANONYMOUS
     """Who everybody is."""
     forge: Forge = field(default_factory=Forge)
@@ -173,9 +178,14 @@ class World:
             case ShowPullRequest():
                 return Accepted(seq=0, body=self._pull_request(command).model_dump(mode="json"))
             case _:
-                told = self.hooks.told(command) if isinstance(command, HookWish) else owners.read(self.events, command)
+                told = self._told(command)
                 return Accepted(seq=0, body=told.model_dump(mode="json") if told else {})
         return Accepted(seq=len(self.events))
+
+    def _told(self, command: Command) -> BaseModel | None:
+        if isinstance(command, BoxWish):
+            return self.boxes.told(command)
+        return self.hooks.told(command) if isinstance(command, HookWish) else owners.read(self.events, command)
 
     async def _decided(self, task: str, command: Command, decided: owners.Decided) -> Accepted:
         if decided.facts:
@@ -211,7 +221,7 @@ class World:
 
     async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
         start, lost = self._start(after)
-        items = [lost] if lost else []
+        items: list[Event | Gap] = [lost] if lost else []
         items += [event for event in owners.of(self.events, timeline.tenant, timeline.task) if event.cursor > start]
         return tuple(items[:limit]), len(items) > limit
 
@@ -254,6 +264,24 @@ class World:
                         await self._changed.wait()
         finally:
             self.readers -= 1
+
+    def all_recent(self, tenant: TenantId, after: Cursor) -> AsyncIterator[Passage]:
+        return happenings.recent(self.events, tenant, after)
+
+    async def follow_all(self, tenant: TenantId, after: Cursor) -> AsyncIterator[Passage]:
+        self.readers += 1
+        try:
+            async with aclosing(happenings.following(self.events, self._changed, tenant, after)) as passages:
+                async for passage in passages:
+                    yield passage
+        finally:
+            self.readers -= 1
+
+    async def newest(self) -> Cursor:
+        return Cursor(self.epoch, self.events[-1].cursor.seq if self.events else 0)
+
+    async def before(self, moment: datetime) -> Cursor:
+        return Cursor(self.epoch, happenings.last_before(self.events, moment))
 
     async def claim(self, key: str, digest: str) -> Claim | Kept:
         known, answer = self.memory.get(key, (digest, None))
@@ -312,7 +340,7 @@ async def served(world: World, limits: StreamLimits | None = None, body: BodyRea
     streams = Streams(limits or StreamLimits())
     dialects = speaking(world, streams, body or BodyReader())
     site = app.build((*dialects, documents()), lambda request, strict: world.principal, world.limiter, world)
-    async with serving(site, Settings.model_validate({"port": 0})) as port:
+    async with serving(site, Settings.model_validate({"port": 0, "cors_origins": world.omni.cors_origins})) as port:
         try:
             yield Served(f"http://127.0.0.1:{port}", streams)
         finally:
@@ -331,15 +359,21 @@ def speaking(world: World, streams: Streams, body: BodyReader) -> tuple[Dialect,
     tokens = Tokens(Secrets(SECRET.encode()), now=lambda: world.now().timestamp())
     desk = Desk(tokens, world.roll, world.now)
     verbs = Verbs(
-        tasks, Approvals(world, world.now), Events(world, world.now), Traces(world, world.now), desk,
-        Steering(world, tasks, world.now), Usage(world, world.now), Webhooks(world, world.now),
+        tasks, Approvals(world, tasks, world.now), Events(world, tasks, world.now), Traces(world, world.now), desk,
+        Steering(world, tasks, world.now), Usage(world, world.now), Webhooks(world, tasks, world.now),
     )  # fmt: skip
     means = Means(streams, body, world, b"s" * 32, 1 << 20)
     about = About("1.2.3", "http://127.0.0.1:8787")
     news = ForgeNews(tasks, world, world.now, {"acme/*": "acme"}, b"s" * 32)
     github = GitHub(news, body, Customs(), world.webhook_secrets)
     agent = PrAgent(tasks, streams, body, 1 << 20, world.forge, webhooks=verbs.webhooks, tiers=Tiers(world.limiter, UPGRADE))
-    return agent, Pages(tasks, Shown(tasks, b"s" * 32)), github, Orchestrator(verbs, means, about)
+    return (
+        agent,
+        Pages(tasks, Shown(tasks, b"s" * 32)),
+        github,
+        omnis.omni(world.omni, world, tasks, desk, (streams, body)),
+        Orchestrator(verbs, means, about),
+    )
 
 
 @asynccontextmanager

@@ -46,6 +46,8 @@ class Subscriber:
     asked: list[Came] = field(default_factory=list)
     answer: Answer | None = None
     verifies: bool = True
+    closes: bool = False
+    """Keeps no connection after a challenge: the next request looks its name up again."""
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take(self, request: web.Request) -> web.StreamResponse:
@@ -53,7 +55,7 @@ class Subscriber:
         if came.type == "webhook.verify":
             self.asked.append(came)
             told = {"challenge": came.told["data"]["challenge"]} if self.verifies else {}
-            return web.json_response(told)
+            return web.json_response(told, headers={"Connection": "close"} if self.closes else None)
         self.came.append(came)
         self._more.set()
         return await self.answer(came) if self.answer else web.Response(text="thanks")

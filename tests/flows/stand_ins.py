@@ -38,10 +38,11 @@ KEYS = """
     vault_key_file: Path | None = Field(None, description="m")
 """
 KEY = """
+    key: str = Field("", description="n", json_schema_extra={"env": "STAND_IN_KEY"})
     anthropic_api_key: SecretStr = Field(SecretStr(""), description="g", json_schema_extra={"env": "ANTHROPIC_API_KEY"})
 """
 WIRING = """
-import asyncio, contextlib
+import asyncio, contextlib, json, os
 from pathlib import Path
 from trunkline.contracts.errors import Unsupported
 from trunkline_cli.nats_wire import greet
@@ -54,6 +55,7 @@ async def running(settings):
     await greet(settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value())
     server = await asyncio.start_server(answer, settings.host, settings.port) if NAME == "gateway" else None
     fall = Path(settings.data_dir) / f"fall-{NAME}"
+    fall.with_name(f"environ-{NAME}").write_text(json.dumps(dict(os.environ)))
     async with asyncio.TaskGroup() as group:
         falling = group.create_task(fall_when_told(fall))
         try:

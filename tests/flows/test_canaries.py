@@ -14,7 +14,7 @@ from typing import Final
 import psutil
 import pytest
 
-from tests.flows.canaries import Search, canary, eventually, messages, watched_processes
+from tests.flows.canaries import Search, canary, eventually, memory, messages, watched_processes
 from tests.flows.canary_walk import OPERATOR, VAULT, Walk, by_others, walk_through, walking
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(240)]
@@ -131,6 +131,16 @@ def test_no_process_shows_one(walked: Walked) -> None:
     assert {"git", "nats-server", "bwrap"} <= names
 
 
+def test_the_memory_of_the_nursery_holds_none(walked: Walked) -> None:
+    """All services are forked from it, and are given their secrets by no way that leads through it. It has one thread, as it must."""
+    tree = psutil.Process(walked.walk.stack.process.pid).children(recursive=True)  # type: ignore[union-attr]
+    [nursery] = [each for each in tree if each.cmdline()[1:3] == ["-m", "trunkline_cli.nursery"]]
+    held = b"".join(memory(nursery.pid))
+    assert b"TRUNKLINE_READY_FD" in held
+    assert [one.door for one in walked.walk.canaries.values() if one.core.encode() in held] == []
+    assert nursery.num_threads() == 1
+
+
 def test_no_object_of_any_repository_holds_one(walked: Walked) -> None:
     search = walked.search(KEPT)
     forge = search.look_at_repositories(walked.walk.forge, "forge")
@@ -144,8 +154,9 @@ def test_a_service_that_is_killed_with_a_signal_that_makes_cores_leaves_none(wal
     stack = walked.walk.stack
     assert stack.process
     tree = [psutil.Process(stack.process.pid), *psutil.Process(stack.process.pid).children(recursive=True)]
-    ours = {child.pid for child in tree if "serve" in child.cmdline() or "nats-server" in child.name()} | {stack.process.pid}
-    assert len(ours) >= 7
+    words = {"serve", "trunkline_cli.nursery"}
+    ours = {child.pid for child in tree if words & set(child.cmdline()) or "nats-server" in child.name()} | {stack.process.pid}
+    assert len(ours) >= 8
     assert {Path(f"/proc/{pid}/coredump_filter").read_text().strip() for pid in ours} == {"00000000"}
     assert {psutil.Process(pid).rlimit(psutil.RLIMIT_CORE) for pid in ours} == {(0, 0)}
 

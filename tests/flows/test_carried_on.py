@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -119,11 +120,12 @@ async def test_a_repository_is_one_however_it_is_spelt_and_one_task_counts_once(
     ("git", "told"),
     [
         (Adds(AddedLine("a.py", 3, "token = ghp_" + "a1B2" * 9)), "a.py:3 (github-token)"),
+        (Adds(AddedLine("k.yaml", 2, b64encode(b"token: ghp_" + b"a1B2" * 9).decode())), "k.yaml:2 (github-token)"),
         (Adds(AddedLine("a.bin", 1, "\0".join("ghp_" + "a1B2" * 9))), "a.bin:1 (github-token)"),
         (Adds(paths=("ghp_" + "a1B2" * 9,)), "(github-token)"),
         (Adds(AddedLine("big", 0, "")), "more than can be searched"),
     ],
-    ids=["a line", "in two bytes a letter", "a name", "too much"],
+    ids=["a line", "in base64", "in two bytes a letter", "a name", "too much"],
 )
 async def test_a_secret_is_seen_before_it_leaves(bus: Bus, git: Changed, told: str) -> None:
     judgement = await judged(bus, git, repo=f"acme/{new_id()}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -147,6 +149,8 @@ def test_a_task_is_continued_by_a_commit_on_its_own_pull_request(running: Stack,
 
     third = went_on(ada, replace_id(job, after.id), "continue", text='sh("c", "echo three > third.txt")')
     assert third.succeeded()["pull_request"] == 1
+    record = json.loads((job.bare / "trunkline" / "pulls" / "1.json").read_text())
+    assert re.findall("^Trunkline-Task: (.*)$", record["body"], re.MULTILINE) == [UUID(job.id).hex, after.id, third.id]
     assert job.left() == ([first["fixBranch"]], 1)
     assert git(job.bare, "rev-list", "--count", f"main..{first['fixBranch']}").strip() == "3"
 

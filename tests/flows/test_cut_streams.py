@@ -1,227 +1,107 @@
 """However often a stream is cut, at whatever byte, and whichever gateway answers next: a reader that comes back misses nothing and hears
-nothing twice. `make campaigns` cuts ten thousand times."""
+nothing twice. `make campaigns` cuts each kind of reader ten thousand times; `ARGS=-rP` shows what that came to."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from dataclasses import dataclass
 from random import Random
-from typing import Any
 
-import jwt
 import pytest
-from pydantic import SecretStr
 
 from tests.campaigns import LONG, tries
-from trunkline.bus import Bus, BusSettings, connect
-from trunkline.contracts import subjects
-from trunkline.contracts.ids import TaskId, TenantId
-from trunkline.contracts.message import Fact
-from trunkline.contracts.record import Record
-from trunkline.contracts.run import AgentInterrupted, AgentOutput, Said
-from trunkline.contracts.task import Assignment, TaskCancelled, TaskSubmitted, Visibility
-from trunkline.runtime.clock import now
-from trunkline.runtime.ids import new_id
-from trunkline.testing.nats import free_port, nats_server
-from trunkline_gateway.settings import Settings
-from trunkline_gateway.wiring import running
+from tests.flows.cut_jobs import JOBS, TASKS, Gateway, Job, Reader, Tally, calm, token, told_in_parts, world
+from tests.unit.sdk.cutter import Cutter
+from trunkline import AsyncClient, Client
+from trunkline.contracts.ids import TaskId
+from trunkline.sdk.calls import jobs, tasks
+from trunkline.sdk.models.jobs import JobEvent
+from trunkline.sdk.models.tasks import TaskEvent
+from trunkline.sdk.sse import ServerEvent
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(1200 if LONG else 120)]
 
-SECRET = "a secret of thirty-two bytes or more"
-HOME = TenantId("public")
-EVENTS = 60
-ENDS = (b'"type":"error"', b'"type":"result"', b'"event_type":"task.cancelled"')
-WAYS = ("/api/pr-agent/{}/stream", "/api/pr-agent/{}/replay?speed=100", "/tasks/task_{}/events", "/tasks/task_{}/events?speed=100")
-
-
-@dataclass
-class Gateway:
-    """One that may be started again at the same place, with what is open cut or closed as it happens to be."""
-
-    url: str
-    port: int = field(default_factory=free_port)
-    restarts: int = 0
-    _open: AsyncExitStack = field(default_factory=AsyncExitStack)
-
-    async def start(self) -> None:
-        settings = Settings(
-            nats_url=self.url, port=self.port, jwt_secret=SecretStr(SECRET), rate_limits="off", stream_buffer=16 << 10, drain_s=0.2
-        )
-        await self._open.enter_async_context(running(settings))
-
-    async def again(self) -> None:
-        await self.stop()
-        self._open = AsyncExitStack()
-        await self.start()
-        self.restarts += 1
-
-    async def stop(self) -> None:
-        await self._open.aclose()
-
-
-@dataclass
-class Job:
-    bus: Bus
-    luck: Random
-    task: TaskId = field(default_factory=lambda: TaskId(new_id()))
-
-    async def begin(self) -> Job:
-        asked = Assignment(repo="o/n", prompt="t", surface="pr_agent", visibility=Visibility.OPEN)
-        await self._store("task", TaskSubmitted(assignment=asked, submitted_by="anonymous", deadline_at=now() + timedelta(hours=1)))
-        return self
-
-    async def live(self, pause: float) -> None:
-        """Everything that happens to it, to its end: one fact or several at once, some large, some that no surface tells."""
-        for line in range(EVENTS):
-            facts: list[Fact] = [self._said(line, number) for number in range(self.luck.choice([1, 1, 1, 5]))]
-            if self.luck.random() < 0.1:
-                facts.insert(0, AgentInterrupted(attempt=1, sitting=1, wish="w", by="a"))
-            await self._store("output", *facts)
-            await asyncio.sleep(pause * self.luck.random())
-        await self._store("task", TaskCancelled(by="a", reason=""))
-
-    def _said(self, line: int, number: int) -> AgentOutput:
-        text = "data: é\n\nid: 7\n\n" * self.luck.choice([0, 1, 1, 10, 10, 500])
-        return AgentOutput(attempt=1, line=line * 10 + number + 1, kind=Said.MESSAGE, text=text)
-
-    async def _store(self, part: str, *facts: Fact) -> None:
-        record = Record(at=now(), cause="t", facts=facts)
-        await self.bus.log.say(subjects.event(HOME, self.task, part), record, id=new_id())
-
-
-@dataclass
-class Reader:
-    """Reads a bit, is cut, and comes back with the last id that it has wholly seen, until the job has ended."""
-
-    gateway: Gateway
-    path: str
-    luck: Random
-    cuts: int = 0
-    seen: list[tuple[str, bytes]] = field(default_factory=list)
-
-    async def read(self, bite: int) -> None:
-        barren = 0  # an event may be larger than a bite
-        while not self.ended:
-            before = len(self.seen)
-            try:
-                await self._connection(self.luck.randrange(bite << barren) if bite else 1 << 40)
-                self.cuts += not self.ended
-            except OSError:  # it is being started again
-                await asyncio.sleep(0.02)
-            barren = 0 if len(self.seen) > before else min(barren + 1, 10)
-
-    @property
-    def ended(self) -> bool:
-        return bool(self.seen) and any(word in self.seen[-1][1] for word in ENDS)
-
-    async def _connection(self, most: int) -> None:
-        """Cut, without a word, behind so many bytes."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.gateway.port, limit=1 << 20)
-        try:
-            writer.write(self._asked())
-            raw = b""
-            async with asyncio.timeout(60):
-                while len(raw) < most and (piece := await reader.read(min(most - len(raw), 1 << 16))):
-                    raw += piece
-                    if b"\r\n0\r\n\r\n" in raw[-len(piece) - 8 :]:
-                        break
-                    if self.luck.random() < 0.02:
-                        await asyncio.sleep(0.01)  # it lags, and what comes meanwhile waits for it
-        finally:
-            writer.transport.abort()
-        self.seen += told(raw)
-
-    def _asked(self) -> bytes:
-        token = jwt.encode({"sub": "ann", "role": "admin", "exp": now() + timedelta(hours=1)}, SECRET, algorithm="HS256")
-        last = f"Last-Event-ID: {self.seen[-1][0]}\r\n" if self.seen else ""
-        who = f"Authorization: Bearer {token}\r\n" if self.path.startswith("/tasks") else ""
-        return f"GET {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n{who}{last}\r\n".encode()
-
-
-def told(raw: bytes) -> list[tuple[str, bytes]]:
-    """Id and data of every event that is whole; a refusal or half an answer tells none."""
-    head, _, rest = raw.partition(b"\r\n\r\n")
-    if not head.startswith(b"HTTP/1.1 200"):
-        return []
-    text = b"".join(chunks(rest))
-    return [event for block in text.split(b"\n\n")[:-1] if (event := one(block))]
-
-
-def chunks(rest: bytes) -> Iterator[bytes]:
-    """What HTTP's chunks hold, the last of them perhaps in part."""
-    while rest:
-        size, line, rest = rest.partition(b"\r\n")
-        if not line or not size.strip():
-            return
-        yield rest[: int(size, 16)]
-        rest = rest[int(size, 16) + 2 :]
-
-
-def one(block: bytes) -> tuple[str, bytes] | None:
-    lines = dict(line.split(b": ", 1) for line in block.split(b"\n") if line and not line.startswith(b":"))
-    return (lines[b"id"].decode(), lines[b"data"]) if b"id" in lines else None
-
-
-@asynccontextmanager
-async def world() -> AsyncIterator[tuple[Gateway, Bus]]:
-    with nats_server() as server:
-        async with connect(BusSettings(nats_url=server.url), "test") as bus:
-            gateway = Gateway(server.url)
-            await gateway.start()
-            try:
-                yield gateway, bus
-            finally:
-                await gateway.stop()
+WAYS = (JOBS, "/api/pr-agent/{}/replay?speed=100", TASKS, "/tasks/task_{}/events?speed=100", JOBS)
+Event = JobEvent | TaskEvent
 
 
 async def test_no_cut_anywhere_loses_an_event_or_repeats_one() -> None:
-    luck, cuts, most = Random(5), 0, tries(300, 10_000)
+    luck, tally, most = Random(5), Tally(), tries(300, 10_000)
     async with world() as (gateway, bus):
         earlier = await Job(bus, luck).begin()
         await earlier.live(0.0)
-        while cuts < most:
+        while tally.cuts < most:
             job = await Job(bus, luck).begin()
-            readers = [
-                Reader(gateway, way.format(task), Random(luck.random())) for task in (job.task, earlier.task) for way in (*WAYS, WAYS[0])
-            ]
+            readers = [Reader(gateway, way.format(task), Random(luck.random())) for task in (job.task, earlier.task) for way in WAYS]
             async with asyncio.TaskGroup() as group:
-                group.create_task(job.live(0.02))
-                group.create_task(restarted(gateway, luck))
+                group.create_task(told_in_parts(gateway, job, luck))
                 for reader in readers:
                     group.create_task(reader.read(luck.choice([2_000, 10_000, 40_000])))
-            await check(gateway, readers)
-            cuts += sum(reader.cuts for reader in readers)
+            await check(gateway, readers, tally)
             earlier = job
+    print("raw:", tally, "restarts:", gateway.restarts)
     assert gateway.restarts
 
 
-async def restarted(gateway: Gateway, luck: Random) -> None:
-    await asyncio.sleep(luck.random())
-    await gateway.again()
-
-
-async def check(gateway: Gateway, readers: list[Reader]) -> None:
-    """Against a reader that nobody cuts, which is held against itself: ids only ever rise, and the agent's lines are all there."""
+async def check(gateway: Gateway, readers: list[Reader], tally: Tally) -> None:
     for reader in readers:
-        whole = Reader(gateway, reader.path.partition("?")[0].replace("replay", "stream"), Random(0))
-        await whole.read(0)
-        assert reader.seen == whole.seen, (reader.path, reader.cuts)
-        places = [place(id) for id, _ in whole.seen]
-        assert places == sorted(set(places))
-        assert lines(whole) >= EVENTS
+        whole = await calm(gateway, reader.path.partition("?")[0].replace("replay", "stream"))
+        tally.cuts += reader.cuts
+        tally.hold([id for id, _ in reader.seen], [id for id, _ in whole.seen])
+        assert reader.seen == whole.seen, (reader.path, reader.cuts, tally)
 
 
-def place(id: str) -> tuple[int, int]:
-    seq, _, index = id.partition("-")[2].partition(".")
-    return int(seq), int(index or 0)
+async def test_no_cut_anywhere_makes_the_python_sdk_lose_an_event_or_repeat_one() -> None:
+    luck, tally, most = Random(7), Tally(), tries(150, 10_000)
+    async with world() as (gateway, bus), Cutter(gateway.at, 7, most=4000).serving() as way, AsyncClient(way.url, token=token()) as client:
+        with Client(way.url, token=token()) as blocking:
+            earlier = await Job(bus, luck, largest=10).begin()
+            await earlier.live(0.0)
+            while way.cuts < most:
+                job = await Job(bus, luck, largest=10).begin()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(told_in_parts(gateway, job, luck))
+                    readers = [group.create_task(one) for task in (job.task, earlier.task) for one in following(client, blocking, task)]
+                await check_sdk(gateway, [reader.result() for reader in readers], tally)
+                earlier = job
+        tally.cuts = way.cuts
+    print("Python SDK:", tally, "restarts:", gateway.restarts)
 
 
-def lines(reader: Reader) -> int:
-    """How many an agent said."""
-    events: list[dict[str, Any]] = [json.loads(text) for _, text in reader.seen]
-    return sum(event.get("type") == "agent" or event.get("event_type") == "agent.output" for event in events)
+@dataclass
+class Told:
+    """What a stream of the SDK told, and where that can be read without it."""
+
+    path: str
+    events: list[JobEvent] | list[TaskEvent]
+
+
+def following(client: AsyncClient, blocking: Client, task: TaskId) -> Iterator[Coroutine[None, None, Told]]:
+    for stream in (client.jobs.stream(task), client.jobs.watch(task), client.jobs.replay(task, speed=100)):
+        yield _job(JOBS.format(task), stream)
+    for steps in (client.tasks.events(f"task_{task}"), client.tasks.events(f"task_{task}", speed=100)):
+        yield _task(TASKS.format(task), steps)
+    yield _waited(JOBS.format(task), blocking, task)
+
+
+async def _job(path: str, stream: AsyncIterator[JobEvent]) -> Told:
+    return Told(path, [event async for event in stream])
+
+
+async def _task(path: str, stream: AsyncIterator[TaskEvent]) -> Told:
+    return Told(path, [event async for event in stream])
+
+
+async def _waited(path: str, blocking: Client, task: TaskId) -> Told:
+    return Told(path, await asyncio.to_thread(lambda: list(blocking.jobs.stream(task))))
+
+
+async def check_sdk(gateway: Gateway, told: list[Told], tally: Tally) -> None:
+    """Also what the events hold is that of the calm way."""
+    for path in {one.path for one in told}:
+        whole = [ServerEvent(id, "", text.decode()) for id, text in (await calm(gateway, path)).seen]
+        read = jobs.event if path.startswith("/api") else tasks.event
+        for one in (one for one in told if one.path == path):
+            tally.hold([event.id or "" for event in one.events], [came.id for came in whole])
+            assert one.events == [read(came) for came in whole], (path, tally)

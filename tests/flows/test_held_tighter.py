@@ -10,7 +10,7 @@ import pytest
 from tests.flows.jobs import Job
 from tests.flows.talkers import Person, awaited, committed, environment, given, of, person
 from trunkline.contracts.run import AgentEnded, AgentOutput, ApprovalWanted
-from trunkline.testing.stack import Stack, stack
+from trunkline.testing.stack import ONE_PROCESS, Stack, stack
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(120)]
 
@@ -25,7 +25,7 @@ RULES = [
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Stack]:
-    with stack(environment(TRUNKLINE_TOOL_RULES="[]")) as running:
+    with stack(environment(TRUNKLINE_TOOL_RULES="[]"), *ONE_PROCESS) as running:
         yield running
 
 

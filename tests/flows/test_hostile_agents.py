@@ -13,7 +13,7 @@ import pytest
 
 from tests.flows.jobs import ACTING, WORK, Job, living, outputs, submit, until
 from trunkline.testing.repositories import git, make_bare, read_files
-from trunkline.testing.stack import Stack, stack
+from trunkline.testing.stack import ONE_PROCESS, Stack, stack
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(120)]
 
@@ -33,7 +33,7 @@ DONE = "\nopen('done.txt', 'w').write('done')\n"
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Stack]:
-    with stack(LIMITS) as running:
+    with stack(LIMITS, *ONE_PROCESS) as running:
         yield running
 
 
@@ -222,7 +222,7 @@ def test_output_arrives_whole_and_in_order_up_to_the_limit(running: Stack, besid
 
 
 def test_an_agent_that_never_ends_is_ended_at_the_deadline() -> None:
-    with stack({**LIMITS, "TRUNKLINE_DEADLINE_S": "5"}) as running:
+    with stack({**LIMITS, "TRUNKLINE_DEADLINE_S": "5"}, *ONE_PROCESS) as running:
         job, mark = hostile(running, DEAF)
         assert "5 s" in job.failed("DEADLINE", "longer deadline")["error"]
         assert 4.5 < time.monotonic() - job.began < 40

@@ -15,11 +15,13 @@ from trunkline.testing.stack import ONE_PROCESS, Stack, stack
 pytestmark = pytest.mark.flow
 
 MINE = "browser-of-mine"
+LIE = r'"{\"type\": \"usage\", \"model\": \"free\", \"input_tokens\": 1, \"output_tokens\": 1, \"cost_usd\": 9}"'
+"""What an agent may claim to have used."""
 ENVIRONMENT = {
     "TRUNKLINE_RATE_LIMITS": "on",
     "TRUNKLINE_UPGRADE_URL": "https://trunkline.test/more",
     "TRUNKLINE_AGENT": "command",
-    "TRUNKLINE_AGENT_COMMAND": "sed -i s/sample/simple/ README.md",
+    "TRUNKLINE_AGENT_COMMAND": f"sh -c 'sed -i s/sample/simple/ README.md; echo {LIE}'",
 }
 
 
@@ -65,7 +67,9 @@ def test_a_stranger_has_one_job_a_minute_finds_it_and_cannot_become_somebody_els
     told = [json.loads(line[6:]) for line in watched.splitlines() if line.startswith("data: ")]
     assert (told[0]["message"], told[-1]["type"]) == ("Queued", "result"), told[-1]
     page = get(running, "jobs", fingerprint=MINE, status="success", limit="1")
-    assert (page["total"], page["jobs"][0]["filesChanged"], page["jobs"][0]["estimatedCostUsd"]) == (1, 1, None)
+    assert (page["total"], page["jobs"][0]["filesChanged"]) == (1, 1)
+    used = ("llmModel", "llmInputTokens", "llmOutputTokens", "estimatedCostUsd")
+    assert [page["jobs"][0][name] for name in used] == [told[-1]["result"].get(name) for name in used] == [None] * 4
 
 
 def test_the_operator_is_not_counted_and_lists_its_own(running: Stack) -> None:

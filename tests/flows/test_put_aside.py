@@ -22,6 +22,7 @@ from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
 from trunkline.testing.nats import NatsServer, nats_server
+from trunkline_sandbox.handlers import converse
 from trunkline_sandbox.handlers.inbox import Inbox
 from trunkline_sandbox.handlers.wake import LookDue, Wake, Wakers
 from trunkline_sandbox.handlers.wires import Wires
@@ -215,6 +216,33 @@ async def test_a_resume_lets_an_interrupted_agent_go_on(server: NatsServer, tmp_
         assert len(await job.of(RunGoesOn)) == 1
 
 
+async def test_what_an_agent_lost_by_an_interrupt_it_is_told_once_more(
+    server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Codex drops what it has not read yet when it is interrupted."""
+    monkeypatch.setattr(converse, "UNSEEN_S", SHORT)
+    told: list[str] = []
+
+    async def drops(program: Program, box: Box) -> None:
+        await program.say(type="session", id="s1")
+        while "interrupt" not in told:
+            told.append((said := await program.hear()).get("text", said["type"]))
+        await program.say(type="turn_over", summary="interrupted")
+        while (said := await program.hear())["type"] == "message":
+            told.append(said["text"])
+            await program.say(type="heard", id=said["id"])
+            await program.say(type="turn_over", summary="done")
+
+    async with carrying(server.url, about(Box(drops), tmp_path, rules=Rules())) as job:
+        await says(job, "m1", "use tabs")
+        await job.until(MessageTaken, part="inbox")
+        await steers(job, Steer.INTERRUPT)
+        await job.until(AgentInterrupted)
+        await steers(job, Steer.RESUME)
+        await job.until(RunSucceeded)
+        assert told == ["use tabs", "interrupt", "Meanwhile somebody said: use tabs", "Go on where you stopped."]
+
+
 async def test_an_interrupted_agent_that_was_put_aside_goes_on_when_it_is_resumed(server: NatsServer, tmp_path: Path) -> None:
     prompts: list[str] = []
 
@@ -232,6 +260,7 @@ async def test_an_interrupted_agent_that_was_put_aside_goes_on_when_it_is_resume
         await steers(job, Steer.RESUME)
         await job.until(RunSucceeded)
         assert "Go on where you stopped." in prompts[-1]
+        assert "nobody refused it" in prompts[-1], "an agent tells its model that people rejected what was ended with it"
         assert len(await job.of(RunGoesOn)) == 1
 
 

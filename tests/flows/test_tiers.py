@@ -94,6 +94,25 @@ async def test_what_was_given_back_is_counted_again_under_the_same_id(buses: lis
     assert not await let_in(gateways[1], "@early"), "the hit that was given back must not have let it in for nothing"
 
 
+async def test_a_job_that_could_not_be_begun_takes_no_place_anywhere(buses: list[Bus]) -> None:
+    gateways = await limiters(buses, "1/minute", "2/hour")
+    for n in range(4):
+        counted = await gateways[n % 3].admit(NAME, ["@unlucky", "#unlucky"], id="unlucky" if n % 2 else "")
+        assert counted and counted.retry_after is None
+        await gateways[n % 3].give_back(counted)
+    left = await gateways[0].standing(NAME, ["@unlucky", "#unlucky"])
+    assert {seconds: quota.remaining for seconds, quota in left.items()} == {60: 1, 3600: 2}
+
+
+async def test_what_came_before_under_the_same_id_is_not_given_back(buses: list[Bus]) -> None:
+    gateways = await limiters(buses, "1/minute")
+    assert await let_in(gateways[0], "@before", id="before")
+    again = await gateways[1].admit(NAME, ["@before"], id="before")
+    assert again and again.retry_after is None
+    await gateways[1].give_back(again)
+    assert not await let_in(gateways[2], "@before")
+
+
 async def test_a_hit_that_is_given_back_makes_room(buses: list[Bus]) -> None:
     limits, rule, key = buses[0].limits, Rule(1, 60), key_of("given")
     await limits.ensure([rule])

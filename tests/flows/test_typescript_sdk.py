@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -10,19 +11,22 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.flows.breaking import breaking
+from tests import campaigns
+from tests.flows.cut_jobs import JOBS, TASKS, Gateway, Job, Tally, calm, token, told_in_parts, world
 from tests.flows.reader import history, order
 from tests.flows.samples import AGENT, LONG
 from tests.flows.typescript import CLIENTS, SDK, Package, built, site
+from tests.unit.sdk.cutter import Cutter, cutting
 from trunkline.testing.repositories import make_bare
 from trunkline.testing.stack import ONE_PROCESS, Stack, stack
 
-pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(1200 if campaigns.LONG else 300)]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HEADLESS = (
@@ -80,12 +84,39 @@ def test_it_needs_nothing_else_when_it_runs() -> None:
 
 
 def test_a_job_is_followed_to_its_pull_request_over_broken_connections(running: Stack, package: Package) -> None:
-    with breaking(running.url, 7, most=8000) as way:
+    with cutting(running.url, 7, most=8000) as way:
         told = json.loads(package.runs("follow.mjs", way.url, "acme/shop", LONG, "stream"))
     assert way.cuts > 5
     check(running, told["jobId"], [event["id"] for event in told["events"]])
     assert told["events"][-1]["type"] == "result"
     assert told["job"]["status"] == "success" and told["job"]["prUrl"] == told["events"][-1]["result"]["prUrl"]
+
+
+async def test_no_cut_anywhere_makes_it_lose_an_event_or_repeat_one(package: Package) -> None:
+    luck, tally, most = Random(9), Tally(), campaigns.tries(100, 10_000)
+    async with world() as (gateway, bus), Cutter(gateway.at, 9, most=campaigns.tries(9000, 3000)).serving() as way:
+        earlier = await Job(bus, luck, largest=10).begin()
+        await earlier.live(0.0)
+        while way.cuts < most:
+            job = await Job(bus, luck, largest=10).begin()
+            words = ("follow_all.mjs", way.url, token(), *[job.task, earlier.task] * campaigns.tries(1, 3))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(told_in_parts(gateway, job, luck))
+                said = group.create_task(asyncio.to_thread(package.runs, *words))
+            await held(gateway, json.loads(said.result()), tally)
+            earlier = job
+        tally.cuts = way.cuts
+    print("TypeScript SDK:", tally, "restarts:", gateway.restarts)
+
+
+async def held(gateway: Gateway, told: list[dict[str, Any]], tally: Tally) -> None:
+    """Against somebody who is never cut: every event, and all that it holds."""
+    places = [(JOBS if one["surface"] == "jobs" else TASKS).format(one["id"]) for one in told]
+    for place in set(places):
+        whole = (await calm(gateway, place)).seen
+        for one in (one for one, other in zip(told, places, strict=True) if other == place):
+            tally.hold([event["id"] for event in one["events"]], [id for id, _ in whole])
+            assert one["events"] == [json.loads(text) | {"id": id} for id, text in whole], tally
 
 
 def test_a_job_that_fails_ends_with_its_error(running: Stack, package: Package) -> None:
@@ -95,7 +126,7 @@ def test_a_job_that_fails_ends_with_its_error(running: Stack, package: Package) 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: chromium is not installed, so the SDK is not tried in one")
 def test_a_page_follows_a_job_in_a_browser(running: Stack, package: Package, tmp_path: Path) -> None:
-    with breaking(running.url, 11, most=9000) as way, site(CLIENTS, package.sdk / "dist", way.url) as served:
+    with cutting(running.url, 11, most=9000) as way, site(CLIENTS, package.sdk / "dist", way.url) as served:
         address = f"{served.url}/page.html?repo=acme/page&task={quote(LONG)}"
         words = [str(CHROMIUM), *HEADLESS, f"--user-data-dir={tmp_path}", address]
         page = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)

@@ -8,6 +8,7 @@ import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -65,7 +66,7 @@ def test_it_says_when_it_is_ready_and_a_signal_ends_all_of_it_within_five_second
     assert str(tmp_path / "data") in line and "Ctrl-C stops it" in line
     assert urllib.request.urlopen(f"{url_of(command)}/health", timeout=5).status == 200
     family = command.family()
-    assert len(family) == (6 if mode else 1)
+    assert len(family) == (7 if mode else 1)
     print({each.cmdline()[-1]: f"{each.memory_info().rss >> 20} MiB" for each in [psutil.Process(command.process.pid), *family]})
 
     code, seconds = command.stop(number)
@@ -162,6 +163,49 @@ def test_a_killed_service_of_a_split_stack_is_started_again_and_said(started: li
     assert command.stop()[0] == 0
 
 
+@pytest.mark.kill
+def test_a_killed_nursery_takes_its_services_along_and_all_of_them_come_back(
+    started: list[Command], services: Path, tmp_path: Path
+) -> None:
+    command = up(started, services, tmp_path, "--split")
+    url = url_of(command)
+    nursery = child(command, "trunkline_cli.nursery")
+    lost = [nursery, *nursery.children()]
+    assert (len(lost), nursery.num_threads()) == (6, 1)
+
+    nursery.kill()
+
+    assert gone(lost)
+    assert "starting it again in 0.2 s" in command.await_line("nursery ended (signal 9)")
+    for name in NAMES:
+        command.await_line(f"{name} ended (its nursery ended)")
+    until(lambda: answers(f"{url}/health"), 20, command)
+    assert command.stop()[0] == 0
+    assert str(command).count("drained") == 5
+
+
+@pytest.mark.kill
+def test_a_stop_while_the_nursery_is_away_leaves_nobody_behind(started: list[Command], services: Path, tmp_path: Path) -> None:
+    command = up(started, services, tmp_path, "--split")
+    command.await_line("is ready at")
+    family = command.family()
+    child(command, "trunkline_cli.nursery").kill()
+    command.await_line("gateway ended (its nursery ended)")
+    family += command.family()
+    code, seconds = command.stop()
+    assert (code, seconds < 5) == (0, True), command
+    assert gone(family, 0.5)
+
+
+def test_a_service_that_cannot_be_imported_says_why_and_the_others_live(started: list[Command], services: Path, tmp_path: Path) -> None:
+    (services / "trunkline_relay/wiring.py").write_text("import no_such_module\n")
+    command = up(started, services, tmp_path, "--split")
+    command.await_line("ModuleNotFoundError: No module named 'no_such_module'")
+    assert "starting it again" in command.await_line("relay ended (exit code 1)")
+    until(lambda: len(list((tmp_path / "data").glob("environ-*"))) == 4, 20, command)
+    assert command.stop()[0] == 0
+
+
 def test_a_service_that_falls_in_one_process_is_started_again_and_the_others_go_on(
     started: list[Command], services: Path, tmp_path: Path
 ) -> None:
@@ -247,16 +291,32 @@ def test_no_secret_is_in_any_command_line_or_readable_by_others(started: list[Co
 def test_a_service_of_its_own_process_has_only_the_variables_that_it_reads(started: list[Command], services: Path, tmp_path: Path) -> None:
     strays = {"AWS_SECRET_ACCESS_KEY": "stray", "https_proxy": "http://u:p@proxy.example", "TRUNKLINE_AGENT": "command"}
     needed = {"TRUNKLINE_FAULTS": str(tmp_path), "TZ": "UTC", "LC_TIME": "C"}
-    command = up(started, services, tmp_path, "--split", ANTHROPIC_API_KEY="sk-secret", **strays, **needed)
+    command = up(started, services, tmp_path, "--split", ANTHROPIC_API_KEY="sk-secret", STAND_IN_KEY="its own", **strays, **needed)
     command.await_line("is ready at")
-    found = {name: child(command, f"serve {name}").environ() for name in NAMES}
+    found = {name: json.loads((tmp_path / f"data/environ-{name}").read_text()) for name in NAMES}
 
-    assert [name for name, environ in found.items() if "ANTHROPIC_API_KEY" in environ] == ["sandbox"]
-    assert not any("sk-secret" in environ.values() for environ in (*found.values(), psutil.Process(command.process.pid).environ()))
+    assert [name for name, environ in found.items() if "STAND_IN_KEY" in environ] == ["sandbox"]
+    assert not any("ANTHROPIC_API_KEY" in environ for environ in found.values())
     assert not any(strays.keys() & environ.keys() for environ in found.values())
     assert all(needed.items() <= environ.items() for environ in found.values())
     assert all({"PATH", "HOME"} <= environ.keys() for environ in found.values())
+
+
+def test_no_process_shows_a_secret_in_its_environment(started: list[Command], services: Path, tmp_path: Path) -> None:
+    command = up(started, services, tmp_path, "--split", ANTHROPIC_API_KEY="sk-secret", AWS_SECRET_ACCESS_KEY="sk-secret-too")
+    command.await_line("is ready at")
+    password = json.loads((tmp_path / "data/nats/secrets.json").read_text())["control"]
+    shown = {" ".join(each.cmdline()): each.environ() for each in command.family()}
+    assert len(shown) == 7
+    assert not any(secret in repr(environ) for environ in shown.values() for secret in ("sk-secret", password))
+    assert "sk-secret" not in psutil.Process(command.process.pid).environ().values()
     assert child(command, "nats-server").environ().keys() <= {"PATH", "LC_CTYPE"}
+
+
+def answers(url: str) -> bool:
+    with suppress(OSError):
+        return bool(urllib.request.urlopen(url, timeout=5).status == 200)
+    return False
 
 
 def nats_port(tmp_path: Path) -> int:

@@ -8,7 +8,7 @@ import asyncio
 from trunkline.runtime.clock import now
 from trunkline_cli import tables
 from trunkline_cli.console import OK, err, out, print_json, program
-from trunkline_cli.door import add_gateway, opened
+from trunkline_cli.door import add_gateway, opened, same_door
 from trunkline_cli.orchestrator import Object, Orchestrator
 from trunkline_cli.paging import add_page, most, say_rest
 from trunkline_cli.plain import plain
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(answer)
         return OK
     if args.approval:
-        _show_one(answer)
+        _show_one(answer, same_door(args))
     elif args.history:
         _show_history(HistoryPage.model_validate(answer))
     else:
@@ -63,13 +63,13 @@ def _show_history(page: HistoryPage) -> None:
     say_rest(len(page.history), page)
 
 
-def _show_one(answer: Object) -> None:
-    """All that is known of it, then exactly what would be done, then how to decide about just that."""
+def _show_one(answer: Object, there: str) -> None:
+    """All that is known of it, then exactly what would be done, then how to decide about just that, by flags that lead `there`."""
     approval = answer.get("approval")
     shown: Object = dict(approval) if isinstance(approval, dict) else {}
     about = shown.pop("about", None)
     tables.show_one(shown, out())
     tables.show_exactly(about if isinstance(about, dict) else {}, out())
     if shown.get("status") == "pending":
-        words = f"{program()} approve {shown.get('approval_id')} --digest {shown.get('digest')}"
+        words = f"{program()} approve {shown.get('approval_id')} --digest {shown.get('digest')}{there}"
         err().print(f"To allow exactly this: {plain(words)}", markup=False)

@@ -19,6 +19,7 @@ from trunkline_cli import checks, nats_outside, sources
 from trunkline_cli.checks import Check, State, guarded
 from trunkline_cli.console import FAILED, OK, out
 from trunkline_cli.nats_wire import greet
+from trunkline_cli.operator import VAULT_FILE
 from trunkline_cli.plain import plain
 from trunkline_cli.services import settings_of
 from trunkline_cli.settings import StackSettings
@@ -56,7 +57,9 @@ def _machine(said: Sources) -> list[Check]:
         "control groups": checks.cgroups,
         "data directory": partial(checks.data_dir, root),
         "disk": partial(checks.disk, root),
+        "daytona": partial(_daytona, said),
         "agent": partial(_agent, said),
+        "vault key": partial(_vault, said, stack),
         "running server": partial(_server, stack),
     }
     return [guarded(name, look) for name, look in looks.items()]
@@ -69,6 +72,22 @@ def _agent(said: Sources) -> Check:
     keys = [getattr(settings, f"{model}_api_key", None) for model in wanted]
     set_up = any(isinstance(key, SecretStr) and key.get_secret_value() for key in keys)
     return checks.agent(name, str(getattr(settings, "agent_command", "")), getattr(settings, f"{name}_path", None), set_up)
+
+
+def _daytona(said: Sources) -> Check:
+    settings = said.load(settings_of("sandbox")).settings
+    key = getattr(settings, "daytona_api_key", None)
+    set_up = isinstance(key, SecretStr) and bool(key.get_secret_value())
+    return checks.daytona(getattr(settings, "sandbox", "") == "daytona", set_up, str(getattr(settings, "daytona_api_url", "")))
+
+
+def _vault(said: Sources, stack: StackSettings) -> Check:
+    """The services that seal read it under one name."""
+    try:
+        key = bool(getattr(said.load(settings_of("relay")).settings, "sealing_key", b""))
+    except DomainError as error:
+        return Check("vault key", State.REFUSED, error.message, checks.SEALS)
+    return checks.vault(key, (stack.root() / VAULT_FILE).is_file(), outside=bool(stack.nats_url))
 
 
 class _Kept(BaseModel):

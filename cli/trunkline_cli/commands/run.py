@@ -8,7 +8,7 @@ from typing import Final
 
 from trunkline_cli.api import Api, Job
 from trunkline_cli.console import OK, print_json, program
-from trunkline_cli.door import add_gateway, opened
+from trunkline_cli.door import add_gateway, opened, same_door
 from trunkline_cli.forge_token import forge_token
 from trunkline_cli.orchestrator import Object
 from trunkline_cli.terms import add_terms, terms
@@ -46,6 +46,7 @@ async def _run(args: argparse.Namespace) -> int:
         if args.json:
             print_json(answer, line=args.watch)
         else:
-            said = f"{job}\nFollow it: {program()} watch {job}\nStop it:   {program()} cancel {job}"
+            there = same_door(args)
+            said = f"{job}\nFollow it: {program()} watch {job}{there}\nStop it:   {program()} cancel {job}{there}"
             print(job if args.watch else said, flush=True)
         return await watch(door, job, args.json) if args.watch else OK

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 
 from trunkline_cli.console import OK, out, print_json, program
-from trunkline_cli.door import add_gateway, opened
+from trunkline_cli.door import add_gateway, opened, same_door
 from trunkline_cli.messaging import text_of, told
 from trunkline_cli.orchestrator import Object, Orchestrator
 from trunkline_cli.plain import one_line
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(answer)
         return OK
     message = one_line(str(answer.get("message_id", "")))
-    follow = f"It may be changed until the agent takes it: {program()} messages {one_line(args.task)}"
+    follow = f"It may be changed until the agent takes it: {program()} messages {one_line(args.task)}{same_door(args)}"
     out().print(f"{message}\n{told(answer)}. {follow}", markup=False)
     return OK
 

@@ -16,7 +16,8 @@ from trunkline.runtime.secrecy import confide, unspoken
 from trunkline.telemetry.logs import set_up_logs
 from trunkline_cli import nats_outside, sources
 from trunkline_cli.console import FAILED, OK, complain, err
-from trunkline_cli.lives import READY_FD, REFUSED, InProcess
+from trunkline_cli.lives import REFUSED, InProcess
+from trunkline_cli.nursery import READY_FD
 from trunkline_cli.services import DOES, NAMES, Service, settings_of
 from trunkline_cli.settings import StackSettings
 from trunkline_cli.supervisor import Switch, first_refusal, hopeless

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 
 from trunkline_cli.console import OK, out, print_json, program
-from trunkline_cli.door import add_gateway, opened
+from trunkline_cli.door import add_gateway, opened, same_door
 from trunkline_cli.forge_token import forge_token
 from trunkline_cli.orchestrator import Object, Orchestrator
 from trunkline_cli.paging import positive
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(answer)
         return OK
-    _say(answer)
+    _say(answer, same_door(args))
     return OK
 
 
@@ -53,10 +53,10 @@ async def _create(args: argparse.Namespace, wish: Object) -> Object:
         return await Orchestrator(door, forge_token()).create(wish, args.idempotency_key)
 
 
-def _say(answer: Object) -> None:
-    """The id alone on the first line, as `run` does."""
+def _say(answer: Object, there: str) -> None:
+    """The id alone on the first line, as `run` does; `there` leads what is suggested to the same gateway."""
     task, approval = one_line(str(answer.get("task_id", ""))), answer.get("approval_id")
     lines = [task, one_line(str(answer.get("message", "")))]
     if approval:
-        lines.append(f"It waits for approval: {program()} approve {one_line(str(approval))}")
-    out().print("\n".join((*lines, f"Follow it: {program()} watch {task}")), markup=False)
+        lines.append(f"It waits for approval: {program()} approve {one_line(str(approval))}{there}")
+    out().print("\n".join((*lines, f"Follow it: {program()} watch {task}{there}")), markup=False, soft_wrap=True)

@@ -26,6 +26,7 @@ from trunkline_cli.health import is_trunkline, until_healthy
 from trunkline_cli.lives import InProcess, OwnProcess
 from trunkline_cli.nats_config import Credentials
 from trunkline_cli.nats_server import NatsServer, prepare
+from trunkline_cli.nursing import Nursery
 from trunkline_cli.operator import key_files
 from trunkline_cli.services import NAMES, Service, settings_of
 from trunkline_cli.settings import StackSettings
@@ -102,12 +103,14 @@ def _stack(said: Sources, settings: StackSettings, nats: NatsServer | None) -> s
     """Every service's settings are read here, so that what is wrong is said before anything starts."""
     services = [Service(name, said.load(settings_of(name)).settings) for name in NAMES]
     unspoken(*(service.settings for service in services))
-    units = [Unit(service.name, _process(service.name, said) if settings.split else InProcess(service)) for service in services]
-    return stack.Stack(Unit("nats-server", nats) if nats else None, units[:-1], units[-1])
-
-
-def _process(name: str, said: Sources) -> OwnProcess:
-    return OwnProcess(name, said.environment(name), _say)
+    ground = [Unit("nats-server", nats)] if nats else []
+    if settings.split:
+        nursery = Nursery(said.surroundings(), _say)
+        ground.append(Unit("nursery", nursery))
+        units = [Unit(name, OwnProcess(name, said.environment(name), _say, nursery)) for name in NAMES]
+    else:
+        units = [Unit(service.name, InProcess(service)) for service in services]
+    return stack.Stack(ground, units[:-1], units[-1])
 
 
 async def _announce(settings: StackSettings, url: str, began: float) -> None:

@@ -13,7 +13,7 @@ from trunkline_cli.webhooks import WEBHOOKS, WebhookList, webhook_row
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "`webhooks add URL` makes one; `show`, `deliveries`, `redeliver`, `rotate`, `verify` and `remove` take its id; "
+        "`webhooks add URL` makes one; `show`, `change`, `deliveries`, `redeliver`, `rotate`, `verify` and `remove` take its id; "
         "`webhooks listen` receives and prints on this machine."
     )
     add_json(parser)

@@ -6,6 +6,7 @@ import argparse
 
 from trunkline_cli import tables
 from trunkline_cli.console import OK, out, print_json
+from trunkline_cli.delivery_shown import lines
 from trunkline_cli.webhook_flags import add_json, add_webhook, asked
 
 
@@ -24,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(answer)
         return OK
-    shown = answer.get(name)
-    tables.show_one(dict(shown) if isinstance(shown, dict) else {}, out())
+    found = answer.get(name)
+    shown = dict(found) if isinstance(found, dict) else {}
+    tables.show_one(lines(shown) if args.delivery else shown, out())
     return OK

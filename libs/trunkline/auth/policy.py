@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from trunkline.auth.principal import Principal, Role
+from trunkline.contracts.task import Visibility
 
 
 class Action(StrEnum):
@@ -42,6 +43,15 @@ class Action(StrEnum):
     READ_PULL_REQUEST = "pull_request.read"
     READ_SHOWN = "shown.read"
     """Anybody may who holds the link: it was signed for what it shows."""
+    MINT_REALTIME = "realtime.mint"
+    """A ticket for a channel of its tenant: it hears what whoever reads tasks may read."""
+    READ_REALTIME = "realtime.read"
+    """Anybody may who holds a ticket: it says which tenant, channel and topics."""
+    REGISTER = "engine.register"
+    """Anybody may try, and is told that nothing registers here."""
+    READ_SANDBOX = "sandbox.read"
+    USE_SANDBOX = "sandbox.use"
+    """A caller's own: they cost the house what they run."""
     FORGE_NEWS = "forge.news"
     """Anybody may: who it is shows in the signature of what is said."""
 
@@ -54,6 +64,8 @@ _OPEN: Final = frozenset(
         Action.OPEN_CANCEL,
         Action.READ_PULL_REQUEST,
         Action.READ_SHOWN,
+        Action.READ_REALTIME,
+        Action.REGISTER,
         Action.MINT_TOKEN,
         Action.FORGE_NEWS,
     }
@@ -61,11 +73,13 @@ _OPEN: Final = frozenset(
 _READ: Final = frozenset(
     {
         Action.LOOK_AROUND, Action.MINT_TOKEN, Action.REVOKE_TOKEN, Action.READ_SELF, Action.OPEN_READ, Action.READ_PULL_REQUEST,
-        Action.READ_SHOWN, Action.READ_TASK, Action.READ_TRACE, Action.READ_USAGE, Action.READ_APPROVAL,
+        Action.READ_SHOWN, Action.READ_REALTIME, Action.READ_TASK, Action.READ_TRACE, Action.READ_USAGE,
+        Action.READ_APPROVAL, Action.READ_SANDBOX,
     }
 )  # fmt: skip
 _WORK: Final = frozenset(
     {Action.SUBMIT_TASK, Action.UPDATE_TASK, Action.CANCEL_TASK, Action.STEER_TASK, Action.PUBLISH_EVENT, Action.DECIDE_APPROVAL}
+    | {Action.USE_SANDBOX}
 )
 _OWN: Final = frozenset({Action.READ_OWN_WEBHOOK, Action.CHANGE_OWN_WEBHOOK})
 """What whoever may have jobs of its own may do about them."""
@@ -73,8 +87,8 @@ _OWN: Final = frozenset({Action.READ_OWN_WEBHOOK, Action.CHANGE_OWN_WEBHOOK})
 ALLOWED: Final[Mapping[Role, frozenset[Action]]] = {
     Role.ANONYMOUS: _OPEN,
     Role.GUEST: _OPEN | _OWN,
-    Role.USER: _OPEN | _READ | _OWN,
-    Role.AGENT: _OPEN | _READ | _WORK | _OWN | {Action.READ_WEBHOOK},
+    Role.USER: _OPEN | _READ | _OWN | {Action.MINT_REALTIME},
+    Role.AGENT: _OPEN | _READ | _WORK | _OWN | {Action.READ_WEBHOOK, Action.MINT_REALTIME},
     Role.APPROVER: _READ | {Action.DECIDE_APPROVAL},
     Role.ADMIN: frozenset(Action),
 }
@@ -90,3 +104,24 @@ def may(principal: Principal, action: Action) -> bool:
 def owns(principal: Principal, submitted_by: str) -> bool:
     """Whether a task of its tenant is the caller's: a stranger's is what strangers made, a guest's its own, and everybody else's is all."""
     return principal.role not in _ALONE or submitted_by == principal.subject
+
+
+def sees_all(principal: Principal) -> bool:
+    """Whether nothing in its tenant is hidden from the caller: whoever runs the house must be able to look after it."""
+    return principal.role is Role.ADMIN
+
+
+def sees(principal: Principal, submitted_by: str, visibility: Visibility) -> bool:
+    """Whether a task of its tenant is there for the caller at all."""
+    match visibility:
+        case Visibility.OPEN:
+            return True
+        case Visibility.PRIVATE:
+            return owns(principal, submitted_by)
+        case Visibility.OWNER:
+            return sees_all(principal) or submitted_by == principal.subject
+
+
+def sees_approvals(principal: Principal) -> bool:
+    """Whether every approval of its tenant is there for the caller, whosever task asks: what rules ask of people, people must decide."""
+    return sees_all(principal) or principal.role is Role.APPROVER

@@ -23,9 +23,10 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from jwt.algorithms import HMACAlgorithm, RSAAlgorithm
 from jwt.api_jws import PyJWS
+from pydantic import JsonValue
 
 from trunkline.auth.claims import Claims, Terms, Token, bad, parsed, read
-from trunkline.auth.principal import Principal, Tier
+from trunkline.auth.principal import Principal, Role, Tier
 from trunkline.contracts.errors import Invalid, Unavailable
 
 KNOWN: Final = 10_000
@@ -73,6 +74,14 @@ class Minted:
     expires_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a token of another kind than a login says, beside what every token does; the role of its principal means nothing."""
+
+    token: Token
+    says: Claims
+
+
 class Tokens:
     """Everything about tokens for one gateway. `keys` are asymmetric ones by their `kid`; see `key_set`."""
 
@@ -113,12 +122,28 @@ class Tokens:
 
     def mint(self, principal: Principal, lifetime_s: float) -> Minted:
         """A token for `principal`; `lifetime_s` is cut to what tokens may live. Raises Unavailable (NO_SECRET)."""
-        if not self._own:
-            raise Unavailable("no secret is configured to sign tokens with; set ORCHESTRATOR_JWT_SECRET", code=NO_SECRET)
-        now = self._now()
+        key, now = self._signing(), self._now()
         expires = math.floor(now + min(lifetime_s, self._terms.lifetime_s))
-        text = jwt.encode(self._claims(principal, now, expires), _bytes(self._own[0]), algorithm=HS256)
+        text = jwt.encode(self._claims(principal, now, expires), _bytes(key), algorithm=HS256)
         return Minted(text, float(expires))
+
+    def mint_ticket(self, kind: str, principal: Principal, says: Mapping[str, JsonValue], lifetime_s: float) -> Minted:
+        """A token that is good for one kind of thing: it has no role, and a type of its own, so that it gets nobody in anywhere else.
+
+        Raises Unavailable (NO_SECRET).
+        """
+        key, now = self._signing(), self._now()
+        expires = math.floor(now + min(lifetime_s, self._terms.lifetime_s))
+        own = {name: text for name, text in self._claims(principal, now, expires).items() if name not in ("role", "tier")}
+        return Minted(jwt.encode({**says, **own}, _bytes(key), algorithm=HS256, headers={"typ": _typed(kind)}), float(expires))
+
+    def verify_ticket(self, kind: str, text: str) -> Ticket:
+        """Raises Unauthenticated (BAD_TOKEN, TOKEN_EXPIRED), also for one of another kind; whether it was revoked is the roll's to say."""
+        now = self._now()
+        claims, key = self._opened(text, now, frozenset({_typed(kind)}))
+        if "role" in claims:
+            raise bad("this is a login, and no ticket")
+        return Ticket(_marked(read({**claims, "role": Role.USER.value}, self._terms, now, meant=key.meant), text), claims)
 
     def knows(self, secret: str) -> bool:
         """Whether this is the secret, or the one before it while that counts. Takes the same time whatever comes."""
@@ -140,22 +165,31 @@ class Tokens:
             **place,
         }
 
+    def _signing(self) -> Key:
+        if not self._own:
+            raise Unavailable("no secret is configured to sign tokens with; set ORCHESTRATOR_JWT_SECRET", code=NO_SECRET)
+        return self._own[0]
+
     def _verified(self, text: str, now: float) -> tuple[Token, float]:
+        claims, key = self._opened(text, now, _TYPES)
+        token = read(claims, self._terms, now, meant=key.meant)
+        return _marked(token, text), min(token.expires_at, key.until)
+
+    def _opened(self, text: str, now: float, types: frozenset[str]) -> tuple[Claims, Key]:
+        """What is signed, and by which key."""
         form = _FORM.fullmatch(text) if len(text) <= LONGEST else None
         if form is None:
             raise bad("this is not a token: three parts of letters, digits, '-' and '_' with dots between them")
         head, body = parsed(_decoded(form[1]), "header"), _decoded(form[2])
         _decoded(form[3])
-        key = next((key for key in self._fitting(head, now) if _signed(text, key)), None)
+        key = next((key for key in self._fitting(head, now, types) if _signed(text, key)), None)
         if key is None:
             raise bad("the token is not signed by anybody whom we know")
-        token = read(parsed(body, "payload"), self._terms, now, meant=key.meant)
-        mark = sha256(text.rpartition(".")[0].encode()).hexdigest()
-        return replace(token, mark=mark), min(token.expires_at, key.until)
+        return parsed(body, "payload"), key
 
-    def _fitting(self, head: Claims, now: float) -> Iterator[Key]:
+    def _fitting(self, head: Claims, now: float, types: frozenset[str]) -> Iterator[Key]:
         """The keys that may have signed a token with this header, by its `kid` and nothing else."""
-        _check_header(head)
+        _check_header(head, types)
         kid = head.get("kid")
         found = self._own if kid is None else [self._keys[kid]] if isinstance(kid, str) and kid in self._keys else ()
         yield from (key for key in found if key.algorithm == head["alg"] and now < key.until)
@@ -216,9 +250,17 @@ def _bad_set(why: str) -> NoReturn:
     raise Invalid(f"the file of public keys (jwks_file) cannot be used: {why}", code="BAD_JWKS")
 
 
-def _check_header(head: Claims) -> None:
+def _marked(token: Token, text: str) -> Token:
+    return replace(token, mark=sha256(text.rpartition(".")[0].encode()).hexdigest())
+
+
+def _typed(kind: str) -> str:
+    return f"{kind}+jwt"
+
+
+def _check_header(head: Claims, types: frozenset[str]) -> None:
     kind = head.get("typ", "JWT")
-    if not isinstance(kind, str) or kind.lower() not in _TYPES:
+    if not isinstance(kind, str) or kind.lower() not in types:
         raise bad("the token says that it is something else (typ)")
     if not isinstance(head.get("alg"), str) or not head.keys().isdisjoint(_NOT_FOLLOWED):
         raise bad("the token's header asks for what is not done here")

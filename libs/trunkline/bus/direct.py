@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from nats.aio.client import Client
@@ -138,6 +139,16 @@ class DirectReader:
         page = await self._page(subject, 1, batch=1)
         return page.messages[0] if page.messages else None
 
+    async def since(self, moment: datetime) -> int | None:
+        """The sequence of the first message stored at that moment or later; nothing when there is none. Raises BusAway."""
+        page = await self._answered({"start_time": moment.astimezone(UTC).isoformat().replace("+00:00", "Z"), "batch": 1})
+        return page.messages[0].seq if page.messages else None
+
+    async def count(self, filter_subject: str) -> int:
+        """How many messages match, at a replica that may lag. Raises BusAway."""
+        page = await self._page(filter_subject, 1, batch=1)
+        return len(page.messages) + page.pending
+
     async def _newest(self, filter_subject: str) -> int:
         """As the leader knows it: any replica answers a direct get, also one that lags behind."""
         newest = await self.last(filter_subject)
@@ -149,23 +160,25 @@ class DirectReader:
         await asyncio.sleep(0.05)
 
     async def _page(self, filter_subject: str, first: int, batch: int = PAGE) -> _Page:
+        return await self._answered({"seq": max(first, 1), "next_by_subj": filter_subject, "batch": batch, "max_bytes": PAGE_BYTES})
+
+    async def _answered(self, wish: Mapping[str, object]) -> _Page:
         problem = ""
         for attempt in range(TRIES):
             async with self._turns:
-                page = await self._ask(filter_subject, first, batch)
+                page = await self._ask(wish)
             if page is not None and not page.error:
                 return page
             problem = page.error if page else "no answer"
             await asyncio.sleep(0.1 * 2**attempt)
         raise BusAway(f"the log cannot be read now ({problem}); try again in a moment", code="LOG_UNREADABLE")
 
-    async def _ask(self, filter_subject: str, first: int, batch: int) -> _Page | None:
+    async def _ask(self, wish: Mapping[str, object]) -> _Page | None:
         self._count += 1
         token = str(self._count)
         page = self._pages[token] = _Page()
-        wish = json.dumps({"seq": max(first, 1), "next_by_subj": filter_subject, "batch": batch, "max_bytes": PAGE_BYTES}).encode()
         try:
-            await self._client.publish(f"$JS.API.DIRECT.GET.{self._stream}", wish, reply=f"{self._inbox}.{token}")
+            await self._client.publish(f"$JS.API.DIRECT.GET.{self._stream}", json.dumps(wish).encode(), reply=f"{self._inbox}.{token}")
             async with asyncio.timeout(PAGE_DEADLINE):
                 await page.done.wait()
             return page

@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
+from faststream import AckPolicy
 from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -90,9 +91,9 @@ class Inlet:
         """Answer commands of one kind; one replica of the service gets each. One that `stores` and is late makes the service unwell."""
         verb = str(model.model_fields["type"].default)
         subject = subjects.commands_of(service, verb)
-        hear = self._broker.subscriber(
-            subject, queue=service, decoder=_whole, no_reply=True, title=f"{service}.{verb}", description=model.__doc__
-        )
+        # There is nothing to acknowledge: MANUAL takes the step that would do it out of every delivery.
+        plain: dict[str, Any] = {"decoder": _whole, "no_reply": True, "ack_policy": AckPolicy.MANUAL}
+        hear = self._broker.subscriber(subject, queue=service, title=f"{service}.{verb}", description=model.__doc__, **plain)
 
         hands = asyncio.Semaphore(WORKERS)
 

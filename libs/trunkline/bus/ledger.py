@@ -57,6 +57,10 @@ class Ledger:
         """What is stored with a sequence from `first` on, in order. Raises Unavailable."""
         return self._direct.read(filter_subject, first)
 
+    async def count(self, filter_subject: str) -> int:
+        """How many records there are that match, counted by the server. Raises Unavailable."""
+        return await self._direct.count(filter_subject)
+
     async def bounds(self) -> tuple[int, int]:
         """The first and the last sequence that it holds; the last is 0 while it is empty. Raises BusAway."""
         state = (await patiently(lambda: self._js.stream_info(self._stream))).state

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
 from nats.aio.client import Client
@@ -130,7 +131,8 @@ class Live:
         subject = message.subject.removeprefix(subjects.LIVE_PREFIX)
         stored = Stored(seq, subject, message.data)
         timeline = subject.rpartition(".")[0] + ".>"
-        for readers in (self._readers.get(timeline), self._readers.get(subjects.ALL_EVENTS)):
+        tenant = timeline[: timeline.find(".", 4)] + ".>"
+        for readers in (self._readers.get(timeline), self._readers.get(tenant), self._readers.get(subjects.ALL_EVENTS)):
             for reader in readers or ():
                 reader.put(stored)
 
@@ -149,6 +151,15 @@ class Live:
                     after = fresh.seq
         finally:
             self._drop(reader)
+
+    def already(self, filter_subject: str, after: int) -> AsyncIterator[Stored]:
+        """As `stored`, up to what is there at this moment."""
+        return self._direct.read(filter_subject, after + 1)
+
+    async def last_before(self, moment: datetime) -> int:
+        """The sequence behind which everything lies that was stored at that moment or later."""
+        first = await self._direct.since(moment)
+        return first - 1 if first else (await patiently(lambda: self._js.stream_info(EVENTS))).state.last_seq
 
     def _drop(self, reader: _Reader) -> None:
         readers = self._readers[reader.filter]

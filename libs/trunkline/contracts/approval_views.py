@@ -84,6 +84,8 @@ class ListApprovals(Command):
     task_id: str | None = None
     kind: str | None = None
     requested_by: str | None = None
+    seen_by: str | None = None
+    """Who asks: those of tasks that others alone may see are left out, and not counted. None: nothing is hidden from whoever asks."""
     limit: int = 100
     after: str | None = None
     """`next` of the page before."""

@@ -51,6 +51,21 @@ from trunkline.contracts.run import (
     SnapshotKept,
     SnapshotMissed,
 )
+from trunkline.contracts.sandbox import (
+    SandboxBroke,
+    SandboxDeleteWanted,
+    SandboxFound,
+    SandboxIsDeleted,
+    SandboxIsReady,
+    SandboxIsStopped,
+    SandboxMade,
+    SandboxPreferred,
+    SandboxStartWanted,
+    SandboxStopWanted,
+    SandboxTouched,
+    SandboxUsed,
+    SandboxWanted,
+)
 from trunkline.contracts.spend import ModelAnswered
 from trunkline.contracts.steering import (
     InboxClosed,
@@ -92,6 +107,8 @@ FACTS: tuple[type[Fact], ...] = (
     AgentInterrupted, BudgetRaised, PushJudged, MessageQueued, MessageEdited, MessageWithdrawn, MessagesReordered, MessageDelivered,
     MessageTaken, RunSteered, InboxClosed, ModelAnswered, PullRequestEnded, SnapshotKept,
     MessageReturned, SnapshotMissed,
+    SandboxWanted, SandboxMade, SandboxIsReady, SandboxStopWanted, SandboxIsStopped, SandboxStartWanted, SandboxDeleteWanted,
+    SandboxIsDeleted, SandboxBroke, SandboxFound, SandboxUsed, SandboxTouched, SandboxPreferred,
 )  # fmt: skip
 """Every fact that was ever released. Nothing is taken away from here."""
 

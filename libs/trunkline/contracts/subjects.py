@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from trunkline.contracts.ids import TaskId, TenantId, token
+from trunkline.contracts.ids import SandboxId, TaskId, TenantId, token
 
 ALL_EVENTS = "evt.>"
 LIVE_PREFIX = "live."
@@ -21,6 +21,8 @@ TASK = "task"
 INBOX = "inbox"
 SPEND = "spend"
 PULL = "pull"
+SANDBOX = "sandbox"
+PREFERRED = "preferred"
 MESSAGE = "message"
 """The part of what people and agents say to each other; nobody fences it."""
 
@@ -41,6 +43,11 @@ def event(tenant: TenantId, task: TaskId, part: str) -> str:
 def timeline(tenant: TenantId, task: TaskId) -> str:
     """Every part of one task, in one order."""
     return f"evt.{token(tenant)}.{token(task)}.>"
+
+
+def everything_of(tenant: TenantId) -> str:
+    """Every part of every task of one tenant."""
+    return f"evt.{token(tenant)}.>"
 
 
 def events_of_part(part: str) -> str:
@@ -153,3 +160,13 @@ def delivery(tenant: TenantId, hook_id: str, delivery_id: str) -> str:
 def deliveries_of(tenant: TenantId, hook_id: str) -> str:
     """Everything on its way to one webhook."""
     return f"deliver.{token(tenant)}.{token(hook_id)}.*"
+
+
+def sandbox(tenant: TenantId, sandbox_id: SandboxId) -> str:
+    """Where the facts of one named sandbox lie."""
+    return event(tenant, TaskId(sandbox_id), SANDBOX)
+
+
+def preferred(tenant: TenantId, user: str) -> str:
+    """Where it lies which sandbox a user prefers; `user` is a hash, never text of anybody's."""
+    return event(tenant, TaskId(f"user-{user}"), PREFERRED)

@@ -59,7 +59,9 @@ class Visibility(StrEnum):
     OPEN = "open"
     """Everybody in its tenant who knows its id."""
     PRIVATE = "private"
-    """Whoever submitted it."""
+    """Whoever has a role in its tenant: who submitted it is one of them."""
+    OWNER = "owner"
+    """Whoever submitted it, and the admins of its tenant."""
 
 
 class Origin(Message):
@@ -85,6 +87,8 @@ class Origin(Message):
     """What the earlier task was asked, shortened; told to agents that cannot resume."""
     summary: str = ""
     """What its agent said last, shortened."""
+    earlier: tuple[Token, ...] = ()
+    """Continue: whose work is on the branch besides that of `task`, the oldest first."""
 
 
 class Assignment(Message):

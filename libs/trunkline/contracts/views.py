@@ -25,8 +25,9 @@ from trunkline.contracts.run import (
     RunSucceeded,
     RunWaits,
     SandboxReady,
+    Usage,
 )
-from trunkline.contracts.spend import ModelAnswered
+from trunkline.contracts.spend import MICRO, ModelAnswered, counted, micro, newest_model
 from trunkline.contracts.steering import RunSteered, Steer
 from trunkline.contracts.task import (
     Assignment,
@@ -75,6 +76,9 @@ class TaskView(Message):
     phase: Phase | None = None
     agent: str | None = None
     sandbox_id: str | None = None
+    sandbox_at: datetime | None = None
+    sandbox_seconds: float | None = None
+    """How long it was there, of a run that is over, however it ended."""
     branch: str | None = None
     commit: str | None = None
     files_changed: int | None = None
@@ -91,7 +95,9 @@ class TaskView(Message):
     paused: bool = False
     """Whether somebody wants its run to pause."""
     spent_usd: float = 0.0
-    """What its models cost so far, by the prices that are known; what an aborted answer cost may be told after the end."""
+    """What its models cost so far, for the budget: a guess where a price is not known; an aborted answer may be told after the end."""
+    priced: bool = True
+    """Whether the price of every model that answered is known."""
     limit_usd: float | None = None
     """What they may cost before somebody is asked, as the last answer of a model found it."""
     input_tokens: int = 0
@@ -107,6 +113,11 @@ class TaskView(Message):
     ended_at: datetime | None = None
     seq: int
     """Stream sequence of the newest fact in it."""
+
+    @property
+    def used(self) -> Usage:
+        """What passed on the way to its models, and nothing that its agent says of itself."""
+        return counted(self.model, (self.input_tokens, self.output_tokens), self.spent_usd, priced=self.priced)
 
 
 class GetTask(Command):
@@ -151,6 +162,8 @@ class ListTasks(Command):
     """As in the label LOGIN, in any case."""
     submitted_from: datetime | None = None
     submitted_before: datetime | None = None
+    seen_by: str | None = None
+    """Who asks: what others alone may see is left out, and not counted. None: nothing is hidden from whoever asks."""
     sort: TaskSort = TaskSort.NEWEST
     limit: int = 20
     offset: int = 0
@@ -184,6 +197,8 @@ class GetTrace(Command):
     type: str = "trace"
     trace_id: str
     limit: int = 100
+    seen_by: str | None = None
+    """As in ListTasks."""
 
 
 class TraceEvent(Message):
@@ -202,6 +217,8 @@ class TraceView(Message):
 
 
 _GOES_ON: Final[dict[str, object]] = {"waiting_for": None, "approval_waiting": None}
+_UNDONE: Final[dict[str, object]] = dict.fromkeys(("branch", "commit", "files_changed", "additions", "deletions"))
+"""An attempt that is made anew left nothing in the world."""
 MOST_CHILDREN: Final = 100
 """Of a view; a list filtered by the parent gives them all."""
 
@@ -246,11 +263,13 @@ def _changes(view: TaskView, fact: Fact, event: Event) -> dict[str, object]:
         case TaskStarted():
             return {"status": TaskStatus.IN_PROGRESS, "attempt": fact.attempt} | _started(view, event)
         case TaskRetryScheduled():
-            return {"status": TaskStatus.SUBMITTED}
+            return {"status": TaskStatus.SUBMITTED, **_UNDONE}
         case TaskStopRequested():
             return {"status": TaskStatus.STOPPING}
         case TaskSucceeded():
-            return {"status": TaskStatus.SUCCEEDED, "result": fact.result, "ended_at": event.at, **_GOES_ON, "paused": False}
+            seconds = fact.result.sandbox_seconds if fact.result else view.sandbox_seconds
+            told = {"result": fact.result, "sandbox_seconds": seconds}
+            return {"status": TaskStatus.SUCCEEDED, **told, "ended_at": event.at, **_GOES_ON, "paused": False}
         case TaskFailed():
             ended = {"status": TaskStatus.FAILED, "error_code": fact.code, "error": fact.error, "ended_at": event.at}
             return {**ended, **_GOES_ON, "paused": False}
@@ -290,15 +309,24 @@ def _run_changes(view: TaskView, fact: Fact, event: Event) -> dict[str, object]:
         case PhaseBegan():
             return {"phase": fact.phase}
         case SandboxReady():
-            return {"sandbox_id": fact.sandbox_id}
+            return {"sandbox_id": fact.sandbox_id, "sandbox_at": event.at, "sandbox_seconds": None}
         case AgentStarted():
             return {"agent": fact.agent}
         case ChangesCommitted():
             return fact.model_dump(include={"branch", "commit", "files_changed", "additions", "deletions"})
         case PullRequestOpened():
             return {"pull_request": fact.number, "pull_request_url": fact.url, "pull_request_state": "open"}
+        case RunFailed() | RunStopped():
+            return {**_GOES_ON, "sandbox_seconds": _seconds(view, event.at)}
         case _:
             return {}
+
+
+def _seconds(view: TaskView, at: datetime) -> float | None:
+    """What the clock says, where there was a sandbox."""
+    if view.sandbox_at is None or view.sandbox_seconds is not None:
+        return view.sandbox_seconds
+    return round((at - view.sandbox_at).total_seconds(), 3)
 
 
 def _wait_changes(fact: Fact) -> dict[str, object]:
@@ -307,7 +335,7 @@ def _wait_changes(fact: Fact) -> dict[str, object]:
             return {"waiting_for": fact.why.value, "approval_waiting": fact.approval_id or None}
         case RunParked():
             return {"waiting_for": fact.why.value}
-        case RunGoesOn() | RunSucceeded() | RunFailed() | RunStopped():
+        case RunGoesOn() | RunSucceeded():
             return _GOES_ON
         case RunSteered(steer=Steer.PAUSE):
             return {"paused": True}
@@ -322,11 +350,12 @@ def _later_changes(view: TaskView, fact: Fact) -> dict[str, object]:
     match fact:
         case ModelAnswered():
             return {
-                "spent_usd": round(view.spent_usd + fact.usd, 9),
+                "spent_usd": (micro(view.spent_usd) + micro(fact.usd)) / MICRO,
                 "input_tokens": view.input_tokens + fact.input_tokens,
                 "output_tokens": view.output_tokens + fact.output_tokens,
                 "limit_usd": fact.limit_usd,
-                "model": fact.model if fact.model and fact.status < 400 else view.model,
+                "model": newest_model(fact, view.model),
+                "priced": view.priced and fact.priced,
             }
         case PullRequestEnded() if fact.number == view.pull_request:
             return {"pull_request_state": "merged" if fact.merged else "closed"}

@@ -126,6 +126,8 @@ class ListWebhooks(Command):
 
     type: Literal["list_webhooks"] = "list_webhooks"
     owner: str | None = None
+    own_only: bool | None = None
+    """Those that hear of their owner's jobs alone, or those of the whole tenant; None: both."""
     limit: int = 100
     offset: int = 0
 
@@ -193,6 +195,10 @@ class WebhookView(Message):
     """Why it is not verified yet, or was disabled, as a sentence."""
     secrets: int = 1
     """How many sign at this moment."""
+    hint: str = ""
+    """The last four characters of the newest secret, to tell secrets apart; empty where nobody wrote them down."""
+    signs_with_both_until: datetime | None = None
+    """When the secret before the newest stops signing; None: it has, or there is none."""
     failing_since: datetime | None = None
     created_at: datetime
     updated_at: datetime
@@ -271,6 +277,8 @@ class DeliveryPage(Message):
 
     deliveries: tuple[DeliveryView, ...]
     next: str | None = None
+    total: int | None = None
+    """All of the webhook that are kept; None under a filter, for nobody counts by how they stand."""
 
 
 class Redelivered(Message):
@@ -286,6 +294,8 @@ class SealedSecret(Message):
     sealed: str
     until: datetime | None = None
     """None: until another takes its place."""
+    hint: str = ""
+    """Its last four characters."""
 
 
 class Hook(Message):

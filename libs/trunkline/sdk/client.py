@@ -7,9 +7,9 @@ import ssl
 from types import TracebackType
 from typing import Self, TypedDict, Unpack
 
-from trunkline.sdk import blocking_groups, groups, reach
+from trunkline.sdk import groups, reach
 from trunkline.sdk.credentials import Credentials, credentials
-from trunkline.sdk.groups import Means
+from trunkline.sdk.means import Awaited, Waited
 from trunkline.sdk.portal import Portal
 from trunkline.sdk.retrying import RETRY_FOR, Patience
 from trunkline.sdk.wire import Wire
@@ -52,12 +52,12 @@ class AsyncClient:
         **options: Unpack[ClientOptions],
     ) -> None:
         self._means = _means(base_url, credentials(token, api_key, github_token, os.environ), options)
-        self.jobs = groups.AsyncJobs(self._means)
-        self.tasks = groups.AsyncTasks(self._means)
-        self.approvals = groups.AsyncApprovals(self._means)
-        self.events = groups.AsyncEvents(self._means)
-        self.traces = groups.AsyncTraces(self._means)
-        self.webhooks = groups.AsyncWebhooks(self._means)
+        self.jobs = groups.Jobs(self._means)
+        self.tasks = groups.Tasks(self._means)
+        self.approvals = groups.Approvals(self._means)
+        self.events = groups.Events(self._means)
+        self.traces = groups.Traces(self._means)
+        self.webhooks = groups.Webhooks(self._means)
 
     @property
     def base_url(self) -> str:
@@ -91,22 +91,22 @@ class Client:
         github_token: str | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        means = self._means = _means(base_url, credentials(token, api_key, github_token, os.environ), options)
-        portal = self._portal = Portal(means.wire.close)
-        self.jobs = blocking_groups.Jobs(means, portal)
-        self.tasks = blocking_groups.Tasks(means, portal)
-        self.approvals = blocking_groups.Approvals(means, portal)
-        self.events = blocking_groups.Events(means, portal)
-        self.traces = blocking_groups.Traces(means, portal)
-        self.webhooks = blocking_groups.Webhooks(means, portal)
+        inner = _means(base_url, credentials(token, api_key, github_token, os.environ), options)
+        means = self._means = Waited(inner, Portal(inner.wire.close))
+        self.jobs = groups.Jobs(means)
+        self.tasks = groups.Tasks(means)
+        self.approvals = groups.Approvals(means)
+        self.events = groups.Events(means)
+        self.traces = groups.Traces(means)
+        self.webhooks = groups.Webhooks(means)
 
     @property
     def base_url(self) -> str:
-        return self._means.wire.reach.url
+        return self._means.inner.wire.reach.url
 
     def close(self) -> None:
         """What is asked of it afterwards raises RuntimeError."""
-        self._portal.close()
+        self._means.portal.close()
 
     def __enter__(self) -> Self:
         return self
@@ -118,7 +118,7 @@ class Client:
         return f"Client({self.base_url!r})"
 
 
-def _means(base_url: str | None, who: Credentials, options: ClientOptions) -> Means:
+def _means(base_url: str | None, who: Credentials, options: ClientOptions) -> Awaited:
     url = reach.address(base_url, os.environ)
     proxy = options.get("proxy")
     context = options.get("ssl_context") or reach.context(options.get("ca_file"))
@@ -131,4 +131,4 @@ def _means(base_url: str | None, who: Credentials, options: ClientOptions) -> Me
         options.get("silence", reach.SILENCE),
     )
     patience = Patience(seconds=options.get("retry_for", RETRY_FOR))
-    return Means(Wire(way, who, patience), patience, options.get("stream_retry_for", reach.GIVE_UP))
+    return Awaited(Wire(way, who, patience), patience, options.get("stream_retry_for", reach.GIVE_UP))

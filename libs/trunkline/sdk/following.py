@@ -104,9 +104,12 @@ class AsyncStream(Generic[T]):
             self._again(chunk)
         elif chunk:
             self._take(chunk)
-        else:
+        elif self._reader.settled:
             self._drop()
             await self._closed()
+        else:
+            self._drop()
+            self._again(Lost("the stream broke off", sent=True))
 
     def _take(self, chunk: bytes) -> None:
         try:

@@ -1,92 +1,17 @@
-"""The verbs of an asynchronous client, in groups: each is a call bound to a wire, with the call's own signature."""
+"""The verbs of a client in groups, each with the signature of the call that it binds: one table for both clients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import Generic
 
-from trunkline.sdk.calls import Call, Feed, Page, approvals, events, jobs, steering, tasks, webhooks
-from trunkline.sdk.following import AsyncStream
-from trunkline.sdk.paging import AsyncList
-from trunkline.sdk.retrying import Patience
-from trunkline.sdk.wire import Wire
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What a verb works with. `give_up` in seconds: for so long a stream may come to nothing."""
-
-    wire: Wire
-    patience: Patience
-    give_up: float
-
-    def stream(self, feed: Feed[T]) -> AsyncStream[T]:
-        return AsyncStream(self.wire, feed, self.patience, self.give_up)
-
-
-class Group(Protocol):
-    @property
-    def _means(self) -> Means: ...
-
-
-class Asked(Generic[P, T]):
-    """A verb that is awaited."""
-
-    def __init__(self, call: Callable[P, Call[T]]) -> None:
-        self._call = call
-        self.__doc__ = call.__doc__
-
-    def __get__(self, group: Group, owner: type) -> Callable[P, Coroutine[Any, Any, T]]:
-        call = self._call
-
-        @wraps(call)
-        async def ask(*args: P.args, **options: P.kwargs) -> T:
-            return await group._means.wire.ask(call(*args, **options))
-
-        return ask
-
-
-class Followed(Generic[P, T]):
-    """A verb that gives a stream."""
-
-    def __init__(self, feed: Callable[P, Feed[T]]) -> None:
-        self._feed = feed
-        self.__doc__ = feed.__doc__
-
-    def __get__(self, group: Group, owner: type) -> Callable[P, AsyncStream[T]]:
-        feed = self._feed
-
-        @wraps(feed)
-        def follow(*args: P.args, **options: P.kwargs) -> AsyncStream[T]:
-            return group._means.stream(feed(*args, **options))
-
-        return follow
-
-
-class Listed(Generic[P, T]):
-    """A verb that gives a list."""
-
-    def __init__(self, call: Callable[P, Call[Page[T]]]) -> None:
-        self._call = call
-        self.__doc__ = call.__doc__
-
-    def __get__(self, group: Group, owner: type) -> Callable[P, AsyncList[T]]:
-        call = self._call
-
-        @wraps(call)
-        def listing(*args: P.args, **options: P.kwargs) -> AsyncList[T]:
-            return AsyncList(group._means.wire, call(*args, **options))
-
-        return listing
+from trunkline.sdk.calls import approvals, events, jobs, steering, tasks, webhooks
+from trunkline.sdk.means import Means
+from trunkline.sdk.verbs import Asked, Followed, Listed
 
 
 @dataclass(frozen=True, repr=False)
-class AsyncJobs:
+class Jobs(Generic[Means]):
     """Jobs on repositories, as the pr_agent surface has them."""
 
     _means: Means
@@ -107,7 +32,7 @@ class AsyncJobs:
 
 
 @dataclass(frozen=True, repr=False)
-class AsyncTasks:
+class Tasks(Generic[Means]):
     """Tasks, as the orchestrator surface has them, and steering them while their agents run."""
 
     _means: Means
@@ -133,7 +58,7 @@ class AsyncTasks:
 
 
 @dataclass(frozen=True, repr=False)
-class AsyncApprovals:
+class Approvals(Generic[Means]):
     """What waits for people, and their decisions."""
 
     _means: Means
@@ -146,7 +71,7 @@ class AsyncApprovals:
 
 
 @dataclass(frozen=True, repr=False)
-class AsyncEvents:
+class Events(Generic[Means]):
     """Events that programs tell one another."""
 
     _means: Means
@@ -155,7 +80,7 @@ class AsyncEvents:
 
 
 @dataclass(frozen=True, repr=False)
-class AsyncTraces:
+class Traces(Generic[Means]):
     """Everything that carries one trace id."""
 
     _means: Means
@@ -164,7 +89,7 @@ class AsyncTraces:
 
 
 @dataclass(frozen=True, repr=False)
-class AsyncWebhooks:
+class Webhooks(Generic[Means]):
     """Webhooks of the tenant, and what was sent to them."""
 
     _means: Means

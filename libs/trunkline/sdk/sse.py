@@ -35,6 +35,11 @@ class EventReader:
     _name: str = ""
     _texts: list[str] = field(default_factory=list)
 
+    @property
+    def settled(self) -> bool:
+        """Whether something came, and no event is half here: an end where this is not so is a break that somebody took for one."""
+        return self._begun and not (self._rest or self._id or self._name or self._texts)
+
     def feed(self, chunk: bytes) -> list[ServerEvent]:
         """The events that end in it. Raises TooLargeEventError."""
         *lines, self._rest = (self._rest + self._unified(chunk)).split(b"\n")

@@ -8,15 +8,21 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 PREFIX: Final = "whsec_"
 TOLERANCE: Final = 300.0
 """Seconds by which the sender's clock and ours may differ, and for which a delivery that somebody caught can be told again."""
 VERIFY: Final = "webhook.verify"
+
+
+class Headers(Protocol):
+    """Those of a request: a mapping, or what http.server, Flask, Django, Starlette and aiohttp have."""
+
+    def items(self) -> Iterable[tuple[str, str]]: ...
 
 
 class WebhookError(ValueError):
@@ -46,7 +52,7 @@ class WebhookEvent:
 
 def verify(
     body: bytes | str,
-    headers: Mapping[str, str],
+    headers: Headers,
     secrets: str | Sequence[str],
     tolerance_s: float = TOLERANCE,
     now: float | None = None,
@@ -66,7 +72,7 @@ def verify(
     expected = [hmac.new(key, told, hashlib.sha256).digest() for key in _keys(secrets)]
     # Every pair is compared, so that the time it takes tells nothing.
     if not sum([hmac.compare_digest(one, other) for one in _signed(signatures) for other in expected]):
-        raise WebhookError("the signature is of none of the secrets")
+        raise WebhookError("the signature is of none of the secrets, or the body is not exactly what came")
     return _read(id, raw)
 
 
@@ -87,7 +93,7 @@ def key_of(secret: str) -> bytes:
 
 
 def _keys(secrets: str | Sequence[str]) -> list[bytes]:
-    keys = [key_of(secret) for secret in ([secrets] if isinstance(secrets, str) else secrets)]
+    keys = [key_of(secret) for secret in ([secrets] if isinstance(secrets, str) else secrets or ())]
     if not keys or not all(keys):
         raise ValueError("a secret is needed, and none may be empty")
     return keys

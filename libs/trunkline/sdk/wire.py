@@ -63,11 +63,11 @@ class Wire:
         asked = Request("GET", feed.path, feed.query, headers, None)
         try:
             response = await self._send(asked, patience)
+            if response.status == 200 and response.content_type == "text/event-stream":
+                return Connection(response)
+            return await _answered(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return _lost(error)
-        if response.status == 200 and response.content_type == "text/event-stream":
-            return Connection(response)
-        return await _answered(response)
 
     async def close(self) -> None:
         session, self._session = self._session, None

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from trunkline.telemetry.encoded import Stubs, decoded
+
 
 class Shape(NamedTuple):
     """One kind. `hints` are pieces without which the pattern cannot fit: looking for them costs next to nothing."""
@@ -76,15 +78,30 @@ CUT: Final = re.compile(
 
 
 _HINTS: Final = tuple(hint for shape in SHAPES for hint in shape.hints)
+_STUBS: Final = Stubs(
+    base64=tuple(dict.fromkeys(stub for hint in _HINTS for stub in in_base64(hint.encode()))),
+    hex=tuple(hint.encode().hex() for hint in _HINTS),
+)
 
 
 def hinted(text: str) -> bool:
     """Whether there may be one: quick, and never wrong when it says no."""
-    return any(hint in text for hint in _HINTS)
+    return _hinted(text) or any(_hinted(inner.text) for inner in decoded(text, _STUBS))
 
 
 def find(text: str) -> Iterator[Found]:
-    """Everything in `text` that has the shape of a secret; where two fit, both are told."""
+    """Everything in `text` that has the shape of a secret, in base64 and hex too; where two fit, both are told."""
+    yield from _plain(text)
+    for inner in decoded(text, _STUBS):
+        for found in _plain(inner.text):
+            yield Found(found.kind, *inner.span(found.start, found.end))
+
+
+def _hinted(text: str) -> bool:
+    return any(hint in text for hint in _HINTS)
+
+
+def _plain(text: str) -> Iterator[Found]:
     for shape in SHAPES:
         if any(hint in text for hint in shape.hints):
             yield from (Found(shape.kind, *found.span()) for found in shape.pattern.finditer(text))

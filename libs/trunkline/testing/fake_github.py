@@ -35,11 +35,12 @@ _ROUTES = (
     ("GET", re.compile(r"/repos/([^/]+)/([^/]+)/pulls"), "list"),
     ("POST", re.compile(r"/repos/([^/]+)/([^/]+)/pulls"), "create"),
     ("GET", re.compile(r"/repos/([^/]+)/([^/]+)/pulls/(\d+)"), "pull"),
+    ("PATCH", re.compile(r"/repos/([^/]+)/([^/]+)/pulls/(\d+)"), "edit"),
     ("GET", re.compile(r"/repos/([^/]+)/([^/]+)/issues/(\d+)/comments"), "comments"),
     ("POST", re.compile(r"/repos/([^/]+)/([^/]+)/issues/(\d+)/comments"), "comment"),
     ("POST", re.compile(r"/repos/([^/]+)/([^/]+)/statuses/([0-9a-f]+)"), "status"),
 )
-CHANGES = ("create", "comment", "status")
+CHANGES = ("create", "edit", "comment", "status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +180,8 @@ class FakeGitHub:
                 return web.json_response(self._repository(repo, self.grants.get(seen.token)))
             case "list":
                 return web.json_response(self._listed(repo, request.query.get("head", "")))
-            case "pull":
-                found = (pull for pull in self.pulls.get(repo, []) if pull["number"] == int(parts[2]))
-                pull = next(found, None)
-                return web.json_response(pull) if pull else refusal(404, "Not Found")
+            case "pull" | "edit":
+                return self._pull(repo, int(parts[2]), seen.body or {})
             case "create":
                 return self._create(repo, seen.body)
             case "comments":
@@ -220,6 +219,7 @@ class FakeGitHub:
             "create": "pull_requests",
             "list": "pull_requests",
             "pull": "pull_requests",
+            "edit": "pull_requests",
             "comment": "issues",
             "comments": "issues",
             "status": "statuses",
@@ -269,6 +269,13 @@ class FakeGitHub:
             found = found[1:]
         owner, colon, ref = head.partition(":")
         return [pull for pull in found if not colon or (owner == repo.partition("/")[0] and pull["head"]["ref"] == ref)]
+
+    def _pull(self, repo: str, number: int, changes: dict[str, Any]) -> web.Response:
+        pull = next((pull for pull in self.pulls.get(repo, []) if pull["number"] == number), None)
+        if pull is None:
+            return refusal(404, "Not Found")
+        pull.update(changes)
+        return web.json_response(pull)
 
     def _create(self, repo: str, body: dict[str, Any]) -> web.Response:
         bare, known = self._root / f"{repo}.git", self.pulls.setdefault(repo, [])

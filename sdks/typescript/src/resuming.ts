@@ -5,6 +5,8 @@ import { backoff, type Patience } from "./retrying.js";
 
 /** Milliseconds: a connection that held so long was a good one, though nothing happened on it. */
 const LIVED = 5_000;
+/** Milliseconds within which a connection that did some good is made again: readers of one gateway come back one after the other. */
+const SOON = 100;
 const CURSOR = /^([a-z0-9]{1,16})-(\d{1,19})(?:\.(\d{1,4}))?$/;
 
 /** The last event seen. After a gap, which has no id, everything is told anew. */
@@ -57,7 +59,7 @@ export class Trying {
   pause(now: number, came: Answer | null, luck: number): number | null {
     this.#since ??= now;
     this.#failures += 1;
-    const least = backoff(this.patience, this.#failures, luck);
+    const least = this.#failures === 1 ? SOON * luck : backoff(this.patience, this.#failures - 1, luck);
     const asked = came && secondsOf(came.headers);
     const wait = asked ? Math.max(least, 1000 * asked * (1 + luck / 10)) : least;
     return now + wait - this.#since <= this.giveUp ? wait : null;

@@ -55,7 +55,7 @@ export async function verify(
   const { subtle } = await cryptography();
   const tried = keysOf(secrets).flatMap((key) => signed(signatures).map((signature) => matches(subtle, key, signature, told)));
   // Every pair is compared, so that the time it takes tells nothing.
-  if (!(await Promise.all(tried)).includes(true)) throw new WebhookError("the signature is of none of the secrets");
+  if (!(await Promise.all(tried)).includes(true)) throw new WebhookError("the signature is of none of the secrets, or the body is not exactly what came");
   return read(id, raw);
 }
 
@@ -71,7 +71,7 @@ function header(headers: HeadersOf, name: string): string {
 }
 
 function keysOf(secrets: string | readonly string[]): Bytes[] {
-  const keys = (typeof secrets === "string" ? [secrets] : secrets).map(keyOf);
+  const keys = (typeof secrets === "string" ? [secrets] : secrets ?? []).map(keyOf);
   if (!keys.length || keys.some((key) => !key.length)) throw new TypeError("a secret is needed, and none may be empty");
   return keys;
 }

@@ -45,8 +45,8 @@ test("an event that was seen is no news, nor is an earlier one of the same log",
 
 test("a stream is given up only when nothing came for long", () => {
   const trying = new Trying(PATIENCE, 10_000);
-  assert.equal(trying.pause(0, null, 1), 200);
-  assert.equal(trying.pause(9_000, null, 1), 400);
+  assert.equal(trying.pause(0, null, 1), 100);
+  assert.equal(trying.pause(9_000, null, 1), 200);
   assert.equal(trying.pause(9_900, null, 1), null);
   trying.lived(9_900, 9_901, 1);
   assert.equal(trying.pause(60_000, answer(429, { "retry-after": "3" }), 0), 3000);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Sequence
 from typing import Final, cast
@@ -26,6 +27,8 @@ CLAIMS: Final = web.AppKey("claims", tuple[str, ...])
 """Every path prefix that a dialect answers for."""
 _ID: Final = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
 _NAME: Final = re.compile(r"\{[A-Za-z_]\w*")
+_SERVER: Final = istr("Server")
+_REQUEST_ID: Final = istr("X-Request-Id")
 _HEADERS: Final = (
     (istr("X-Content-Type-Options"), "nosniff"),
     (istr("X-Frame-Options"), "DENY"),
@@ -87,11 +90,12 @@ def _speaking(dialects: Sequence[Dialect], pipeline: Pipeline) -> Middleware:
             status = response.status
             return response
         finally:
-            took = round((asyncio.get_running_loop().time() - began) * 1000, 1)
-            log.info(
-                "http.request", id=request[REQUEST_ID], dialect=dialect.name, method=request.method[:16],
-                path=request.path[:200], status=status, took_ms=took,
-            )  # fmt: skip
+            if log.is_enabled_for(logging.INFO):
+                took = round((asyncio.get_running_loop().time() - began) * 1000, 1)
+                log.info(
+                    "http.request", id=request[REQUEST_ID], dialect=dialect.name, method=request.method[:16],
+                    path=request.path[:200], status=status, took_ms=took,
+                )  # fmt: skip
 
     return speak
 
@@ -104,11 +108,10 @@ def _request_id(request: web.Request) -> str:
 
 async def _dress(request: web.Request, response: web.StreamResponse) -> None:
     headers = response.headers
-    headers["Server"] = "trunkline"
-    headers["X-Request-Id"] = request.get(REQUEST_ID, "")
+    headers[_SERVER] = "trunkline"
+    headers[_REQUEST_ID] = request.get(REQUEST_ID, "")
     for name, value in _HEADERS:
-        if name not in headers:
-            headers.add(name, value)
+        headers.setdefault(name, value)
     if counted := cast("Counted | None", request.get(COUNTED)):
         quota = await counted.quota()
         headers["X-RateLimit-Limit"] = str(quota.limit)

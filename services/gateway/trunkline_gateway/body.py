@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import ClientPayloadError, web
+from aiohttp.hdrs import CONTENT_TYPE
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import JsonValue
 
@@ -31,6 +32,11 @@ class BodyReader:
         """The object sent. Raises Invalid, TooLarge, Unsupported or Overdue."""
         _check_type(request)
         return strict_json.parse_object(await self._bytes(request), self.depth)
+
+    async def any_json(self, request: web.Request) -> JsonValue:
+        """As `json`, whatever value it is."""
+        _check_type(request)
+        return strict_json.parse(await self._bytes(request), self.depth)
 
     async def json_if_any(self, request: web.Request) -> dict[str, JsonValue]:
         """As `json`, and no body at all means an empty object."""
@@ -82,6 +88,8 @@ class BodyReader:
 
 def _check_type(request: web.Request) -> None:
     _check_encoding(request)
+    if request.headers.get(CONTENT_TYPE) == "application/json":  # as nearly everybody says it
+        return
     if request.content_type != "application/json":
         raise Unsupported("send the body as Content-Type: application/json", code=UNSUPPORTED_MEDIA_TYPE)
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):

@@ -111,6 +111,11 @@ COUNTED: Final = web.RequestKey("counted", object)
 class Visitors(Protocol):
     """Whoever a dialect knows besides those who show a credential of ours."""
 
+    @property
+    def guests(self) -> bool:
+        """Whether there are guests among them, for whom GitHub speaks."""
+        ...
+
     async def token(self, request: web.Request) -> SecretStr | None:
         """What the request shows to be known by, if it shows such. Raises Invalid."""
         ...
@@ -185,7 +190,7 @@ def status_of(error: DomainError) -> int:
 def owners(dialects: Sequence[Dialect]) -> Callable[[str], Dialect]:
     """Tells who answers for a path. One of the dialects must claim `/`."""
     claims = sorted(((claim, dialect) for dialect in dialects for claim in dialect.claims), key=lambda pair: -len(pair[0]))
-    return lambda path: next(dialect for claim, dialect in claims if covers(claim, path))
+    return lambda path: next(dialect for claim, dialect in claims if path.startswith(claim) and covers(claim, path))
 
 
 def covers(claim: str, path: str) -> bool:

@@ -53,7 +53,7 @@ class Pipeline:
         """The route's handler behind everything that comes before it."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            principal = await self._identified(request, dialect)
+            principal = await self._identified(request, dialect, route.rule)
             if route.limit and principal.tier is not Tier.OPERATOR:
                 who = _who(principal, request)
                 _let_in(request, await self.limiter.count(route.limit, who, write=request.method not in ("GET", "HEAD")))
@@ -75,7 +75,7 @@ class Pipeline:
         if wait := self.limiter.screen(address):
             raise exhausted(math.ceil(wait))
 
-    async def _identified(self, request: web.Request, dialect: Dialect) -> Principal:
+    async def _identified(self, request: web.Request, dialect: Dialect, rule: Action) -> Principal:
         address = request[ADDRESS]
         if dialect.strict and (wait := self.limiter.guessing(address)):
             raise exhausted(math.ceil(wait))
@@ -83,14 +83,14 @@ class Pipeline:
             principal = self.identify(request, dialect.strict)
             if dialect.visitors is None or principal.role is not Role.ANONYMOUS:
                 return principal
-            return await self._visitor(request, dialect.visitors) or principal
+            return await self._visitor(request, dialect.visitors, rule) or principal
         except Unauthenticated:
             counted = await self.limiter.failed(address)
             if counted and counted.retry_after is not None:
                 _let_in(request, counted)
             raise
 
-    async def _visitor(self, request: web.Request, visitors: Visitors) -> Principal | None:
+    async def _visitor(self, request: web.Request, visitors: Visitors, rule: Action) -> Principal | None:
         """While nobody can say who it is, what strangers may see is shown all the same. Raises what `visitors` raises, and Exhausted."""
         token = await visitors.token(request)
         if token is None:
@@ -100,7 +100,7 @@ class Pipeline:
         try:
             known = await visitors.who(token)
         except Unavailable as away:
-            if request.method not in ("GET", "HEAD") or not request.match_info:
+            if request.method not in ("GET", "HEAD") or not (request.match_info or rule is Action.LOOK_AROUND):
                 raise
             request[_DOUBT] = away
             return None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from pydantic import SecretStr
+from pydantic import JsonValue, SecretStr
 
 from trunkline.auth.claims import Token
 from trunkline.auth.principal import Principal
-from trunkline.auth.tokens import Minted
+from trunkline.auth.tokens import Minted, Ticket
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Accepted, Command
 from trunkline.contracts.record import Event, Gap
+from trunkline.contracts.subjects import TASK
 from trunkline.contracts.task import TaskSubmitted
 
 
@@ -63,6 +65,40 @@ class Feed(Protocol):
 
     async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
         """What lies beyond `after` now, at most `limit` facts, and whether more lies there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One record about some task of a tenant, read only when asked for: most of them concern nobody."""
+
+    task: TaskId
+    part: str
+    at: Cursor
+    events: Callable[[], Sequence[Event]]
+
+    def first(self) -> Sequence[Event]:
+        """Its facts, where a task may begin with them."""
+        return self.events() if self.part == TASK else ()
+
+
+class Happenings(Protocol):
+    """Everything that happens to a tenant, in the order of the log."""
+
+    def follow_all(self, tenant: TenantId, after: Cursor) -> AsyncIterator[Passage]:
+        """Beyond `after`, which must be of this log: what is stored, then what comes, for ever."""
+        ...
+
+    def all_recent(self, tenant: TenantId, after: Cursor) -> AsyncIterator[Passage]:
+        """As `follow_all`, up to what is stored at this moment."""
+        ...
+
+    async def newest(self) -> Cursor:
+        """The place of what was stored last, whoever's it is. Raises Unavailable."""
+        ...
+
+    async def before(self, moment: datetime) -> Cursor:
+        """The place behind which everything lies that was stored at that moment or later. Raises Unavailable."""
         ...
 
 
@@ -135,6 +171,18 @@ class Signer(Protocol):
         ...
 
 
+class Tickets(Protocol):
+    """Whoever signs tokens that are good for one kind of thing."""
+
+    def mint_ticket(self, kind: str, principal: Principal, says: Mapping[str, JsonValue], lifetime_s: float) -> Minted:
+        """A token that is good for one kind of thing, and gets nobody in elsewhere. Raises Unavailable where nothing signs."""
+        ...
+
+    def verify_ticket(self, kind: str, text: str) -> Ticket:
+        """What such a token says. Raises Unauthenticated."""
+        ...
+
+
 class Roll(Protocol):
     """What was revoked, known to every gateway. Moments are epoch seconds; `until` is when it may be forgotten."""
 
@@ -202,6 +250,10 @@ class Limiter(Protocol):
 
         Nothing when nobody counts. Raises Unavailable when it cannot be counted.
         """
+        ...
+
+    async def give_back(self, counted: Counted) -> None:
+        """What `admit` let in was not used: as if it had not been asked for. What cannot be given back leaves its window by itself."""
         ...
 
     async def standing(self, name: str, callers: Sequence[str]) -> Mapping[int, Quota]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 ADDRESSES: Final = 65_536
 """That are watched at the same time: some 10 MB. Beyond that, whoever was quiet for longest is forgotten."""
 UNKNOWN: Final = "unknown"
+_WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+(?:%[^\]]*)?)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -62,8 +64,10 @@ def is_loopback(address: str) -> bool:
 
 @lru_cache(4096)
 def _address(text: str) -> Address | None:
+    """Some proxies write down the port too: `1.2.3.4:5678`, `[::1]:5678`."""
+    with_port = _WITH_PORT.fullmatch(text)
     try:
-        found = ipaddress.ip_address(text.partition("%")[0])
+        found = ipaddress.ip_address((with_port[1] or with_port[2] if with_port else text).partition("%")[0])
     except ValueError:
         return None
     return (found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else found

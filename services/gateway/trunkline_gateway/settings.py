@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from trunkline.auth import claims, keys
+from trunkline.auth.signing_keys import SigningKeys
 from trunkline.bus.limits import Rule
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.vault import vault_key
 from trunkline.contracts.errors import Invalid
 
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 FAILURES: Final = "auth.failures"
 LIMITS: Final[Mapping[str, str | tuple[str, ...]]] = {
     "tasks.create": "10/minute",
@@ -42,6 +44,10 @@ LIMITS: Final[Mapping[str, str | tuple[str, ...]]] = {
     "webhooks.change": "30/minute",
     "webhooks.redeliver": "30/minute",
     "github.webhooks": "600/minute",
+    "realtime.token": "600/minute",
+    "results.read": "120/minute",
+    "sandboxes.read": "120/minute",
+    "sandboxes.change": "60/minute",
     FAILURES: "30/minute",
     "execute.anonymous": ("1/minute", "2/hour", "3/day"),
     "execute.authenticated": ("2/minute", "5/hour", "10/day"),
@@ -62,6 +68,10 @@ class Settings(BusSettings):
         (),
         description="Empty: on loopback only loopback names and that of `public_url` are taken, so that no page gets in by a name of its "
         "own; on other addresses (containers, proxies) any name is, for nobody can know them.",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (),
+        description="Origins whose pages may ask the omni API, as browsers write them: `https://app.example.com`, or `*`. Empty: none.",
     )
     deadline_s: float = Field(3600.0, gt=0, le=7 * 86400, description="An hour: hardly any agent that works on one thing needs longer.")
     heartbeat_s: float = Field(15.0, gt=0, description="Proxies give up on silence after 30 to 60 s; half of the shortest is safe.")
@@ -151,6 +161,22 @@ class Settings(BusSettings):
     )
     vault_key_file: Path | None = Field(None, description="For a key that is mounted as a file; `up` makes one in the data directory.")
 
+    realtime_signing_key: SecretStr = Field(
+        SecretStr(""),
+        description="What backends with an inngest SDK show for a realtime token, as it is or hashed as they do. Empty: only our own "
+        "credentials count.",
+        json_schema_extra={"env": "INNGEST_SIGNING_KEY"},
+    )
+    realtime_signing_key_fallback: SecretStr = Field(
+        SecretStr(""),
+        description="A second one, taken still while the key is being changed.",
+        json_schema_extra={"env": "INNGEST_SIGNING_KEY_FALLBACK"},
+    )
+    realtime_token_s: float = Field(3600.0, ge=1, le=3600, description="An hour: for so long a token lets its holder connect.")
+    realtime_history_s: float = Field(
+        86400.0, ge=0, description="A day: so far back a channel is told to whoever asks for history; the log is read for it."
+    )
+
     dev: bool = Field(False, description="Off: nobody gets a token without proof. On: anybody on this machine does; loopback only.")
     jwt_secret: SecretStr = Field(
         SecretStr(""),
@@ -186,6 +212,25 @@ class Settings(BusSettings):
             if not re.fullmatch(r"[A-Za-z0-9._-]+", name) and not _is_address(name.strip("[]")):
                 raise ValueError("write host names or addresses alone, without scheme, port or path")
         return names
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        plain = tuple(origin.strip().lower() for origin in origins)
+        if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in plain):
+            raise ValueError("write origins as browsers do: scheme, host and port alone, without a path or a slash behind them")
+        return plain
+
+    @field_validator("realtime_signing_key", "realtime_signing_key_fallback")
+    @classmethod
+    def _signing_key(cls, key: SecretStr) -> SecretStr:
+        _checked(lambda: SigningKeys.of((key.get_secret_value(),)))
+        return key
+
+    @property
+    def signing_keys(self) -> tuple[str, ...]:
+        """The present one first; empty ones where none is set."""
+        return (self.realtime_signing_key.get_secret_value(), self.realtime_signing_key_fallback.get_secret_value())
 
     @field_validator("limits", mode="before")
     @classmethod
@@ -270,6 +315,8 @@ class Settings(BusSettings):
             raise ValueError(
                 "dev gives tokens to anybody, so it works on loopback only: leave out dev, or host, public_url and allowed_hosts"
             )
+        if self.dev and "*" in self.cors_origins:
+            raise ValueError("dev asks for no credential, so any page could do anything: name the origins in cors_origins")
         return self
 
 

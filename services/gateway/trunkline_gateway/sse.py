@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
 import structlog
 from aiohttp import HttpVersion11, web
@@ -45,6 +45,14 @@ class StreamLimits:
     readers: int = 10_000
 
 
+class Others(Protocol):
+    """Connections of another kind that are open as streams are."""
+
+    def __len__(self) -> int: ...
+
+    def end(self) -> None: ...
+
+
 class Streams:
     """Every open stream of this process."""
 
@@ -53,18 +61,34 @@ class Streams:
         self._open: dict[_Line, asyncio.Timeout] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._ended = False
+        self._others: list[Others] = []
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def limits(self) -> StreamLimits:
+        return self._limits
+
+    @property
+    def full(self) -> bool:
+        """Whether no further stream may be opened now."""
+        return self._ended or len(self._open) + sum(map(len, self._others)) >= self._limits.readers
 
     @property
     def taking(self) -> bool:
         """Whether a stream may still be opened."""
         return not self._ended
 
+    def beside(self, others: Others) -> None:
+        """They count as streams do, and end with them."""
+        self._others.append(others)
+
     def end(self) -> None:
         """Close every stream cleanly and take no more; readers are told nothing, for nothing happened to their task."""
         self._ended = True
+        for others in self._others:
+            others.end()
         now = asyncio.get_running_loop().time()
         for life in self._open.values():
             life.reschedule(now)
@@ -75,7 +99,7 @@ class Streams:
 
     async def share(self, request: web.Request, carry: Callable[[Line], Awaitable[None]]) -> web.StreamResponse:
         """What `carry` puts on the way to the reader, until it returns or the reader goes. Raises as `send`."""
-        if self._ended or len(self._open) >= self._limits.readers:
+        if self.full:
             raise Unavailable("no further stream can be opened here now; try again in a moment")
         response = web.StreamResponse(headers=HEADERS)
         await response.prepare(request)

@@ -21,6 +21,11 @@ class Windows:
         """One more hit, whoever let it in."""
         self._within(key, window_s, now).append(now)
 
+    def take_back(self, key: str) -> None:
+        """The newest hit was none."""
+        if hits := self._hits.get(key):
+            hits.pop()
+
     def admit(self, key: str, limit: int, window_s: float, now: float) -> bool:
         """Whether there is room for one more; if so, it is counted."""
         hits = self._within(key, window_s, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -11,26 +12,36 @@ from typing import Final, NamedTuple, cast
 import structlog
 from aiohttp import web
 
+from trunkline.auth.signing_keys import SigningKeys
+from trunkline.auth.tokens import Secrets, Tokens
 from trunkline.bus import Bus, connect
 from trunkline.contracts.errors import Conflict
 from trunkline.runtime import clock, ids
-from trunkline_gateway import app
-from trunkline_gateway.adapters import door, hub, limiter, wire
+from trunkline_gateway import app, channel
+from trunkline_gateway.adapters import cors, door, hub, limiter, wire
 from trunkline_gateway.adapters.credentials import identity
 from trunkline_gateway.adapters.feed import BusFeed
 from trunkline_gateway.adapters.memory import BusMemory
 from trunkline_gateway.adapters.readiness import BusReadiness
 from trunkline_gateway.apidocs.routes import ApiDocs
 from trunkline_gateway.body import BodyReader
+from trunkline_gateway.channel import Channels
 from trunkline_gateway.dialect import Dialect
 from trunkline_gateway.dialects.github.decode import Customs
 from trunkline_gateway.dialects.github.routes import GitHub
+from trunkline_gateway.dialects.omni import encode as omni_encode
+from trunkline_gateway.dialects.omni import names as omni
+from trunkline_gateway.dialects.omni.routes import STORY, Omni
+from trunkline_gateway.dialects.omni.routes_realtime import RealtimeRoutes, Ways
+from trunkline_gateway.dialects.omni.routes_sandboxes import SandboxRoutes
+from trunkline_gateway.dialects.omni.visitors import KeyHolders
 from trunkline_gateway.dialects.orchestrator.routes import Means, Orchestrator, Verbs
 from trunkline_gateway.dialects.orchestrator.routes_front import About
 from trunkline_gateway.dialects.pr_agent.routes import PrAgent
 from trunkline_gateway.pages.routes import Pages
 from trunkline_gateway.ports import Person
 from trunkline_gateway.settings import Settings
+from trunkline_gateway.sockets import Manners, Sockets
 from trunkline_gateway.sse import StreamLimits, Streams
 from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Traces
 from trunkline_gateway.usecases.desk import Desk
@@ -38,8 +49,11 @@ from trunkline_gateway.usecases.flights import Flights
 from trunkline_gateway.usecases.forge import Forge
 from trunkline_gateway.usecases.forge_news import ForgeNews
 from trunkline_gateway.usecases.guests import Guests, Pro
+from trunkline_gateway.usecases.realtime import Realtime
 from trunkline_gateway.usecases.repositories import Repositories
+from trunkline_gateway.usecases.sandboxes import Sandboxes
 from trunkline_gateway.usecases.shown import Shown
+from trunkline_gateway.usecases.telling import Telling
 from trunkline_gateway.usecases.tiers import Tiers
 from trunkline_gateway.usecases.usage import Usage
 from trunkline_gateway.usecases.webhooks import Webhooks
@@ -87,7 +101,10 @@ async def vouching(settings: Settings) -> AsyncIterator[Forge]:
 @asynccontextmanager
 async def serving(site: web.Application, settings: Settings) -> AsyncIterator[int]:
     """Listens; gives the port that was taken. Raises Conflict when it is in use."""
-    site.middlewares.append(door.guard(door.door(settings)))
+    pages = cors.Cors(frozenset(settings.cors_origins), omni.CLAIMS)
+    site.on_response_prepare.append(pages.dress)
+    site.middlewares.append(cors.preflight(pages))
+    site.middlewares.append(door.guard(door.door(settings), pages.lets))
     runner = wire.runner(site, settings.drain_s)
     await runner.setup()
     try:
@@ -127,20 +144,21 @@ def dialects(bus: Bus, streams: Streams, callers: Callers, settings: Settings) -
         _pr_agent(bus, tasks, streams, callers, settings),
         Pages(tasks, Shown(tasks, bus.seal)),
         _github(bus, tasks, settings),
+        _omni(bus, tasks, streams, settings),
         Orchestrator(_verbs(bus, tasks, callers.desk), _means(bus, streams, settings), About(_version(), settings.public_url)),
     )
     return (*spoken, ApiDocs(spoken, _version()))
 
 
 def _pr_agent(bus: Bus, tasks: Tasks, streams: Streams, callers: Callers, settings: Settings) -> PrAgent:
-    webhooks = Webhooks(bus.commands, clock.now)
+    webhooks = Webhooks(bus.commands, tasks, clock.now)
     return PrAgent(tasks, streams, _body(settings), settings.frame_cache, callers.forge, webhooks=webhooks, tiers=callers.tiers)
 
 
 def _verbs(bus: Bus, tasks: Tasks, desk: Desk) -> Verbs:
     sent, steering = bus.commands, Steering(bus.commands, tasks, clock.now)
-    approvals, events, traces = Approvals(sent, clock.now), Events(sent, clock.now), Traces(sent, clock.now)
-    return Verbs(tasks, approvals, events, traces, desk, steering, Usage(sent, clock.now), Webhooks(sent, clock.now))
+    approvals, events, traces = Approvals(sent, tasks, clock.now), Events(sent, tasks, clock.now), Traces(sent, clock.now)
+    return Verbs(tasks, approvals, events, traces, desk, steering, Usage(sent, clock.now), Webhooks(sent, tasks, clock.now))
 
 
 def _means(bus: Bus, streams: Streams, settings: Settings) -> Means:
@@ -151,6 +169,16 @@ def _github(bus: Bus, tasks: Tasks, settings: Settings) -> GitHub:
     news = ForgeNews(tasks, bus.commands, clock.now, settings.github_tenants, bus.seal)
     body = BodyReader(DELIVERY, settings.body_depth, settings.body_deadline_s)
     return GitHub(news, body, Customs(settings.github_command, settings.github_label, settings.github_starters), settings.webhook_secrets)
+
+
+def _omni(bus: Bus, tasks: Tasks, streams: Streams, settings: Settings) -> Omni:
+    feed, keys = BusFeed(bus), SigningKeys.of(settings.signing_keys)
+    channels = Channels(channel.Means(feed, lambda tenant: Telling(feed, tenant, STORY), omni_encode.frame))
+    ways = Ways(channels, feed, streams, Sockets(streams, Manners(omni_encode.PING)))
+    tickets = Tokens(Secrets(hmac.digest(bus.seal, b"realtime tickets", "sha256")))  # of every gateway on this log, and of nobody else
+    realtime = Realtime(tickets, bus.roll, clock.now, settings.realtime_token_s, settings.realtime_history_s)
+    sandboxes = SandboxRoutes(Sandboxes(bus.commands, clock.now), _body(settings))
+    return Omni(tasks, KeyHolders(keys, settings.dev), (RealtimeRoutes(realtime, ways, _body(settings)), sandboxes))
 
 
 def _body(settings: Settings) -> BodyReader:

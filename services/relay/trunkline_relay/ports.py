@@ -115,6 +115,17 @@ class Hooks(Protocol):
         """All of a tenant that are not deleted, as this replica knows them."""
         ...
 
+    def anybody(self, tenant: str) -> bool:
+        """Whether the tenant has any that is not deleted."""
+        ...
+
+    def concerned(self, tenant: str, submitter: str) -> Sequence[Hook]:
+        """Those that may hear of what this subject submitted: its own, and those of the whole tenant.
+
+        What it costs does not depend on how many others have.
+        """
+        ...
+
     async def settled(self) -> None:
         """Returns once this replica knows everything that was stored before. Raises Unavailable."""
         ...

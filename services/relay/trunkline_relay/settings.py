@@ -40,6 +40,10 @@ class Settings(BusSettings):
     webhook_per_host: int = Field(32, ge=1, le=1000, description="Requests to one host at once; a quarter for one that is slow.")
     webhook_in_flight: int = Field(1024, ge=1, le=4096, description="Requests of one relay at once: some 20 KB of memory each.")
 
+    webhook_answer_within_s: float = Field(
+        15.0, gt=0, le=60, description="One request to a subscriber, its answer included; then it counts as failed."
+    )
+
     @field_validator("webhook_networks_allowed")
     @classmethod
     def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:

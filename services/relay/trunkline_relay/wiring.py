@@ -70,7 +70,7 @@ async def _webhooks(bus: Bus, about: TaskSubjects, settings: Settings) -> AsyncI
     shelf = DeliveryShelf(bus.ledger(DELIVERIES))
     await hooks.start()
     await shelf.start()
-    async with subscribers(reach) as outside, vital(hooks.run):
+    async with subscribers(reach, settings.webhook_answer_within_s) as outside, vital(hooks.run):
         slots, sender = Slots(settings.webhook_per_host, settings.webhook_in_flight), Sender(hooks, outside, now)
         subscribe_to_desk(bus.inlet, ChangeWebhooks(hooks, bus.timers, reach, bus.log.last_seq), ShowWebhooks(hooks, shelf, now))
         deliver, verify = Deliver(hooks, shelf, bus.timers, slots, sender), VerifyAddress(hooks, bus.timers, slots, sender, now)

@@ -14,6 +14,10 @@ SUBJECT = 72
 QUOTED = 20_000
 """Characters of a prompt or a summary that a pull request repeats; forges refuse some 65,000."""
 
+LONGEST = 65_000
+"""Characters of a pull request's text; GitHub takes 65,536."""
+
+_TRAILERS = re.compile(r"(?:^Trunkline-Task: [0-9a-f]{32}[ \t\r]*(?:\n|\Z))+", re.MULTILINE)
 _LINK = re.compile(r"\Ahttps?://[^\s()<>]+\Z")
 _REF_PART = re.compile(r"\A(?!\.)(?!.*\.\.)(?!.*@\{)[^\x00-\x20\x7f~^:?*\[\\/]+(?<!\.lock)(?<!\.)\Z")
 
@@ -54,18 +58,59 @@ class Footnote:
 
     usage: Usage | None = None
     url: str = ""
+    before: tuple[str, ...] = ()
+    """The tasks whose work it holds too, the oldest first."""
+    fork_of: str = ""
+    """The task that it was forked off."""
 
 
 def pull_request_body(prompt: str, task_id: str, agent: str, summary: str, foot: Footnote | None = None) -> str:
-    """What was asked, what the agent says it did, what it cost and where it came from, in Markdown; the trailer is its last line."""
+    """What was asked, what the agent says it did, what it cost and where it came from, in Markdown; the trailers are its last lines."""
     foot = foot or Footnote()
     asked = _fenced(_cut(_plain(prompt).strip(), QUOTED))
     said = _cut(_plain(summary).strip(), QUOTED)
-    task = f"[task `{_plain(task_id)}`]({foot.url})" if _LINK.match(foot.url) else f"task `{_plain(task_id)}`"
-    paid = f" It cost {cost(foot.usage)}." if cost(foot.usage) else ""
-    made = f"---\nMade by `{_plain(agent)}` for Trunkline {task}.{paid} Review it before merging."
+    made = f"---\nMade {_for(task_id, agent, foot)}{_after(foot)}.{_paid(foot)} Review it before merging."
     told = ["### What the agent says", _closed(said)] if said else []
-    return "\n\n".join(["### Asked for", asked, *told, made, trailer(task_id)]) + "\n"
+    trailers = "\n".join(trailer(each) for each in (*foot.before, task_id))
+    return "\n\n".join(["### Asked for", asked, *told, made, trailers]) + "\n"
+
+
+def went_on(task_id: str, agent: str, foot: Footnote) -> str:
+    """What is added to a pull request that was there before this task went on with it."""
+    return f"Continued {_for(task_id, agent, foot)}.{_paid(foot)}"
+
+
+def joined(body: str, note: str, task_id: str) -> str:
+    """The text of a pull request with one more task that worked on it: its note and its trailer behind those of the others.
+
+    Unchanged where the task is named already, and where there is no room for it.
+    """
+    if not task_id or trailer(task_id) in (line.rstrip() for line in body.splitlines()):
+        return body
+    blocks = list(_TRAILERS.finditer(body))
+    start, end = (blocks[-1].span()) if blocks else (len(body), len(body))
+    head, block, tail = body[:start].rstrip(), body[start:end].rstrip(), body[end:].strip()
+    named = f"{block}\n{trailer(task_id)}".lstrip()
+    for told in (note, ""):
+        text = "\n\n".join(filter(None, (head, told, named, tail))) + "\n"
+        if len(text) <= LONGEST:
+            return text
+    return body
+
+
+def _for(task_id: str, agent: str, foot: Footnote) -> str:
+    task = f"[task `{_plain(task_id)}`]({foot.url})" if _LINK.match(foot.url) else f"task `{_plain(task_id)}`"
+    return f"by `{_plain(agent)}` for Trunkline {task}"
+
+
+def _after(foot: Footnote) -> str:
+    if foot.fork_of:
+        return f", forked off task `{_plain(foot.fork_of)}`"
+    return ", after " + ", ".join(f"task `{_plain(each)}`" for each in foot.before) if foot.before else ""
+
+
+def _paid(foot: Footnote) -> str:
+    return f" It cost {cost(foot.usage)}." if cost(foot.usage) else ""
 
 
 def trailer(task_id: str) -> str:

@@ -18,7 +18,8 @@ from trunkline_sandbox.model.snapshots import Held, Snapshot
 class Limits:
     """What one sandbox may use. Sizes in bytes, times in seconds."""
 
-    cpus: float = 1.0
+    cpus: float = 0.0
+    """0: all there are, shared evenly when several want them."""
     memory: int = 2 << 30
     processes: int = 512
     file_size: int = 1 << 30
@@ -38,6 +39,9 @@ class Ability:
     egress_policy: bool
     unix_sockets: bool
     snapshots: bool = False
+    stdin: bool = True
+    freeze: bool = True
+    resize: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +265,6 @@ class Git(Protocol):
 
     async def fetch(self, remote: Remote, branch: str, bare: Path) -> str:
         """Bring `branch` into `bare` (made when missing); returns its commit. Raises NotFound or Invalid."""
-        ...
 
     async def checkout(self, bare: Path, commit: str, tree: Path, base: str = "") -> None:
         """Make `tree` a working tree with a throw-away repository of its own, replacing what was there.
@@ -272,11 +275,9 @@ class Git(Protocol):
 
     async def commit(self, bare: Path, base: str, tree: Path, spec: CommitSpec) -> Commit | None:
         """Commit what differs between `base` and `tree` into `bare`; None when nothing does."""
-        ...
 
     async def push(self, bare: Path, remote: Remote, commit: str, branch: str, expected: str = "") -> None:
         """Make `branch` at the remote be `commit`. Raises Conflict when it is something else already, or is `expected` no more."""
-        ...
 
     async def changes(self, bare: Path, base: str, commit: str) -> tuple[Change, ...]:
         """What differs between two commits, file by file."""
@@ -288,7 +289,6 @@ class Git(Protocol):
 
     async def discard(self, folder: Path) -> None:
         """Remove a folder with repositories and trees in it, whatever an agent or a repository put there; nothing there is fine."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +303,8 @@ class PullRequestSpec:
     commit: str
     task: str = ""
     """Named in the body's trailer, so that news of the pull request find their task."""
+    note: str = ""
+    """What a pull request is told that is there already and does not name the task, in front of its trailers."""
     url: str = ""
     """Where its timeline is shown."""
     cost: str = ""
@@ -338,7 +340,6 @@ class Forge(Protocol):
 
     def remote(self, access: Access) -> AbstractAsyncContextManager[Remote]:
         """Usable inside the block, and nowhere after it."""
-        ...
 
     async def open_pull_request(self, access: Access, spec: PullRequestSpec) -> PullRequest:
         """Found again by its head before one is made."""

@@ -135,11 +135,26 @@ class Settings(BusSettings):
         OUTGOING_PATHS, description="What runs with other rights than the agent's: a change to it is approved before it is pushed."
     )
     pull_requests_an_hour: int = Field(10, ge=1, description="To one repository; more of them are approved first.")
-    sandbox: Literal["local"] = Field("local", description="This machine: nothing to sign up for.")
+    sandbox: Literal["local", "daytona"] = Field("local", description="This machine: nothing to sign up for.")
+    daytona_api_key: SecretStr = Field(
+        SecretStr(""), description="Empty: there are no sandboxes at Daytona.", json_schema_extra={"env": "DAYTONA_API_KEY"}
+    )
+    daytona_api_url: str = Field(
+        "https://app.daytona.io/api", description="Daytona's own address.", json_schema_extra={"env": "DAYTONA_API_URL"}
+    )
+    daytona_target: str = Field("", description="Empty: the region of the account.", json_schema_extra={"env": "DAYTONA_TARGET"})
+    daytona_snapshot: str = Field("", description="What sandboxes are made from, with the agent in it; empty: Daytona's own default.")
+    daytona_fleet: str = Field(
+        "trunkline",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
+        description="Two installations with one account need two: each removes what is its own and nobody's task.",
+    )
     unsafe_local: bool = Field(False, description="Without isolation an agent can do whatever you can; only you can want that.")
     egress: tuple[str, ...] = Field((), description="Agents reach no host unless it is named here (`name` or `name:port`).")
     runs: int = Field(4, ge=1, le=256, description="Two agents per core of a small machine; each waits for its model most of the time.")
-    cpus: float = Field(1.0, gt=0, description="One core per agent leaves the others theirs.")
+    cpus: float = Field(
+        0, ge=0, description="0: all, shared evenly; half where no control group can share. A fixed number leaves some idle."
+    )
     memory_mb: int = Field(2048, ge=64, description="Coding agents need some 300 MB; compilers and test suites the rest.")
     processes: int = Field(512, ge=8, description="Enough for parallel builds, too little for a fork bomb.")
     disk_mb: int = Field(4096, ge=16, description="A large repository with its dependencies.")
@@ -148,6 +163,16 @@ class Settings(BusSettings):
     snapshot_days: float = Field(7, ge=0, description="How long one may go on from a task that is over; 0: nothing is kept of it.")
     snapshot_mb: int = Field(10240, ge=0, description="Of all tasks together; the oldest goes first.")
     repository_mb: int = Field(2048, ge=1, description="Larger than nearly every repository, smaller than a disk.")
+
+    sandboxes_per_user: int = Field(4, ge=0, description="Named sandboxes of one user; one is what most need. 0: any number.")
+    sandboxes_per_tenant: int = Field(100, ge=0, description="Of one tenant; 0: any number.")
+    sandbox_minutes_day: float = Field(
+        0, ge=0, description="What a tenant's named sandboxes may run for in one day (UTC), in all; then they are stopped. 0: any time."
+    )
+    sandbox_days: float = Field(30, gt=0, le=60, description="What a named sandbox lives at most; half of `events_days` if that is less.")
+    sandbox_idle_s: float = Field(1800, ge=0, description="A named sandbox that nobody uses for so long is stopped; 0: never.")
+    sandbox_egress: tuple[str, ...] = Field((), description="Hosts that a named sandbox may ask for, besides those of `egress`.")
+    sandbox_prices: dict[str, float] = Field({}, description="US dollars for an hour of one, by provider; your own machine is free.")
 
     @field_validator("vault_key")
     @classmethod

@@ -5,12 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trunkline.bus import Inlet, Stored
+from trunkline.contracts import subjects
 from trunkline.contracts.forge import ShowPullRequest
+from trunkline.contracts.sandbox import (
+    DeleteSandbox,
+    EnsureSandbox,
+    GetSandbox,
+    ListSandboxes,
+    SandboxUsage,
+    StartSandbox,
+    StopSandbox,
+    TouchSandbox,
+)
 from trunkline.contracts.steering import EditMessage, ListMessages, ReorderMessages, SayToAgent, SteerRun, WithdrawMessage
 from trunkline.contracts.task import ENDS, TaskStopRequested
 from trunkline_sandbox.handlers.answer_inbox import AnswerInbox
 from trunkline_sandbox.handlers.entrust import Entrust
 from trunkline_sandbox.handlers.inbox import Inbox
+from trunkline_sandbox.handlers.named import Sandboxes
+from trunkline_sandbox.handlers.named_news import NEWS, NamedDue
 from trunkline_sandbox.handlers.show_pull_request import ShowPullRequestPage
 from trunkline_sandbox.handlers.stop_unclaimed import StopUnclaimed
 from trunkline_sandbox.handlers.wake import LookDue, Wake
@@ -31,6 +44,20 @@ class Answers:
         await self.stop.on(stored)
         await self.inbox.over(stored)
         await self.entrust.over(stored)
+
+
+def subscribe_named(inlet: Inlet, named: Sandboxes) -> None:
+    """Declare what is heard about named sandboxes."""
+    inlet.command("sandbox", EnsureSandbox, named.answer.ensure, stores=True)
+    inlet.command("sandbox", StartSandbox, named.answer.start, stores=True)
+    inlet.command("sandbox", StopSandbox, named.answer.stop, stores=True)
+    inlet.command("sandbox", DeleteSandbox, named.answer.delete, stores=True)
+    inlet.command("sandbox", TouchSandbox, named.answer.touch, stores=True)
+    inlet.command("sandbox", GetSandbox, named.answer.get)
+    inlet.command("sandbox", ListSandboxes, named.pages.list)
+    inlet.command("sandbox", SandboxUsage, named.pages.usage)
+    inlet.facts("sandbox-named", subjects.SANDBOX, named.news.on, NEWS)
+    inlet.timer("sandbox", "named", NamedDue, named.news.due)
 
 
 def subscribe(inlet: Inlet, answers: Answers) -> None:

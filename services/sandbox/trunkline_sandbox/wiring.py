@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from trunkline.auth import timeline_links
 from trunkline.bus import Bus, WorkItem, connect
 from trunkline.bus.vital import vital
+from trunkline.contracts.errors import Unsupported
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
@@ -35,6 +36,7 @@ from trunkline_sandbox.adapters.model.door import forget_door, model_door, model
 from trunkline_sandbox.adapters.model.keys import DoorKeys
 from trunkline_sandbox.adapters.model.reach import fits
 from trunkline_sandbox.adapters.model.shapes import Shape, Upstreams
+from trunkline_sandbox.adapters.providers.daytona import DaytonaOptions, DaytonaProvider
 from trunkline_sandbox.adapters.providers.local import LocalProvider
 from trunkline_sandbox.adapters.secret_file import shared_secret
 from trunkline_sandbox.handlers.answer_inbox import AnswerInbox
@@ -42,6 +44,9 @@ from trunkline_sandbox.handlers.drive_run import DriveRun
 from trunkline_sandbox.handlers.entrust import Entrust
 from trunkline_sandbox.handlers.inbox import Inbox, Inboxes
 from trunkline_sandbox.handlers.judge_push import JudgePush
+from trunkline_sandbox.handlers.named import NamedMeans, put_together
+from trunkline_sandbox.handlers.named_host import NamedHost
+from trunkline_sandbox.handlers.named_terms import Caps
 from trunkline_sandbox.handlers.reap import Reap
 from trunkline_sandbox.handlers.show_pull_request import ShowPullRequestPage
 from trunkline_sandbox.handlers.steps import Steps
@@ -58,7 +63,7 @@ from trunkline_sandbox.model.patience import Patience
 from trunkline_sandbox.model.rules import Rules
 from trunkline_sandbox.ports import Agent, Forge, Limits, Till
 from trunkline_sandbox.settings import Settings
-from trunkline_sandbox.subscriptions import Answers, subscribe
+from trunkline_sandbox.subscriptions import Answers, subscribe, subscribe_named
 
 POOL = "dev"
 MIB = 1 << 20
@@ -70,8 +75,40 @@ async def running(settings: Settings) -> AsyncIterator[None]:
     """A sandbox service with its hands open; leaving it hands back what it carries and leaves the agents running."""
     async with model_session() as session, _forge(settings) as forge, connect(settings, "sandbox") as bus:
         world = replace(assemble(settings, forge, session), timeline=timelines(settings, bus.seal))
-        async with serving(bus, world, settings.runs, outgoing(settings)):
+        async with named_sandboxes(bus, named_means(settings, world.provider)), serving(bus, world, settings.runs, outgoing(settings)):
             yield
+        if isinstance(world.provider, DaytonaProvider):
+            await world.provider.close()
+
+
+@asynccontextmanager
+async def named_sandboxes(bus: Bus, means: NamedMeans) -> AsyncIterator[None]:
+    """Named sandboxes on the bus, to be declared before anything is heard."""
+    named = put_together(bus, means, now)
+    await named.book.start()
+    subscribe_named(bus.inlet, named)
+    async with vital(named.book.run, named.watch.run):
+        yield
+
+
+def named_means(settings: Settings, *providers: object) -> NamedMeans:
+    """Those of the providers that can keep sandboxes between jobs, and what may be had of them."""
+    hosts = {provider.name: provider for provider in providers if isinstance(provider, NamedHost)}
+    caps = Caps(
+        provider=settings.sandbox,
+        per_user=settings.sandboxes_per_user,
+        per_tenant=settings.sandboxes_per_tenant,
+        minutes_day=settings.sandbox_minutes_day,
+        ttl_s=min(settings.sandbox_days, settings.events_days / 2) * 86400,  # what outlived its facts would be taken for nobody's
+        idle_s=settings.sandbox_idle_s,
+        cpus=settings.cpus,
+        memory_mb=settings.memory_mb,
+        disk_mb=settings.disk_mb,
+        egress=settings.egress,
+        egress_too=settings.sandbox_egress,
+        prices=settings.sandbox_prices,
+    )
+    return NamedMeans(hosts, caps)
 
 
 @asynccontextmanager
@@ -114,7 +151,7 @@ def assemble(settings: Settings, forge: Forge, session: aiohttp.ClientSession) -
     """The world as the settings want it. Raises Unsupported when sandboxes cannot be isolated here."""
     folder = settings.folder
     keys = DoorKeys(folder / "doors", shared_secret(folder / "doors.secret"))
-    provider = LocalProvider(settings.boxes, unsafe=settings.unsafe_local)
+    provider = sandboxes(settings)
     return World(
         provider=provider,
         git=GitProgram(size=settings.repository_mb * MIB),
@@ -132,7 +169,7 @@ def assemble(settings: Settings, forge: Forge, session: aiohttp.ClientSession) -
         park_s=settings.park_days * 86400,
         keeps=settings.standing_runs,
         budget=BudgetLimits(settings.budget_usd, settings.budget_day_usd),
-        keep=_keep(settings, provider) if settings.snapshot_days else None,
+        keep=_keep(settings, provider) if settings.snapshot_days and isinstance(provider, LocalProvider) else None,
         vault_key=settings.sealing_key,
         patience=Patience(limit=settings.forge_patience_s),
     )
@@ -148,6 +185,25 @@ def timelines(settings: Settings, seal: bytes) -> Callable[[WorkItem], str]:
         return base + timeline_links.path(seal, TenantId(item.tenant), TaskId(item.task))
 
     return timeline if base else lambda _: ""
+
+
+def sandboxes(settings: Settings) -> LocalProvider | DaytonaProvider:
+    """Where agents run. Raises Unavailable where this machine cannot isolate, Unsupported where Daytona is wanted and there is no key."""
+    if settings.sandbox == "local":
+        return LocalProvider(settings.boxes, unsafe=settings.unsafe_local)
+    key = settings.daytona_api_key.get_secret_value()
+    if not key:
+        raise Unsupported("Sandboxes are to be at Daytona and there is no key: set DAYTONA_API_KEY.", code="NO_DAYTONA_KEY")
+    options = DaytonaOptions(
+        folder=settings.folder / "daytona",
+        api_key=key,
+        api_url=settings.daytona_api_url,
+        target=settings.daytona_target,
+        snapshot=settings.daytona_snapshot,
+        fleet=settings.daytona_fleet,
+        workspace=settings.disk_mb * MIB,
+    )
+    return DaytonaProvider(options)
 
 
 def _keep(settings: Settings, provider: LocalProvider) -> LocalKeep:

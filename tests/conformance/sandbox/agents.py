@@ -8,11 +8,11 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from trunkline.contracts.ids import SandboxId
-from trunkline_sandbox.adapters.providers.local import LocalProvider
 from trunkline_sandbox.ports import Exit, Launch, Limits, Line, SandboxSpec
 
 LONG = str(1_000_000 + os.getpid())
@@ -48,9 +48,9 @@ class Heard:
 
 @dataclass(slots=True)
 class Box:
-    """One sandbox of a provider."""
+    """One sandbox of a provider; `near` ones lie on this machine."""
 
-    provider: LocalProvider
+    provider: Any
     root: Path
     id: SandboxId = SandboxId("box-1")
 

@@ -74,27 +74,27 @@ def asking(code: str, door: Path) -> Launch:
     return replace(python(_ASK + code), forwards={PORT: INSIDE}, sockets={"door": door}, home_files=home)
 
 
-async def test_a_port_leads_to_its_socket(box: Box, doors: Mapping[str, Path]) -> None:
-    heard = await box.run(asking("print(ask(here).decode()); print(ask(here, b'y' * (5 << 20)).decode())", doors["one"]))
+async def test_a_port_leads_to_its_socket(near: Box, doors: Mapping[str, Path]) -> None:
+    heard = await near.run(asking("print(ask(here).decode()); print(ask(here, b'y' * (5 << 20)).decode())", doors["one"]))
     assert heard.out == [b"one 5 hello", b"one 5242880 yyyyy"], heard.text
 
 
-async def test_two_sandboxes_with_one_port_come_each_to_their_own(box: Box, doors: Mapping[str, Path]) -> None:
-    other = box.other("box-2")
+async def test_two_sandboxes_with_one_port_come_each_to_their_own(near: Box, doors: Mapping[str, Path]) -> None:
+    other = near.other("box-2")
     code = "import time; time.sleep(0.5); print(ask(here).decode())"
-    await box.start(asking(code, doors["one"]))
+    await near.start(asking(code, doors["one"]))
     await other.start(asking(code, doors["two"]))
-    assert (await box.hear()).out == [b"one 5 hello"] and (await other.hear()).out == [b"two 5 hello"]
+    assert (await near.hear()).out == [b"one 5 hello"] and (await other.hear()).out == [b"two 5 hello"]
 
 
-async def test_a_socket_that_comes_later_is_found(box: Box, doors: Mapping[str, Path]) -> None:
+async def test_a_socket_that_comes_later_is_found(near: Box, doors: Mapping[str, Path]) -> None:
     here, away = doors["one"] / "door.sock", doors["one"] / "away.sock"
     here.rename(away)
     code = "import time; print((ask(here) or b'nobody').decode(), flush=True); time.sleep(0.7); print(ask(here).decode())"
-    await box.start(asking(code, doors["one"]))
-    assert await box.first_line() != b"one 5 hello"
+    await near.start(asking(code, doors["one"]))
+    assert await near.first_line() != b"one 5 hello"
     away.rename(here)
-    assert (await box.hear()).out[-1] == b"one 5 hello"
+    assert (await near.hear()).out[-1] == b"one 5 hello"
 
 
 async def test_the_network_is_otherwise_empty(walled: Box, doors: Mapping[str, Path]) -> None:
@@ -120,6 +120,6 @@ async def test_it_stands_beside_the_way_out(walled: Box, doors: Mapping[str, Pat
 
 
 @pytest.mark.parametrize(("port", "path"), [(80, INSIDE), (3128, INSIDE), (70000, INSIDE), (PORT, "/etc/x"), (PORT, "/run/host/../x")])
-async def test_a_forward_that_leads_elsewhere_is_refused(box: Box, port: int, path: str) -> None:
+async def test_a_forward_that_leads_elsewhere_is_refused(near: Box, port: int, path: str) -> None:
     with pytest.raises(Invalid):
-        await box.start(replace(python("pass"), forwards={port: path}))
+        await near.start(replace(python("pass"), forwards={port: path}))

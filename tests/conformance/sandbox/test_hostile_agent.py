@@ -16,10 +16,10 @@ import pytest
 from tests.conformance.sandbox.agents import LONG, SMALL, Box, gone, python, shell
 
 
-async def test_much_output_is_counted_and_dropped(box: Box) -> None:
+async def test_much_output_is_counted_and_dropped(near: Box) -> None:
     size, limit = 256 << 20, replace(SMALL, output=1 << 20, cpus=2.0)
     began = time.monotonic()
-    heard = await box.run(python(f"import os\nb=(b'x'*999+b'\\n')*1024\nfor _ in range({size}//len(b)): os.write(1,b)"), limit)
+    heard = await near.run(python(f"import os\nb=(b'x'*999+b'\\n')*1024\nfor _ in range({size}//len(b)): os.write(1,b)"), limit)
     took = time.monotonic() - began
     kept = sum(len(line) for line in heard.out)
     assert kept <= 1 << 20 and heard.exit.code == 0
@@ -27,8 +27,8 @@ async def test_much_output_is_counted_and_dropped(box: Box) -> None:
     assert took < 30.0, f"{size / took / 1e6:.0f} MB/s"
 
 
-async def test_one_long_line_is_cut_and_counted(box: Box) -> None:
-    heard = await box.run(python("import os\nprint('a'*(5<<20)); print('b')"), replace(SMALL, line=1 << 20))
+async def test_one_long_line_is_cut_and_counted(near: Box) -> None:
+    heard = await near.run(python("import os\nprint('a'*(5<<20)); print('b')"), replace(SMALL, line=1 << 20))
     assert [(len(line.data), line.cut) for line in heard.lines] == [(1 << 20, 4 << 20), (1, 0)]
 
 
@@ -94,6 +94,11 @@ async def test_the_host_is_not_there(walled: Box, monkeypatch: pytest.MonkeyPatc
     assert heard.out[:3] == [b"1000", b"0", b"4"]
     assert int(heard.out[3]) <= 7
     assert heard.out[4:7] == [b"6", b"NoNewPrivs:1", b"1"] and heard.out[7] != b"userns 0"
+
+
+async def test_programs_are_told_that_there_is_nobody_to_ask_for_names(walled: Box) -> None:
+    heard = await walled.run(shell("stat -c %F /etc/resolv.conf; grep -c nameserver /etc/resolv.conf; grep options /etc/resolv.conf"))
+    assert heard.out == [b"regular file", b"0", b"options timeout:1 attempts:1"]
 
 
 async def test_the_kernel_is_out_of_reach(walled: Box) -> None:

@@ -47,31 +47,31 @@ for line in sys.stdin:
 """
 
 
-async def test_a_teller_killed_at_any_byte_leaves_no_part_of_an_entry(box: Box) -> None:
+async def test_a_teller_killed_at_any_byte_leaves_no_part_of_an_entry(near: Box) -> None:
     whole = 12 + 8 + SIZE  # about: the head, the id, the line
     places = [*range(14), *range(14, whole, 10_007), *range(whole - 12, whole - 3)]
-    await box.start(replace(python(_READER), keep_stdin=True), replace(SMALL, wall=60))
-    kind = "walled" if box.provider.ability.egress_policy else "unsafe"
+    await near.start(replace(python(_READER), keep_stdin=True), replace(SMALL, wall=60))
+    kind = "walled" if near.provider.ability.egress_policy else "unsafe"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    argv = [sys.executable, "-c", _TELLERS, str(box.root), kind, str(SIZE), *(str(place) for place in places)]
+    argv = [sys.executable, "-c", _TELLERS, str(near.root), kind, str(SIZE), *(str(place) for place in places)]
     subprocess.run(argv, env=env, check=True, timeout=60)
-    assert await box.provider.told(box.id, "k") == frozenset()
+    assert await near.provider.told(near.id, "k") == frozenset()
     for place in places:
         for _ in range(2):
-            await box.provider.tell(box.id, "k", Entry(f"e{place}", f"{place} {'x' * SIZE}\n".encode()))
-    await box.provider.tell(box.id, "k", Entry("end", close=True))
-    assert (await box.hear()).out == [f"{place} {SIZE} True".encode() for place in places]
+            await near.provider.tell(near.id, "k", Entry(f"e{place}", f"{place} {'x' * SIZE}\n".encode()))
+    await near.provider.tell(near.id, "k", Entry("end", close=True))
+    assert (await near.hear()).out == [f"{place} {SIZE} True".encode() for place in places]
 
 
-async def test_an_entry_whose_teller_died_before_the_bell_is_read_all_the_same(box: Box) -> None:
-    await box.start(replace(python(_READER), keep_stdin=True))
-    kind = "walled" if box.provider.ability.egress_policy else "unsafe"
+async def test_an_entry_whose_teller_died_before_the_bell_is_read_all_the_same(near: Box) -> None:
+    await near.start(replace(python(_READER), keep_stdin=True))
+    kind = "walled" if near.provider.ability.egress_policy else "unsafe"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     word = "100042"
     size = int(word) - 12 - len("e" + word) - len(word) - 2 - 8  # so that the last of it is what makes it count
-    subprocess.run([sys.executable, "-c", _TELLERS, str(box.root), kind, str(size), word], env=env, check=True, timeout=60)
-    assert await box.provider.told(box.id, "k") == {"e" + word}
-    assert await box.first_line() == f"{word} {size} True".encode()
-    await box.provider.tell(box.id, "k", Entry("e" + word, b"again\n"))
-    await box.provider.tell(box.id, "k", Entry("end", close=True))
-    assert len((await box.hear()).out) == 1
+    subprocess.run([sys.executable, "-c", _TELLERS, str(near.root), kind, str(size), word], env=env, check=True, timeout=60)
+    assert await near.provider.told(near.id, "k") == {"e" + word}
+    assert await near.first_line() == f"{word} {size} True".encode()
+    await near.provider.tell(near.id, "k", Entry("e" + word, b"again\n"))
+    await near.provider.tell(near.id, "k", Entry("end", close=True))
+    assert len((await near.hear()).out) == 1

@@ -57,10 +57,12 @@ async def test_several_readers_hear_the_same(box: Box) -> None:
     assert readers[0].result() == readers[1].result() == readers[2].result()
 
 
-async def test_output_is_heard_within_ten_milliseconds(box: Box) -> None:
-    await box.start(python("import time\nfor i in range(40): print(time.clock_gettime(time.CLOCK_BOOTTIME), flush=True); time.sleep(0.03)"))
+async def test_output_is_heard_within_ten_milliseconds(near: Box) -> None:
+    await near.start(
+        python("import time\nfor i in range(40): print(time.clock_gettime(time.CLOCK_BOOTTIME), flush=True); time.sleep(0.03)")
+    )
     late = []
-    async for one in box.provider.output(box.id, "k"):
+    async for one in near.provider.output(near.id, "k"):
         late += [time.clock_gettime(time.CLOCK_BOOTTIME) - float(one.data)] if isinstance(one, Line) else []
     assert sorted(late)[len(late) // 2] < 0.02 and len(late) == 40
 
@@ -159,13 +161,13 @@ async def test_nothing_may_run_when_the_tree_is_taken_or_given(box: Box, tmp_pat
         await box.provider.give(box.id, tmp_path)
 
 
-async def test_sandboxes_are_listed_with_their_labels_and_reaped_when_nobody_wants_them(box: Box) -> None:
-    await box.ensure(labels={"task": "wanted"})
-    orphan = box.other("orphan")
+async def test_sandboxes_are_listed_with_their_labels_and_reaped_when_nobody_wants_them(near: Box) -> None:
+    await near.ensure(labels={"task": "wanted"})
+    orphan = near.other("orphan")
     await orphan.start(shell("sleep LONG"))
-    assert {one.id: dict(one.labels) for one in await box.provider.list()}[box.id] == {"task": "wanted"}
-    assert await box.provider.reap(lambda sandbox: sandbox.labels["task"] == "wanted") == 1
-    assert [one.id for one in await box.provider.list()] == [box.id] and not alive(LONG)
+    assert {one.id: dict(one.labels) for one in await near.provider.list()}[near.id] == {"task": "wanted"}
+    assert await near.provider.reap(lambda sandbox: sandbox.labels["task"] == "wanted") == 1
+    assert [one.id for one in await near.provider.list()] == [near.id] and not alive(LONG)
 
 
 async def test_remove_leaves_nothing_however_the_tree_looks(box: Box) -> None:

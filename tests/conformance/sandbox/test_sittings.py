@@ -43,16 +43,16 @@ async def test_the_start_of_one_that_was_stopped_is_not_made_again(box: Box) -> 
     assert (await box.hear("k.2")).out == [b"runs"] and (await box.hear()).exit.cause == "killed"
 
 
-async def test_a_late_start_of_a_stopped_key_is_refused_and_another_key_is_not(box: Box) -> None:
-    await box.ensure()
-    late = place(box.root, box.id).run("late")
+async def test_a_late_start_of_a_stopped_key_is_refused_and_another_key_is_not(near: Box) -> None:
+    await near.ensure()
+    late = place(near.root, near.id).run("late")
     late.dir.mkdir()
     late.stopping.write_text("killed")  # as a stop leaves it that met the start half-way
-    await box.provider.stop(box.id)
+    await near.provider.stop(near.id)
     with pytest.raises(Conflict) as refusal:
-        await box.provider.start(box.id, shell("echo late", "late"))
+        await near.provider.start(near.id, shell("echo late", "late"))
     assert refusal.value.code == "START_STOPPED"
-    assert (await box.run(shell("echo next", "late.2"))).out == [b"next"]
+    assert (await near.run(shell("echo next", "late.2"))).out == [b"next"]
 
 
 async def test_who_stops_a_start_that_is_over_ends_no_later_one(box: Box) -> None:

@@ -36,16 +36,16 @@ async def listener(box: Box) -> AsyncIterator[asyncio.Task[Heard]]:
         yield group.create_task(box.hear())
 
 
-async def test_nothing_moves_while_it_is_frozen_and_no_wall_ends_it(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_moves_while_it_is_frozen_and_no_wall_ends_it(near: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "_OVERDUE", 0.5)
-    await box.start(python(_COUNT), replace(SMALL, wall=4.0))
-    async with listener(box) as heard:
+    await near.start(python(_COUNT), replace(SMALL, wall=4.0))
+    async with listener(near) as heard:
         await asyncio.sleep(0.4)
-        await box.provider.freeze(box.id)
-        before = state(box)
+        await near.provider.freeze(near.id)
+        before = state(near)
         await asyncio.sleep(4.0)
-        assert state(box) == before and before[1] > 0 and not heard.done()
-        await box.provider.thaw(box.id)
+        assert state(near) == before and before[1] > 0 and not heard.done()
+        await near.provider.thaw(near.id)
     assert heard.result().out == [str(number).encode() for number in range(60)] and heard.result().exit.code == 0
 
 
@@ -67,41 +67,41 @@ async def test_its_time_goes_on_with_it(box: Box) -> None:
     assert heard.exit.cause == "wall" and time.monotonic() - began > 0.4 and await gone(LONG)
 
 
-async def test_freezing_and_thawing_may_be_repeated_and_done_by_others(box: Box) -> None:
-    await box.start(replace(shell("while read x; do echo got $x; done"), keep_stdin=True))
-    other = LocalProvider(box.root, unsafe=not box.provider.ability.egress_policy)
-    for provider in (box.provider, other):
-        await provider.freeze(box.id)
-    await box.provider.tell(box.id, "k", Entry("a", b"one\n", close=True))
+async def test_freezing_and_thawing_may_be_repeated_and_done_by_others(near: Box) -> None:
+    await near.start(replace(shell("while read x; do echo got $x; done"), keep_stdin=True))
+    other = LocalProvider(near.root, unsafe=not near.provider.ability.egress_policy)
+    for provider in (near.provider, other):
+        await provider.freeze(near.id)
+    await near.provider.tell(near.id, "k", Entry("a", b"one\n", close=True))
     await asyncio.sleep(0.3)
-    assert not any(b"got" in spool.read_bytes() for spool in (box.dir / "runs").glob("*/spool"))
-    for provider in (other, box.provider):
-        await provider.thaw(box.id)
-    assert (await box.hear()).out == [b"got one"]
+    assert not any(b"got" in spool.read_bytes() for spool in (near.dir / "runs").glob("*/spool"))
+    for provider in (other, near.provider):
+        await provider.thaw(near.id)
+    assert (await near.hear()).out == [b"got one"]
 
 
-async def test_many_times_frozen_nothing_is_lost(box: Box) -> None:
-    await box.start(python("import time\nfor number in range(400): print(number, flush=True); time.sleep(0.002)"))
-    async with listener(box) as heard:
+async def test_many_times_frozen_nothing_is_lost(near: Box) -> None:
+    await near.start(python("import time\nfor number in range(400): print(number, flush=True); time.sleep(0.002)"))
+    async with listener(near) as heard:
         while not heard.done():
-            await box.provider.freeze(box.id)
-            await box.provider.thaw(box.id)
+            await near.provider.freeze(near.id)
+            await near.provider.thaw(near.id)
             await asyncio.sleep(0.01)
     assert heard.result().out == [str(number).encode() for number in range(400)] and heard.result().exit.code == 0
 
 
-async def test_nobody_who_is_born_meanwhile_runs_on(box: Box) -> None:
-    await box.start(shell("for at in 1 2 3; do (while :; do (echo x >> born); done) & done; wait"), replace(SMALL, wall=60))
-    born = box.dir / "box" / "workspace" / "born"
+async def test_nobody_who_is_born_meanwhile_runs_on(near: Box) -> None:
+    await near.start(shell("for at in 1 2 3; do (while :; do (echo x >> born); done) & done; wait"), replace(SMALL, wall=60))
+    born = near.dir / "box" / "workspace" / "born"
     for _ in range(10):
         await grown(born)
-        await box.provider.freeze(box.id)
+        await near.provider.freeze(near.id)
         before = born.stat().st_size
         await asyncio.sleep(0.1)
         assert born.stat().st_size == before
-        await box.provider.thaw(box.id)
+        await near.provider.thaw(near.id)
     await grown(born, before)
-    await box.provider.stop(box.id)
+    await near.provider.stop(near.id)
 
 
 async def grown(path: Path, beyond: int = 0, patience: float = 20.0) -> None:

@@ -54,23 +54,23 @@ def die(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-async def test_another_service_hears_every_line_and_the_end(box: Box) -> None:
-    first = service(box, "for i in $(seq 120); do echo $i; sleep 0.005; done; read x; echo got $x; exit 7")
+async def test_another_service_hears_every_line_and_the_end(near: Box) -> None:
+    first = service(near, "for i in $(seq 120); do echo $i; sleep 0.005; done; read x; echo got $x; exit 7")
     hears(first, 20)
     die(first)
-    await box.provider.tell(box.id, "k", Entry("word", b"word\n"))
-    heard = await box.hear()
+    await near.provider.tell(near.id, "k", Entry("word", b"word\n"))
+    heard = await near.hear()
     assert heard.out == [*(str(i).encode() for i in range(1, 121)), b"got word"] and heard.exit == Exit(7)
     assert [line.number for line in heard.lines] == list(range(1, 122))
 
 
-async def test_another_service_stops_what_a_dead_one_started(box: Box) -> None:
-    first = service(box, "trap '' TERM; setsid sleep LONG & echo up; sleep LONG")
+async def test_another_service_stops_what_a_dead_one_started(near: Box) -> None:
+    first = service(near, "trap '' TERM; setsid sleep LONG & echo up; sleep LONG")
     hears(first, 1)
     die(first)
     assert alive(LONG)
-    await box.provider.stop(box.id)
-    assert not alive(LONG) and (await box.hear()).exit.cause == "killed"
+    await near.provider.stop(near.id)
+    assert not alive(LONG) and (await near.hear()).exit.cause == "killed"
 
 
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.02, 0.03, 0.05, 0.08])
@@ -105,20 +105,20 @@ async def test_stopping_a_sandbox_whose_process_is_gone_is_no_error(walled: Box)
     assert (await walled.hear()).exit == Exit(0)
 
 
-async def test_an_end_on_record_stays_what_it_was(box: Box) -> None:
-    heard = await box.run(shell("exit 9"))
-    await box.provider.stop(box.id)
-    later = LocalProvider(box.root, unsafe=not box.provider.ability.egress_policy)
-    assert [one async for one in later.output(box.id, "k")] == [heard.exit] == [Exit(9)]
+async def test_an_end_on_record_stays_what_it_was(near: Box) -> None:
+    heard = await near.run(shell("exit 9"))
+    await near.provider.stop(near.id)
+    later = LocalProvider(near.root, unsafe=not near.provider.ability.egress_policy)
+    assert [one async for one in later.output(near.id, "k")] == [heard.exit] == [Exit(9)]
 
 
-async def test_kill_all_ends_every_sandbox_without_an_event_loop(box: Box) -> None:
+async def test_kill_all_ends_every_sandbox_without_an_event_loop(near: Box) -> None:
     for id in ("a", "b"):
-        await box.other(id).start(shell("echo up; setsid sleep LONG & sleep LONG"))
-        await box.other(id).first_line()
-    assert kill_all(box.root) >= 2
-    assert not alive(LONG) and kill_all(box.root) == 0
-    assert (await box.other("b").hear()).exit.cause == "killed"
+        await near.other(id).start(shell("echo up; setsid sleep LONG & sleep LONG"))
+        await near.other(id).first_line()
+    assert kill_all(near.root) >= 2
+    assert not alive(LONG) and kill_all(near.root) == 0
+    assert (await near.other("b").hear()).exit.cause == "killed"
 
 
 async def test_no_control_group_and_no_zombie_is_left(walled: Box) -> None:

@@ -56,10 +56,11 @@ async def test_a_ping_is_answered() -> None:
         assert await told(session, "ping", {"zen": "Design for failure."}) == (200, {"status": "pong"})
 
 
-async def test_a_comment_that_begins_with_the_command_starts_a_task() -> None:
+@pytest.mark.parametrize("between", [" ", "\t", "\n", "\r\n", " \n\n", "\u00a0"])
+async def test_a_comment_that_begins_with_the_command_starts_a_task(between: str) -> None:
     world = World()
     async with talking(world) as session:
-        status, said = await told(session, "issue_comment", comment("/trunkline fix this\nand add a test"))
+        status, said = await told(session, "issue_comment", comment(f"\n/trunkline{between}fix this\nand add a test\n"))
     assert (status, said["status"]) == (202, "started")
     (submit,) = world.sent
     assert isinstance(submit, SubmitTask)
@@ -67,6 +68,16 @@ async def test_a_comment_that_begins_with_the_command_starts_a_task() -> None:
     assert (submit.assignment.repo, submit.assignment.branch) == ("acme/shop", "trunk")
     assert submit.assignment.prompt.startswith("fix this\nand add a test")
     assert "Nobody can log in." in submit.assignment.prompt
+
+
+async def test_a_login_of_digits_is_not_taken_for_the_number_of_a_guest() -> None:
+    world, payload = World(), comment("/trunkline fix this")
+    payload["sender"] = payload["comment"]["user"] = {**payload["sender"], "login": "583231"}
+    async with talking(world) as session:
+        assert (await told(session, "issue_comment", payload))[0] == 202
+    (submit,) = world.sent
+    assert isinstance(submit, SubmitTask)
+    assert submit.submitted_by == "github:@583231"
 
 
 @pytest.mark.parametrize("event", ["issues", "pull_request"])
@@ -128,6 +139,7 @@ async def test_the_same_delivery_again_is_the_same_task_and_another_is_another()
     ("event", "payload"),
     [
         ("issue_comment", comment("please fix")),
+        ("issue_comment", comment("")),
         ("issue_comment", comment("I said /trunkline go")),
         ("issue_comment", comment("/trunklines go")),
         ("issue_comment", comment("/trunkline go", author_association="NONE")),
@@ -162,6 +174,15 @@ async def test_a_pull_request_that_ends_is_told_to_the_task_that_it_names(merged
     (report,) = world.sent
     assert isinstance(report, ReportPullRequest)
     assert (report.tenant, report.repo, report.number, report.merged, report.by) == ("acme", "acme/shop", 12, merged, "github:ann")
+
+
+async def test_a_pull_request_that_ends_is_told_to_every_task_that_it_names_below_and_to_none_that_is_named_above() -> None:
+    world, second, forged = World(), "b" * 32, "f" * 32
+    body = f"Trunkline-Task: {forged}\r\n\r\nAll done.\r\n\r\nTrunkline-Task: {TASK}\r\nTrunkline-Task: {second}\r\n\r\nCloses #7."
+    async with talking(world) as session:
+        status, said = await told(session, "pull_request", closed(body, merged=True))
+    assert (status, said) == (202, {"status": "noted", "task_id": second})
+    assert [report.task_id for report in world.sent if isinstance(report, ReportPullRequest)] == [TASK, second]
 
 
 async def test_a_pull_request_that_is_not_that_tasks_changes_nothing() -> None:

@@ -222,7 +222,7 @@ async def test_the_task_shows_what_its_run_waits_for_and_what_it_cost() -> None:
     async with calling(world) as caller:
         task = (await caller.ask(f"GET {AT}")).body["task"]
     assert (task["waiting_for"], task["waiting_approval_id"]) == ("tool_call", f"approval_{TASK}_call-1")
-    assert task["spent"] == {"usd": 0.5, "limit_usd": None, "input_tokens": 9, "output_tokens": 3}
+    assert task["spent"] == {"usd": 0.5, "limit_usd": None, "input_tokens": 9, "output_tokens": 3, "model": None}
 
 
 async def test_every_receipt_stands_on_the_timeline_in_order() -> None:

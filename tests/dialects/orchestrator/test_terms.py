@@ -58,7 +58,7 @@ async def test_what_was_spent_stands_beside_what_may_be() -> None:
         id = (await caller.task(**OURS))["task_id"]
         await world.say(id.removeprefix("task_"), answered, part="spend")
         spent = (await caller.ask(f"GET /tasks/{id}")).body["task"]["spent"]
-    assert spent == {"usd": 0.5, "limit_usd": 2.0, "input_tokens": 0, "output_tokens": 0}
+    assert spent == {"usd": 0.5, "limit_usd": 2.0, "input_tokens": 0, "output_tokens": 0, "model": None}
 
 
 @pytest.mark.parametrize(("value", "status"), BUDGETS.values(), ids=BUDGETS)

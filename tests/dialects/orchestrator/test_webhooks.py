@@ -72,7 +72,11 @@ async def test_a_repeat_makes_no_second_webhook_and_rotates_once() -> None:
         ("https://example.com:22/hook", "port"),
         ("https://example.com:70000/hook", ""),
         ("https://example.com:port/hook", ""),
-        ("https://127.0.0.1/hook", ""),
+        ("https://127.0.0.1/hook", "public Internet"),
+        ("https://localhost/hook", "machine"),
+        ("https://hook.localhost./hook", "machine"),
+        ("https://2130706433/hook", "usual way"),
+        ("https://0x7f.1/hook", "usual way"),
         ("https://10.1.2.3/hook", ""),
         ("https://169.254.169.254/latest/meta-data", ""),
         ("https://100.64.0.1/hook", ""),
@@ -158,12 +162,29 @@ async def test_what_is_required_is_missed_by_its_name() -> None:
         assert (await caller.ask("POST /webhooks", {"url": URL})).detail == "events is required"
 
 
-async def test_too_many_webhooks_are_a_conflict() -> None:
+async def test_too_many_webhooks_are_a_conflict_and_those_of_people_use_none_of_them_up() -> None:
     world = World(principal=ADMIN)
-    world.hooks.most = 2
     async with calling(world) as caller:
-        await made(caller), await made(caller)
-        assert (await caller.ask("POST /webhooks", WISH)).status == 409
+        mine = await made(caller)
+        own = {f"wh_{number}": world.hooks.hooks[mine].model_copy(update={"own_only": True}) for number in range(200)}
+        world.hooks.hooks |= {id: hook.model_copy(update={"id": id, "owner": id}) for id, hook in own.items()}
+        for _ in range(99):
+            await made(caller)
+        refused = await caller.ask("POST /webhooks", WISH)
+        assert (refused.status, "100 webhooks" in refused.detail) == (409, True)
+        counts = [(await caller.ask(f"GET /webhooks?limit=1{only}")).body["total"] for only in ("", "&own_only=false", "&own_only=true")]
+        assert counts == [300, 100, 200]
+
+
+async def test_a_secret_is_told_by_its_end_and_both_that_sign_by_until_when() -> None:
+    async with calling(World(principal=ADMIN)) as caller:
+        hook = await made(caller, secret="a secret of my own, long enough")
+        first = (await caller.ask(f"GET /webhooks/{hook}")).body["webhook"]
+        await caller.ask(f"POST /webhooks/{hook}/rotate")
+        (second,) = (await caller.ask("GET /webhooks")).body["webhooks"]
+    assert (first["secret_hint"], first["secrets"], first["signs_with_both_until"]) == ("ough", 1, None)
+    assert (second["secret_hint"], second["secrets"]) == (MADE[-4:], 2)
+    assert second["signs_with_both_until"] > second["updated_at"]
 
 
 async def test_where_there_is_no_vault_the_refusal_says_what_to_set() -> None:
@@ -217,7 +238,7 @@ async def test_deliveries_are_paged_by_a_cursor_that_nobody_forges() -> None:
             page = (await caller.ask(path + (f"&cursor={cursor}" if cursor else ""))).body
             found += [one["delivery_id"] for one in page["deliveries"]]
             cursor, last = page["next_cursor"] or cursor, page["next_cursor"]
-        assert (found, last) == (sent[::-1], None)
+        assert (found, last, page["total"]) == (sent[::-1], None, 5)
         for forged in (cursor[:-2] + "AA", "x", "Mg"):
             assert (await caller.ask(f"{path}&cursor={forged}")).status == 400
         assert (await caller.ask(f"GET /webhooks/{hook}/deliveries?limit=2&cursor={cursor}")).status == 400
@@ -244,6 +265,7 @@ async def test_deliveries_are_chosen_by_how_they_stand_and_sent_again() -> None:
         dead = send_in_vain(world.hooks, world.now()).id
         good = send_in_vain(world.hooks, world.now(), status=DeliveryStatus.DELIVERED, answer=None, history=(), task_id="").id
         listed = (await caller.ask(f"GET /webhooks/{hook}/deliveries?status=delivered")).body["deliveries"]
+        assert (await caller.ask(f"GET /webhooks/{hook}/deliveries?status=delivered")).body["total"] is None
         assert [(one["delivery_id"], one["answer"], one["last_answer"], one["task_id"]) for one in listed] == [(good, None, None, None)]
         again = await caller.ask(f"POST /webhooks/{hook}/deliveries/{dead}/redeliver")
         assert (again.status, again.body["delivery"]["status"]) == (202, "pending")
@@ -259,6 +281,7 @@ async def test_deliveries_are_chosen_by_how_they_stand_and_sent_again() -> None:
         ("GET /webhooks/{}/deliveries?limit=101", None, 400),
         ("GET /webhooks/{}/deliveries?limit=ten", None, 422),
         ("GET /webhooks?limit=0", None, 400),
+        ("GET /webhooks?own_only=maybe", None, 400),
         ("POST /webhooks/{}/redeliver", {"since": "yesterday"}, 400),
         ("POST /webhooks/{}/redeliver", {"status": "lost"}, 400),
         ("POST /webhooks/{}/redeliver", {"until": "2030-01-01T00:00:00Z"}, 422),

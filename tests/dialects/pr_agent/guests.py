@@ -11,12 +11,12 @@ from typing import Any
 from aiohttp import ClientSession, ClientTimeout
 from pydantic import SecretStr
 
-from tests.dialects.world import World, served
+from tests.dialects.world import UNLIMITED, World, served
 from trunkline.contracts.task import SubmitTask
 from trunkline.testing.fake_github import FakeGitHub, fake_github
 from trunkline.testing.repositories import make_bare
 from trunkline_gateway.adapters.hub import hub
-from trunkline_gateway.ports import Person
+from trunkline_gateway.ports import Limiter, Person
 from trunkline_gateway.sse import StreamLimits
 from trunkline_gateway.usecases.flights import Flights
 from trunkline_gateway.usecases.forge import Forge
@@ -78,7 +78,9 @@ class Place:
 
 
 @asynccontextmanager
-async def place(root: Path, *, local: bool = False, pro: frozenset[str] = frozenset(), lookup: str = "") -> AsyncIterator[Place]:
+async def place(
+    root: Path, *, local: bool = False, pro: frozenset[str] = frozenset(), lookup: str = "", limiter: Limiter = UNLIMITED
+) -> AsyncIterator[Place]:
     """`local`: repositories lie in a folder, and only who asks is GitHub's to say. `lookup`: the gateway's own token."""
     for name in (OPEN, SECRET):
         make_bare(root, name, {})
@@ -92,7 +94,7 @@ async def place(root: Path, *, local: bool = False, pro: frozenset[str] = frozen
         github.public = {OPEN}
         guests = Guests(calls, people, Pro(pro), clock)
         forge = Forge(guests, None if local else Repositories(calls, places, guests, clock))
-        world = World(forge=forge)
+        world = World(forge=forge, limiter=limiter)
         tokens = {"ann": github.user_token(OPEN, SECRET, person=ANN), "bob": github.user_token(OPEN, person=BOB)}
         async with served(world, BRISK) as gateway, ClientSession(gateway.url, timeout=ClientTimeout(20)) as session:
             yield Place(github, world, session, guests, clock, tokens)

@@ -23,7 +23,8 @@ from trunkline.testing.fake_github import Grant
 from trunkline_gateway.adapters.limiter import Unlimited
 from trunkline_gateway.ports import Counted
 from trunkline_gateway.settings import LIMITS
-from trunkline_gateway.usecases.guests import BAD_S, BELIEVED_S, GOOD_S, KEPT, QUIET_S, Lately
+from trunkline_gateway.usecases.guests import BAD_S, BELIEVED_S, GOOD_S, QUIET_S
+from trunkline_gateway.usecases.lately import KEPT, Lately
 
 
 @pytest.fixture
@@ -145,6 +146,14 @@ async def test_while_github_is_away_open_jobs_are_read_and_what_a_stranger_does_
     status, said, headers = await hub.asked("GET", f"/{hidden}", "ann")
     assert (status, said["code"], int(headers["Retry-After"]) > 0) == (503, "UNAVAILABLE", True)
     assert (await hub.ask("POST", f"/{shown}/cancel", "ann"))[0] == 503
+
+
+async def test_the_demonstration_is_about_nobody_and_goes_on_while_github_is_away(hub: Place) -> None:
+    hub.github.fail("user", "500", times=99)
+    headers = {"Authorization": "Bearer ghp_" + "n" * 36}
+    async with hub.session.get("/api/pr-agent/test-stream?speed=100", headers=headers) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+    assert (await hub.ask("GET", "/jobs", "ghp_" + "n" * 36))[0] == 503
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,8 @@ async def test_a_status_finds_what_has_it(story: list[tuple[Any, ...]], status: 
 
 @pytest.mark.parametrize(
     "query",
-    [{"limit": "0"}, {"limit": "101"}, {"limit": "ten"}, {"limit": ""}, {"offset": "-1"}, {"offset": "10001"}, {"status": "done"},
+    [{"limit": "0"}, {"limit": "101"}, {"limit": "ten"}, {"limit": ""}, {"limit": "1_0"}, {"limit": "5.0"},
+     {"offset": "+5"}, {"offset": " 5"}, {"offset": "-1"}, {"offset": "10001"}, {"status": "done"},
      {"fingerprint": "short"}, {"fingerprint": "x" * 201}, {"github_username": ""}],
 )  # fmt: skip
 async def test_a_page_that_cannot_be_is_refused(world: World, query: dict[str, str]) -> None:

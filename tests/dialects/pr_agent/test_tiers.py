@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from tests.dialects.counting import Counting
+from tests.dialects.pr_agent.guests import place
 from tests.dialects.world import UPGRADE, World, talking
 from trunkline.auth.principal import ANONYMOUS, HOME, Principal, Role, Tier
 from trunkline.contracts.task import TaskSubmitted
@@ -168,3 +171,36 @@ async def test_where_nobody_is_limited_the_status_says_so() -> None:
         said = await status(session)
         assert {window["limit"] for window in said["limits"].values()} == {None}
         assert [(await post(session))[0].status for _ in range(5)] == [200] * 5
+
+
+@pytest.mark.parametrize("who", ["", "ann"])
+@pytest.mark.parametrize("kind", ["500", "reset", "429"])
+async def test_while_nobody_can_look_at_the_repository_no_job_is_used_up(who: str, kind: str, tmp_path: Path) -> None:
+    async with place(tmp_path, limiter=Counting()) as hub:
+        hub.github.fail("repo", kind, times=9, retry_after="1")
+        status, said, headers = await hub.asked("POST", "/execute", who, {**BODY, "clientFingerprint": "browser-1"})
+        assert (status, said["code"], "X-RateLimit-Remaining" in headers) == (503, "UNAVAILABLE", False)
+        left = (await hub.ask("GET", "/rate-limit-status?fingerprint=browser-1", who))[1]["limits"]
+        assert [window["remaining"] for window in left.values()] == [window["limit"] for window in left.values()]
+        hub.github.faults.clear()
+        hub.clock.at += 60
+        assert (await hub.execute(who, clientFingerprint="browser-1"))[0] == 200
+
+
+async def test_a_repository_that_is_not_there_uses_up_a_job(tmp_path: Path) -> None:
+    async with place(tmp_path, limiter=Counting()) as hub:
+        assert [(await hub.execute("", "acme/none"))[0] for _ in range(2)] == [404, 429]
+        assert hub.asked_for("repo") == 1
+
+
+async def test_who_leaves_while_github_is_asked_has_used_up_nothing(tmp_path: Path) -> None:
+    async with place(tmp_path, limiter=Counting()) as hub:
+        hub.github.fail("repo", "silent", times=1)
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            asking = group.create_task(hub.execute())
+            while not hub.asked_for("repo"):  # noqa: ASYNC110 (looked at from outside)
+                await asyncio.sleep(0.02)
+            assert (await hub.ask("GET", "/rate-limit-status"))[1]["remaining"] == 0
+            asking.cancel()
+            while (await hub.ask("GET", "/rate-limit-status"))[1]["remaining"] == 0:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)

@@ -154,6 +154,18 @@ async def test_while_github_is_away_nothing_is_taken_that_nobody_can_judge(hub: 
     assert hub.world.sent == []
 
 
+async def test_when_githubs_limit_for_strangers_is_used_up_it_is_left_alone_for_as_long_as_it_says(hub: Place) -> None:
+    hub.github.fail("repo", "429", times=1, retry_after="60")
+    for _ in range(3):
+        status, said, headers = await hub.asked("POST", "/execute", "", {"repo": OPEN, "task": "t"})
+        assert (status, said["code"], headers["Retry-After"]) == (503, "UNAVAILABLE", "60")
+    assert hub.asked_for("repo") == 1
+    await hub.job("ann")
+    assert hub.asked_for("repo") == 2, "whoever has a token has a limit of its own"
+    hub.clock.at += 60
+    await hub.job()
+
+
 async def test_a_repository_that_was_renamed_is_found_under_its_old_name(hub: Place) -> None:
     hub.github.renamed["acme/old"] = OPEN
     assert (await hub.execute("ann", "acme/old"))[0] == 200

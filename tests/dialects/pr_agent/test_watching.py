@@ -77,10 +77,29 @@ async def test_the_demonstration_is_gone_on_with_where_it_was_left() -> None:
         assert await demonstrated(session, lastEventId=str(whole[-1][0])) == []
 
 
-@pytest.mark.parametrize("query", [{"speed": "0"}, {"speed": "1000"}, {"speed": "fast"}, {"outcome": "maybe"}])
-async def test_a_demonstration_that_cannot_be_is_refused(query: dict[str, str]) -> None:
-    async with talking(World()) as session, session.get(DEMONSTRATION, params=query) as response:
-        assert (response.status, json.loads(await response.text())["code"]) == (400, "INVALID_REQUEST")
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("speed=0", "INVALID_SPEED"),
+        ("speed=1000", "INVALID_SPEED"),
+        ("speed=fast", "INVALID_SPEED"),
+        ("speed=1&speed=2", "INVALID_SPEED"),
+        (f"from={'x' * 101}", "BAD_EVENT_ID"),
+        ("from=x", "BAD_EVENT_ID"),
+        ("outcome=maybe", "INVALID_REQUEST"),
+    ],
+)
+async def test_a_demonstration_that_cannot_be_is_refused_as_any_stream(query: str, code: str) -> None:
+    async with talking(World()) as session, session.get(f"{DEMONSTRATION}?{query}") as response:
+        assert (response.status, json.loads(await response.text())["code"]) == (400, code)
+
+
+@pytest.mark.parametrize("way", ["stream", "watch", "replay"])
+@pytest.mark.parametrize("query", ["speed=1&speed=50", "from=k-1&from=k-2", "lastEventId=k-1&lastEventId=k-2", "speed=%00"])
+async def test_what_is_said_twice_of_a_stream_is_refused(way: str, query: str) -> None:
+    async with a_job(World()) as (_, session, _, stream), session.get(f"{stream.replace('/stream', f'/{way}')}?{query}") as response:
+        said = await response.json()
+    assert (response.status, said["details"]["field"]) == (400, query.partition("=")[0])
 
 
 async def test_a_slow_demonstration_is_kept_alive() -> None:

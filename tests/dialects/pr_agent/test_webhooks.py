@@ -21,7 +21,8 @@ ROLES = [Role.GUEST, Role.USER, Role.AGENT, Role.ADMIN]
 async def test_whoever_has_jobs_of_its_own_hears_of_those_alone(role: Role) -> None:
     world = World(principal=Principal(HOME, "ann", role))
     async with talking(world) as session, session.post(AT, json=WISH) as answer:
-        assert (answer.status, (await answer.json())["secret"]) == (201, WISH["secret"])
+        told = await answer.json()
+        assert (answer.status, told["secret"], told["secretHint"]) == (201, WISH["secret"], "cret")
     (command,) = world.sent
     assert isinstance(command, RegisterWebhook)
     assert (command.owner, command.own_only, command.surface, command.verify) == ("ann", True, "pr_agent", True)
@@ -82,6 +83,7 @@ async def test_a_repeat_with_its_key_makes_no_second_one_and_nothing_of_the_secr
         ({"url": "http://your-server.com/webhook"}, "BAD_WEBHOOK_URL", None),
         ({"url": "https://ann:pw@your-server.com/"}, "BAD_WEBHOOK_URL", None),
         ({"url": "https://192.168.0.1/"}, "BAD_WEBHOOK_URL", None),
+        ({"url": "https://localhost/"}, "BAD_WEBHOOK_URL", None),
         ({"url": f"https://your-server.com/{'x' * 2100}"}, "BAD_WEBHOOK_URL", "url"),
         ({"events": []}, "BAD_WEBHOOK_EVENTS", "events"),
         ({"events": "job.completed"}, "BAD_WEBHOOK_EVENTS", "events"),

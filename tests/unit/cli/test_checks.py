@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trunkline_cli.checks import State, agent, limits
+from trunkline_cli.checks import State, agent, daytona, limits, vault
 
 
 def test_a_machine_without_control_groups_is_told_what_that_means() -> None:
@@ -20,6 +20,13 @@ def test_control_groups_of_either_version_are_enough() -> None:
     assert {limits(kind).state for kind in ("cgroup v1", "cgroup v2")} == {State.OK}
 
 
+def test_a_key_that_seals_is_there_or_is_made_or_is_missed_where_nobody_makes_one() -> None:
+    assert [vault(key, made, outside=True).state for key, made in ((True, False), (False, True))] == [State.OK] * 2
+    assert "makes one" in vault(key=False, made=False, outside=False).found
+    missed = vault(key=False, made=False, outside=True)
+    assert (missed.state, "NO_VAULT_KEY" in missed.found, "TRUNKLINE_VAULT_KEY" in missed.remedy) == (State.WARN, True, True)
+
+
 def test_what_is_missing_or_refused_is_not_enough() -> None:
     assert [state for state in State if not state.enough] == [State.MISSING, State.REFUSED]
 
@@ -31,3 +38,10 @@ def test_the_program_and_the_key_of_the_chosen_agent_are_looked_for(name: str, k
     assert (there.state, there.found.split()[0]) == (State.OK, name)
     assert (keyless.state, key in keyless.remedy) == (State.WARN, True)
     assert (absent.state, "not found" in absent.found) == (State.WARN, True)
+
+
+def test_sandboxes_at_daytona_need_a_key_only_where_they_are_wanted() -> None:
+    assert daytona(False, False, "").state is State.OK
+    refused = daytona(True, False, "https://app.daytona.io/api")
+    assert refused.state is State.MISSING and "DAYTONA_API_KEY" in refused.remedy
+    assert "0.226.1" in daytona(True, True, "https://app.daytona.io/api").found

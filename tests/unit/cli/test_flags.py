@@ -30,7 +30,7 @@ def test_every_flag_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
         if not is_secret(info):
             assert f"--{name.replace('_', '-')}" in told
             assert meaning(name) in told
-    assert "cores for each agent (default: 1.0)" in told
+    assert "memory for each agent, in MB (default: 2048)" in told
 
 
 def test_no_meaning_is_told_of_a_setting_that_is_gone() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.cli.desk import APPROVAL, HEX, TASK, TOKEN, Desk, frame, numbered, task
 
+JOB = "0194589f-6d00-7000-8000-000000000001"
 Trunkline = Callable[..., tuple[int, str, str]]
 
 
@@ -61,6 +62,30 @@ def test_a_task_is_created_as_it_was_said(desk: Desk, trunkline: Trunkline, tmp_
     assert desk.asked[0].headers["Idempotency-Key"] == "k1"
     assert json.loads(trunkline("tasks", "create", "--type", "x", "--payload", "{}", "--json")[1]) == answer
     assert desk.asked[1].body == {"type": "x", "payload": {}} and len(desk.asked[1].headers["Idempotency-Key"]) == 32
+
+
+def test_what_is_suggested_leads_to_the_same_gateway(
+    desk: Desk, trunkline: Trunkline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = f" --url {desk.url} --data-dir {tmp_path}"
+    desk.says("POST /tasks", {"success": True, "task_id": TASK, "approval_id": APPROVAL})
+    desk.says(f"POST /tasks/{TASK}/continue", {"success": True, "task_id": TASK})
+    desk.says(f"POST /tasks/{TASK}/messages", {"success": True, "message_id": "m1"})
+    desk.says("POST /api/pr-agent/execute", {"jobId": JOB})
+    words = ("tasks", "create", "--type", "x", "--payload", "{}")
+    suggested = {
+        f"watch {TASK}": (words,),
+        f"watch {HEX}": (("continue", TASK, "go on"),),
+        f"approve {APPROVAL}": (words,),
+        f"messages {TASK}": (("send", TASK, "hello"),),
+        f"watch {JOB}": (("run", "acme/shop", "fix it"),),
+        f"cancel {JOB}": (("run", "acme/shop", "fix it"),),
+    }
+    for suggestion, commands in suggested.items():
+        for command in commands:
+            assert f"{suggestion}{there}\n" in trunkline(*command)[1]
+    monkeypatch.setenv("TRUNKLINE_URL", desk.url)
+    assert f"watch {TASK} --data-dir" in trunkline(*words)[1], "it goes there by itself"
 
 
 def test_an_event_is_published_as_it_was_said(desk: Desk, trunkline: Trunkline) -> None:

@@ -101,3 +101,9 @@ def test_what_somebody_publishes_is_no_bill(desk: Desk, trunkline: Trunkline) ->
 
 def test_without_a_limit_none_is_told() -> None:
     assert Spent(usd=0.5).told == "US$ 0.5000 for models (0 tokens in, 0 out)"
+
+
+def test_a_cost_that_is_not_known_is_not_told() -> None:
+    assert Spent(usd=None, input_tokens=9, output_tokens=3, limit_usd=2).told == "US$ ? of 2.0000 for models (9 tokens in, 3 out)"
+    assert Spent().plus({"usd": 9.0, "priced": False}).plus({"usd": 1.0}).told == "US$ ? for models (0 tokens in, 0 out)"
+    assert "Not known" in Spent().told

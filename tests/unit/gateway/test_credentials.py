@@ -136,7 +136,27 @@ async def test_what_was_revoked_is_refused_from_the_next_request_on(tmp_path: Pa
     with pytest.raises(Unauthenticated) as refused:
         made.credentials.identify(asked, True)
     assert refused.value.code == "TOKEN_REVOKED"
-    assert made.credentials.identify(asked, False) == ANONYMOUS
+    with pytest.raises(Unauthenticated) as refused:
+        made.credentials.identify(asked, False)
+    assert refused.value.code == "TOKEN_REVOKED"
+
+
+@pytest.mark.parametrize("more", [[], [(XKEY, KEY)]])
+def test_what_was_ours_and_has_ended_makes_nobody_a_stranger_unawares(more: list[tuple[str, str]], tmp_path: Path) -> None:
+    seconds = int(now().timestamp())
+    ended = forged({"sub": "ann", "role": "user", "iat": seconds - 7200, "exp": seconds - 3600})
+    for strict in (True, False):
+        with pytest.raises(Unauthenticated) as refused:
+            built(tmp_path).credentials.identify(request((BEARER, f"Bearer {ended}"), *more), strict)
+        assert refused.value.code == "TOKEN_EXPIRED"
+
+
+def test_an_ended_token_that_somebody_else_signed_is_nobodys(tmp_path: Path) -> None:
+    seconds = int(now().timestamp())
+    ended = forged(
+        {"sub": "ann", "role": "user", "iat": seconds - 7200, "exp": seconds - 3600}, secret="another secret of thirty-two bytes"
+    )
+    assert built(tmp_path).credentials.identify(request((BEARER, f"Bearer {ended}")), False) == ANONYMOUS
 
 
 def test_with_nothing_configured_nobody_is_anybody(tmp_path: Path) -> None:

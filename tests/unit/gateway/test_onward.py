@@ -11,7 +11,7 @@ from trunkline.contracts.record import Event
 from trunkline.contracts.run import BranchPushed, ChangesCommitted
 from trunkline.contracts.task import Assignment, Onward, Origin, TaskStatus
 from trunkline.contracts.views import TaskView
-from trunkline_gateway.usecases.onward import MOST_TOLD, continued, forked
+from trunkline_gateway.usecases.onward import MOST_EARLIER, MOST_TOLD, continued, forked
 
 COMMITTED = ChangesCommitted(branch="trunkline/own", commit="c", files_changed=1, additions=1, deletions=0)
 EARLIER = Origin(
@@ -85,3 +85,13 @@ def test_what_was_asked_before_is_cut_first() -> None:
     long = EARLIER.model_copy(update={"asked": "x" * MOST_TOLD})
     found = continued(view(long, prompt="now" * 10), told(claimed(), cloned("p"), snapshot("one"))).origin
     assert len(found.asked) == MOST_TOLD and found.asked.endswith("now" * 10)
+
+
+def test_everybody_whose_work_is_on_the_branch_is_remembered() -> None:
+    events = told(claimed(), cloned("p"), snapshot("one"), COMMITTED, BranchPushed(branch="trunkline/x", commit="c"))
+    assert continued(view(), events).origin.earlier == ()
+    assert continued(view(EARLIER), events).origin.earlier == ("t0",)
+    third = EARLIER.model_copy(update={"earlier": tuple(f"e{number}" for number in range(MOST_EARLIER))})
+    assert continued(view(third), events).origin.earlier == (*third.earlier[1:], "t0")
+    for forked_off in (forked(view(third), events, None), continued(view(third.model_copy(update={"onward": Onward.FORK})), events)):
+        assert forked_off.origin.earlier == ()

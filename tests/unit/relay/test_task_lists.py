@@ -13,7 +13,7 @@ from tests.unit.relay.timelines import NOON, Line, life, line, submitted
 from tests.unit.relay.views import folded, ids, listed, pages
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.message import Fact
-from trunkline.contracts.task import Priority, TaskAssigned, TaskCancelled, TaskFailed, TaskStarted, TaskStatus
+from trunkline.contracts.task import Priority, TaskAssigned, TaskCancelled, TaskFailed, TaskStarted, TaskStatus, Visibility
 from trunkline.contracts.views import FINGERPRINT, LOGIN, ListTasks, TaskCounts, TaskPage, TaskSort, TaskView
 from trunkline_relay.adapters import sqlite_task_pages
 from trunkline_relay.adapters.sqlite_views import SqliteViews
@@ -36,6 +36,7 @@ def random_log(tasks: int, seed: int) -> list[Line]:
             "priority": chance.choice(list(Priority)),
             "parent": chance.choice((None, "p1", "p2")),
             "surface": chance.choice(("pr_agent", "trunkline")),
+            "visibility": chance.choice(("private", "open", "owner")),
             "labels": {**chance.choice(({}, {FINGERPRINT: "browser-1"})), **chance.choice(({}, {LOGIN: "Ann-Hub"}))},
         }
         made = submitted(chance.choice(("ann", "bob")), trace=chance.choice((None, "tr1", "tr2")), **asked)
@@ -64,6 +65,7 @@ MATCHES: dict[str, Callable[[TaskView, object], bool]] = {
     "surface": lambda view, asked: view.assignment.surface == asked,
     "fingerprint": lambda view, asked: view.assignment.labels.get(FINGERPRINT) == asked,
     "login": lambda view, asked: view.assignment.labels.get(LOGIN, "").lower() == str(asked).lower(),
+    "seen_by": lambda view, asked: view.assignment.visibility is not Visibility.OWNER or view.submitted_by == asked,
     "submitted_from": lambda view, asked: view.submitted_at >= datetime.fromisoformat(str(asked)),
     "submitted_before": lambda view, asked: view.submitted_at < datetime.fromisoformat(str(asked)),
 }
@@ -76,7 +78,7 @@ def random_filter(chance: random.Random) -> dict[str, Any]:
         "parent": chance.choice(("p1", "p3")), "trace_id": chance.choice(("tr1", "tr2")), "submitted_by": chance.choice(("ann", "eve")),
         "surface": chance.choice(("pr_agent", "other")), "fingerprint": chance.choice(("browser-1", "browser-2")),
         "login": chance.choice(("ann-hub", "ANN-HUB", "bob")),
-        "submitted_from": at(chance.randrange(60)), "submitted_before": at(chance.randrange(60)),
+        "seen_by": chance.choice(("ann", "eve")), "submitted_from": at(chance.randrange(60)), "submitted_before": at(chance.randrange(60)),
     }  # fmt: skip
     return {name: values[name] for name in chance.sample(list(values), chance.choice((0, 1, 1, 2, 3)))}
 
@@ -108,7 +110,7 @@ def test_every_filter_in_every_order_is_what_looking_at_every_task_gives(sort: T
     everything = [view for page in pages(views) for view in page.tasks]
     assert len(everything) == 120
 
-    for _ in range(25):
+    for _ in range(40):
         asked, limit = random_filter(chance), chance.choice((7, 50, 200))
         right = expected(everything, asked, sort)
         found = list(pages(views, sort=sort, **{"limit": limit, **asked}))

@@ -40,7 +40,7 @@ def test_a_whole_life_becomes_one_view() -> None:
         tenant="acme", task_id="t1", assignment=SUBMITTED.assignment, submitted_by="ann", aliases=("omni:t1",),
         status=TaskStatus.SUCCEEDED, pool="dev", attempt=1, phase=Phase.PR, agent="command", sandbox_id="s1", branch="trunkline/t1",
         commit="c0ffee", files_changed=1, additions=2, deletions=3, pull_request=7, pull_request_url="http://forge/7",
-        pull_request_state="open", result=RESULT,
+        pull_request_state="open", result=RESULT, sandbox_at=NOON + timedelta(seconds=4), sandbox_seconds=1.5,
         submitted_at=NOON + timedelta(seconds=1), started_at=NOON + timedelta(seconds=2), updated_at=NOON + timedelta(seconds=8),
         ended_at=NOON + timedelta(seconds=8), seq=8,
     )  # fmt: skip

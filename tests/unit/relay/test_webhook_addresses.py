@@ -49,12 +49,20 @@ def test_allowed_networks_may_be_told_on_any_port_and_without_tls_and_nothing_be
         "https://example.com/#x", "https://example.com:22/", "https://example.com:99999/", "https://127.0.0.1/", "https://[::1]/",
         "https://[::ffff:10.0.0.1]/", "https://[fe80::1%25eth0]/", "https://exa mple.com/", "https://exämple.com/", "https://example.com\\@x/",
         "https://example.com/\n", "https://2130706433/", "https://0x7f000001/", "https://0177.0.0.1/", "https://127.1/", "https://0x7f.1./",
+        "https://0/", "https://017700000001/", "https://1.1.1/", "https://localhost/", "https://LocalHost./", "https://a.localhost/in",
+        "https://%6c%6fcalhost/", "https://127%2e0.0.1/", "https://a..b/", "https://.example.com/", "https://[v1.x]/",
     ],
 )  # fmt: skip
 def test_addresses_that_can_never_be_told_are_refused_with_their_text(url: str) -> None:
     with pytest.raises(Invalid) as refused:
         check_url(url, Reach())
     assert refused.value.code == "BAD_WEBHOOK_URL"
+
+
+def test_names_of_this_machine_are_taken_where_it_may_be_told() -> None:
+    check_url("http://localhost:9009/in", LOCAL)
+    with pytest.raises(Invalid, match="the machine that Trunkline runs on"):
+        check_url("https://hooks.localhost/in", Reach((ip_network("10.0.0.0/8"),)))
 
 
 def test_a_plain_url_is_taken_and_names_its_host() -> None:

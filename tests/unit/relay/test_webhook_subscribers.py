@@ -13,17 +13,17 @@ from aiohttp import web
 
 from tests.flows.ear import Answer, Came, always, subscriber
 from trunkline.contracts.webhook import LONGEST_ANSWER
-from trunkline_relay.adapters import subscribers as adapter
 from trunkline_relay.adapters.subscribers import subscribers
 from trunkline_relay.model.addresses import Reach
 from trunkline_relay.model.trying import Attempt, Verdict, unwell, verdict, why
 
 LOCAL = Reach((ip_network("127.0.0.0/8"),))
+WITHIN = 15.0
 BODY = b'{"type":"task.created"}'
 
 
-async def told(answer: Answer) -> tuple[Attempt, list[Came]]:
-    async with subscriber(answer) as ear, subscribers(LOCAL) as outside:
+async def told(answer: Answer, within_s: float = WITHIN) -> tuple[Attempt, list[Came]]:
+    async with subscriber(answer) as ear, subscribers(LOCAL, within_s) as outside:
         return await outside.post(ear.url, {"content-type": "application/json"}, BODY), ear.came
 
 
@@ -71,15 +71,24 @@ async def bomb(_: Came) -> web.StreamResponse:
     return web.Response(body=gzip.compress(b"0" * (32 << 20)), headers={"Content-Encoding": "gzip"})
 
 
-async def test_who_never_answers_is_waited_for_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "DEADLINE", 0.3)
+async def never(_: Came) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    return web.Response()
 
-    async def never(_: Came) -> web.StreamResponse:
-        await asyncio.sleep(30)
-        return web.Response()
 
-    attempt, _ = await told(never)
-    assert why(attempt).startswith("no answer within")
+async def drip(_: Came) -> web.StreamResponse:
+    async def drops() -> Any:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.02)
+
+    return web.Response(body=drops())
+
+
+@pytest.mark.parametrize("answer", [never, drip])
+async def test_who_never_answers_or_never_ends_is_waited_for_so_long(answer: Answer) -> None:
+    attempt, _ = await told(answer, within_s=0.3)
+    assert why(attempt) == "no answer within 0.3 seconds"
     assert unwell(attempt)
 
 
@@ -92,7 +101,7 @@ async def test_a_name_that_means_another_address_on_the_second_look_is_refused_w
     def rebinding(host: str, port: int, *rest: Any) -> Any:
         return usual(next(looks) if host == "turns.example" else host, port, *rest)
 
-    async with subscriber(always(200, {"Connection": "close"})) as ear, subscribers(LOCAL) as outside:
+    async with subscriber(always(200, {"Connection": "close"})) as ear, subscribers(LOCAL, WITHIN) as outside:
         url = ear.url.replace("127.0.0.1", "turns.example")
         monkeypatch.setattr(socket, "getaddrinfo", rebinding)
         first, second, third = [await outside.post(url, {}, BODY) for _ in range(3)]
@@ -112,7 +121,7 @@ async def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPa
 
 
 async def test_plain_http_goes_to_allowed_networks_only() -> None:
-    async with subscriber() as ear, subscribers(Reach((ip_network("10.0.0.0/8"),))) as outside:
+    async with subscriber() as ear, subscribers(Reach((ip_network("10.0.0.0/8"),)), WITHIN) as outside:
         attempt = await outside.post(ear.url, {}, BODY)
         assert "not one of the public Internet" in why(attempt)
         assert ear.came == []

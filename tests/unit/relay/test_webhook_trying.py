@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 
-from tests.unit.relay.timelines import submitted
+from tests.unit.relay.timelines import RESULT, submitted
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Event
-from trunkline.contracts.task import TaskFailed
+from trunkline.contracts.run import AgentEnded, Usage
+from trunkline.contracts.task import TaskCancelled, TaskFailed, TaskSucceeded
 from trunkline.contracts.webhook import Answered, DeliveryStatus, DeliveryView
 from trunkline_relay.model import trying
 from trunkline_relay.model.hook_payload import LONGEST, Subject, body
@@ -141,6 +143,28 @@ def test_a_payload_is_thin_and_holds_nothing_that_was_said_to_an_agent() -> None
     assert len(told) < 1000
     assert "secret plan" not in told
     assert '"job_id":"01234567-89ab-cdef-0123-456789abcdef"' in told
+
+
+def test_a_job_that_was_cancelled_has_failed_as_its_own_surface_says_and_a_task_was_cancelled() -> None:
+    fact, ann = TaskCancelled(by="ann", reason="no need"), Subject("ann", "pr_agent", "acme/shop", "")
+    job, whole = (orjson.loads(body(event(fact), ann, name, ""))["data"] for name in ("job.failed", "task.cancelled"))
+    assert (job["status"], job["code"], job["errorCode"], job["error"]) == ("failed", "CANCELLED", "CANCELLED", "Cancelled: no need")
+    assert (whole["status"], whole["reason"], "code" in whole) == ("cancelled", "no need", False)
+    failed = orjson.loads(body(event(TaskFailed(code="X", error="it broke")), ann, "job.failed", ""))["data"]
+    assert (failed["status"], failed["code"], failed["errorCode"], failed["error"]) == ("failed", "X", "X", "it broke")
+
+
+def test_what_a_task_used_is_told_as_jobs_tell_it_and_what_an_agent_claims_is_not() -> None:
+    ann, used = Subject("ann", "pr_agent", "acme/shop", ""), Usage(model="m-1", input_tokens=900, output_tokens=40, cost_usd=0.0021)
+    for name in ("job.completed", "task.completed"):
+        told = orjson.loads(body(event(TaskSucceeded(result=RESULT.model_copy(update={"usage": used}))), ann, name, ""))["data"]["result"]
+        words = ("estimatedCostUsd", "llmModel", "llmInputTokens", "llmOutputTokens")
+        assert (*(told[word] for word in words), told["pull_request"]) == (0.0021, "m-1", 900, 40, RESULT.pull_request)
+    nothing = orjson.loads(body(event(TaskSucceeded(result=RESULT)), ann, "job.completed", ""))["data"]["result"]
+    assert (nothing["estimatedCostUsd"], "llmModel" in nothing, "usage" in nothing) == (None, False, False)
+    claimed = body(event(AgentEnded(summary="done", usage=used)), ann, "run.agent_ended", "")
+    assert "m-1" not in claimed
+    assert "usage" not in claimed
 
 
 def test_a_long_error_is_cut() -> None:

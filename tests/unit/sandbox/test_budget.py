@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.contracts.spend import ModelAnswered
-from trunkline_sandbox.model.budget import BudgetLimits, BudgetScope, Totals, UsedUp, dollars, lower, micro, used_up
+from trunkline.contracts.run import Usage
+from trunkline.contracts.spend import ModelAnswered, micro
+from trunkline_sandbox.model.budget import BudgetLimits, BudgetScope, Totals, UsedUp, dollars, lower, used_up
 
 TASK, DAY = BudgetScope.TASK, BudgetScope.DAY
 
@@ -64,6 +65,18 @@ def test_totals_keep_what_is_uncertain_apart() -> None:
 
     assert totals == Totals(2, 10, 4, 3, 3_000_000, unpriced=1, estimated=1)
     assert totals.usd == 3.0
+
+
+def test_what_was_used_is_the_sum_of_the_answers_and_the_last_model_that_answered() -> None:
+    first = Totals().plus(answer(1, model="first", input_tokens=10, output_tokens=2))
+    assert first.plus(answer(0.5, model="", input_tokens=5)).usage == Usage(model="first", input_tokens=15, output_tokens=2, cost_usd=1.5)
+    assert first.plus(answer(0, model="second")).plus(answer(0, model="refused", status=529)).usage.model == "second"
+
+
+def test_what_nobody_counted_is_unknown_and_so_is_the_cost_of_an_unknown_model() -> None:
+    assert Totals().usage == Usage()
+    assert spent(1).plus(answer(9, priced=False, input_tokens=3)).usage == Usage(input_tokens=3, output_tokens=0)
+    assert Totals().plus(answer(0, model="at home", input_tokens=3)).usage.cost_usd == 0
 
 
 @given(st.lists(st.integers(0, 10**9), max_size=50))

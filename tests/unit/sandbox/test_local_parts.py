@@ -65,6 +65,15 @@ def test_processor_time_that_was_not_used_may_be_used_a_moment_later(tmp_path: P
     assert (tmp_path / "v2/x/cpu.max.burst").read_text() == (tmp_path / "v1/x/cpu.cfs_burst_us").read_text() == "50000"
 
 
+def test_without_a_limit_on_processors_sandboxes_share_all_of_them_and_come_after_our_services(tmp_path: Path) -> None:
+    for name in ("v2", "v1"):
+        (tmp_path / name).mkdir()
+    limits.make(limits.Groups("cgroup v2", {"unified": tmp_path / "v2"}), "x", Limits())
+    limits.make(limits.Groups("cgroup v1", {"cpu": tmp_path / "v1"}), "x", Limits())
+    assert (tmp_path / "v2/x/cpu.max").read_text() == "max 100000" and (tmp_path / "v1/x/cpu.cfs_quota_us").read_text() == "-1"
+    assert (tmp_path / "v2/x/cpu.weight").read_text() == "25" and (tmp_path / "v1/x/cpu.shares").read_text() == "256"
+
+
 def test_without_groups_the_limits_are_said_to_be_others() -> None:
     v1 = {"pids": Path("/p"), "memory": Path("/m")}
     assert limits.words(limits.NONE) == "rlimits, memory weighed, cores pinned"
@@ -81,9 +90,13 @@ def test_sandboxes_sit_where_the_fewest_others_sit() -> None:
     assert len({seats.choose(f"s{at}", 1.0, range(8), ()) for at in range(40)}) == 8
 
 
-@pytest.mark.parametrize(("cpus", "most"), [(0.5, 1), (1.0, 1), (1.5, 2), (2.0, 2), (64.0, 4)])
+@pytest.mark.parametrize(("cpus", "most"), [(0.5, 1), (1.0, 1), (1.5, 2), (2.0, 2), (64.0, 4), (0.0, 2)])
 def test_parts_of_processors_are_rounded_up_and_no_more_is_given_than_there_is(cpus: float, most: int) -> None:
     assert len(seats.choose("x", cpus, range(4), ())) == most
+
+
+def test_a_machine_of_one_processor_gives_that() -> None:
+    assert seats.choose("x", 0.0, [0], ()) == (0,)
 
 
 def test_memory_is_looked_at_more_often_the_nearer_its_limit_is() -> None:

@@ -127,3 +127,39 @@ def test_no_summary_hides_the_foot_or_names_another_task(summary: str) -> None:
     assert re.findall(r"^Trunkline-Task: ([0-9a-f]{32})\s*$", body, re.MULTILINE)[-1] == TASK
     assert body.count("```") % 2 == 0
     assert "<!--" not in body
+
+
+OTHERS = ("a" * 32, "b" * 32)
+
+
+def named(body: str) -> list[str]:
+    return re.findall(r"^Trunkline-Task: ([0-9a-f]{32})$", body, re.MULTILINE)
+
+
+def test_a_pull_request_that_holds_the_work_of_several_names_them_all() -> None:
+    body = naming.pull_request_body("x", TASK, "claude", "", naming.Footnote(before=OTHERS))
+    assert named(body) == [*OTHERS, TASK]
+    assert f", after task `{OTHERS[0]}`, task `{OTHERS[1]}`." in body
+
+
+def test_a_fork_says_what_it_was_forked_off_and_is_told_no_news_of_it() -> None:
+    body = naming.pull_request_body("x", TASK, "claude", "", naming.Footnote(fork_of=OTHERS[0]))
+    assert named(body) == [TASK]
+    assert f", forked off task `{OTHERS[0]}`." in body
+
+
+def test_whoever_goes_on_is_named_behind_the_others_once() -> None:
+    first = naming.pull_request_body("x", OTHERS[0], "claude", "Done.")
+    note = naming.went_on(TASK, "codex", naming.Footnote(Usage(input_tokens=1), "http://trunkline.example/tasks/1"))
+    both = naming.joined(first, note, TASK)
+    assert named(both) == [OTHERS[0], TASK]
+    assert f"Continued by `codex` for Trunkline [task `{TASK}`](http://trunkline.example/tasks/1). It cost 1 tokens in." in both
+    assert naming.joined(both, note, TASK) == both
+    assert naming.joined("", note, TASK) == f"{note}\n\nTrunkline-Task: {TASK}\n", "somebody emptied it"
+
+
+def test_a_text_without_room_gets_the_trailer_alone_and_one_that_is_full_stays() -> None:
+    trailer = f"\n\nTrunkline-Task: {OTHERS[0]}\n"
+    nearly, full = "x" * (naming.LONGEST - 150) + trailer, "x" * (naming.LONGEST - 60) + trailer
+    assert naming.joined(nearly, "note " * 100, TASK) == f"{nearly}Trunkline-Task: {TASK}\n"
+    assert naming.joined(full, "note", TASK) == full

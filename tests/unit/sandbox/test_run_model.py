@@ -111,12 +111,23 @@ def test_a_stop_is_honoured_until_the_push_begins() -> None:
 def test_the_result_is_made_of_what_was_recorded() -> None:
     run = after(*(fact for fact, _ in STORY))
     assert run is not None
-    opened, end = succeeded(run, PullRequestOpened(number=7, url="u"), NOW + timedelta(seconds=4.5))
+    counted = Usage(model="counted", input_tokens=9)
+    opened, end = succeeded(run, PullRequestOpened(number=7, url="u"), NOW + timedelta(seconds=4.5), counted)
     assert isinstance(opened, PullRequestOpened)
     assert isinstance(end, RunSucceeded)
     result = end.result
     assert (result.pull_request, result.commit, result.files_changed, result.additions, result.deletions) == (7, "ccc", 2, 3, 1)
-    assert (result.base, result.branch, result.summary, result.usage.model, result.sandbox_seconds) == ("main", "b", "done", "m", 4.5)
+    assert (result.base, result.branch, result.summary, result.sandbox_seconds) == ("main", "b", "done", 4.5)
+
+
+def test_what_an_agent_claims_to_have_used_is_in_no_result() -> None:
+    liar = AgentEnded(summary="done", usage=Usage(model="free", input_tokens=1, output_tokens=1, cost_usd=0.0))
+    run = after(*(liar if isinstance(fact, AgentEnded) else fact for fact, _ in STORY))
+    assert run is not None and run.agent_ended == liar
+    for counted in (Usage(), Usage(model="dear", input_tokens=900, output_tokens=80, cost_usd=2.5)):
+        end = succeeded(run, PullRequestOpened(number=7, url="u"), NOW, counted)[-1]
+        assert isinstance(end, RunSucceeded)
+        assert end.result.usage == counted
 
 
 PARKED = RunParked(attempt=1, sitting=1, why=Wait.TOOL_CALL, session="s", line=7)

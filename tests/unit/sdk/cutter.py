@@ -45,7 +45,11 @@ class Cutter:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         target = urlsplit(self.upstream)
-        far_reader, far_writer = await asyncio.open_connection(target.hostname, target.port)
+        try:
+            far_reader, far_writer = await asyncio.open_connection(target.hostname, target.port)
+        except OSError:  # a gateway that is being started again
+            writer.transport.abort()
+            return
         there = asyncio.create_task(self._there(reader, far_writer))
         try:
             await self._back(far_reader, writer)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import time
+from collections.abc import Callable
 from random import Random
 from urllib.parse import quote
 
@@ -152,6 +154,23 @@ def test_what_has_the_shape_of_a_secret_is_struck_though_nobody_told_us_of_it(ki
     struck = Redactor().text(f"found {said} here")
     assert f"[redacted:{kind}]" in struck
     assert (struck.startswith("found ") and struck.endswith(" here")) or kind == "password-in-address"
+
+
+@pytest.mark.parametrize("before", ["", " ", "login:", "ab "])
+@pytest.mark.parametrize("encode", [lambda data: base64.b64encode(data).decode(), bytes.hex, lambda data: data.hex().upper()])
+@pytest.mark.parametrize("secret", ["ghp_" + "a1B2" * 9, "sk-ant-api03-" + "x1" * 20, "AKIAABCDEFGH12345678"])
+def test_what_has_the_shape_of_a_secret_is_struck_in_base64_and_hex_too(before: str, encode: Callable[[bytes], str], secret: str) -> None:
+    said = encode(f"{before}{secret} and some words behind it".encode())
+    struck = Redactor().text(f"token: {said}, see above")
+    assert "[redacted:" in struck and struck.startswith("token: ") and struck.endswith(", see above")
+    assert len(struck.rpartition("]")[2]) > len(", see above") + len(encode(b"some words behind it")) - 2
+    assert not any(spelling in struck for spelling in spellings(secret))
+
+
+def test_digests_and_encoded_data_without_a_secret_are_left_alone() -> None:
+    data, words = Random(4).randbytes(100_000), b"plain words " * 40
+    for said in (hashlib.sha256(data).hexdigest(), base64.b64encode(data).decode(), data.hex(), base64.b64encode(words).decode()):
+        assert Redactor().text(said) is said
 
 
 @pytest.mark.parametrize(

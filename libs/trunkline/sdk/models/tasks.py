@@ -34,12 +34,14 @@ class TaskResult(Shape):
 
 
 class Spent(Shape):
-    """What its models cost so far. `limit_usd` is None where any amount may be spent, or nobody said yet."""
+    """What its models used so far; None: not known. `limit_usd` is None where any amount may be spent, or nobody said yet."""
 
-    usd: float = 0.0
+    usd: float | None = None
     limit_usd: float | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    model: str | None = None
+    """The last that answered."""
 
 
 class TaskRule(Shape):

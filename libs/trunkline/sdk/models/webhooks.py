@@ -20,6 +20,8 @@ class Webhook(Shape):
     own_only: bool = False
     description: str = ""
     secrets: int = 1
+    secret_hint: str | None = None
+    signs_with_both_until: datetime | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
     verified_at: datetime | None = None
@@ -101,6 +103,7 @@ class DeliveryAnswer(Shape):
 
 class DeliveryList(Shape):
     deliveries: tuple[Delivery, ...]
+    total: int | None = None
     next_cursor: str | None = None
 
 
@@ -119,6 +122,7 @@ class JobWebhook(JobShape):
     events: tuple[str, ...]
     status: str
     problem: str | None = None
+    secret_hint: str | None = None
     created_at: datetime | None = None
     verified_at: datetime | None = None
 

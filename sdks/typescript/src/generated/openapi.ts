@@ -24,6 +24,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/inngest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what is registered
+         * @description Open to everybody.
+         */
+        get: operations["omni_get_api_inngest"];
+        /**
+         * Refused: there is nothing to register
+         * @description Open to everybody.
+         */
+        put: operations["omni_put_api_inngest"];
+        /**
+         * Refused: there is nothing to register
+         * @description Open to everybody.
+         */
+        post: operations["omni_post_api_inngest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/pr-agent/{jobId}": {
         parameters: {
             query?: never;
@@ -255,6 +283,172 @@ export interface paths {
          * @description Open to the roles guest, user, agent, admin.
          */
         delete: operations["pr_agent_delete_webhooks_webhookId"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sandbox/create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create a sandbox, or get the preferred one of a user
+         * @description Open to the roles agent, admin.
+         */
+        post: operations["omni_post_api_sandbox_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sandbox/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete a sandbox
+         * @description Open to the roles agent, admin.
+         */
+        post: operations["omni_post_api_sandbox_delete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sandbox/list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the sandboxes
+         * @description Open to the roles user, agent, approver, admin.
+         */
+        get: operations["omni_get_api_sandbox_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sandbox/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a sandbox that is stopped
+         * @description Answers when it is ready, within 60 s.
+         *
+         *     Open to the roles agent, admin.
+         */
+        post: operations["omni_post_api_sandbox_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sandbox/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read how a sandbox stands
+         * @description Open to the roles user, agent, approver, admin.
+         */
+        get: operations["omni_get_api_sandbox_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sandbox/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop a sandbox
+         * @description Its files stay.
+         *
+         *     Open to the roles agent, admin.
+         */
+        post: operations["omni_post_api_sandbox_stop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sandbox/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what sandboxes used on a day
+         * @description Open to the roles user, agent, approver, admin.
+         */
+        get: operations["omni_get_api_sandbox_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/task/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what the channel has said about a task
+         * @description For clients that cannot hear the channel: the same messages, of the newest job that a `taskId` has.
+         *
+         *     Open to the roles user, agent, approver, admin.
+         */
+        get: operations["omni_get_api_task_results"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -970,6 +1164,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/realtime/connect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Hear a channel over a WebSocket
+         * @description Text frames of JSON; a ping every 20 s, as a WebSocket ping and as a frame of kind `ping`.
+         *
+         *     Open to everybody.
+         */
+        get: operations["omni_get_v1_realtime_connect"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/realtime/sse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Hear a channel as server-sent events
+         * @description Open to everybody.
+         */
+        get: operations["omni_get_v1_realtime_sse"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/realtime/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a token for a channel
+         * @description As the inngest SDKs ask for it; the credential may also be the signing key, raw or hashed.
+         *
+         *     Open to the roles user, agent, admin.
+         */
+        post: operations["omni_post_v1_realtime_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/webhooks": {
         parameters: {
             query?: never;
@@ -1383,6 +1641,37 @@ export interface components {
              */
             userId?: string | null;
         };
+        /** @description POST /api/sandbox/create. */
+        CreateBody: {
+            /** @default 0 */
+            cpus?: number;
+            /** @default 0 */
+            diskMb?: number;
+            /**
+             * @description Hosts that it may reach.
+             * @default null
+             */
+            egress?: string[] | null;
+            /** @default null */
+            idleSeconds?: number | null;
+            /** @default {} */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @default 0 */
+            memoryMb?: number;
+            /** @default  */
+            provider?: string;
+            /**
+             * @description Off: a new one beside those that are there.
+             * @default true
+             */
+            reuse?: boolean;
+            /** @default 0 */
+            ttlSeconds?: number;
+            /** @description Any text of at most 1 KiB. The user's preferred sandbox is returned, restarted or replaced. */
+            userId: string;
+        };
         /** @description The last three stand there when more people must agree, or when this one is no longer the last word. */
         Decided: {
             approval_id: string;
@@ -1424,13 +1713,18 @@ export interface components {
              */
             userId?: string | null;
         };
-        /** @description What changed last first. A page may hold less than was asked for; the last one has no `next_cursor`. */
+        /**
+         * @description What changed last first. A page may hold less than was asked for; the last one has no `next_cursor`.
+         *
+         *     `total` is how many of the webhook are kept; null where a `status` is asked for.
+         */
         DeliveryList: {
             count: number;
             deliveries: components["schemas"]["OrchestratorDelivery"][];
             next_cursor: string | null;
             /** @constant */
             success: true;
+            total: number | null;
         };
         DeliveryRead: {
             delivery: components["schemas"]["OrchestratorDelivery"];
@@ -1440,6 +1734,14 @@ export interface components {
         /** @description A refusal. */
         DocsProblem: {
             detail: string;
+        };
+        /** @description What went wrong. */
+        ErrorBody: {
+            code: string;
+            details: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            message: string;
         };
         /** @description POST /events/publish. */
         EventBody: {
@@ -1792,6 +2094,10 @@ export interface components {
              */
             userId?: string | null;
         };
+        /** @description A refusal. */
+        OmniProblem: {
+            error: components["schemas"]["ErrorBody"];
+        };
         /** @description POST /tasks/{task_id}/cancel. */
         OrchestratorCancelBody: {
             /** @default null */
@@ -1854,7 +2160,11 @@ export interface components {
             own_only: boolean;
             owner: string;
             problem: string | null;
+            /** @description The last four characters of the newest secret, to tell secrets apart. */
+            secret_hint: string | null;
             secrets: number;
+            /** @description After a rotation: when the secret before stops signing. */
+            signs_with_both_until: string | null;
             /** @enum {string} */
             status: "pending" | "active" | "disabled";
             /** Format: date-time */
@@ -1965,6 +2275,7 @@ export interface components {
             events: string[];
             id: string;
             problem: string | null;
+            secretHint: string | null;
             /** @enum {string} */
             status: "pending" | "active" | "disabled";
             url: string;
@@ -2002,6 +2313,7 @@ export interface components {
             id: string;
             problem: string | null;
             secret: string;
+            secretHint: string | null;
             /** @enum {string} */
             status: "pending" | "active" | "disabled";
             url: string;
@@ -2106,6 +2418,19 @@ export interface components {
         Refused: {
             detail: string;
         };
+        /** @description What the document says of the registration. JetStream is the engine here, so it never changes. */
+        Registered: {
+            authentication_succeeded: null;
+            extra: {
+                [key: string]: boolean;
+            };
+            function_count: number;
+            has_event_key: boolean;
+            has_signing_key: boolean;
+            /** @constant */
+            mode: "dev";
+            schema_version: string;
+        };
         Repository: {
             /** @default main */
             default_branch?: string;
@@ -2121,6 +2446,19 @@ export interface components {
             pull_request: number;
             pull_request_url: string;
             summary: string;
+        };
+        /** @description What the channel has said about the newest job of a task. */
+        Results: {
+            /** @description Nothing more comes but, perhaps, the status MERGED. */
+            done: boolean;
+            jobId: string;
+            /** @description For `after` of the next question; null while nothing was said. */
+            next: string | null;
+            results: components["schemas"]["Told"][];
+            sessionId: string;
+            /** @enum {string} */
+            status: "IN_PROGRESS" | "DONE" | "MERGED";
+            taskId: string;
         };
         /** @description POST /auth/revoke: one token, or all of a subject. */
         RevokeBody: {
@@ -2156,6 +2494,59 @@ export interface components {
             argument: string;
             tool: string;
         };
+        /** @description Which sandbox. */
+        SandboxBody: {
+            sandboxId: string;
+        };
+        /** @description A page, the newest first. */
+        SandboxList: {
+            next: string | null;
+            sandboxes: components["schemas"]["SandboxShown"][];
+            total: number;
+        };
+        /** @description A sandbox after what was asked of it. */
+        SandboxSaid: {
+            sandboxId: string;
+            /** @enum {string} */
+            status: "creating" | "ready" | "stopped" | "error" | "deleted";
+        };
+        /** @description A sandbox of a list. Times in milliseconds since 1970. */
+        SandboxShown: {
+            code: string;
+            costUsd: number | null;
+            cpus: number;
+            createdAt: number;
+            diskMb: number;
+            egress: string[];
+            error: string;
+            expiresAt: number | null;
+            idleSeconds: number;
+            isolation: string;
+            labels: {
+                [key: string]: string;
+            };
+            memoryMb: number;
+            provider: string;
+            sandboxId: string;
+            /** @enum {string} */
+            status: "creating" | "ready" | "stopped" | "error" | "deleted";
+            usedSeconds: number;
+            userId: string;
+        };
+        /** @description How a sandbox stands. */
+        SandboxStanding: {
+            createdAt: number;
+            sandboxId: string;
+            /** @enum {string} */
+            status: "creating" | "ready" | "stopped" | "error" | "deleted";
+        };
+        /** @description What the sandboxes of the tenant used on one day (UTC). */
+        SandboxUse: {
+            costUsd: number;
+            day: string;
+            minutes: number;
+            running: number;
+        };
         Self: {
             role: string;
             tenant: string;
@@ -2178,13 +2569,16 @@ export interface components {
             deadline: string;
             target: number;
         };
-        /** @description What its models cost so far. */
+        /** @description What its models used so far, as it was counted on the way to them; null: none answered that Trunkline carries there. */
         Spent: {
-            input_tokens: number;
+            input_tokens: number | null;
             /** @description What they might cost when one answered last, with what people added; null: any amount, or none answered yet. */
             limit_usd: number | null;
-            output_tokens: number;
-            usd: number;
+            /** @description The last that answered. */
+            model: string | null;
+            output_tokens: number | null;
+            /** @description Null too where the price of one of them is not known. */
+            usd: number | null;
         };
         Stats: {
             queue: components["schemas"]["Queue"];
@@ -2472,6 +2866,19 @@ export interface components {
             token_type: "bearer";
             user_id: string;
         };
+        /** @description POST /v1/realtime/token: topics of one channel. */
+        TokenBody: components["schemas"]["TopicWish"][];
+        /** @description A ticket for that channel and those topics. */
+        TokenMade: {
+            jwt: string;
+        };
+        /** @description A message of the topic `update`, as the channel has it. */
+        Told: {
+            message: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            taskId: string;
+        };
         /** @description Which of the agent's calls are asked about or denied, on top of the settings. `*` stands for any text and `?` for one character. */
         ToolRuleBody: {
             /** @description Of its argument that says most: the command, the path. `*` means every call of the tool. */
@@ -2488,6 +2895,26 @@ export interface components {
             then: "ask" | "deny";
             /** @description The agent's own name of it. */
             tool: string;
+        };
+        /** @description One topic that is to be heard, as the inngest SDKs ask for it. */
+        TopicWish: {
+            channel: string;
+            /**
+             * @description Ours: what was said before is told first, as far back as the setting `realtime_history_s` goes.
+             * @default false
+             */
+            history?: boolean;
+            /**
+             * @default run
+             * @constant
+             */
+            kind?: "run";
+            name: string;
+            /**
+             * @description Ours: as `history`, from this moment on, in milliseconds since 1970.
+             * @default null
+             */
+            since?: number | null;
         };
         Trace: {
             event_count: number;
@@ -2820,6 +3247,156 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["GithubProblem"];
+            };
+        };
+        /** @description The request cannot be understood, or breaks a rule of its form. */
+        Omni400: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description No credential, or one that is not valid. */
+        Omni401: {
+            headers: {
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description The credential does not allow this; or a page of another origin, or another host name, is behind the request. */
+        Omni403: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description Nothing by that name that the caller may see. */
+        Omni404: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description The body did not arrive in time. */
+        Omni408: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description The thing is in a state that does not allow this; or a request with the same Idempotency-Key is not answered yet. */
+        Omni409: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description The body is too large. */
+        Omni413: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description The path and its query are longer than 8192 bytes. */
+        Omni414: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description The body is no application/json in UTF-8, or is compressed. */
+        Omni415: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description The form is right and the content cannot be taken; or the Idempotency-Key was used for another request. */
+        Omni422: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description A limit is used up. Come back after `Retry-After` seconds. */
+        Omni429: {
+            headers: {
+                "Retry-After": components["headers"]["Retry-After"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description The headers are too large. */
+        Omni431: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description A defect on this side; the request id finds it in the log. */
+        Omni500: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description Not offered here. */
+        Omni501: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description Whoever has to answer does not do so now; nothing happened. Come back after `Retry-After` seconds. */
+        Omni503: {
+            headers: {
+                "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
+            };
+        };
+        /** @description The deadline passed before it was done; it was not done. */
+        Omni504: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmniProblem"];
             };
         };
         /** @description The request cannot be understood, or breaks a rule of its form. */
@@ -3234,6 +3811,76 @@ export interface operations {
             429: components["responses"]["Orchestrator429"];
             500: components["responses"]["Orchestrator500"];
             503: components["responses"]["Orchestrator503"];
+        };
+    };
+    omni_get_api_inngest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Registered"];
+                };
+            };
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            429: components["responses"]["Omni429"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+        };
+    };
+    omni_put_api_inngest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            429: components["responses"]["Omni429"];
+            500: components["responses"]["Omni500"];
+            501: components["responses"]["Omni501"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_post_api_inngest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            408: components["responses"]["Omni408"];
+            409: components["responses"]["Omni409"];
+            413: components["responses"]["Omni413"];
+            422: components["responses"]["Omni422"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            501: components["responses"]["Omni501"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
         };
     };
     pr_agent_get_jobId: {
@@ -3739,6 +4386,333 @@ export interface operations {
             500: components["responses"]["PrAgent500"];
             503: components["responses"]["PrAgent503"];
             504: components["responses"]["PrAgent504"];
+        };
+    };
+    omni_post_api_sandbox_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SandboxSaid"];
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            408: components["responses"]["Omni408"];
+            409: components["responses"]["Omni409"];
+            413: components["responses"]["Omni413"];
+            415: components["responses"]["Omni415"];
+            422: components["responses"]["Omni422"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_post_api_sandbox_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SandboxBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SandboxSaid"];
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            404: components["responses"]["Omni404"];
+            408: components["responses"]["Omni408"];
+            409: components["responses"]["Omni409"];
+            413: components["responses"]["Omni413"];
+            415: components["responses"]["Omni415"];
+            422: components["responses"]["Omni422"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_get_api_sandbox_list: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: string;
+                /** @description `name=value`. */
+                label?: string;
+                limit?: number;
+                status?: "creating" | "ready" | "stopped" | "error";
+                userId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SandboxList"];
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            414: components["responses"]["Omni414"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_post_api_sandbox_start: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SandboxBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SandboxSaid"];
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            404: components["responses"]["Omni404"];
+            408: components["responses"]["Omni408"];
+            409: components["responses"]["Omni409"];
+            413: components["responses"]["Omni413"];
+            415: components["responses"]["Omni415"];
+            422: components["responses"]["Omni422"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_get_api_sandbox_status: {
+        parameters: {
+            query: {
+                id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SandboxStanding"];
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            404: components["responses"]["Omni404"];
+            414: components["responses"]["Omni414"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_post_api_sandbox_stop: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SandboxBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SandboxSaid"];
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            404: components["responses"]["Omni404"];
+            408: components["responses"]["Omni408"];
+            409: components["responses"]["Omni409"];
+            413: components["responses"]["Omni413"];
+            415: components["responses"]["Omni415"];
+            422: components["responses"]["Omni422"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_get_api_sandbox_usage: {
+        parameters: {
+            query?: {
+                /** @description As yyyymmdd, UTC; today when left out. */
+                day?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SandboxUse"];
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            414: components["responses"]["Omni414"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_get_api_task_results: {
+        parameters: {
+            query: {
+                /** @description `next` of the answer before: only what came since. */
+                after?: string;
+                /** @description As it was given to /api/knowledge/process. */
+                taskId: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Results"];
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            404: components["responses"]["Omni404"];
+            414: components["responses"]["Omni414"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
         };
     };
     github_post_webhooks: {
@@ -5239,11 +6213,126 @@ export interface operations {
             504: components["responses"]["Orchestrator504"];
         };
     };
+    omni_get_v1_realtime_connect: {
+        parameters: {
+            query: {
+                /** @description `id` (WebSocket: `stream_id`) of what was heard last; the header wins. */
+                lastEventId?: string;
+                /** @description The ticket, as POST /v1/realtime/token gave it. */
+                token: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The WebSocket. */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            414: components["responses"]["Omni414"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_get_v1_realtime_sse: {
+        parameters: {
+            query: {
+                /** @description `id` (WebSocket: `stream_id`) of what was heard last; the header wins. */
+                lastEventId?: string;
+                /** @description The ticket, as POST /v1/realtime/token gave it. */
+                token: string;
+            };
+            header?: {
+                /** @description `id` of the last event heard. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The same frames as `data:`; `id:` is the place to resume from. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            414: components["responses"]["Omni414"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_post_v1_realtime_token: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenBody"];
+            };
+        };
+        responses: {
+            /** @description Made. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenMade"];
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            408: components["responses"]["Omni408"];
+            409: components["responses"]["Omni409"];
+            413: components["responses"]["Omni413"];
+            415: components["responses"]["Omni415"];
+            422: components["responses"]["Omni422"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
     orchestrator_get_webhooks: {
         parameters: {
             query?: {
                 cursor?: string;
                 limit?: number;
+                /** @description `false`: those alone that hear of the whole tenant; `true`: those of callers for their own jobs. By default both. */
+                own_only?: "true" | "false";
             };
             header?: never;
             path?: never;

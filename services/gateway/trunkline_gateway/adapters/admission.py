@@ -76,8 +76,8 @@ class Admission:
             async with self._turns:
                 # What names itself may be what fills the windows: then no look tells whether it may go on.
                 room = bool(id) or _room(await self.standing(asked))
-                if room and await self._taken(asked, id):
-                    return Open([await self._looked(place) for place in asked])
+                if room and (hits := await self._taken(asked, id)):
+                    return Open([await self._looked(place) for place in asked], hits)
             full += not room
             if full == 2:
                 break
@@ -91,8 +91,15 @@ class Admission:
             raise BusAway("nats-server does not say how full a limit is", code="LIMITS_AWAY")
         return {place: window for place, window in zip(asked, found, strict=True) if window}
 
-    async def _taken(self, asked: Sequence[Place], id: str) -> bool:
-        """Whether all were hit; if not, it is as if none had been."""
+    async def give_back(self, counted: Counted) -> None:
+        """But for what was counted already when it came before: that may have been used."""
+        if isinstance(counted, Open):
+            for looked in counted.looks:
+                self.windows.take_back(looked.name)
+            await self._give_back([(rule, hit) for rule, hit in counted.hits if not hit.again])
+
+    async def _taken(self, asked: Sequence[Place], id: str) -> Sequence[tuple[Rule, Hit]]:
+        """The hits of all; none where one was refused, and then it is as if there had been none."""
         hits: list[tuple[Rule, Hit]] = []
         try:
             for place in asked:
@@ -103,7 +110,7 @@ class Admission:
         finally:
             if len(hits) < len(asked):
                 await self._give_back(hits)
-        return len(hits) == len(asked)
+        return hits if len(hits) == len(asked) else ()
 
     async def _hit(self, place: Place, id: str) -> Hit | Refused:
         """What was given back since it named itself is counted again."""

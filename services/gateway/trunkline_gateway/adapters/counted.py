@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trunkline.bus import Look, Rule
+from trunkline.bus import Hit, Look, Rule
 from trunkline.bus.limits import Window
 from trunkline_gateway.ports import Quota
 from trunkline_gateway.windows import Windows
@@ -38,9 +38,10 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Let in by every window."""
+    """Let in by every window; `hits` are those that can be given back."""
 
     looks: Sequence[Looked]
+    hits: Sequence[tuple[Rule, Hit]] = ()
     retry_after: int | None = None
 
     async def quota(self) -> Quota:

@@ -25,6 +25,8 @@ from trunkline_gateway.usecases.desk import Desk
 log = structlog.get_logger()
 
 LARGEST_FILE: Final = 1 << 20
+OVER: Final = frozenset({"TOKEN_EXPIRED", "TOKEN_REVOKED"})
+"""Refusals of what was ours without a doubt: whoever shows it means to be somebody, and does not want to work as a stranger."""
 
 
 class Identity(NamedTuple):
@@ -46,7 +48,7 @@ class Credentials:
     def identify(self, request: web.Request, strict: bool) -> Principal:
         """The caller; ANONYMOUS when nothing is shown, and where not `strict` also when it is nothing of ours.
 
-        Raises Invalid (AMBIGUOUS_CREDENTIALS); when `strict`, Unauthenticated (BAD_TOKEN, TOKEN_EXPIRED, TOKEN_REVOKED, BAD_API_KEY).
+        Raises Invalid (AMBIGUOUS_CREDENTIALS), Unauthenticated (TOKEN_EXPIRED, TOKEN_REVOKED; when `strict` also BAD_TOKEN, BAD_API_KEY).
         """
         headers = request.headers
         bearer, key = headers.getall("Authorization", ()), headers.getall("X-API-Key", ())
@@ -60,7 +62,9 @@ class Credentials:
         """On a surface where a bearer may be for somebody else, what is not ours is no credential at all."""
         try:
             return read(shown[0]) if shown else None
-        except Unauthenticated:
+        except Unauthenticated as error:
+            if error.code in OVER:
+                raise
             return None
 
     def _bearer(self, header: str) -> Principal:

@@ -66,8 +66,8 @@ def door(settings: Settings) -> Door:
     return Door(names, allowed, public, open=not allowed and not loopback(settings.host))
 
 
-def guard(at: Door) -> Middleware:
-    """Stands in front of every route, and of every path that is none."""
+def guard(at: Door, lets: Callable[[web.Request], bool] = lambda _: False) -> Middleware:
+    """Stands in front of every route, and of every path that is none. `lets`: pages of another origin that may come in all the same."""
 
     fits = lru_cache(REMEMBERED)(at.check)  # a refusal is not remembered, and most callers use one name
 
@@ -75,7 +75,7 @@ def guard(at: Door) -> Middleware:
     async def checked(request: web.Request, handler: Answer) -> web.StreamResponse:
         if unread := wire.refusal(request):
             raise unread
-        fits(request.method, request.headers.get("Host"), request.headers.get("Origin"))
+        fits(request.method, request.headers.get("Host"), None if lets(request) else request.headers.get("Origin"))
         return await handler(request)
 
     return checked

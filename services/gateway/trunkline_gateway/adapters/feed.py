@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from trunkline.bus import Bus
+from trunkline.bus.direct import Stored
 from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.record import Event, Gap
 from trunkline.contracts.task import ENDS, TaskSubmitted
-from trunkline_gateway.ports import Timeline
+from trunkline_gateway.ports import Passage, Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,24 @@ class BusFeed:
     async def run(self, tenant: TenantId, task: TaskId) -> tuple[Event, ...]:
         loaded = await self.bus.log.load(subjects.event(tenant, task, "run"))
         return tuple(event for stored in loaded.records for event in self.bus.live.events(stored))
+
+    async def follow_all(self, tenant: TenantId, after: Cursor) -> AsyncIterator[Passage]:
+        async for stored in self.bus.live.stored(subjects.everything_of(tenant), after.seq):
+            yield self._passage(stored)
+
+    async def all_recent(self, tenant: TenantId, after: Cursor) -> AsyncIterator[Passage]:
+        async for stored in self.bus.live.already(subjects.everything_of(tenant), after.seq):
+            yield self._passage(stored)
+
+    async def newest(self) -> Cursor:
+        return Cursor(self.bus.epoch, await self.bus.log.last_seq())
+
+    async def before(self, moment: datetime) -> Cursor:
+        return Cursor(self.bus.epoch, await self.bus.live.last_before(moment))
+
+    def _passage(self, stored: Stored) -> Passage:
+        _, task, part = subjects.parse_event(stored.subject)
+        return Passage(task, part, Cursor(self.bus.epoch, stored.seq), lambda: self.bus.live.events(stored))
 
     async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
         return await self.bus.live.page(timeline.tenant, timeline.task, after, limit)

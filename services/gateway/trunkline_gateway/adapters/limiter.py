@@ -90,6 +90,9 @@ class BusLimiter:
     async def standing(self, name: str, callers: Sequence[str]) -> Mapping[int, Quota]:
         return left(await self._sure(self._admission.standing(self._places(name, callers))))
 
+    async def give_back(self, counted: Counted) -> None:
+        await self._admission.give_back(counted)
+
     def _places(self, name: str, callers: Sequence[str]) -> Sequence[Place]:
         return places(self._rules[name], [key_of(name, caller) for caller in callers])
 
@@ -165,6 +168,9 @@ class Unlimited:
 
     async def admit(self, name: str, callers: Sequence[str], *, id: str = "") -> Counted | None:
         return None
+
+    async def give_back(self, counted: Counted) -> None:
+        return
 
     async def standing(self, name: str, callers: Sequence[str]) -> Mapping[int, Quota]:
         return {}

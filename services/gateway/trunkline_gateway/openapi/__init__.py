@@ -88,7 +88,8 @@ def _operation(dialect: Dialect, route: Route, shapes: Shapes) -> Object:
 
 def allowed(dialect: Dialect, rule: Action) -> tuple[Role, ...]:
     """Whose roles allow it, in the order in which the roles are declared. Guests are known to a dialect that asks about visitors."""
-    return tuple(role for role in Role if rule in ALLOWED[role] and (role is not Role.GUEST or dialect.visitors is not None))
+    guests = dialect.visitors is not None and dialect.visitors.guests
+    return tuple(role for role in Role if rule in ALLOWED[role] and (role is not Role.GUEST or guests))
 
 
 def _who(roles: tuple[Role, ...]) -> str:

@@ -81,7 +81,8 @@ def _header(sheet: Sheet) -> str:
     opened = view.pull_request_url or ""
     number = f"#{view.pull_request}" if view.pull_request else ""
     link = f'<a href="{escape(opened)}">pull request {number}</a>' if opened.startswith(("https://", "http://")) else ""
-    spent = f"${view.spent_usd:.4f}" if view.spent_usd else ""
+    cost = view.used.cost_usd
+    spent = f"${cost:.4f}" if cost else ""
     took = _duration(((view.ended_at or sheet.now) - view.submitted_at).total_seconds())
     facts = " · ".join(filter(None, (f"{took}", escape(view.agent or ""), spent, link)))
     wrong = f'<p class="said bad">{_plain(view.error)}</p>' if view.error else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from trunkline.auth.policy import sees_approvals
 from trunkline.auth.principal import Principal
 from trunkline.contracts.approval import RELEASE, ApprovalAnswer, DecideApproval, Verdict
 from trunkline.contracts.approval_views import PENDING, ApprovalPage, ApprovalView, GetApproval, ListApprovals
@@ -17,6 +18,7 @@ from trunkline.contracts.ids import ApprovalId, TaskId
 from trunkline.contracts.task import SettleHold
 from trunkline_gateway.ports import Commands
 from trunkline_gateway.usecases import struck
+from trunkline_gateway.usecases.tasks import Tasks
 
 OWNER: Final = "approvals"
 RELAY: Final = "relay"
@@ -45,21 +47,25 @@ class Approvals:
     """Every verb may raise Unavailable."""
 
     commands: Commands
+    tasks: Tasks
     now: Callable[[], datetime]
 
     async def list(self, principal: Principal, query: ListApprovals) -> ApprovalPage:
         """Raises Invalid."""
-        asked = query.model_copy(update={"tenant": principal.tenant, "at": self.now()})
+        whose = None if sees_approvals(principal) else principal.subject
+        asked = query.model_copy(update={"tenant": principal.tenant, "at": self.now(), "seen_by": whose})
         return ApprovalPage.model_validate((await self.commands.send(RELAY, NO_ID, asked)).body)
 
     async def approval(self, principal: Principal, task: TaskId, approval: ApprovalId) -> ApprovalView:
         """Raises NotFound."""
+        await self._check(principal, task)
         command = GetApproval(tenant=principal.tenant, at=self.now(), task_id=task, approval_id=approval)
         return ApprovalView.model_validate((await self.commands.send(RELAY, task, command)).body)
 
     async def decide(self, principal: Principal, decision: Decision) -> ApprovalAnswer:
         """Raises NotFound; Denied where the rules of the approval do not let the caller decide; Conflict once it is decided; Invalid
         for an allowance that was not offered."""
+        await self._check(principal, decision.task)
         command = DecideApproval(
             tenant=principal.tenant,
             at=self.now(),
@@ -77,6 +83,10 @@ class Approvals:
         if decision.approval == RELEASE and answer.status != PENDING:
             await self._settled(principal, decision.task)
         return answer
+
+    async def _check(self, principal: Principal, task: TaskId) -> None:
+        if not sees_approvals(principal):
+            await self.tasks.check(principal, task)
 
     async def _settled(self, principal: Principal, task: TaskId) -> None:
         """The router hears of it by itself too; this is so that whoever got our answer finds the task released, or cancelled."""

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from trunkline.auth.principal import HOME, Principal, Role
-from trunkline.contracts.errors import Denied
+from trunkline.contracts.errors import Denied, NotFound
 from trunkline.contracts.forge import ReportPullRequest
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.task import Assignment
@@ -27,9 +27,9 @@ OWNER: Final = "router"
 
 @dataclass(frozen=True, slots=True)
 class PullRequestNews:
-    """A pull request was merged or closed, and its text names a task; whether it is that task's is for its owner to say."""
+    """A pull request was merged or closed, and its text names tasks; whether it is theirs is for their owner to say."""
 
-    task: TaskId
+    tasks: tuple[TaskId, ...]
     repo: str
     number: int
     merged: bool
@@ -51,24 +51,39 @@ class ForgeNews:
 
     async def start(self, repo: str, login: str, assignment: Assignment, delivery: str) -> TaskId:
         """The task of this delivery; the same delivery again is the same task. Raises Denied REPO_NOT_NAMED, Unavailable."""
-        principal = Principal(self._tenant(repo), f"github:{login}", Role.AGENT)
+        principal = Principal(self._tenant(repo), _subject(login), Role.AGENT)
         task = TaskId(self._named(delivery))
         await self.tasks.submit(principal, assignment, id=task)
         return task
 
-    async def ended(self, news: PullRequestNews, delivery: str) -> None:
-        """Raises NotFound where the task has no such pull request, Denied REPO_NOT_NAMED, Unavailable."""
+    async def ended(self, news: PullRequestNews, delivery: str) -> TaskId:
+        """Told to every task that has this pull request; returns the newest.
+
+        Raises NotFound where none has, Denied REPO_NOT_NAMED, Unavailable.
+        """
+        told, refusal = None, NotFound("no task by that id opened this pull request", code="NO_SUCH_PULL_REQUEST")
+        for task in news.tasks:
+            try:
+                await self._tell(task, news, delivery)
+                told = task
+            except NotFound as error:
+                refusal = error
+        if told is None:
+            raise refusal
+        return told
+
+    async def _tell(self, task: TaskId, news: PullRequestNews, delivery: str) -> None:
         command = ReportPullRequest(
             tenant=self._tenant(news.repo),
             at=self.now(),
-            task_id=news.task,
+            task_id=task,
             repo=news.repo,
             number=news.number,
             merged=news.merged,
             by=news.by,
             delivery=delivery,
         )
-        await self.commands.send(OWNER, news.task, command)
+        await self.commands.send(OWNER, task, command)
 
     def _tenant(self, repo: str) -> TenantId:
         found = (tenant for pattern, tenant in self.tenants.items() if fnmatchcase(repo.casefold(), pattern.casefold()))
@@ -82,3 +97,8 @@ class ForgeNews:
         """32 hex digits in the layout of ids that are minted; nobody can foresee them who does not know the seal."""
         digest = hmac.new(self.seal, f"delivery/{delivery}".encode(), hashlib.sha256).hexdigest()
         return f"{digest[:12]}7{digest[12:15]}8{digest[15:30]}"
+
+
+def _subject(login: str) -> str:
+    """A login of digits alone is no guest's number: a guest's own is what bears its subject."""
+    return f"github:@{login}" if login.isdigit() else f"github:{login}"

@@ -117,8 +117,10 @@ class GoingOn:
     async def _submit(self, principal: Principal, view: TaskView, wish: _Wish, id: TaskId) -> WentOn:
         """As the earlier one was asked for, so that the same rules hold for it, and those that were given now. Raises Invalid."""
         own = {"prompt": struck.text(wish.next.text), "origin": wish.found.origin, "parent": None, "sla_s": None}
-        own["visibility"] = Visibility.PRIVATE  # what is asked now is this caller's, whoever could see the earlier one
+        # What is asked now is this caller's, whoever could see the earlier one; what only its owner saw does not become a tenant's by it.
+        owners = view.assignment.visibility is Visibility.OWNER
+        own["visibility"] = Visibility.OWNER if owners else Visibility.PRIVATE
         same = view.assignment.model_copy(update={**own, "agent": wish.found.agent or view.assignment.agent})
         asked = under(same, wish.next.terms)
-        submitted = await self.tasks.submit(principal, asked, trace_id=view.trace_id, id=id, token=wish.next.token)
-        return WentOn(submitted, asked, wish.found.kept)
+        made = await self.tasks.submit(principal, asked, trace_id=view.trace_id, id=id, token=wish.next.token)
+        return WentOn(made.submitted, asked, wish.found.kept)

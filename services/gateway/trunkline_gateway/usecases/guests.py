@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from pydantic import SecretStr
 
@@ -16,11 +15,8 @@ from trunkline.auth.principal import HOME, Principal, Role, Tier
 from trunkline.contracts.errors import Unauthenticated, Unavailable
 from trunkline_gateway.ports import Hub, Person
 from trunkline_gateway.usecases.flights import Flights
+from trunkline_gateway.usecases.lately import Lately
 
-T = TypeVar("T")
-
-KEPT: Final = 10_000
-"""Tokens remembered of each kind, good and bad apart: whoever tries tokens pushes no good one out."""
 GOOD_S: Final = 300.0
 BAD_S: Final = 60.0
 BELIEVED_S: Final = 3600.0
@@ -28,32 +24,6 @@ BELIEVED_S: Final = 3600.0
 QUIET_S: Final = 5.0
 """GitHub is left alone after it did not answer: nobody waits for what the one before did not get."""
 AWAY: Final = "GITHUB_AWAY"
-
-
-class Lately(Generic[T]):
-    """What was learnt, by name, and when (seconds on any clock that only goes on); the least asked for gives way."""
-
-    def __init__(self, most: int = KEPT) -> None:
-        self._most = most
-        self._known: OrderedDict[bytes, tuple[T, float]] = OrderedDict()
-
-    def get(self, name: bytes) -> tuple[T, float] | None:
-        found = self._known.get(name)
-        if found is not None:
-            self._known.move_to_end(name)
-        return found
-
-    def put(self, name: bytes, what: T, at: float) -> None:
-        self._known[name] = what, at
-        self._known.move_to_end(name)
-        if len(self._known) > self._most:
-            self._known.popitem(last=False)
-
-    def drop(self, name: bytes) -> None:
-        self._known.pop(name, None)
-
-    def __len__(self) -> int:
-        return len(self._known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +48,7 @@ class Guests:
         self._clock = clock
         self._good: Lately[Principal] = Lately()
         self._bad: Lately[str] = Lately()
+        """Apart: whoever tries tokens pushes no good one out."""
         self._quiet_until = -math.inf
 
     async def who(self, token: SecretStr) -> Principal:

@@ -15,6 +15,8 @@ from trunkline_gateway.usecases.kept import Kept, Left, begun, left
 
 MOST_TOLD: Final = 8_000
 """Characters of what the earlier tasks were asked, and of what came of the last."""
+MOST_EARLIER: Final = 50
+"""Tasks that went on one after the other; the oldest are left out."""
 NOTHING: Final = "nothing of the task was kept: its repository was never cloned; submit a new task"
 
 
@@ -37,7 +39,8 @@ def continued(view: TaskView, events: Sequence[Event]) -> Found:
     # What was pushed and has no pull request is brought anew as one whole: it is what the next one is about, whatever its agent adds.
     whole = view.pull_request is None and view.assignment.origin is None
     base = kept.base if whole else forward["pushed"] or kept.base
-    return Found(_origin(view, kept).model_copy(update={**forward, "base": base, "commit": run.work}), kept, run.agent)
+    update = {**forward, "base": base, "commit": run.work, "earlier": _earlier(view)}
+    return Found(_origin(view, kept).model_copy(update=update), kept, run.agent)
 
 
 def forked(view: TaskView, events: Sequence[Event], event: Cursor | None) -> Found:
@@ -45,7 +48,7 @@ def forked(view: TaskView, events: Sequence[Event], event: Cursor | None) -> Fou
     then, agent = left(events, event), left(events).agent
     then = then if then.kept else begun(events)
     if given := _given(view, then, events):
-        alone = {"onward": Onward.FORK, "branch": "", "pushed": ""}
+        alone = {"onward": Onward.FORK, "branch": "", "pushed": "", "earlier": ()}
         return Found(given.origin.model_copy(update=alone), given.kept, agent)
     kept = _there(then)
     update = {"onward": Onward.FORK, "commit": then.work} | _unknown_then(kept, event)
@@ -67,6 +70,12 @@ def _on_branch(view: TaskView, run: Left) -> dict[str, str]:
     if before is None or before.onward is Onward.FORK:
         return {"branch": run.branch, "pushed": run.pushed}
     return {"branch": run.branch or before.branch, "pushed": run.pushed or before.pushed}
+
+
+def _earlier(view: TaskView) -> tuple[str, ...]:
+    """Whose work the branch holds besides that of this task."""
+    before = view.assignment.origin
+    return () if before is None or before.onward is Onward.FORK else (*before.earlier, before.task)[-MOST_EARLIER:]
 
 
 def _there(run: Left) -> Kept:

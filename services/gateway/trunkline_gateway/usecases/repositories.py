@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from hashlib import sha256
@@ -10,13 +11,15 @@ from typing import Final, NoReturn
 from pydantic import SecretStr
 
 from trunkline.auth.principal import Principal, Role
-from trunkline.contracts.errors import NotFound, Unauthenticated
+from trunkline.contracts.errors import NotFound, Unauthenticated, Unavailable
 from trunkline.contracts.task import Visibility
 from trunkline_gateway.ports import Hub
 from trunkline_gateway.usecases.flights import Flights
-from trunkline_gateway.usecases.guests import Guests, Lately
+from trunkline_gateway.usecases.guests import Guests
+from trunkline_gateway.usecases.lately import Lately
 
 FRESH_S: Final = 60.0
+LIMITED: Final = "GITHUB_LIMITED"
 MISSING: Final = "the repository does not exist, or is private; check its name, or show a token of somebody who may read it"
 
 
@@ -29,6 +32,7 @@ class Repositories:
         self._guests = guests
         self._clock = clock
         self._known: Lately[bool | None] = Lately()
+        self._limited_until = -math.inf
 
     async def visibility(self, principal: Principal, repo: str, token: SecretStr | None) -> Visibility:
         """Who may look at work of the caller's there. Of a caller of ours nothing is asked: its run will see what it may.
@@ -43,7 +47,9 @@ class Repositories:
             _missing()
         if private and principal.role is Role.ANONYMOUS:
             raise Unauthenticated("work on a private repository is for its submitter only, who must be known", code="AUTH_REQUIRED")
-        return Visibility.PRIVATE if ours or private else Visibility.OPEN
+        if ours:
+            return Visibility.PRIVATE
+        return Visibility.OWNER if private else Visibility.OPEN
 
     async def _private(self, repo: str, token: SecretStr | None) -> bool:
         shown = token.get_secret_value().encode() if token else b""
@@ -55,6 +61,8 @@ class Repositories:
         return _missing() if known[0] is None else known[0]
 
     async def _asked(self, name: bytes, repo: str, token: SecretStr | None) -> bool | None:
+        if token is None:
+            self._check_limited()
         try:
             return await self._flights.ask(name, lambda: self._hub.private(repo, token))
         except NotFound:
@@ -63,6 +71,16 @@ class Repositories:
             if token and self._guests:
                 self._guests.refused(token)
             raise
+        except Unavailable as error:
+            wait = error.details.get("retry_after")
+            if token is None and error.code == LIMITED and isinstance(wait, int):
+                self._limited_until = self._clock() + wait
+            raise
+
+    def _check_limited(self) -> None:
+        """Those without a token share one limit of GitHub's: to ask on beyond it makes that only longer."""
+        if (wait := self._limited_until - self._clock()) > 0:
+            raise Unavailable("GitHub's own limits are used up; try again later", code=LIMITED, retry_after=math.ceil(wait))
 
 
 def open_to_all(principal: Principal) -> Visibility:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, TypeVar, cast
 
 from pydantic import JsonValue, SecretStr
@@ -22,7 +21,9 @@ def text(said: str) -> str:
 
 def values(said: J) -> J:
     """Every text inside, names included; the very same where there is nothing to strike."""
-    if not secret_shapes.hinted("\n".join(_texts(said))):
+    texts: list[str] = []
+    _gather(said, texts)
+    if not secret_shapes.hinted("\n".join(texts)):
         return said
     return cast(J, _REDACTOR.json(said))
 
@@ -38,13 +39,13 @@ def _but(said: dict[str, JsonValue], token: SecretStr) -> dict[str, JsonValue]:
     return cast(dict[str, JsonValue], _REDACTOR.with_(("github-token", token.get_secret_value())).json(said))
 
 
-def _texts(value: JsonValue) -> Iterator[str]:
+def _gather(value: JsonValue, texts: list[str]) -> None:
     if isinstance(value, str):
-        yield value
+        texts.append(value)
     elif isinstance(value, dict):
-        yield from value
+        texts += value
         for each in value.values():
-            yield from _texts(each)
+            _gather(each, texts)
     elif isinstance(value, list):
         for each in value:
-            yield from _texts(each)
+            _gather(each, texts)

@@ -1,16 +1,16 @@
-"""What can be asked about tasks: submit, read, list, report, cancel, follow, and look at a pull request."""
+"""What can be asked about tasks: submit, read, list, report, cancel, and look at a pull request."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, cast
+from typing import Final, NamedTuple
 
 from pydantic import SecretStr
 
-from trunkline.auth.policy import owns
+from trunkline.auth.policy import owns, sees, sees_all
 from trunkline.auth.principal import Principal, Role
 from trunkline.contracts.approval import OpenApproval
 from trunkline.contracts.cursor import Cursor
@@ -19,7 +19,6 @@ from trunkline.contracts.forge import PullRequestView, ShowPullRequest
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.record import Event, Gap
 from trunkline.contracts.task import (
-    ENDS,
     Assignment,
     CancelTask,
     Moved,
@@ -28,12 +27,12 @@ from trunkline.contracts.task import (
     SubmitTask,
     Submitted,
     TaskStatus,
-    TaskSubmitted,
     Visibility,
 )
 from trunkline.contracts.views import CountTasks, GetTask, ListTasks, TaskCounts, TaskPage, TaskView
 from trunkline_gateway.ports import Commands, Feed, Timeline, Vault
 from trunkline_gateway.usecases import struck
+from trunkline_gateway.usecases.lately import Lately
 from trunkline_gateway.usecases.vaulted import NoVault, vaulted
 
 ROUTER: Final = "router"
@@ -42,6 +41,20 @@ SANDBOX: Final = "sandbox"
 APPROVALS: Final = "approvals"
 NO_ID: Final = "-"
 NOBODY: Final = TenantId("-")
+
+
+class _Known(NamedTuple):
+    """What never changes about a task, and says who sees it."""
+
+    submitted_by: str
+    visibility: Visibility
+
+
+class Made(NamedTuple):
+    """What the router answered, and the task as it is stored."""
+
+    submitted: Submitted
+    kept: Assignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,7 @@ class Tasks:
     deadline_s: float = 3600.0
     """What a task gets that asks for no deadline of its own."""
     vault: Vault = field(default_factory=NoVault)
+    _known: Lately[_Known] = field(default_factory=Lately, init=False)
 
     async def submit(
         self,
@@ -64,39 +78,40 @@ class Tasks:
         trace_id: str | None = None,
         id: TaskId | None = None,
         token: SecretStr | None = None,
-    ) -> Submitted:
+    ) -> Made:
         """Returns when the task is on disk, and so is the question that it waits for, if it is held. `token`: the caller's, for the forge.
 
         The same `id` again is the same task. Raises Invalid for a type that nobody has a pool for, NotFound for a parent that is not there,
         Unsupported for a token where none are kept.
         """
+        if assignment.parent:
+            await self.check(principal, TaskId(assignment.parent))
         task = id or self.new_task_id()
+        settled: dict[str, object] = {"credential": task if token else None}
         if "deadline_s" not in assignment.model_fields_set:
-            assignment = assignment.model_copy(update={"deadline_s": self.deadline_s})
+            settled["deadline_s"] = self.deadline_s
         command = SubmitTask(
             tenant=principal.tenant,
             at=self.now(),
             task_id=task,
-            assignment=struck.assignment(assignment, token).model_copy(update={"credential": task if token else None}),
+            assignment=struck.assignment(assignment, token).model_copy(update=settled),
             submitted_by=principal.subject,
             trace_id=trace_id,
         )
-        async with vaulted(self.vault, principal.tenant, task, token):
+        async with vaulted(self.vault, principal.tenant, task, token) if token else nullcontext():
             submitted = Submitted.model_validate((await self.commands.send(ROUTER, task, command)).body)
         if token and submitted.status.terminal:  # the request was repeated after the task's end
             await self.vault.forget(principal.tenant, task)
         if submitted.hold:
             # The approvals service hears of it by itself too; asking it makes sure that the id in our answer can be decided at once.
             await self.commands.send(APPROVALS, task, OpenApproval(tenant=principal.tenant, at=command.at, task_id=task))
-        return submitted
+        return Made(submitted, command.assignment)
 
     async def task(self, principal: Principal, task: TaskId) -> TaskView:
-        """Never older than what was answered before; an open one for everybody in its tenant. Raises NotFound, also for what the caller
-        may not see."""
-        command = GetTask(tenant=principal.tenant, at=self.now(), task=task)
-        view = TaskView.model_validate((await self.commands.send(RELAY, task, command)).body)
-        if not _sees(principal, view):
-            raise NotFound("there is no task by that name", code="TASK_NOT_FOUND", task=task)
+        """Never older than what was answered before. Raises NotFound, also for what the caller may not see."""
+        view = await self._view(principal, task)
+        if not sees(principal, view.submitted_by, view.assignment.visibility):
+            raise _unknown(task)
         return view
 
     async def own(self, principal: Principal, task: TaskId) -> TaskView:
@@ -108,18 +123,36 @@ class Tasks:
             raise Unauthenticated("show the token with which it was submitted; to see it does not take one", code="AUTH_REQUIRED")
         raise Denied("somebody else submitted it: you may see it, and nothing more", code="NOT_YOUR_TASK")
 
+    async def is_hidden(self, principal: Principal, task: TaskId) -> bool:
+        """Whether it is there, and not for the caller."""
+        if sees_all(principal):
+            return False
+        made = await self._made(principal.tenant, task) or await self._forgotten(principal, task)
+        return made is not None and not sees(principal, *made)
+
+    async def check(self, principal: Principal, task: TaskId) -> None:
+        """Before its owner is asked, who asks no such thing. Raises NotFound for one that is hidden, as for one that is missing."""
+        if await self.is_hidden(principal, task):
+            raise _unknown(task)
+
+    async def check_own(self, principal: Principal, task: TaskId) -> None:
+        """Whether the caller may do something to it. Raises as `own`."""
+        await (self.check if owns(principal, "") else self.own)(principal, task)
+
     async def list(self, principal: Principal, query: ListTasks) -> TaskPage:
         """`query` as asked; whose tasks they are is not the caller's to say. Raises Invalid."""
-        asked = query.model_copy(update={"tenant": principal.tenant, "at": self.now()})
+        whose = None if sees_all(principal) else principal.subject
+        asked = query.model_copy(update={"tenant": principal.tenant, "at": self.now(), "seen_by": whose})
         return TaskPage.model_validate((await self.commands.send(RELAY, NO_ID, asked)).body)
 
     async def counts(self) -> TaskCounts:
-        """Of all tenants together."""
+        """Of all tenants together, and whoever may see them: numbers tell of nobody."""
         command = CountTasks(tenant=NOBODY, at=self.now())
         return TaskCounts.model_validate((await self.commands.send(RELAY, NO_ID, command)).body)
 
     async def report(self, principal: Principal, task: TaskId, reported: Reported, error: str = "") -> TaskStatus:
         """An agent says how its task goes. Raises NotFound; Conflict for a move that is not open to it."""
+        await self.check(principal, task)
         command = ReportTask(
             tenant=principal.tenant, at=self.now(), task_id=task, reported=reported, by=principal.subject, error=struck.text(error)
         )
@@ -127,8 +160,7 @@ class Tasks:
 
     async def cancel(self, principal: Principal, task: TaskId, reason: str) -> TaskView:
         """Raises NotFound, Unauthenticated or Denied for somebody else's, Conflict when the task is over already."""
-        if not owns(principal, ""):
-            await self.own(principal, task)
+        await self.check_own(principal, task)
         command = CancelTask(tenant=principal.tenant, at=self.now(), task_id=task, by=principal.subject, reason=struck.text(reason))
         await self.commands.send(ROUTER, task, command)
         return await self.task(principal, task)
@@ -143,19 +175,34 @@ class Tasks:
 
     async def _seen_by(self, principal: Principal, task: TaskId) -> bool:
         """Whether the log alone is enough to know that the caller may see it."""
-        if owns(principal, ""):
+        if sees_all(principal):
             return True
-        made = await self.feed.submission(principal.tenant, task)
-        return made is not None and _sees(principal, made)
+        made = await self._made(principal.tenant, task)
+        return made is not None and sees(principal, *made)
 
-    async def follow(self, timeline: Timeline, after: Cursor | None) -> AsyncIterator[Event | Gap]:
-        """What happened beyond `after`, ending behind the fact that ends the task."""
-        feeding = self.feed.follow(timeline, after)
-        async with aclosing(cast(AsyncGenerator[Event | Gap, None], feeding)) as items:
-            async for item in items:
-                yield item
-                if isinstance(item, Event) and isinstance(item.fact, ENDS):
-                    return
+    async def _made(self, tenant: TenantId, task: TaskId) -> _Known | None:
+        """As the log says it; asked of it once."""
+        name = f"{tenant}/{task}".encode()
+        if known := self._known.get(name):
+            return known[0]
+        found = await self.feed.submission(tenant, task)
+        if found is None:
+            return None
+        made = _Known(found.submitted_by, found.assignment.visibility)
+        self._known.put(name, made, 0.0)
+        return made
+
+    async def _forgotten(self, principal: Principal, task: TaskId) -> _Known | None:
+        """Of what the log no longer keeps the views still know."""
+        try:
+            view = await self._view(principal, task)
+        except NotFound:
+            return None
+        return _Known(view.submitted_by, view.assignment.visibility)
+
+    async def _view(self, principal: Principal, task: TaskId) -> TaskView:
+        command = GetTask(tenant=principal.tenant, at=self.now(), task=task)
+        return TaskView.model_validate((await self.commands.send(RELAY, task, command)).body)
 
     async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
         """What happened beyond `after` up to now, at most `limit` of it, and whether there is more."""
@@ -167,5 +214,5 @@ class Tasks:
         return PullRequestView.model_validate((await self.commands.send(SANDBOX, NO_ID, command)).body)
 
 
-def _sees(principal: Principal, made: TaskView | TaskSubmitted) -> bool:
-    return owns(principal, made.submitted_by) or made.assignment.visibility is Visibility.OPEN
+def _unknown(task: TaskId) -> NotFound:
+    return NotFound("there is no task by that name", code="TASK_NOT_FOUND", task=task)

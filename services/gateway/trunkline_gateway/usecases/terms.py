@@ -30,6 +30,8 @@ NONE: Final = Terms()
 
 def under(assignment: Assignment, terms: Terms) -> Assignment:
     """The assignment with the terms on top of its own: all rules of both, and the smaller budget. Raises Invalid."""
+    if terms == NONE:
+        return assignment
     rules = tuple(dict.fromkeys((*assignment.tool_rules, *terms.rules)))
     if len(rules) > MOST_RULES:
         raise Invalid(f"a task may have {MOST_RULES} rules at most, those that it took over included", code="TOO_MANY_RULES")

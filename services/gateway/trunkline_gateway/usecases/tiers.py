@@ -89,6 +89,11 @@ class Tiers:
             return None
         return await self.limiter.admit(caller.limit, caller.names, id=id)
 
+    async def give_back(self, counted: Counted | None) -> None:
+        """A job that was let in and could not be begun."""
+        if counted is not None:
+            await self.limiter.give_back(counted)
+
     def refusal(self, caller: Caller, seconds: int) -> Exhausted:
         message = f"Rate limit exceeded. Try again in {seconds} second{'' if seconds == 1 else 's'}.{_MORE.get(caller.tier, '')}"
         return Exhausted(message, code="RATE_LIMITED", retry_after=seconds, tier=caller.tier.value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from trunkline.auth.policy import sees_all
 from trunkline.auth.principal import Principal
 from trunkline.contracts.views import GetTrace, TraceView
 from trunkline_gateway.ports import Commands
@@ -21,6 +22,7 @@ class Traces:
     now: Callable[[], datetime]
 
     async def trace(self, principal: Principal, trace_id: str, limit: int) -> TraceView:
-        """Raises NotFound when nothing carries it, Unavailable."""
-        command = GetTrace(tenant=principal.tenant, at=self.now(), trace_id=trace_id, limit=limit)
+        """Raises NotFound when nothing carries it that the caller may see, Unavailable."""
+        whose = None if sees_all(principal) else principal.subject
+        command = GetTrace(tenant=principal.tenant, at=self.now(), trace_id=trace_id, limit=limit, seen_by=whose)
         return TraceView.model_validate((await self.commands.send(RELAY, NO_ID, command)).body)

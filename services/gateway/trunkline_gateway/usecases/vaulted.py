@@ -47,14 +47,11 @@ class NoVault:
 
 
 @asynccontextmanager
-async def vaulted(vault: Vault, tenant: TenantId, task: TaskId, token: SecretStr | None) -> AsyncIterator[None]:
+async def vaulted(vault: Vault, tenant: TenantId, task: TaskId, token: SecretStr) -> AsyncIterator[None]:
     """The token of a task lies in the vault before the block; it is forgotten again when the block is refused.
 
     Raises Unsupported where no tokens are kept, Unavailable.
     """
-    if token is None:
-        yield
-        return
     await vault.put(tenant, task, token.get_secret_value())
     try:
         yield

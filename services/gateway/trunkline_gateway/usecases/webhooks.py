@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import NotFound
+from trunkline.contracts.ids import TaskId
 from trunkline.contracts.message import Command
 from trunkline.contracts.webhook import (
     LONGEST_PAGE,
@@ -34,6 +35,7 @@ from trunkline.contracts.webhook import (
 )
 from trunkline_gateway.ports import Commands
 from trunkline_gateway.usecases import struck
+from trunkline_gateway.usecases.tasks import Tasks
 
 NO_ID: Final = "-"
 PREFIX: Final = "wh_"
@@ -72,6 +74,7 @@ class Webhooks:
     """
 
     commands: Commands
+    tasks: Tasks
     now: Callable[[], datetime]
 
     async def register(self, principal: Principal, wish: WebhookWish, *, id: str) -> WebhookMade:
@@ -96,8 +99,8 @@ class Webhooks:
 
     async def own(self, principal: Principal) -> tuple[WebhookView, ...]:
         """All that hear of the caller's own jobs; there are fewer than a page holds."""
-        page = await self.all(principal, ListWebhooks(**self._of(principal), owner=principal.subject, limit=LONGEST_PAGE))
-        return tuple(view for view in page.webhooks if view.own_only)
+        query = ListWebhooks(**self._of(principal), owner=principal.subject, own_only=True, limit=LONGEST_PAGE)
+        return (await self.all(principal, query)).webhooks
 
     async def one(self, principal: Principal, hook: str, *, own: bool = False) -> WebhookView:
         command = GetWebhook(**self._of(principal), hook_id=hook, owner=principal.subject if own else None)
@@ -134,13 +137,21 @@ class Webhooks:
         return WebhookView.model_validate(await self._told(hook, VerifyWebhook(**self._of(principal), hook_id=hook)))
 
     async def deliveries(self, principal: Principal, query: ListDeliveries) -> DeliveryPage:
-        """What changed last first; a page may hold less than was asked for and not be the last. Raises Invalid."""
+        """What changed last first; a page may hold less than was asked for and not be the last. Raises Invalid.
+
+        What was told of tasks that the caller may not see is counted, and left out.
+        """
         asked = query.model_copy(update=self._of(principal))
-        return DeliveryPage.model_validate(await self._told(query.hook_id, asked))
+        page = DeliveryPage.model_validate(await self._told(query.hook_id, asked))
+        shown = [delivery for delivery in page.deliveries if await self._sees(principal, delivery)]
+        return page.model_copy(update={"deliveries": tuple(shown)})
 
     async def delivery(self, principal: Principal, hook: str, delivery: str) -> DeliveryView:
         command = GetDelivery(**self._of(principal), hook_id=hook, delivery_id=delivery)
-        return DeliveryView.model_validate(await self._told(hook, command))
+        view = DeliveryView.model_validate(await self._told(hook, command))
+        if not await self._sees(principal, view):
+            raise NotFound("there is no such delivery", code="DELIVERY_NOT_FOUND")
+        return view
 
     async def redeliver(self, principal: Principal, hook: str, delivery: str) -> DeliveryView:
         """Raises Conflict while the webhook hears nothing."""
@@ -151,6 +162,9 @@ class Webhooks:
         """Raises Conflict while the webhook hears nothing."""
         command = RedeliverMany(**self._of(principal), hook_id=hook, statuses=(status,), since=since)
         return Redelivered.model_validate(await self._told(hook, command))
+
+    async def _sees(self, principal: Principal, delivery: DeliveryView) -> bool:
+        return not (delivery.task_id and await self.tasks.is_hidden(principal, TaskId(delivery.task_id)))
 
     def _of(self, principal: Principal) -> dict[str, Any]:
         return {"tenant": principal.tenant, "at": self.now()}

@@ -46,6 +46,13 @@ class DeliveryShelf:
         return read(stored) if stored else None
 
     async def page(self, query: ListDeliveries) -> DeliveryPage:
+        found = await self._found(query)
+        if query.statuses:
+            return found
+        total = await self._ledger.count(subjects.deliveries_of(TenantId(query.tenant), query.hook_id))
+        return found.model_copy(update={"total": total})
+
+    async def _found(self, query: ListDeliveries) -> DeliveryPage:
         """Walks the stream backwards in windows that grow while they hold little."""
         subject = subjects.deliveries_of(TenantId(query.tenant), query.hook_id)
         oldest, last = await self._ledger.bounds()

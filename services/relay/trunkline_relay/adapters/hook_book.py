@@ -30,6 +30,8 @@ class HookBook:
         self._heard = heard
         self._sealing = sealing
         self._known: defaultdict[str, dict[str, Known]] = defaultdict(dict)
+        self._concerned: defaultdict[str, defaultdict[str | None, dict[str, Hook]]] = defaultdict(lambda: defaultdict(dict))
+        """By tenant and by whose tasks they hear of; None: everybody's. The deleted are not among them."""
         self._opened: dict[tuple[str, str], str | None] = {}
         self._seq = 0
         self._moved = asyncio.Event()
@@ -53,6 +55,15 @@ class HookBook:
 
     def of(self, tenant: str) -> Sequence[Hook]:
         return [known.hook for known in self._known[tenant].values() if not known.hook.deleted] if tenant in self._known else ()
+
+    def anybody(self, tenant: str) -> bool:
+        return tenant in self._concerned
+
+    def concerned(self, tenant: str, submitter: str) -> Sequence[Hook]:
+        if tenant not in self._concerned:
+            return ()
+        of = self._concerned[tenant]
+        return [hook for whose in (None, submitter) if whose in of for hook in of[whose].values()]
 
     async def settled(self) -> None:
         newest = await self._ledger.newest()
@@ -95,7 +106,20 @@ class HookBook:
         before = self._known[hook.tenant].get(hook.id)
         if before is None or before.seq < seq:
             self._known[hook.tenant][hook.id] = Known(hook, seq)
+            self._listen(hook)
         return self._known[hook.tenant][hook.id]
+
+    def _listen(self, hook: Hook) -> None:
+        submitters = self._concerned[hook.tenant]
+        alike = submitters[hook.owner if hook.own_only else None]
+        if hook.deleted:
+            alike.pop(hook.id, None)
+        else:
+            alike[hook.id] = hook
+        if not alike:
+            submitters.pop(hook.owner if hook.own_only else None)
+        if not submitters:
+            self._concerned.pop(hook.tenant)
 
 
 def _place(tenant: str, hook_id: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trunkline.contracts.views import ListTasks, TaskPage, TaskSort, TaskView
@@ -53,15 +53,18 @@ class _Asked:
     words: Mapping[str, Sequence[Value]]
     """Column and the values that will do, none for a column that does not matter."""
     bounds: Sequence[tuple[str, Value]]
+    seen_by: str | None
 
     def where(self, ordered_by: str = "") -> str:
         """As a condition; `ordered_by` is the first column of the order in which a page goes on."""
         words = (_condition(column, len(values), ordered_by) for column, values in self.words.items())
-        return " AND ".join(("tenant = ?", *words, *(bound for bound, _ in self.bounds)))
+        hidden = ("(owner IS NULL OR owner = ?)",) if self.seen_by is not None else ()
+        return " AND ".join(("tenant = ?", *words, *(bound for bound, _ in self.bounds), *hidden))
 
     @property
     def values(self) -> tuple[Value, ...]:
-        return (self.tenant, *(value for values in self.words.values() for value in values), *(value for _, value in self.bounds))
+        words = (value for values in self.words.values() for value in values)
+        return (self.tenant, *words, *(value for _, value in self.bounds), *(() if self.seen_by is None else (self.seen_by,)))
 
 
 def _condition(column: str, values: int, ordered_by: str = "") -> str:
@@ -112,11 +115,24 @@ def _rows(db: sqlite3.Connection, query: ListTasks, after: tuple[Value, ...], in
 
 
 def _total(db: sqlite3.Connection, asked: _Asked, finder: str) -> int:
+    """Of what whoever asks may see: of everything without what is hidden, for that is little or nothing."""
+    return _in_all(db, replace(asked, seen_by=None), finder) - _hidden(db, asked)
+
+
+def _in_all(db: sqlite3.Connection, asked: _Asked, finder: str) -> int:
     if asked.bounds or not set(asked.words) <= TALLIED or len(asked.words) > 1:
         found = db.execute(f"SELECT count(*) FROM task INDEXED BY {finder} WHERE {asked.where()}", asked.values)
         return int(found.fetchone()[0])
     field, words = next(iter(asked.words.items()), ("status", ()))
     return tallied(db, asked.tenant, field, words)
+
+
+def _hidden(db: sqlite3.Connection, asked: _Asked) -> int:
+    if asked.seen_by is None:
+        return 0
+    every = replace(asked, seen_by=None)
+    found = f"SELECT count(*) FROM task INDEXED BY by_owner WHERE {every.where()} AND owner IS NOT NULL AND owner <> ?"
+    return int(db.execute(found, (*every.values, asked.seen_by)).fetchone()[0])
 
 
 def _view(db: sqlite3.Connection, number: Value) -> TaskView:
@@ -138,4 +154,5 @@ def _asked(query: ListTasks) -> _Asked:
         query.tenant,
         {column: words[column] for column in (*_FINDERS, _KIND) if words[column]},
         [(bound, micros(at)) for bound, at in bounds.items() if at is not None],
+        query.seen_by,
     )

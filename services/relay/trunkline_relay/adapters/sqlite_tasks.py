@@ -6,40 +6,41 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from trunkline.contracts.task import TaskStatus
+from trunkline.contracts.task import TaskStatus, Visibility
 from trunkline.contracts.views import FINGERPRINT, LOGIN, TaskCounts, TaskView
 from trunkline_relay.adapters.sqlite_store import Value, micros
 from trunkline_relay.model.pages import brief_task
 
 # Each order has one index that also holds every column that lists filter by: the worst a list can cost is to walk one of them.
 # Each filter has one that finds what matches, and where few words are in use, a tally of each. What changes while a task lives is in as
-# few of them as can be.
+# few of them as can be. `owner` is whoever alone may see the task, and nobody for most.
 TABLES: Final = """
 CREATE TABLE task (
     number INTEGER PRIMARY KEY, tenant TEXT NOT NULL, task_id TEXT NOT NULL, status TEXT NOT NULL, type TEXT NOT NULL,
     priority TEXT NOT NULL, pool TEXT, source TEXT NOT NULL, parent TEXT, trace_id TEXT, submitted_by TEXT NOT NULL,
     surface TEXT NOT NULL, fingerprint TEXT, login TEXT, submitted_us INTEGER NOT NULL, updated_us INTEGER NOT NULL, view TEXT NOT NULL,
-    brief TEXT, UNIQUE (tenant, task_id)
+    owner TEXT, brief TEXT, UNIQUE (tenant, task_id)
 );
 CREATE INDEX by_submitted ON task (
-    tenant, submitted_us, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by, surface, fingerprint, login
+    tenant, submitted_us, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by, surface, fingerprint, login, owner
 );
 CREATE INDEX by_updated ON task (
     tenant, updated_us, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by, submitted_us, surface, fingerprint,
-    login
+    login, owner
 );
 CREATE INDEX by_priority ON task (
-    tenant, priority, submitted_us, task_id, status, type, pool, source, parent, trace_id, submitted_by, surface, fingerprint, login
+    tenant, priority, submitted_us, task_id, status, type, pool, source, parent, trace_id, submitted_by, surface, fingerprint, login, owner
 );
-CREATE INDEX by_status ON task (tenant, status, submitted_us, task_id);
-CREATE INDEX by_type ON task (tenant, type, submitted_us, task_id);
-CREATE INDEX by_pool ON task (tenant, pool, submitted_us, task_id);
-CREATE INDEX by_source ON task (tenant, source, submitted_us, task_id);
-CREATE INDEX by_submitter ON task (tenant, submitted_by, submitted_us, task_id);
-CREATE INDEX by_parent ON task (tenant, parent, submitted_us, task_id) WHERE parent IS NOT NULL;
-CREATE INDEX by_trace ON task (tenant, trace_id, submitted_us, task_id) WHERE trace_id IS NOT NULL;
-CREATE INDEX by_fingerprint ON task (tenant, fingerprint, submitted_us, task_id) WHERE fingerprint IS NOT NULL;
-CREATE INDEX by_login ON task (tenant, login, submitted_us, task_id) WHERE login IS NOT NULL;
+CREATE INDEX by_status ON task (tenant, status, submitted_us, task_id, owner);
+CREATE INDEX by_type ON task (tenant, type, submitted_us, task_id, owner);
+CREATE INDEX by_pool ON task (tenant, pool, submitted_us, task_id, owner);
+CREATE INDEX by_source ON task (tenant, source, submitted_us, task_id, owner);
+CREATE INDEX by_submitter ON task (tenant, submitted_by, submitted_us, task_id, owner);
+CREATE INDEX by_parent ON task (tenant, parent, submitted_us, task_id, owner) WHERE parent IS NOT NULL;
+CREATE INDEX by_trace ON task (tenant, trace_id, submitted_us, task_id, owner) WHERE trace_id IS NOT NULL;
+CREATE INDEX by_fingerprint ON task (tenant, fingerprint, submitted_us, task_id, owner) WHERE fingerprint IS NOT NULL;
+CREATE INDEX by_login ON task (tenant, login, submitted_us, task_id, owner) WHERE login IS NOT NULL;
+CREATE INDEX by_owner ON task (tenant, owner, submitted_us, task_id, status, type, priority, pool, source, surface) WHERE owner IS NOT NULL;
 CREATE TABLE alias (
     tenant TEXT NOT NULL, name TEXT NOT NULL, submitted_us INTEGER NOT NULL, task_id TEXT NOT NULL, PRIMARY KEY (tenant, name)
 ) WITHOUT ROWID;
@@ -69,10 +70,10 @@ WHERE tenant = :tenant AND task_id = :task_id AND status = :status AND pool IS :
 _KEEP: Final = """
 INSERT INTO task (
     tenant, task_id, status, type, priority, pool, source, parent, trace_id, submitted_by, surface, fingerprint, login, submitted_us,
-    updated_us, view, brief
+    updated_us, view, owner, brief
 ) VALUES (
     :tenant, :task_id, :status, :type, :priority, :pool, :source, :parent, :trace_id, :submitted_by, :surface, :fingerprint, :login,
-    :submitted_us, :updated_us, :view, :brief
+    :submitted_us, :updated_us, :view, :owner, :brief
 )
 ON CONFLICT (tenant, task_id) DO UPDATE SET
     status = excluded.status, pool = excluded.pool, updated_us = excluded.updated_us, view = excluded.view,
@@ -119,6 +120,7 @@ def _row(view: TaskView) -> dict[str, str | int | None]:
         "submitted_us": micros(view.submitted_at),
         "updated_us": micros(view.updated_at),
         "view": whole,
+        "owner": view.submitted_by if asked.visibility is Visibility.OWNER else None,
         "brief": brief_task(view).model_dump_json(exclude_defaults=True) if len(whole) > LARGE else None,
     }
 

@@ -23,9 +23,13 @@ CREATE UNIQUE INDEX said_in_order ON said (tenant, trace_id, number);
 _LAST: Final = "SELECT coalesce(max(number), 0) FROM said WHERE tenant = ? AND trace_id = ?"
 _TASKS: Final = """
 SELECT coalesce(brief, view) FROM task INDEXED BY by_trace
-WHERE tenant = ? AND trace_id = ? ORDER BY submitted_us DESC, task_id DESC LIMIT ?
+WHERE tenant = ?1 AND trace_id = ?2 AND (?4 IS NULL OR owner IS NULL OR owner = ?4) ORDER BY submitted_us DESC, task_id DESC LIMIT ?3
 """
-_EVENTS: Final = "SELECT told FROM said WHERE tenant = ? AND trace_id = ? ORDER BY number DESC LIMIT ?"
+_EVENTS: Final = """
+SELECT told FROM said WHERE tenant = ?1 AND trace_id = ?2 AND (?4 IS NULL OR NOT EXISTS (
+    SELECT 1 FROM task WHERE task.tenant = ?1 AND task.task_id = said.told ->> 'task_id' AND owner <> ?4
+)) ORDER BY number DESC LIMIT ?3
+"""
 
 
 def keep(db: sqlite3.Connection, event: Event) -> None:
@@ -43,7 +47,7 @@ def keep(db: sqlite3.Connection, event: Event) -> None:
 
 def trace(db: sqlite3.Connection, query: GetTrace) -> TraceView:
     """The newest tasks and the newest events, each in the order in which they came."""
-    asked = (query.tenant, query.trace_id, query.limit)
+    asked = (query.tenant, query.trace_id, query.limit, query.seen_by)
     tasks = [TaskView.model_validate_json(row[0]) for row in db.execute(_TASKS, asked)]
     events = [TraceEvent.model_validate_json(row[0]) for row in db.execute(_EVENTS, asked)]
     return TraceView(trace_id=query.trace_id, tasks=tuple(reversed(tasks)), events=tuple(reversed(events)))

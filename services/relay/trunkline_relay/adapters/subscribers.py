@@ -21,8 +21,6 @@ from trunkline_relay.model.addresses import Reach, refusal
 from trunkline_relay.model.trying import Attempt
 from trunkline_relay.model.urls import secure
 
-DEADLINE: Final = 15.0
-"""Seconds for one request, the answer included."""
 IDLE: Final = 4.0
 """Seconds a connection is kept for the next request: less than most servers do."""
 NAMES_AT_ONCE: Final = 64
@@ -68,19 +66,21 @@ def _addresses(host: str, port: int, family: int) -> list[ResolveResult]:
 class HttpSubscribers:
     """ports.Subscribers."""
 
-    def __init__(self, plain: aiohttp.ClientSession, safe: aiohttp.ClientSession) -> None:
+    def __init__(self, plain: aiohttp.ClientSession, safe: aiohttp.ClientSession, within_s: float) -> None:
+        """`within_s` is for one request, the answer included."""
         self._plain = plain
         self._safe = safe
+        self._within_s = within_s
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempt:
         at, began = now(), time.monotonic()
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(self._within_s):
                 answer = await self._answer(url, headers, body)
         except Refused as error:
             return _lost(at, began, f"it may not be told: {error}", unreachable=False)
         except TimeoutError:
-            return _lost(at, began, f"no answer within {DEADLINE:.0f} seconds")
+            return _lost(at, began, f"no answer within {self._within_s:g} seconds")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return _lost(at, began, _in_words(error), unreachable=_inner(error) is None)
         return Attempt(at, _ms(began), answer)
@@ -101,9 +101,9 @@ class HttpSubscribers:
 
 
 @asynccontextmanager
-async def subscribers(reach: Reach) -> AsyncIterator[HttpSubscribers]:
+async def subscribers(reach: Reach, within_s: float) -> AsyncIterator[HttpSubscribers]:
     async with _session(reach, safe=False) as plain, _session(reach, safe=True) as safe:
-        yield HttpSubscribers(plain, safe)
+        yield HttpSubscribers(plain, safe, within_s)
 
 
 def _session(reach: Reach, *, safe: bool) -> aiohttp.ClientSession:

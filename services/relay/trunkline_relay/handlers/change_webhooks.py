@@ -19,6 +19,7 @@ from trunkline.contracts.webhook import (
     HookRecord,
     RegisterWebhook,
     RotateSecret,
+    SealedSecret,
     VerifyWebhook,
     WebhookMade,
     WebhookStatus,
@@ -28,8 +29,6 @@ from trunkline_relay.model import hook_events, hook_state, signing, urls
 from trunkline_relay.model.addresses import Reach
 from trunkline_relay.ports import Hooks, Known, Timers
 
-MOST_OF_TENANT: Final = 100
-MOST_OF_OWNER: Final = 20
 TRIES: Final = 5
 KEY_BYTES: Final = 32
 Make = Callable[[Known | None], HookRecord | None]
@@ -154,15 +153,12 @@ class ChangeWebhooks:
 
     async def _check_room(self, wish: RegisterWebhook) -> None:
         await self._hooks.settled()
-        others = [hook for hook in self._hooks.of(wish.tenant) if hook.id != wish.hook_id]
-        own = sum(hook.owner == wish.owner for hook in others)
-        if len(others) >= MOST_OF_TENANT or (wish.own_only and own >= MOST_OF_OWNER):
-            raise Conflict("there are as many webhooks as there may be; delete one first", code="TOO_MANY_WEBHOOKS")
+        hook_state.check_room([hook for hook in self._hooks.of(wish.tenant) if hook.id != wish.hook_id], wish)
 
-    def _sealed(self, tenant: str, hook_id: str, secret: str) -> str:
+    def _sealed(self, tenant: str, hook_id: str, secret: str) -> SealedSecret:
         text = secret or signing.written(secrets.token_bytes(KEY_BYTES))
         signing.key_of(text)
-        return self._hooks.seal(tenant, hook_id, text)
+        return SealedSecret(sealed=self._hooks.seal(tenant, hook_id, text), hint=signing.hint(text))
 
     def _made(self, known: Known, at: datetime) -> Accepted:
         secret = self._hooks.opened(known.hook, known.hook.secrets[0].sealed)

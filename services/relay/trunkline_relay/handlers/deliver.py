@@ -37,7 +37,7 @@ class Sender:
     async def send(self, hook: Hook, id: str, body: str) -> tuple[Attempt, dict[str, str]]:
         """What came of it, and the headers that may be shown."""
         at = self.now()
-        opened = [self._hooks.opened(hook, sealed) for sealed in hook_state.signing(hook, at)]
+        opened = [self._hooks.opened(hook, secret.sealed) for secret in hook_state.signing(hook, at)]
         shown = {"content-type": "application/json", "user-agent": AGENT, "webhook-id": id, "webhook-timestamp": str(int(at.timestamp()))}
         keys = [signing.key_of(secret) for secret in opened if secret is not None]
         if not keys:

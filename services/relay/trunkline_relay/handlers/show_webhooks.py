@@ -51,7 +51,7 @@ class ShowWebhooks:
         if not 0 <= query.offset <= FURTHEST:
             raise Invalid(f"offset must be 0 to {FURTHEST}", code="BAD_PAGE")
         await self._hooks.settled()
-        hooks = [hook for hook in self._hooks.of(query.tenant) if query.owner in (None, hook.owner)]
+        hooks = [hook for hook in self._hooks.of(query.tenant) if hook_state.asked_for(hook, query)]
         hooks.sort(key=lambda hook: (hook.created_at, hook.id), reverse=True)
         shown = tuple(hook_state.view(hook, self._now()) for hook in hooks[query.offset : query.offset + query.limit])
         return Accepted(seq=0, body=WebhookPage(webhooks=shown, total=len(hooks)).model_dump(mode="json"))

@@ -42,28 +42,26 @@ class TellWebhooks:
     def passed(self, subject: str, _: bytes) -> bool:
         """Whether nobody wants to be told of what lies there."""
         tokens = subject.split(".")
-        return not hook_events.told(tokens[-1]) or not self._hooks.of(tokens[1])
+        return not hook_events.told(tokens[-1]) or not self._hooks.anybody(tokens[1])
 
     async def __call__(self, stored: Stored) -> None:
         """Raises Unavailable."""
         names = subjects.parse_event(stored.subject)
-        hooks = [hook for hook in self._hooks.of(names.tenant) if hook_state.listens(hook) and stored.seq > hook.from_seq]
-        if not hooks:
-            return
         record = stored.record
         for index, fact in enumerate(record.facts):
             event = Event(Cursor(self._epoch, stored.seq, index), names.tenant, names.task, names.part, record.at, fact)
-            await self._tell(hooks, event)
+            await self._tell(event)
 
-    async def _tell(self, hooks: list[Hook], event: Event) -> None:
+    async def _tell(self, event: Event) -> None:
         word = hook_events.WORDS.get(type(event.fact))
-        wanted = [(hook, name) for hook in hooks if word and (name := hook_events.word_for(hook.events, word))]
-        if not wanted:
+        if word is None:
             return
         about = await self._about.of(event)
+        hooks = self._hooks.concerned(event.tenant, about.submitted_by)
+        listening = (hook for hook in hooks if hook_state.listens(hook) and event.cursor.seq > hook.from_seq)
         async with asyncio.TaskGroup() as group:  # none of them waits for another
-            for hook, name in wanted:
-                if not hook.own_only or hook.owner == about.submitted_by:
+            for hook in listening:
+                if name := hook_events.word_for(hook.events, word):
                     group.create_task(self._deliver(hook, event, about, name))
 
     async def _deliver(self, hook: Hook, event: Event, about: Subject, name: str) -> None:

@@ -53,8 +53,10 @@ WORDS: Final[dict[type[Fact], str]] = {
     steering.MessageTaken: "message.taken",
     forge.PullRequestEnded: "pull_request.ended",
 }
-ALIASES: Final = {"task.completed": "job.completed", "task.failed": "job.failed"}
-"""The words of the pr_agent surface for the same facts."""
+JOB_COMPLETED: Final = "job.completed"
+JOB_FAILED: Final = "job.failed"
+ALIASES: Final = {"task.completed": JOB_COMPLETED, "task.failed": JOB_FAILED, "task.cancelled": JOB_FAILED}
+"""The words of the pr_agent surface for the same facts: there a job that was cancelled has failed."""
 ALL: Final = "*"
 KNOWN: Final = frozenset((*WORDS.values(), *ALIASES.values()))
 _FAMILIES: Final = frozenset(word.partition(".")[0] for word in KNOWN)
@@ -73,7 +75,7 @@ def check_events(events: Sequence[str]) -> None:
         raise Invalid(f"a webhook names 1 to {MOST_EVENTS} events", code="BAD_WEBHOOK_EVENTS")
     for event in events:
         if not _known(event):
-            known = ", ".join(sorted(ALIASES.values())) + ", task.completed, approval.requested, task.* or *"
+            known = ", ".join(sorted({*ALIASES.values()})) + ", task.completed, approval.requested, task.* or *"
             raise Invalid(f"there is no event {event[:80]!r}; there are {known}", code="BAD_WEBHOOK_EVENTS")
 
 

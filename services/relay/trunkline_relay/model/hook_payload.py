@@ -16,18 +16,21 @@ from trunkline.contracts import task
 from trunkline.contracts.approval import RELEASE
 from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Event
+from trunkline.contracts.run import RunResult
 from trunkline.contracts.views import TaskView
 from trunkline.contracts.webhook import DeliveryStatus, DeliveryView, Hook
+from trunkline_relay.model.hook_events import JOB_FAILED
 
 LONGEST: Final = 20_000
 """Bytes of a body."""
 LONGEST_TEXT: Final = 500
 MOST_ITEMS: Final = 20
 TEST: Final = "webhook.verify"
+CANCELLED: Final = "CANCELLED"
 _TOLD_NOT: Final = frozenset(
     {"type", "assignment", "policy", "about", "text", "input", "allowance", "usage", "decision_id", "secret", "body"}
 )
-"""Of a fact: what is long, what people and agents said, and what only Trunkline needs."""
+"""Of a fact: what is long, what people and agents said (so what an agent claims to have used), and what only Trunkline needs."""
 
 _PARTS: Final = re.compile("([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})")
 
@@ -81,7 +84,8 @@ def body(event: Event, about: Subject, name: str, base: str) -> str:
     }
     links: Object = {"task": f"{base}/tasks/{task_id}", "job": f"{base}/api/pr-agent/{job_id}"}
     head: Object = {"type": name, "timestamp": moment(event.at)}
-    for told in (_told(event.task, event.fact), {}):
+    failed = _failed(event.fact) if name == JOB_FAILED else {}
+    for told in (_told(event.task, event.fact) | failed, {}):
         text = orjson.dumps(head | {"data": {**told, **data, "links": links}})
         if len(text) <= LONGEST:
             break
@@ -100,6 +104,8 @@ def moment(at: datetime) -> str:
 
 def _told(task_id: str, fact: Fact) -> Object:
     plain = {key: _short(value) for key, value in fact.model_dump(mode="json", exclude=set(_TOLD_NOT)).items()}
+    if isinstance(fact, task.TaskSucceeded) and fact.result:
+        plain["result"] = _result(fact.result)
     status = _STATUS.get(type(fact))
     if status:
         plain["status"] = status
@@ -107,6 +113,26 @@ def _told(task_id: str, fact: Fact) -> Object:
     if isinstance(named, str) and named:
         plain["approval_id"] = f"approval_{task_id}" if named == RELEASE else f"approval_{task_id}_{named}"
     return plain
+
+
+def _result(result: RunResult) -> Object:
+    """With what its models were counted to use, in the words of jobs, and as there what is not known left out; what it cost always."""
+    plain, used = _short(result.model_dump(mode="json", exclude={"usage"})), result.usage
+    told: Object = {"llmModel": used.model, "llmInputTokens": used.input_tokens, "llmOutputTokens": used.output_tokens}
+    known = {name: value for name, value in told.items() if value is not None}
+    return {**(plain if isinstance(plain, dict) else {}), "estimatedCostUsd": used.cost_usd, **known}
+
+
+def _failed(fact: Fact) -> Object:
+    """What a job that failed says of itself on its own surface, where one that was cancelled is one of them."""
+    match fact:
+        case task.TaskCancelled(reason=reason):
+            error = _short(f"Cancelled: {reason}" if reason else "Cancelled")
+            return {"status": "failed", "code": CANCELLED, "errorCode": CANCELLED, "error": error}
+        case task.TaskFailed(code=code):
+            return {"errorCode": code}
+        case _:
+            return {}
 
 
 def _short(value: JsonValue) -> JsonValue:

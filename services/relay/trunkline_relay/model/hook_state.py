@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from trunkline.contracts.errors import Conflict
 from trunkline.contracts.webhook import (
     ChangeWebhook,
     DisabledBy,
     Hook,
+    ListWebhooks,
     RegisterWebhook,
     SealedSecret,
     WebhookStatus,
@@ -19,11 +21,15 @@ from trunkline.contracts.webhook import (
 ASKS_S: Final = (0.0, 10.0, 60.0, 600.0, 3600.0)
 """Seconds before each asking of an address that did not say that it wants to be told."""
 FAILS_FOR: Final = timedelta(days=5)
-FAILING_TRY: Final = 3
-"""The try from which on a webhook counts as failing: the first ones may be a restart."""
+MOST_OF_TENANT: Final = 100
+"""That hear of everything in the tenant."""
+MOST_OF_OWNER: Final = 20
+"""That hear of one owner's jobs."""
+MOST_OWN: Final = 10_000
+"""Of all owners of a tenant together: accounts by the hundred fill no disk."""
 
 
-def registered(wish: RegisterWebhook, sealed: str, from_seq: int) -> Hook:
+def registered(wish: RegisterWebhook, sealed: SealedSecret, from_seq: int) -> Hook:
     return Hook(
         id=wish.hook_id,
         tenant=wish.tenant,
@@ -33,7 +39,7 @@ def registered(wish: RegisterWebhook, sealed: str, from_seq: int) -> Hook:
         surface=wish.surface,
         own_only=wish.own_only,
         description=wish.description,
-        secrets=(SealedSecret(sealed=sealed),),
+        secrets=(sealed,),
         verified_url="" if wish.verify else wish.url,
         verified_at=None if wish.verify else wish.at,
         from_seq=from_seq,
@@ -65,10 +71,10 @@ def changed(hook: Hook, wish: ChangeWebhook) -> Hook:
     return hook.model_copy(update={**changes, "updated_at": wish.at})
 
 
-def rotated(hook: Hook, rotation_id: str, sealed: str, at: datetime, overlap_s: float) -> Hook:
+def rotated(hook: Hook, rotation_id: str, sealed: SealedSecret, at: datetime, overlap_s: float) -> Hook:
     """Signs with the new secret, and with the one before for a while."""
     before = hook.secrets[0].model_copy(update={"until": at + timedelta(seconds=overlap_s)})
-    return hook.model_copy(update={"secrets": (SealedSecret(sealed=sealed), before), "rotation_id": rotation_id, "updated_at": at})
+    return hook.model_copy(update={"secrets": (sealed, before), "rotation_id": rotation_id, "updated_at": at})
 
 
 def asked_again(hook: Hook, at: datetime) -> Hook:
@@ -112,9 +118,31 @@ def overdue(hook: Hook, now: datetime) -> bool:
     return hook.failing_since is not None and now - hook.failing_since > FAILS_FOR
 
 
-def signing(hook: Hook, now: datetime) -> Sequence[str]:
-    """The sealed secrets that count, the newest first."""
-    return tuple(secret.sealed for secret in hook.secrets if secret.until is None or secret.until > now)
+def signing(hook: Hook, now: datetime) -> Sequence[SealedSecret]:
+    """The secrets that count, the newest first."""
+    return tuple(secret for secret in hook.secrets if secret.until is None or secret.until > now)
+
+
+def asked_for(hook: Hook, query: ListWebhooks) -> bool:
+    return query.owner in (None, hook.owner) and query.own_only in (None, hook.own_only)
+
+
+def check_room(others: Sequence[Hook], wish: RegisterWebhook) -> None:
+    """Those of a tenant, those that each owner has for its own jobs, and all of the latter together have a bound each.
+
+    None of them uses up another: strangers with jobs of their own live in one tenant with its admins. Raises Conflict.
+    """
+    alike = [hook for hook in others if hook.own_only == wish.own_only]
+    if not wish.own_only and len(alike) >= MOST_OF_TENANT:
+        raise _too_many(f"the tenant has {MOST_OF_TENANT} webhooks, and may have no more; remove one first")
+    if wish.own_only and sum(hook.owner == wish.owner for hook in alike) >= MOST_OF_OWNER:
+        raise _too_many(f"you have {MOST_OF_OWNER} webhooks for your own jobs, and may have no more; remove one first")
+    if wish.own_only and len(alike) >= MOST_OWN:
+        raise _too_many("there are as many webhooks of people here as there may be; ask an admin to remove some")
+
+
+def _too_many(why: str) -> Conflict:
+    return Conflict(why, code="TOO_MANY_WEBHOOKS")
 
 
 def view(hook: Hook, now: datetime) -> WebhookView:
@@ -131,6 +159,8 @@ def view(hook: Hook, now: datetime) -> WebhookView:
         disabled_by=hook.disabled_by,
         problem=hook.problem,
         secrets=len(signing(hook, now)),
+        hint=hook.secrets[0].hint if hook.secrets else "",
+        signs_with_both_until=next((secret.until for secret in signing(hook, now) if secret.until), None),
         failing_since=hook.failing_since,
         created_at=hook.created_at,
         updated_at=hook.updated_at,

@@ -13,6 +13,8 @@ from trunkline.contracts.errors import Invalid
 PREFIX: Final = "whsec_"
 SHORTEST_TEXT: Final = 16
 KEY_BYTES: Final = range(24, 65)
+HINT: Final = 4
+"""Characters: a quarter of the shortest secret."""
 
 
 def key_of(secret: str) -> bytes:
@@ -33,6 +35,11 @@ def key_of(secret: str) -> bytes:
 def written(key: bytes) -> str:
     """A secret as people are shown it."""
     return PREFIX + base64.b64encode(key).decode()
+
+
+def hint(secret: str) -> str:
+    """What may be shown of it: enough to tell two apart, too little to guess the rest."""
+    return secret[-HINT:]
 
 
 def headers(id: str, timestamp: int, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:

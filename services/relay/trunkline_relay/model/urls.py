@@ -11,6 +11,8 @@ from trunkline.contracts.errors import Invalid
 from trunkline_relay.model.addresses import Reach, refusal
 
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+_LOOPBACK: Final = (ip_address("127.0.0.1"), ip_address("::1"))
 _PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -21,7 +23,7 @@ def check_url(url: str, reach: Reach) -> None:
     parts, port = _split(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and reach.networks):
         raise _bad("must begin with https://")
-    if not parts.hostname:
+    if not parts.hostname or ("[" in parts.netloc and ":" not in parts.hostname):
         raise _bad("must name a host")
     if "@" in parts.netloc:
         raise _bad("must hold no user and no password: what comes is known by its signature")
@@ -29,7 +31,10 @@ def check_url(url: str, reach: Reach) -> None:
         raise _bad("must have no fragment")
     if port not in reach.ports and not reach.networks:
         raise _bad(f"must use one of the ports {', '.join(str(each) for each in reach.ports)}")
-    _check_literal(parts.hostname, port, secure=parts.scheme == "https", reach=reach)
+    if not _literal(parts.hostname):
+        _check_name(parts.hostname.removesuffix("."), reach)
+    elif why := refusal(parts.hostname, port, secure=parts.scheme == "https", reach=reach):
+        raise _bad(f"cannot be told: {why}")
 
 
 def host_of(url: str) -> str:
@@ -50,17 +55,24 @@ def _split(url: str) -> tuple[SplitResult, int]:
         raise _bad("is no address of the web") from None
 
 
-def _check_literal(host: str, port: int, *, secure: bool, reach: Reach) -> None:
-    """An address in place of a name is judged at once; one that is written as a number, or partly so, is none that we talk to."""
+def _literal(host: str) -> bool:
+    """Whether it is an address written in the usual way, in place of a name."""
     try:
         ip_address(host)
     except ValueError:
-        if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
-            raise _bad("must name a host, or write its address in the usual way") from None
-        return
-    why = refusal(host, port, secure=secure, reach=reach)
-    if why:
-        raise _bad(f"cannot be told: {why}")
+        return False
+    return True
+
+
+def _check_name(host: str, reach: Reach) -> None:
+    """A name is judged by who answers there, but for those that never mean anybody else; a number written oddly is no name."""
+    if not _NAME.fullmatch(host):
+        raise _bad("must name a host in letters, digits, hyphens and dots")
+    if _NUMBER.fullmatch(host.rpartition(".")[2]):
+        raise _bad("must name a host, or write its address in the usual way")
+    local = host == "localhost" or host.endswith(".localhost")
+    if local and not any(address in network for address in _LOOPBACK for network in reach.networks):
+        raise _bad(f"cannot be told: {host} is the machine that Trunkline runs on")
 
 
 def _bad(why: str) -> Invalid:

@@ -8,6 +8,7 @@ from typing import Final
 from trunkline.runtime.faults import faultpoint
 from trunkline_sandbox.handlers.sitting import GO_ON, Sitting
 from trunkline_sandbox.model import bracket
+from trunkline_sandbox.model.again import again, has, is_again, meanwhile
 from trunkline_sandbox.model.inbox import Letter
 
 UNSEEN_S: Final = 10.0
@@ -32,12 +33,11 @@ class Converse:
         letter = await sitting.wires.inbox.next(sitting.job)  # seen, and told so, though it may have to wait
         if sitting.frozen or sitting.run.questions.open or not sitting.talk.ready:
             return
-        self._land()
+        await self._land()
         if sitting.flying:
             return
         may_say = not sitting.talk.busy or (sitting.agent.skill.steer and not sitting.run.resting)
-        if may_say and sitting.words:
-            name = next(iter(sitting.words))
+        if may_say and (name := self._next_word()):
             await self._tell(name, sitting.words.pop(name))
             return
         if letter is not None:
@@ -56,23 +56,44 @@ class Converse:
         told = name in sitting.talk.heard or all(entry.id in sitting.told for entry in entries)
         if not resumed or not entries or (sitting.talk.busy and not told):
             return
+        await self._catch_up()
         await self._tell(name, GO_ON)
         faultpoint("rested.after_effect")
         await sitting.append(bracket(run.attempt, run.questions.waits, run.questions.open, paused=False), "steer")
         faultpoint("rested.after_record")
 
-    def _land(self) -> None:
-        """Forget what it is seen to have, and, once it does nothing for long, the rest."""
+    async def _land(self) -> None:
+        """Forget what it is seen to have, and, once it does nothing for long, the rest; what an interrupt may have cost it is kept."""
         sitting = self._sitting
         for name, since in list(sitting.flying.items()):
-            if name in sitting.talk.heard:
+            if has(sitting.talk, name):
                 del sitting.flying[name]
             elif not sitting.idle:
                 sitting.flying[name] = 0.0
             elif not since:
                 sitting.flying[name] = time.monotonic()
             elif time.monotonic() - since > UNSEEN_S:
+                await self._keep(name)
                 del sitting.flying[name]
+
+    async def _keep(self, name: str) -> None:
+        """Who was interrupted may have dropped what it was told meanwhile, as Codex does: it is told once more."""
+        sitting = self._sitting
+        if not sitting.run.interrupts:
+            return
+        taken = await sitting.wires.inbox.taken(sitting.job, sitting.number)
+        sitting.words |= {again(letter.id): meanwhile(letter.text) for letter in taken if letter.id == name}
+
+    def _next_word(self) -> str:
+        """The next of our own; who rests is not roused by what is told once more."""
+        sitting = self._sitting
+        return next((name for name in sitting.words if not (sitting.run.resting and is_again(name))), "")
+
+    async def _catch_up(self) -> None:
+        """What is told once more comes before all that ends the rest."""
+        words = self._sitting.words
+        for name in [name for name in words if is_again(name)]:
+            await self._tell(name, words.pop(name))
 
     async def _say(self, letter: Letter, may_say: bool) -> None:
         sitting = self._sitting
@@ -84,6 +105,7 @@ class Converse:
         run = sitting.run
         if run.resting:
             await sitting.append(bracket(run.attempt, run.questions.waits, run.questions.open, paused=False), "message")
+        await self._catch_up()
         await self._tell(taken.id, taken.text)
 
     async def _tell(self, name: str, text: str) -> None:

@@ -21,12 +21,17 @@ from trunkline_sandbox.handlers.wake import Wake
 from trunkline_sandbox.handlers.wires import Wires
 from trunkline_sandbox.handlers.world import Job, World, launch_key
 from trunkline_sandbox.model import AgentTask, Late, Run, Talk
+from trunkline_sandbox.model.again import has, meanwhile
 from trunkline_sandbox.model.asking import told_later
 from trunkline_sandbox.model.rules import asked_always, supervised
 from trunkline_sandbox.ports import Agent, Line
 
 CANNOT_ASK = "rules here ask about calls or deny them, and this agent cannot be asked; take one that can, or change TRUNKLINE_TOOL_RULES"
-PUT_ASIDE = "You were put aside while people were waited for; your files are as you left them."
+PUT_ASIDE = (
+    "You were put aside while people were waited for; your files are as you left them. "
+    "What of your calls was ended by that is told above as rejected or aborted: nobody refused it. "
+    "Make again what you still need, but for what is named here."
+)
 A_MESSAGE = "Somebody has a message for you: it comes next."
 
 
@@ -111,7 +116,7 @@ class Sit:
         if not taken:
             return []
         talk = await self._said(job, agent, before)
-        return [f"Meanwhile somebody said: {letter.text}" for letter in taken if letter.id not in talk.heard]
+        return [meanwhile(letter.text) for letter in taken if not has(talk, letter.id)]
 
     async def _said(self, job: Job, agent: Agent, number: int) -> Talk:
         key = launch_key(job.sandbox_id, number)

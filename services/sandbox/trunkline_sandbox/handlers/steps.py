@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from trunkline.bus import BusAway, Raced
-from trunkline.contracts.errors import DomainError
+from trunkline.contracts.errors import DomainError, Unsupported
 from trunkline.contracts.ids import SandboxId
 from trunkline.contracts.message import Fact
 from trunkline.contracts.run import (
@@ -26,6 +26,7 @@ from trunkline.contracts.run import (
     SandboxReady,
     Usage,
 )
+from trunkline.contracts.task import Onward, Origin
 from trunkline.runtime.faults import faultpoint
 from trunkline_sandbox.handlers.clear_out import OutgoingDoor
 from trunkline_sandbox.handlers.entrust import Entrust
@@ -37,7 +38,7 @@ from trunkline_sandbox.handlers.world import Job, World, launch_key
 from trunkline_sandbox.model import Run, Step, succeeded
 from trunkline_sandbox.model.budget import BudgetLimits
 from trunkline_sandbox.model.rules import supervised
-from trunkline_sandbox.naming import Footnote, commit_message, cost, pull_request_body, title
+from trunkline_sandbox.naming import Footnote, commit_message, cost, pull_request_body, title, went_on
 from trunkline_sandbox.ports import CommitSpec, PullRequestSpec, SandboxSpec
 
 AUTHOR = "Trunkline <trunkline@localhost>"
@@ -121,12 +122,23 @@ class Steps:
 
     async def _make_sandbox(self, job: Job, _: Run) -> list[Fact]:
         faultpoint("sandbox_made.before_effect")
+        self._refuse_early(job)
         labels = {"tenant": job.item.tenant, "task": job.item.task, "attempt": str(job.item.attempt)}
         limits = replace(self._world.limits, wall=self._wall(job))
         sandbox = await self._world.provider.ensure(SandboxSpec(job.sandbox_id, limits, labels, self._world.egress))
         faultpoint("sandbox_made.after_effect")
         ready = SandboxReady(sandbox_id=sandbox.id, provider=sandbox.provider, isolation=sandbox.isolation)
         return [ready, PhaseBegan(phase=Phase.CLONE, message="Cloning repository...")]
+
+    def _refuse_early(self, job: Job) -> None:
+        """Before anything is made: an agent with a model door needs a unix socket of this machine. Raises Unsupported, Invalid."""
+        agent, provider = self._world.agent(job.assignment), self._world.provider
+        if agent.name in self._world.doors and not provider.ability.unix_sockets:
+            raise Unsupported(
+                f"The agent {agent.name} reaches its model by a unix socket, which sandboxes of {provider.name} cannot have; "
+                "choose the agent `command`, or TRUNKLINE_SANDBOX=local.",
+                code="PROVIDER_CANNOT_UNIX_SOCKETS",
+            )
 
     def _wall(self, job: Job) -> float:
         waits = supervised(self._world.rules, job.assignment.tool_rules) or job.budget(self._world.budget) != BudgetLimits()
@@ -191,7 +203,7 @@ class Steps:
 
     async def _open_pull_request(self, job: Job, run: Run) -> list[Fact]:
         faultpoint("pull_request_opened.before_effect")
-        usage = await self._usage(job, run)
+        usage = await self._wires.spent(job)
         opened = await self._world.forge.open_pull_request(job.access, self._pull_request(job, run, usage))
         faultpoint("pull_request_opened.after_effect")
         return succeeded(run, PullRequestOpened(number=opened.number, url=opened.url), self._world.now(), usage)
@@ -200,7 +212,8 @@ class Steps:
         assert run.cloned and run.committed and run.agent_ended and run.agent
         asked, url = job.assignment, self._world.timeline(job.item)
         prompt = self._world.struck(job, asked.prompt)
-        body = pull_request_body(prompt, job.item.task, run.agent.agent, run.agent_ended.summary, Footnote(usage, url))
+        foot = Footnote(usage, url, *_before(asked.origin))
+        body = pull_request_body(prompt, job.item.task, run.agent.agent, run.agent_ended.summary, foot)
         return PullRequestSpec(
             repo=asked.repo,
             base=run.cloned.branch,
@@ -209,14 +222,14 @@ class Steps:
             body=body,
             commit=run.committed.commit,
             task=job.item.task,
+            note=went_on(job.item.task, run.agent.agent, foot),
             url=url,
             cost=cost(usage),
         )
 
-    async def _usage(self, job: Job, run: Run) -> Usage:
-        """As the agent says it, where it was there from beginning to end; else as its model door counted it."""
-        assert run.agent_ended
-        said = run.agent_ended.usage
-        if (said != Usage() and run.sitting == 1) or run.agent is None or run.agent.agent not in self._world.doors:
-            return said
-        return (await self._wires.spent(job)) or said
+
+def _before(origin: Origin | None) -> tuple[tuple[str, ...], str]:
+    """The tasks whose work is on the branch too, and the one that was forked."""
+    if origin is None:
+        return (), ""
+    return ((), origin.task) if origin.onward is Onward.FORK else ((*origin.earlier, origin.task), "")

@@ -15,8 +15,8 @@ from trunkline.contracts import subjects
 from trunkline.contracts.errors import Exhausted
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.record import Record
-from trunkline.contracts.spend import ModelAnswered
-from trunkline_sandbox.model.budget import BudgetLimits, BudgetScope, Totals, UsedUp, dollars, micro, used_up
+from trunkline.contracts.spend import ModelAnswered, micro
+from trunkline_sandbox.model.budget import BudgetLimits, BudgetScope, Totals, UsedUp, dollars, used_up
 
 log = structlog.get_logger(__name__)
 

@@ -29,14 +29,11 @@ class Wires:
     judge: JudgePush
     till: NewTill
 
-    async def spent(self, job: Job) -> Usage | None:
-        """What the models of a task were counted to cost; None when none was asked."""
+    async def spent(self, job: Job) -> Usage:
+        """What the models of a task were counted to use, in all its attempts; what its agent says of itself is none of it."""
         till = self.till(job)
         await till.open()
-        total = till.totals
-        if not total.answers:
-            return None
-        return Usage(input_tokens=total.input_tokens, output_tokens=total.output_tokens, cost_usd=total.usd)
+        return till.totals.usage
 
     async def decision(self, job: Job, name: str) -> Decision | None:
         """What people made of a question; None while nobody decided. Raises BusAway."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from trunkline.contracts.spend import ModelAnswered
-
-MICRO = 1_000_000
-"""Millionths of a US dollar in one: sums are kept in whole millionths, which add up exactly."""
+from trunkline.contracts.run import Usage
+from trunkline.contracts.spend import MICRO, ModelAnswered, counted, micro, newest_model
 
 
 class BudgetScope(StrEnum):
@@ -53,10 +51,16 @@ class Totals:
     """Answers of models whose own price is not known: what they cost is a guess on the high side."""
     estimated: int = 0
     """Answers whose tokens nobody told."""
+    model: str | None = None
+    """The last that answered."""
 
     @property
     def usd(self) -> float:
         return self.micro_usd / MICRO
+
+    @property
+    def usage(self) -> Usage:
+        return counted(self.model, (self.input_tokens, self.output_tokens), self.usd, priced=not self.unpriced)
 
     def plus(self, answer: ModelAnswered) -> Totals:
         return Totals(
@@ -67,6 +71,7 @@ class Totals:
             micro_usd=self.micro_usd + micro(answer.usd),
             unpriced=self.unpriced + (not answer.priced),
             estimated=self.estimated + answer.estimated,
+            model=newest_model(answer, self.model),
         )
 
 
@@ -100,7 +105,3 @@ def lower(asked: float | None, configured: float) -> float:
     if not asked or not configured:
         return asked or configured
     return min(asked, configured)
-
-
-def micro(usd: float) -> int:
-    return round(usd * MICRO)

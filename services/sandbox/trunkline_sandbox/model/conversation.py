@@ -87,7 +87,7 @@ class Talk:
     asks: tuple[Ask, ...] = ()
     """Unanswered as far as the program says (answered ones leave when it goes on)."""
     heard: tuple[str, ...] = ()
-    """Ids of messages that it is seen to have, the newest fifty."""
+    """Ids of messages that it is seen to have, the newest three hundred."""
     ending: Ending | None = None
     notes: tuple[tuple[str, str], ...] = ()
     """What the adapter must remember; a mapping as pairs, so that the whole stays a value."""

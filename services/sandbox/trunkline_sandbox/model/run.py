@@ -225,8 +225,8 @@ def status_of(facts: Sequence[Fact]) -> tuple[str, str] | None:
     return None
 
 
-def succeeded(run: Run, opened: PullRequestOpened, at: datetime, usage: Usage | None = None) -> list[Fact]:
-    """The facts of a pull request that is there; `usage` is what was counted, where the agent says nothing of it."""
+def succeeded(run: Run, opened: PullRequestOpened, at: datetime, usage: Usage) -> list[Fact]:
+    """The facts of a pull request that is there; `usage` is what was counted, whatever the agent says of it."""
     assert run.sandbox and run.sandbox_at and run.cloned and run.agent_ended and run.committed
     result = RunResult(
         branch=run.committed.branch,
@@ -240,6 +240,6 @@ def succeeded(run: Run, opened: PullRequestOpened, at: datetime, usage: Usage | 
         sandbox_id=run.sandbox.sandbox_id,
         sandbox_seconds=round((at - run.sandbox_at).total_seconds(), 3),
         summary=run.agent_ended.summary,
-        usage=usage or run.agent_ended.usage,
+        usage=usage,
     )
     return [opened, RunSucceeded(attempt=run.attempt, result=result)]

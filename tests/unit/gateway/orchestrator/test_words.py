@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import MultiDict
 
+from tests.architecture.source import ROOT
+from trunkline.contracts import sandbox
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import DomainError, Invalid, NotFound
 from trunkline.contracts.ids import TaskId, TenantId
@@ -23,10 +25,13 @@ from trunkline_gateway.dialects.orchestrator import decode, decode_lists, encode
 from trunkline_gateway.dialects.orchestrator.answers_events import Happened
 from trunkline_gateway.dialects.orchestrator.schemas import TaskBody
 
+ORCHESTRATOR = ROOT / "docs" / "reference" / "orchestrator.md"
 TASK = "0194589f6d0070008000000000000001"
 NOW = datetime(2025, 1, 12, 10, 0, 0, tzinfo=UTC)
 GOOD = {"type": "bugfix", "payload": {}}
-UNTOLD = {RunClaimed, RunSucceeded, RunFailed, RunStopped, TaskHoldDropped}
+NAMED = {fact for fact in FACTS if fact.__module__ == sandbox.__name__}
+"""Facts of named sandboxes lie on no task's timeline."""
+UNTOLD = {RunClaimed, RunSucceeded, RunFailed, RunStopped, TaskHoldDropped} | NAMED
 """Facts that say nothing which the facts of the task do not say too."""
 TOLD = [fact for fact in FACTS if fact not in UNTOLD]
 
@@ -35,6 +40,12 @@ def made(fact: type[Fact]) -> Fact:
     """Any fact of a kind, from the golden that keeps its form."""
     with open(f"tests/contracts/goldens/{fact.__name__}.json") as file:
         return fact.model_validate(json.load(file))
+
+
+def _name(fact: type[Fact]) -> str:
+    """What the surface calls it; empty when whoever says it says how."""
+    told = facts.told(TaskId(TASK), made(fact))
+    return told[0] if told else ""
 
 
 def event(fact: Fact) -> Event:
@@ -146,6 +157,17 @@ def test_every_fact_is_told_in_one_shape(fact: type[Fact]) -> None:
 def test_what_the_task_says_itself_is_not_told_twice(fact: type[Fact]) -> None:
     assert facts.told(TASK, made(fact)) is None
     assert encode_events.frame(event(made(fact))) == b""
+
+
+def test_the_reference_names_every_event() -> None:
+    rows = [line.split("|")[1] for line in ORCHESTRATOR.read_text().splitlines() if line.startswith("| `")]
+    words = [re.findall(r"`([a-z_.]+)`", row) for row in rows]
+    found = {
+        f"{first.partition('.')[0]}{word}" if word.startswith(".") else word
+        for first, *more in filter(None, words)
+        for word in (first, *more)
+    }
+    assert sorted({name for fact in TOLD if (name := _name(fact))} - found) == []
 
 
 def test_a_fact_of_a_newer_version_is_passed_over() -> None:

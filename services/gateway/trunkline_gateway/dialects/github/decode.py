@@ -17,7 +17,11 @@ from trunkline_gateway.usecases.forge_news import PullRequestNews
 SURFACE: Final = "github"
 PROMPT_LIMIT: Final = 100 << 10
 """Bytes of UTF-8 that an issue may take of a prompt."""
-_TRAILER: Final = re.compile(r"^Trunkline-Task: ([0-9a-f]{32})\s*$", re.MULTILINE)
+_TRAILERS: Final = re.compile(r"(?:^Trunkline-Task: [0-9a-f]{32}[ \t\r]*(?:\n|\Z))+", re.MULTILINE)
+"""One below the other; what stands further up in the text was said by people and agents."""
+_TASK: Final = re.compile(r"[0-9a-f]{32}")
+MOST_TASKS: Final = 51
+"""Of one pull request, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +75,12 @@ def wanted(event: str, told: Delivery, customs: Customs) -> Start | PullRequestN
 def _commented(told: Delivery, customs: Customs) -> Start | Nothing:
     if told.comment is None or told.issue is None or told.repository is None:
         return Nothing("the comment, its issue or its repository is missing")
-    word, _, rest = told.comment.body.lstrip().partition("\n")
-    command, _, same_line = word.strip().partition(" ")
+    command, wish = [*told.comment.body.split(maxsplit=1), "", ""][:2]
     if command != customs.command:
         return Nothing(f"the comment does not begin with {customs.command}")
     if told.comment.author_association not in customs.starters or not (told.comment.user.human and told.sender.human):
         return Nothing("whoever commented may not start work in this repository")
-    wish = f"{same_line.strip()}\n{rest.strip()}".strip()
-    return _start(told, told.repository, told.issue, wish)
+    return _start(told, told.repository, told.issue, wish.strip())
 
 
 def _labelled(told: Delivery, customs: Customs) -> Start | Nothing:
@@ -125,8 +127,9 @@ def _prompt(about: Issue, wish: str) -> str:
 
 def _closed(told: Delivery) -> PullRequestNews | Nothing:
     about, repository = told.pull_request, told.repository
-    found = _TRAILER.findall(about.body or "") if about else []
+    blocks = _TRAILERS.findall(about.body or "") if about else []
+    found = tuple(TaskId(task) for task in dict.fromkeys(_TASK.findall(blocks[-1])))[-MOST_TASKS:] if blocks else ()
     if about is None or repository is None or not found:
         return Nothing("it names no task of ours")
     by = f"github:{told.sender.login}"
-    return PullRequestNews(TaskId(found[-1]), repository.full_name, about.number, bool(about.merged), by)
+    return PullRequestNews(found, repository.full_name, about.number, bool(about.merged), by)

@@ -85,10 +85,9 @@ class GitHub:
 
     async def _ended(self, news: PullRequestNews, delivery: str) -> Heard:
         try:
-            await self.news.ended(news, delivery)
+            return encode.noted(await self.news.ended(news, delivery))
         except NotFound:
             return encode.ignored("that task has no such pull request")
-        return encode.noted(news.task)
 
 
 def _one(request: web.Request, header: str) -> str:

@@ -39,15 +39,18 @@ class Result(BaseModel):
 
 
 class Spent(BaseModel):
-    """What its models cost so far."""
+    """What its models used so far, as it was counted on the way to them; null: none answered that Trunkline carries there."""
 
     model_config = CLOSED
 
-    usd: float
+    usd: float | None
+    """Null too where the price of one of them is not known."""
     limit_usd: float | None
     """What they might cost when one answered last, with what people added; null: any amount, or none answered yet."""
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
+    model: str | None
+    """The last that answered."""
 
 
 class TaskRule(BaseModel):

@@ -28,6 +28,10 @@ class Webhook(BaseModel):
     own_only: bool
     description: str
     secrets: int
+    secret_hint: str | None
+    """The last four characters of the newest secret, to tell secrets apart."""
+    signs_with_both_until: AwareDatetime | None
+    """After a rotation: when the secret before stops signing."""
     created_at: AwareDatetime
     updated_at: AwareDatetime
     verified_at: AwareDatetime | None
@@ -150,12 +154,16 @@ class DeliveryRead(BaseModel):
 
 
 class DeliveryList(BaseModel):
-    """What changed last first. A page may hold less than was asked for; the last one has no `next_cursor`."""
+    """What changed last first. A page may hold less than was asked for; the last one has no `next_cursor`.
+
+    `total` is how many of the webhook are kept; null where a `status` is asked for.
+    """
 
     model_config = CLOSED
 
     success: Literal[True]
     count: int
+    total: int | None
     deliveries: list[Delivery]
     next_cursor: str | None
 

@@ -28,7 +28,7 @@ from trunkline_gateway.dialects.orchestrator.schemas import (
     TaskMetadata,
 )
 from trunkline_gateway.usecases import vaulted
-from trunkline_gateway.usecases.terms import Terms, under
+from trunkline_gateway.usecases.terms import NONE, Terms, under
 
 SURFACE: Final = "orchestrator"
 TOKEN: Final = "X-GitHub-Token"
@@ -37,6 +37,9 @@ PROMPT_LIMIT: Final = 128 << 10
 """Bytes of UTF-8: what can be handed to a program as one word."""
 
 REPORTED: Final = {"in_progress": Reported.STARTED, "completed": Reported.SUCCEEDED, "failed": Reported.FAILED}
+
+_NOTHING_NAMED: Final = TaskMetadata()
+_UNDERSTOOD: Final = frozenset(TaskMetadata.model_fields)
 
 Object = Mapping[str, JsonValue]
 
@@ -69,7 +72,7 @@ class Said:
 def task(sent: Object, now: datetime) -> Wish:
     """Raises Invalid; NotFound for a parent by a name that no task can have."""
     asked = reading.body(TaskBody, sent)
-    named = reading.body(TaskMetadata, asked.metadata or {}, "metadata")
+    named = _named(asked.metadata)
     retries = named.max_retries if asked.max_retries is None else asked.max_retries
     assignment = Assignment(
         type=asked.type,
@@ -88,6 +91,8 @@ def task(sent: Object, now: datetime) -> Wish:
 
 def terms(asked: TaskBody | ContinueBody) -> Terms:
     """What the caller demands of its own task."""
+    if asked.tool_rules is None and asked.budget_usd is None:
+        return NONE
     rules = (
         ToolRule(tool=rule.tool, argument=rule.argument, then=Ruling(rule.then), reason=rule.reason or "")
         for rule in asked.tool_rules or ()
@@ -131,6 +136,12 @@ def event(sent: Object) -> Said:
         priority=asked.priority or "",
     )
     return Said(said, names.read_task(asked.task_id) if asked.task_id is not None else None)
+
+
+def _named(metadata: dict[str, JsonValue] | None) -> TaskMetadata:
+    if not metadata or _UNDERSTOOD.isdisjoint(metadata):
+        return _NOTHING_NAMED
+    return reading.body(TaskMetadata, metadata, "metadata")
 
 
 def _labels(asked: TaskBody) -> dict[str, str]:

@@ -48,7 +48,8 @@ def secret(sent: Object) -> str:
 def webhooks(query: MultiMapping[str], now: datetime) -> tuple[ListWebhooks, str | None]:
     """The list asked for, and the cursor as sent. Raises Invalid."""
     asked = reading.query(WebhooksQuery, query)
-    return ListWebhooks(tenant=NOBODY, at=now, limit=asked.limit), asked.cursor
+    own_only = None if asked.own_only is None else asked.own_only == "true"
+    return ListWebhooks(tenant=NOBODY, at=now, own_only=own_only, limit=asked.limit), asked.cursor
 
 
 def deliveries(hook: str, query: MultiMapping[str], now: datetime) -> tuple[ListDeliveries, str | None]:

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from trunkline.auth.principal import Principal
 from trunkline.contracts.calls import Ruling
 from trunkline.contracts.errors import DomainError
-from trunkline.contracts.run import RunResult
+from trunkline.contracts.run import RunResult, Usage
 from trunkline.contracts.task import Assignment, Submitted, TaskStatus
 from trunkline.contracts.views import TaskCounts, TaskPage, TaskView
 from trunkline_gateway.dialect import status_of
@@ -51,19 +51,21 @@ def created(submitted: Submitted, assignment: Assignment, principal: Principal) 
     """As the router made it, without asking anybody again."""
     task_id = names.task(submitted.task_id)
     held = _held(submitted)
-    fields = _asked(submitted.task_id, assignment) | _where(submitted.pool, submitted.status, held)
-    times = _times(submitted.submitted_at, submitted.submitted_at) | {
+    made: Object = {
+        **_asked(submitted.task_id, assignment),
+        **_where(submitted.pool, submitted.status, held),
+        **_times(submitted.submitted_at, submitted.submitted_at),
         "trace_id": submitted.trace_id,
         "child_task_ids": [],
         "retry_count": 0,
         "error": None,
         "sla": _sla(assignment, submitted.sla_at, breached=False),
         "created_by": principal.subject,
-        **_waiting(None),
+        **_NOT_BEGUN,
         "result": None,
     }
-    said: Object = {"success": True, "task_id": task_id, "message": f"Task created and assigned to {submitted.pool}"}
-    return said | {"task": fields | times} | (held if submitted.hold else {})
+    said: Object = {"success": True, "task_id": task_id, "message": f"Task created and assigned to {submitted.pool}", "task": made}
+    return said | held if submitted.hold else said
 
 
 def read(view: TaskView) -> Object:
@@ -175,13 +177,15 @@ def _outcome(view: TaskView) -> Object:
 
 
 def _waiting(view: TaskView | None) -> Object:
-    """How its run stands with people, and with money; nothing yet of a task that was only just made."""
+    """How its run stands with people, and with money; nothing yet of a task that was only just made. What nobody counted is null."""
     approval = names.approval(view.task_id, view.approval_waiting) if view and view.approval_waiting else None
+    used = view.used if view else Usage()
     spent: Object = {
-        "usd": view.spent_usd if view else 0.0,
+        "usd": used.cost_usd,
         "limit_usd": view.limit_usd if view else None,
-        "input_tokens": view.input_tokens if view else 0,
-        "output_tokens": view.output_tokens if view else 0,
+        "input_tokens": used.input_tokens,
+        "output_tokens": used.output_tokens,
+        "model": used.model,
     }
     waits: Object = {"waiting_for": view.waiting_for if view else None, "waiting_approval_id": approval}
     return waits | {
@@ -189,6 +193,9 @@ def _waiting(view: TaskView | None) -> Object:
         "spent": spent,
         "pull_request_state": view.pull_request_state if view else None,
     }
+
+
+_NOT_BEGUN: Final = _waiting(None)
 
 
 def _sla(assignment: Assignment, due: datetime | None, *, breached: bool) -> Object | None:

@@ -49,6 +49,8 @@ def webhook(view: WebhookView) -> Object:
         "own_only": view.own_only,
         "description": view.description,
         "secrets": view.secrets,
+        "secret_hint": view.hint or None,
+        "signs_with_both_until": moment(view.signs_with_both_until) if view.signs_with_both_until else None,
         "created_at": moment(view.created_at),
         "updated_at": moment(view.updated_at),
         "verified_at": moment(view.verified_at) if view.verified_at else None,
@@ -58,7 +60,7 @@ def webhook(view: WebhookView) -> Object:
 
 def deliveries(page: DeliveryPage, cursor: str | None) -> Object:
     shown: list[JsonValue] = [delivery(view, SHOWN) for view in page.deliveries]
-    return {"success": True, "count": len(shown), "deliveries": shown, "next_cursor": cursor}
+    return {"success": True, "count": len(shown), "total": page.total, "deliveries": shown, "next_cursor": cursor}
 
 
 def one_delivery(view: DeliveryView) -> Object:
@@ -70,7 +72,8 @@ def redelivered(view: DeliveryView) -> Object:
 
 
 def redelivered_many(hook: str, told: Redelivered) -> Object:
-    message = f"{told.count} on their way again" + ("; there are more, ask again for those" if told.more else "")
+    message = f"{told.count} on their way again" if told.count else "There is none to be sent again"
+    message += "; there are more, ask again for those" if told.more else ""
     return {"success": True, "message": message, "webhook_id": hook, "count": told.count, "more": told.more}
 
 

@@ -94,6 +94,11 @@ def _output(task_id: str, fact: run.AgentOutput) -> Object:
     return about | {"output": fact.text, "is_error": fact.is_error}
 
 
+def _agent_ended(task_id: str, fact: run.AgentEnded) -> Object:
+    """Without what the agent claims to have used."""
+    return {"summary": fact.summary, "caveat": fact.caveat}
+
+
 def _plain(task_id: str, fact: Fact) -> Object:
     return fact.model_dump(mode="json", exclude={"type", "decision_id"})
 
@@ -121,7 +126,7 @@ _TOLD: Final[Mapping[type[Fact], tuple[str, Tell]]] = {
     run.SandboxReady: ("run.sandbox_ready", _plain),
     run.RepositoryCloned: ("run.cloned", _plain),
     run.AgentStarted: ("run.agent_started", _plain),
-    run.AgentEnded: ("run.agent_ended", _plain),
+    run.AgentEnded: ("run.agent_ended", _agent_ended),
     run.ChangesCommitted: ("run.committed", _plain),
     run.BranchPushed: ("run.pushed", _plain),
     run.PullRequestOpened: ("run.pull_request_opened", _plain),

@@ -26,7 +26,7 @@ from trunkline_gateway.dialects.orchestrator.schemas import (
     TokenHeaders,
 )
 from trunkline_gateway.dialects.orchestrator.seal import Seal
-from trunkline_gateway.usecases import Tasks, struck
+from trunkline_gateway.usecases import Tasks
 
 TAG: Final = "tasks"
 _BODY: Final = (400, 401, 403, 413, 415, 422, 429, 503)
@@ -85,11 +85,10 @@ class TaskRoutes:
         task, trace = request[IDS].task_id(), wish.trace_id or f"trace_{request[IDS].id()}"
         token = decode.token(request.headers)
         try:
-            submitted = await self.tasks.submit(principal, wish.assignment, trace_id=trace, id=task, token=token)
+            made = await self.tasks.submit(principal, wish.assignment, trace_id=trace, id=task, token=token)
         except NotFound as error:
             raise (decode.unknown_parent() if wish.assignment.parent else error) from None
-        kept = struck.assignment(wish.assignment, token)  # as it is stored: the answer may be stored too, for whoever repeats the request
-        return json(encode.created(submitted, kept, principal))
+        return json(encode.created(made.submitted, made.kept, principal))
 
     async def _list(self, request: web.Request, principal: Principal) -> web.Response:
         asked, cursor = decode_lists.tasks(request.query, self.tasks.now())

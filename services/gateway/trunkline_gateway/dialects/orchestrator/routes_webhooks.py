@@ -11,6 +11,7 @@ from aiohttp import web
 from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import NotFound
+from trunkline.contracts.webhook import WebhookStatus
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import IDS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_webhooks as answers
@@ -112,7 +113,9 @@ class WebhookRoutes:
 
     async def _change(self, request: web.Request, principal: Principal) -> web.Response:
         hook, wish = _hook(request), decode_webhooks.change(await self.body.json(request))
-        return json(encode_webhooks.changed(await _found(self.webhooks.change(principal, hook, wish)), "Webhook changed"))
+        view = await _found(self.webhooks.change(principal, hook, wish))
+        waits = "; it hears of nothing until its address answers the handshake" if view.status is WebhookStatus.PENDING else ""
+        return json(encode_webhooks.changed(view, f"Webhook changed{waits}"))
 
     async def _remove(self, request: web.Request, principal: Principal) -> web.Response:
         hook = _hook(request)

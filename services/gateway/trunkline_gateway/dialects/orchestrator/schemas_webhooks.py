@@ -74,6 +74,8 @@ class WebhooksQuery(BaseModel):
 
     model_config = QUERY
 
+    own_only: Literal["true", "false"] | None = None
+    """`false`: those alone that hear of the whole tenant; `true`: those of callers for their own jobs. By default both."""
     limit: Annotated[int, Field(ge=1, le=LONGEST_PAGE)] = LONGEST_PAGE
     cursor: Seal | None = None
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 from uuid import UUID
 
+from multidict import MultiMapping
 from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 
 from trunkline.auth.principal import Principal
@@ -25,7 +26,7 @@ from trunkline_gateway.usecases.vaulted import borne, forge_token
 SURFACE: Final = "pr_agent"
 JOB: Final = re.compile(r"\A(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\Z", re.IGNORECASE)
 
-_CODE_OF_FIELD: Final = {
+CODE_OF_FIELD: Final = {
     "repo": "INVALID_REPO", "task": "MISSING_TASK", "branch": "INVALID_BRANCH",
     "speed": "INVALID_SPEED", "from": "BAD_EVENT_ID", "lastEventId": "BAD_EVENT_ID",
 }  # fmt: skip
@@ -79,13 +80,22 @@ def unknown_job() -> NotFound:
     return NotFound("there is no such job")
 
 
-def place(header: str | None, query: Mapping[str, str], speed: float | None = None) -> Place:
+def place(header: str | None, query: MultiMapping[str], speed: float | None = None) -> Place:
     """Where a stream begins, and how fast: `speed` where the query names none. The header wins, for it is what the client saw last.
 
     Raises Invalid.
     """
-    asked = _read(Resume, {name: query[name] for name in ("lastEventId", "from", "speed") if name in query})
+    asked = _read(Resume, once(query, ("lastEventId", "from", "speed")))
     return replay.place(header or asked.lastEventId, asked.from_, speed if asked.speed is None else asked.speed)
+
+
+def once(query: MultiMapping[str], names: Iterable[str]) -> dict[str, str]:
+    """What a query says of them. What is said twice is refused, for there is no telling which is meant; the value is never repeated."""
+    named = [name for name in names if name in query]
+    for name in named:
+        if len(query.getall(name)) > 1 or "\x00" in query[name]:
+            raise Invalid(f"{name} must be given once, as text", code=CODE_OF_FIELD.get(name, "INVALID_REQUEST"), field=name)
+    return {name: query[name] for name in named}
 
 
 def _terms(asked: ExecuteBody) -> Terms:
@@ -122,4 +132,4 @@ def _refusal(error: ValidationError) -> Invalid:
     if first["type"].isupper():
         return Invalid(first["msg"], code=first["type"], field=field)
     top = str(first["loc"][0]) if first["loc"] else ""
-    return Invalid(f"{field}: {first['msg']}", code=_CODE_OF_FIELD.get(top, "INVALID_REQUEST"), field=field)
+    return Invalid(f"{field}: {first['msg']}", code=CODE_OF_FIELD.get(top, "INVALID_REQUEST"), field=field)

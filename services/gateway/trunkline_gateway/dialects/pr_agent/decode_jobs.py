@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.task import TaskStatus
+from trunkline_gateway.dialects.pr_agent.decode import CODE_OF_FIELD, once
 from trunkline_gateway.dialects.pr_agent.encode import STATUS
 from trunkline_gateway.dialects.pr_agent.schemas_jobs import DemonstrationQuery, JobsQuery, LimitsQuery
 from trunkline_gateway.usecases.own_jobs import Wish
@@ -36,15 +37,10 @@ def ends_well(query: MultiMapping[str]) -> bool:
 
 
 def _read(schema: type[Query], query: MultiMapping[str]) -> Query:
-    """What is said twice is refused, for there is no telling which is meant; the value is never repeated."""
-    every = [field.alias or name for name, field in schema.model_fields.items()]
-    named = [name for name in every if name in query]
-    for name in named:
-        if len(query.getall(name)) > 1 or "\x00" in query[name]:
-            raise Invalid(f"{name} must be given once, as text", code="INVALID_REQUEST", field=name)
+    said = once(query, [field.alias or name for name, field in schema.model_fields.items()])
     try:
-        return schema.model_validate({name: query[name] for name in named})
+        return schema.model_validate(said)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = str(first["loc"][0]) if first["loc"] else ""
-        raise Invalid(f"{field}: {first['msg']}", code="INVALID_REQUEST", field=field) from None
+        raise Invalid(f"{field}: {first['msg']}", code=CODE_OF_FIELD.get(field, "INVALID_REQUEST"), field=field) from None

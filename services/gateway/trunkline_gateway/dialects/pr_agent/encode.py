@@ -76,7 +76,7 @@ def job(view: TaskView) -> Object:
 
 def fields(view: TaskView) -> Object:
     """A job, as it stands alone and in lists."""
-    return {**_asked(view), **_outcome(view), **_usage(_used(view))}
+    return {**_asked(view), **_outcome(view), **_usage(view.used)}
 
 
 def cancelled(view: TaskView) -> Object:
@@ -128,7 +128,6 @@ def _asked(view: TaskView) -> Object:
 
 
 def _outcome(view: TaskView) -> Object:
-    result = view.result
     return {
         "phase": view.phase,
         "fixBranch": view.branch,
@@ -139,19 +138,12 @@ def _outcome(view: TaskView) -> Object:
         "deletions": view.deletions,
         "commitSha": view.commit,
         "sandboxId": view.sandbox_id,
-        "sandboxDurationSeconds": round(result.sandbox_seconds, 3) if result else None,
+        "sandboxDurationSeconds": None if view.sandbox_seconds is None else round(view.sandbox_seconds, 3),
         "createdAt": moment(view.submitted_at),
         "completedAt": moment(view.ended_at) if view.ended_at else None,
         "error": view.error,
         "errorCode": view.error_code,
     }
-
-
-def _used(view: TaskView) -> Usage:
-    """What passed on the way to its models, and nothing that its agent says of itself."""
-    return Usage(
-        model=view.model, input_tokens=view.input_tokens or None, output_tokens=view.output_tokens or None, cost_usd=view.spent_usd or None
-    )
 
 
 def _usage(usage: Usage) -> Object:

@@ -26,6 +26,7 @@ def webhook(view: WebhookView) -> Object:
         "events": list(view.events),
         "status": view.status.value,
         "problem": view.problem or None,
+        "secretHint": view.hint or None,
         "createdAt": moment(view.created_at),
         "verifiedAt": moment(view.verified_at) if view.verified_at else None,
     }

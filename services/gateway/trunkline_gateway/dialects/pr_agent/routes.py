@@ -111,10 +111,11 @@ class PrAgent:
         body = await self.body.json(request)
         assignment, token = decode.execute(body), decode.token(body, request.headers.get("Authorization", ""))
         id = request[IDS].task_id()
-        await admitted(self.tiers, request, Caller(principal, request[ADDRESS], decode.fingerprint(body)), id)
-        assignment = decode.asked_by(principal, assignment, await self.forge.visibility(principal, assignment.repo, token))
-        submitted = await self.tasks.submit(principal, assignment, id=id, token=token)
-        return _json(encode.accepted(submitted.task_id))
+        async with admitted(self.tiers, request, Caller(principal, request[ADDRESS], decode.fingerprint(body)), id):
+            visibility = await self.forge.visibility(principal, assignment.repo, token)
+        assignment = decode.asked_by(principal, assignment, visibility)
+        made = await self.tasks.submit(principal, assignment, id=id, token=token)
+        return _json(encode.accepted(made.submitted.task_id))
 
     async def _job(self, request: web.Request, principal: Principal) -> web.Response:
         return _json(encode.job(await self._view(request, principal)))

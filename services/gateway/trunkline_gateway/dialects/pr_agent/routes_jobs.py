@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +14,7 @@ from aiohttp import web
 
 from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
+from trunkline.contracts.errors import Unavailable
 from trunkline_gateway.dialect import ADDRESS, COUNTED, IDS, Media, Route, Spec
 from trunkline_gateway.dialects.pr_agent import decode, decode_jobs, encode, encode_jobs
 from trunkline_gateway.dialects.pr_agent.demonstration import demonstration
@@ -66,14 +70,21 @@ class JobRoutes:
         return await self.streams.send(request, demonstration(place, self.tasks.now, well=well), encode.frame)
 
 
-async def admitted(tiers: Tiers, request: web.Request, caller: Caller, id: str) -> None:
-    """The job `id` more of the caller, told in the headers of the answer. Raises Exhausted, Unavailable."""
+@asynccontextmanager
+async def admitted(tiers: Tiers, request: web.Request, caller: Caller, id: str) -> AsyncIterator[None]:
+    """The job `id` more of the caller, told in the headers of the answer. It counts for nothing when the block, in which nothing is begun,
+    cannot be carried out. Raises Exhausted, Unavailable."""
     counted = await tiers.admit(caller, id if request[IDS].repeatable else "")
-    if counted is None:
-        return
-    request[COUNTED] = counted
-    if counted.retry_after is not None:
-        raise tiers.refusal(caller, counted.retry_after)
+    if counted is not None:
+        request[COUNTED] = counted
+        if counted.retry_after is not None:
+            raise tiers.refusal(caller, counted.retry_after)
+    try:
+        yield
+    except (Unavailable, asyncio.CancelledError):
+        request.pop(COUNTED, None)
+        await tiers.give_back(counted)
+        raise
 
 
 def _json(body: object) -> web.Response:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from trunkline_gateway.dialects.pr_agent.schemas import JobFields, Resume
 
@@ -16,13 +18,26 @@ _QUERY: Final = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=Tru
 _CLOSED: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+_DIGITS: Final = re.compile(r"[0-9]{1,9}")
+
+
+def _whole(text: object) -> object:
+    """Python's ways to write a number, such as 1_0 and 5.0, are nobody's in a query."""
+    if isinstance(text, str) and not _DIGITS.fullmatch(text):
+        raise PydanticCustomError("whole", "must be a whole number")
+    return text
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+
 class JobsQuery(BaseModel):
     """GET /api/pr-agent/jobs."""
 
     model_config = _QUERY
 
-    limit: Annotated[int, Field(ge=1, le=100)] = 10
-    offset: Annotated[int, Field(ge=0, le=FURTHEST)] = 0
+    limit: Annotated[Whole, Field(ge=1, le=100)] = 10
+    offset: Annotated[Whole, Field(ge=0, le=FURTHEST)] = 0
     status: Literal["pending", "running", "success", "failed", "all"] = "all"
     github_username: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     """Only jobs that were sent under this login; in any case of letters."""

@@ -40,6 +40,8 @@ class Webhook(BaseModel):
     events: list[str]
     status: Literal["pending", "active", "disabled"]
     problem: str | None
+    secretHint: str | None
+    """The last four characters of its secret."""
     createdAt: Moment
     verifiedAt: Moment | None
 

@@ -20,25 +20,27 @@ _MAY_NAME_IT: Final = (b"githubToken", b"\\u")
 
 @dataclass(frozen=True, slots=True)
 class TokenVisitors:
-    """dialect.Visitors by GitHub's tokens; without `guests` GitHub is not asked, and nobody is known."""
+    """dialect.Visitors by GitHub's tokens; without `people` GitHub is not asked, and nobody is known."""
 
-    guests: Guests | None
+    people: Guests | None
     body: BodyReader
+    guests: bool = True
+    """Said in the API document, whoever is asked here."""
 
     async def token(self, request: web.Request) -> SecretStr | None:
         """Raises Invalid also when two different ones are shown; TooLarge, Overdue."""
-        if self.guests is None:
+        if self.people is None:
             return None
         sent = await self._sent(request) if request.method == "POST" else {}
         return decode.token(sent, request.headers.get("Authorization", ""))
 
     async def who(self, token: SecretStr) -> Principal:
-        if self.guests is None:
+        if self.people is None:
             raise Unauthenticated("GitHub is not asked here who somebody is", code="AUTH_REQUIRED")
-        return await self.guests.who(token)
+        return await self.people.who(token)
 
     def stands(self, token: SecretStr, principal: Principal) -> bool:
-        return self.guests is not None and self.guests.stands(token, principal)
+        return self.people is not None and self.people.stands(token, principal)
 
     async def _sent(self, request: web.Request) -> dict[str, JsonValue]:
         """Nothing for what cannot be read: whoever reads it next says why."""

@@ -78,7 +78,8 @@ def _denied(body: Body) -> str:
     if not isinstance(denials, list) or not denials:
         return ""
     names = sorted({one_line(_text(denial.get("tool_name")), 40) for denial in denials if isinstance(denial, Mapping)})
-    return one_line(f"Claude Code was denied {len(denials)} tool calls ({', '.join(names)}), so its work may be incomplete", 500)
+    calls = "one tool call" if len(denials) == 1 else f"{len(denials)} tool calls"
+    return one_line(f"Claude Code was denied {calls} ({', '.join(names)}), so its work may be incomplete", 500)
 
 
 def _usage(body: Body) -> Usage:

@@ -12,7 +12,8 @@ from trunkline_sandbox.model import Ask, Ending, Entry, Talk
 
 MOST_ASKS = 64
 """Calls that wait for a word at one time; a program that asks more is told no at once."""
-MOST_HEARD = 50
+MOST_HEARD = 300
+"""More than the hundred that are told again after a takeover, with all that is said around them."""
 CLOSE = Entry("close", close=True)
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")

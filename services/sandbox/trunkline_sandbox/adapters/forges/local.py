@@ -17,6 +17,7 @@ from trunkline_sandbox.adapters.git.program import Answer, Call, run
 from trunkline_sandbox.adapters.git.refusals import refusal
 from trunkline_sandbox.adapters.git.remotes import full_ref
 from trunkline_sandbox.adapters.git.trees import known
+from trunkline_sandbox.naming import joined
 from trunkline_sandbox.ports import Access, PullRequest, PullRequestPage, PullRequestSpec, Remote
 
 _PART = re.compile(r"\A(?![.-])(?!.*\.\.)[A-Za-z0-9._-]{1,100}\Z")
@@ -58,7 +59,7 @@ class LocalForge:
             merge_base=await _merge_base(path, await _commit(path, spec.base), head),
             created_at=self._now(),
         )
-        number = await asyncio.to_thread(Records(path).find_or_add, record)
+        number = await asyncio.to_thread(Records(path).find_or_add, record, lambda body: joined(body, spec.note, spec.task))
         return PullRequest(number, f"{self._pages}/{_name(spec.repo)}/pulls/{number}")
 
     async def branch_for(self, access: Access, number: int) -> str:

@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ _WAIT_S = 10.0
 
 
 class Record(BaseModel):
-    """A pull request as it was opened; it never changes."""
+    """A pull request as it was opened; nothing of it changes but its text."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -49,31 +49,44 @@ class Records:
             text = f"The record of pull request {number} is damaged; restore {number}.json from a backup."
             raise Broken(text, code="PULL_REQUEST_DAMAGED") from error
 
-    def find_or_add(self, record: Record) -> int:
-        """The number of the record with this head; `record`'s own number does not matter."""
+    def find_or_add(self, record: Record, retold: Callable[[str], str]) -> int:
+        """The number of the record with this head, its text `retold` where it was there; `record`'s own number does not matter."""
         self._dir.mkdir(parents=True, exist_ok=True)
         with self._alone():
             numbers = sorted(self._numbers(), reverse=True)
             found = (number for number in numbers if self.get(number).head == record.head)
             known = next(found, None)
-            return self._add(record, (numbers or [0])[0] + 1) if known is None else known
+            if known is None:
+                return self._add(record, (numbers or [0])[0] + 1)
+            self._retell(self.get(known), retold)
+            return known
 
     def _numbers(self) -> Iterator[int]:
         return (int(path.stem) for path in self._dir.glob("*.json") if path.stem.isdigit())
 
     def _add(self, record: Record, number: int) -> int:
+        new = self._written(record.model_copy(update={"number": number}))
+        os.link(new, self._dir / f"{number}.json")
+        new.unlink()
+        self._settle()
+        return number
+
+    def _retell(self, record: Record, retold: Callable[[str], str]) -> None:
+        text = retold(record.body)
+        if text != record.body:
+            self._written(record.model_copy(update={"body": text})).replace(self._dir / f"{record.number}.json")
+            self._settle()
+
+    def _written(self, record: Record) -> Path:
         """On disk whole before it has its name, so that a kill leaves all of it or nothing."""
         for stale in self._dir.glob(".new-*"):
             stale.unlink()
         new = self._dir / f".new-{secrets.token_hex(4)}"
         with new.open("xb") as file:
-            file.write(record.model_copy(update={"number": number}).model_dump_json(indent=2).encode())
+            file.write(record.model_dump_json(indent=2).encode())
             file.flush()
             os.fsync(file.fileno())
-        os.link(new, self._dir / f"{number}.json")
-        new.unlink()
-        self._settle()
-        return number
+        return new
 
     def _settle(self) -> None:
         folder = os.open(self._dir, os.O_RDONLY)

@@ -55,6 +55,7 @@ class Pull(_Told):
     head: Branch
     base: Branch
     merged_at: str | None = None
+    body: str | None = ""
 
 
 class Comment(_Told):

@@ -1,4 +1,7 @@
-"""Exactly one pull request for a head: it is looked for before it is made, and again whenever it is not certain what came of making it."""
+"""Exactly one pull request for a head: it is looked for before it is made, and again whenever it is not certain what came of making it.
+
+Its text names every task that worked on it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import asyncio
 import structlog
 
 from trunkline.contracts.errors import Conflict, Denied, Invalid, NotFound, Unavailable
-from trunkline_sandbox.adapters.forges.github.api import Account, Pull, Repository
+from trunkline_sandbox.adapters.forges.github.api import Account, Done, Pull, Repository
+from trunkline_sandbox.adapters.forges.github.calls import Wish
+from trunkline_sandbox.naming import joined
 from trunkline_sandbox.ports import PullRequest, PullRequestSpec
 
 log = structlog.get_logger(__name__)
@@ -31,6 +36,7 @@ class PullRequests:
             except _REFUSALS as error:
                 await self._account.doubt(error)
                 pull = await self._find(spec) or await self._make(spec)
+        await self._name(pull, spec)
         return PullRequest(pull.number, pull.html_url)
 
     async def branch(self, number: int) -> str:
@@ -55,6 +61,18 @@ class PullRequests:
             return await self._existing(spec)
         log.info("forge.pull_request_opened", number=made.number)
         return made
+
+    async def _name(self, pull: Pull, spec: PullRequestSpec) -> None:
+        """Of one that was there before: without its trailer, news of it would not find this task. What is refused fails nothing."""
+        before = (pull.body or "").replace("\r\n", "\n")
+        text = joined(before, spec.note, spec.task)
+        if text == before:
+            return
+        path = f"/repos/{self._repository.full_name}/pulls/{pull.number}"
+        try:
+            await self._account.send(Wish("PATCH", path, "name the task in the pull request", body={"body": text}), Done)
+        except _REFUSALS as error:
+            log.warning("forge.task_not_named", number=pull.number, code=error.code, error=error.message)
 
     async def _existing(self, spec: PullRequestSpec) -> Pull:
         """GitHub says that there is one; its lists say so a little later."""

@@ -121,6 +121,16 @@ class Boxes:
         except NotFound:
             return
 
+    def rest(self, id: SandboxId, still: bool) -> None:
+        """End everything in it until it is roused; its files stay."""
+        with self._held(id) as (place, _):
+            place.resting.touch() if still else place.resting.unlink(missing_ok=True)
+        if still:
+            self.stop(id)
+
+    def rests(self, id: SandboxId) -> bool:
+        return self._place(id).resting.exists()
+
     def take(self, id: SandboxId) -> Path:
         with self._held(id) as (place, record):
             self._idle(place, record)

@@ -14,6 +14,8 @@ from trunkline_sandbox.ports import Limits
 _V1 = ("pids", "memory", "cpu")
 _PERIOD = 100_000
 """Microseconds, over which the processors' time is divided."""
+_AFTER_US = 25
+"""A sandbox's weight against the 100 of whoever is beside it: where processors are short, agents share evenly and ours come first."""
 _OURS = 8
 """Processes of ours beside the agent's: bubblewrap, the runner, the forwarder and their threads."""
 
@@ -91,8 +93,10 @@ def _make_unified(dir: Path, limits: Limits) -> tuple[str, ...]:
     dir.mkdir(exist_ok=True)
     (dir / "pids.max").write_text(str(limits.processes + _OURS))
     (dir / "memory.max").write_text(str(limits.memory))
-    quota = max(1000, int(limits.cpus * _PERIOD))
-    (dir / "cpu.max").write_text(f"{quota} {_PERIOD}")
+    (dir / "cpu.weight").write_text(str(_AFTER_US))
+    quota = _quota(limits)
+    _save_up(dir / "cpu.max.burst", 0)  # it may not be more than the quota, at no moment
+    (dir / "cpu.max").write_text(f"{quota or 'max'} {_PERIOD}")
     _save_up(dir / "cpu.max.burst", quota)
     with suppress(OSError):
         (dir / "memory.swap.max").write_text("0")
@@ -109,11 +113,18 @@ def _make_legacy(controller: str, dir: Path, limits: Limits) -> str:
             with suppress(OSError):
                 (dir / "memory.memsw.limit_in_bytes").write_text(str(limits.memory))
         case _:
-            quota = max(1000, int(limits.cpus * _PERIOD))
+            (dir / "cpu.shares").write_text(str(1024 * _AFTER_US // 100))
+            quota = _quota(limits)
+            _save_up(dir / "cpu.cfs_burst_us", 0)
             (dir / "cpu.cfs_period_us").write_text(str(_PERIOD))
-            (dir / "cpu.cfs_quota_us").write_text(str(quota))
+            (dir / "cpu.cfs_quota_us").write_text(str(quota or -1))
             _save_up(dir / "cpu.cfs_burst_us", quota)
     return str(dir)
+
+
+def _quota(limits: Limits) -> int:
+    """Microseconds in each period; 0 is all that there is."""
+    return max(1000, int(limits.cpus * _PERIOD)) if limits.cpus else 0
 
 
 def _save_up(file: Path, quota: int) -> None:

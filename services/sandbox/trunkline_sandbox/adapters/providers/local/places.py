@@ -72,6 +72,11 @@ class Place:
         return self.dir / "lock"
 
     @property
+    def resting(self) -> Path:
+        """There while a named sandbox is stopped."""
+        return self.dir / "resting"
+
+    @property
     def workspace(self) -> Path:
         return self.dir / "box" / "workspace"
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import structlog
 
-from trunkline.contracts.errors import Unavailable
+from trunkline.contracts.errors import NotFound, Unavailable
 from trunkline.contracts.ids import SandboxId
 from trunkline_sandbox.adapters.providers.local import copying, setting_up
 from trunkline_sandbox.adapters.providers.local.boxes import Boxes
 from trunkline_sandbox.adapters.providers.local.egress import Egress
 from trunkline_sandbox.adapters.providers.local.following import Follow
 from trunkline_sandbox.adapters.providers.local.places import Record, place
+from trunkline_sandbox.handlers.named_host import Seen
 from trunkline_sandbox.model import Entry
 from trunkline_sandbox.ports import Ability, Exit, Launch, Line, Sandbox, SandboxSpec
 
@@ -116,6 +117,30 @@ class LocalProvider:
 
     async def list(self) -> list[Sandbox]:
         return [_sandbox(record) for record in await _blocking(self._boxes.list)]
+
+    async def rest(self, id: SandboxId) -> None:
+        """End what runs in a named sandbox; it counts as stopped until it is roused. Raises NotFound."""
+        await _blocking(self._boxes.rest, id, True)
+
+    async def rouse(self, id: SandboxId) -> None:
+        """Raises NotFound."""
+        await _blocking(self._boxes.rest, id, False)
+
+    async def look(self, id: SandboxId) -> Seen | None:
+        try:
+            return self._seen(await _blocking(self._boxes.record, id))
+        except NotFound:
+            return None
+
+    async def seen(self) -> Sequence[Seen]:
+        return [self._seen(record) for record in await _blocking(self._boxes.list)]
+
+    async def drop(self, twin: Seen) -> None:
+        """A folder has one name: nothing is ever there twice."""
+
+    def _seen(self, record: Record) -> Seen:
+        id = record.spec.id
+        return Seen(id, "stopped" if self._boxes.rests(id) else "ready", str(id), dict(record.spec.labels))
 
     async def reap(self, keep: Callable[[Sandbox], bool]) -> int:
         """Stop and remove the sandboxes that `keep` does not want; how many there were."""

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
-def count(cpus: float) -> int:
-    """Whole processors: half of one cannot be given this way."""
-    return max(1, math.ceil(cpus))
+def count(cpus: float, all: int) -> int:
+    """Whole processors of `all`, since half of one cannot be given this way; 0 is half of them, so that ours find some free."""
+    return min(all, max(1, math.ceil(cpus) if cpus else all // 2))
 
 
 def choose(id: str, cpus: float, allowed: Iterable[int], taken: Iterable[int]) -> tuple[int, ...]:
@@ -20,7 +20,7 @@ def choose(id: str, cpus: float, allowed: Iterable[int], taken: Iterable[int]) -
     seats, load = sorted(allowed), Counter(taken)
     first = int.from_bytes(hashlib.sha256(id.encode()).digest()[:4], "big") % len(seats)
     order = sorted(range(len(seats)), key=lambda at: (load[seats[at]], (at - first) % len(seats)))
-    return tuple(sorted(seats[at] for at in order[: count(cpus)]))
+    return tuple(sorted(seats[at] for at in order[: count(cpus, len(seats))]))
 
 
 @contextmanager

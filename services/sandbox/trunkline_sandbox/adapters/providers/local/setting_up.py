@@ -16,6 +16,7 @@ from trunkline_sandbox.adapters.providers.local.starting import Engine
 
 _RUNNER = ("lines.py", "everybody.py", "journal.py", "program.py", "memory.py", "runner.py")
 """The runner's parts, lowest first; installed they are one file, as each import costs a millisecond at every start."""
+_INSIDE = Path(__file__).parent / "inside"
 _COMPILE = "import py_compile, sys; py_compile.compile(sys.argv[1], sys.argv[2], doraise=True)"
 
 
@@ -42,9 +43,7 @@ def _walled(root: Path, groups: Groups, reserve: int) -> Boxes:
 
 def install(root: Path, python: Python) -> Path:
     """Put the runner below the root, compiled for the Python inside, and say in which directory; each version has its own."""
-    here = Path(__file__).parent / "inside"
-    runner = bundle([(here / name).read_text() for name in _RUNNER])
-    sources = {"runner.py": runner.encode(), "forwarder.py": (here / "forwarder.py").read_bytes()}
+    sources = {"runner.py": runner_source().encode(), "forwarder.py": (_INSIDE / "forwarder.py").read_bytes()}
     digest = hashlib.sha256(b"\0".join([python.path.encode(), *sources.values()])).hexdigest()[:16]
     target = root / f".runner-{digest}"
     if target.exists():
@@ -63,6 +62,11 @@ def install(root: Path, python: Python) -> Path:
     except OSError:
         trees.remove(part)
     return target
+
+
+def runner_source() -> str:
+    """The runner as one program that needs nothing but Python's standard library."""
+    return bundle([(_INSIDE / name).read_text() for name in _RUNNER])
 
 
 def bundle(parts: list[str]) -> str:

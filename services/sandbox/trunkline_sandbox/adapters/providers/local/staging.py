@@ -35,9 +35,11 @@ class Stage:
     def wrap(self, command: tuple[str, ...]) -> tuple[str, ...]:
         """`command` as the sandbox's user, behind the mounts; run by root."""
         lines = [f"mount -t tmpfs -o mode=0755 trunkline {dir}" for dir in sorted({os.path.dirname(name) for _, name in self.mounts})]
-        for source, name in self.mounts:
-            make = "mkdir" if source.is_dir() else "touch"
-            lines.append(f"{make} {name} && mount --bind {shlex.quote(str(source))} {name}")
+        # Each program that is run here costs some 2 ms of every start.
+        folders = [name for source, name in self.mounts if source.is_dir()]
+        files = [name for source, name in self.mounts if not source.is_dir()]
+        lines += [" ".join((make, *names)) for make, names in (("mkdir", folders), ("touch", files)) if names]
+        lines += [f"mount --bind {shlex.quote(str(source))} {name}" for source, name in self.mounts]
         drop = f'exec setpriv --reuid {self.uid} --regid {self.uid} --clear-groups -- "$@"'
         return ("unshare", "-m", "--propagation", "private", "/bin/sh", "-e", "-c", "\n".join([*lines, drop]), "sh", *command)
 

@@ -23,6 +23,9 @@ from trunkline_sandbox.ports import Launch
 PASSWD = b"root:x:0:0::/root:/bin/sh\nagent:x:1000:1000::/home/agent:/bin/sh\n"
 GROUP = b"root:x:0:\nagent:x:1000:\n"
 HOSTS = b"127.0.0.1 localhost sandbox\n"
+RESOLVER = b"options timeout:1 attempts:1\n"
+"""There is nobody to ask for names; without these words some programs ask for seconds all the same."""
+ETC = {"/etc/passwd": PASSWD, "/etc/group": GROUP, "/etc/hosts": HOSTS, "/etc/resolv.conf": RESOLVER}
 PROXY_PORT = 3128
 PATIENCE = 15.0
 GRACE = 10.0
@@ -156,7 +159,7 @@ def _walled(engine: Engine, walls: Bubblewrap, order: Order, handed: Handed, tol
         stage.seen_as(walls.binary),
         _binds(engine, order, stage),
         bubblewrap.merged_links(),
-        {"/etc/passwd": handed.memory(PASSWD), "/etc/group": handed.memory(GROUP), "/etc/hosts": handed.memory(HOSTS)},
+        {path: handed.memory(text) for path, text in ETC.items()},
         handed.open(order.run.info, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
         bubblewrap.filter_file(handed, pinned=bool(order.record.seats)),
     )
@@ -193,7 +196,8 @@ def _job(engine: Engine, order: Order) -> bytes:
         "processes": limit.processes if walled else 0,
         "reserve": engine.reserve, "grace": GRACE, "open": not walled,
         # A memory group counts for itself, and better.
-        "memory": 0 if order.record.cage else limit.memory, "cores": seats.count(limit.cpus),
+        "memory": 0 if order.record.cage else limit.memory,
+        "cores": len(order.record.seats) or seats.count(limit.cpus, os.cpu_count() or 1),
     }  # fmt: skip
     cwd, home = ("/workspace", "/home/agent") if walled else (str(place.workspace), str(place.home))
     env = profile.environment(launch.env, order.proxied and walled)

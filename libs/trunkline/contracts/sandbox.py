@@ -1,0 +1,272 @@
+"""Named sandboxes: places to work that a user keeps between jobs. Owned by the sandbox service; a job's own sandbox is none of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+from trunkline.contracts.ids import Token
+from trunkline.contracts.message import Command, Fact, Message
+
+SERVICE: Final = "sandbox"
+LONGEST_USER: Final = 1024
+"""Bytes as UTF-8."""
+LONGEST_PAGE: Final = 200
+_LABELS: Final = 32
+
+
+class SandboxStatus(StrEnum):
+    """How a sandbox stands, in the words of the surfaces."""
+
+    CREATING = "creating"
+    READY = "ready"
+    STOPPED = "stopped"
+    ERROR = "error"
+    DELETED = "deleted"
+
+
+class Why(StrEnum):
+    """Who or what wanted a sandbox stopped or deleted."""
+
+    ASKED = "asked"
+    IDLE = "idle"
+    TTL = "ttl"
+    CAP = "cap"
+    """The tenant's minutes of the day are used up."""
+    REPLACED = "replaced"
+    """It was broken, and its user has another one."""
+
+
+def _user(text: str) -> str:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError("a user is text that UTF-8 can write") from None
+    if not 0 < size <= LONGEST_USER:
+        raise ValueError(f"a user has 1 to {LONGEST_USER} bytes")
+    return text
+
+
+User = Annotated[str, AfterValidator(_user)]
+"""Whatever a caller calls its user: it is shown and hashed, and never stands in a subject or a path."""
+Label = Annotated[str, Field(max_length=256)]
+Labels = Annotated[dict[Label, Label], Field(max_length=_LABELS)]
+
+
+class SandboxTerms(Message):
+    """What a sandbox shall be; 0 and None stand for the installation's own choice."""
+
+    labels: Labels = {}
+    cpus: float = Field(default=0, ge=0)
+    memory_mb: int = Field(default=0, ge=0)
+    disk_mb: int = Field(default=0, ge=0)
+    egress: tuple[str, ...] | None = Field(default=None, max_length=100)
+    """Hosts (`name` or `name:port`) that may be reached; an empty list: none."""
+    ttl_s: float = Field(default=0, ge=0)
+    """After so many seconds it is deleted, whatever it does."""
+    idle_s: float | None = Field(default=None, ge=0)
+    """Without being used for so many seconds it is stopped; 0: never."""
+
+
+class EnsureSandbox(Command):
+    """Give this user a sandbox: the preferred one while it is of use, else a new one. Repeating it changes nothing."""
+
+    type: Literal["ensure_sandbox"] = "ensure_sandbox"
+    sandbox_id: Token
+    """Minted by the gateway, from the caller's own key for the request where it has one; the sandbox's id if one is made for it."""
+    user: User
+    provider: str = Field(default="", max_length=64)
+    """Empty: the installation's own choice."""
+    terms: SandboxTerms = SandboxTerms()
+    by: str
+    """The authenticated subject."""
+    owner: str | None = None
+    """Finds it only when it belongs to this subject; None: any of the tenant. So in all commands about one sandbox."""
+    reuse: bool = True
+    """Off: a new one, beside those that are there; it is not preferred."""
+
+
+class GetSandbox(Command):
+    type: Literal["get_sandbox"] = "get_sandbox"
+    sandbox_id: Token
+    owner: str | None = None
+
+
+class StartSandbox(Command):
+    """Answers at once; how it goes on is read with GetSandbox. One that is ready or on its way is left alone."""
+
+    type: Literal["start_sandbox"] = "start_sandbox"
+    sandbox_id: Token
+    owner: str | None = None
+    by: str = ""
+
+
+class StopSandbox(Command):
+    """End what runs in it and keep its files."""
+
+    type: Literal["stop_sandbox"] = "stop_sandbox"
+    sandbox_id: Token
+    owner: str | None = None
+    by: str = ""
+
+
+class DeleteSandbox(Command):
+    """One that is deleted already is refused as unknown."""
+
+    type: Literal["delete_sandbox"] = "delete_sandbox"
+    sandbox_id: Token
+    owner: str | None = None
+    by: str = ""
+
+
+class TouchSandbox(Command):
+    """It is being used: its idle time begins anew."""
+
+    type: Literal["touch_sandbox"] = "touch_sandbox"
+    sandbox_id: Token
+    owner: str | None = None
+
+
+class ListSandboxes(Command):
+    """The newest first; deleted ones are not among them."""
+
+    type: Literal["list_sandboxes"] = "list_sandboxes"
+    owner: str | None = None
+    user: User | None = None
+    status: SandboxStatus | None = None
+    labels: Labels = {}
+    """It must have all of them."""
+    limit: int = Field(default=50, ge=1, le=LONGEST_PAGE)
+    cursor: str | None = Field(default=None, max_length=200)
+    """`next` of the page before."""
+
+
+class SandboxUsage(Command):
+    """What the tenant's named sandboxes used on one day (UTC)."""
+
+    type: Literal["sandbox_usage"] = "sandbox_usage"
+    day: str = Field(pattern=r"^[0-9]{8}$")
+    """yyyymmdd."""
+
+
+class SandboxView(Message):
+    """A sandbox for people and programs."""
+
+    sandbox_id: Token
+    user: str
+    owner: str
+    status: SandboxStatus
+    created_at: datetime
+    provider: str
+    isolation: str = ""
+    terms: SandboxTerms
+    ready_at: datetime | None = None
+    """Since when it is ready, or was last."""
+    expires_at: datetime | None = None
+    used_s: float = 0
+    """Seconds that it was ready for, as far as they are counted."""
+    cost_usd: float | None = None
+    """None where nobody said what an hour costs."""
+    code: str = ""
+    """Why it is in error."""
+    error: str = ""
+
+
+class SandboxPage(Message):
+    sandboxes: tuple[SandboxView, ...]
+    total: int
+    """Under the same filter."""
+    next: str | None = None
+
+
+class SandboxUsageView(Message):
+    day: str
+    seconds: int
+    cost_usd: float
+    running: int
+    """Ready ones now."""
+
+
+class SandboxWanted(Fact):
+    type: Literal["sandbox.wanted"] = "sandbox.wanted"
+    user: str
+    provider: str
+    terms: SandboxTerms
+    by: str
+
+
+class SandboxMade(Fact):
+    """The provider has it."""
+
+    type: Literal["sandbox.made"] = "sandbox.made"
+    ref: str
+    """The provider's own name for it."""
+    isolation: str
+
+
+class SandboxIsReady(Fact):
+    type: Literal["sandbox.ready"] = "sandbox.ready"
+
+
+class SandboxStopWanted(Fact):
+    type: Literal["sandbox.stop_wanted"] = "sandbox.stop_wanted"
+    why: Why
+    by: str = ""
+
+
+class SandboxIsStopped(Fact):
+    type: Literal["sandbox.stopped"] = "sandbox.stopped"
+
+
+class SandboxStartWanted(Fact):
+    type: Literal["sandbox.start_wanted"] = "sandbox.start_wanted"
+    by: str = ""
+
+
+class SandboxDeleteWanted(Fact):
+    type: Literal["sandbox.delete_wanted"] = "sandbox.delete_wanted"
+    why: Why
+    by: str = ""
+
+
+class SandboxIsDeleted(Fact):
+    type: Literal["sandbox.deleted"] = "sandbox.deleted"
+
+
+class SandboxBroke(Fact):
+    """What could not be done, or is gone. Never the end: it may be started, replaced or deleted."""
+
+    type: Literal["sandbox.broke"] = "sandbox.broke"
+    code: str
+    error: str
+
+
+class SandboxFound(Fact):
+    """The provider says something else than we knew, and it is right."""
+
+    type: Literal["sandbox.found"] = "sandbox.found"
+    state: Literal["ready", "stopped"]
+
+
+class SandboxUsed(Fact):
+    """It was ready for so long since the last of these."""
+
+    type: Literal["sandbox.used"] = "sandbox.used"
+    seconds: float
+    cost_usd: float | None = None
+
+
+class SandboxTouched(Fact):
+    """It was used; said twice a minute at most."""
+
+    type: Literal["sandbox.touched"] = "sandbox.touched"
+
+
+class SandboxPreferred(Fact):
+    """The one that this user gets from now on."""
+
+    type: Literal["sandbox.preferred"] = "sandbox.preferred"
+    sandbox_id: Token

@@ -1,0 +1,69 @@
+"""From what an omni client sends to what Trunkline understands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+from multidict import MultiMapping
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from trunkline.contracts.errors import Invalid
+from trunkline_gateway.dialects.omni.schemas import ConnectQuery, ResultsQuery, TokenBody
+from trunkline_gateway.usecases.realtime import TicketWish
+from trunkline_gateway.usecases.telling import Place
+
+VALIDATION: Final = "VALIDATION_ERROR"
+LONGEST: Final = 3000
+"""Bytes of all names in one ticket: with more it would not fit into the address that it is shown in."""
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+def ticket(body: JsonValue) -> TicketWish:
+    """Raises Invalid."""
+    topics = read(TokenBody, body).root
+    channels = {topic.channel for topic in topics}
+    names = tuple(dict.fromkeys(topic.name for topic in topics))
+    if len(channels) > 1:
+        raise wrong("channel", "one token is for one channel; ask for another token")
+    if sum(len(name.encode()) for name in (*channels, *names)) > LONGEST:
+        raise wrong("name", f"the names in one token may have {LONGEST} bytes together")
+    moments = [topic.since for topic in topics if topic.since is not None]
+    since = datetime.fromtimestamp(min(moments) / 1000, UTC) if moments else None
+    return TicketWish(channels.pop(), names, since, history=any(topic.history for topic in topics))
+
+
+def connect(query: MultiMapping[str], headers: Mapping[str, str]) -> tuple[str, Place | None]:
+    """The ticket, and what was heard last. Raises Invalid."""
+    asked = read(ConnectQuery, once(query, ConnectQuery))
+    last = headers.get("Last-Event-ID") or asked.lastEventId
+    return asked.token, Place.parse(last) if last else None
+
+
+def results(query: MultiMapping[str]) -> tuple[str, Place | None]:
+    """The caller's name of the task, and what is known of it. Raises Invalid."""
+    asked = read(ResultsQuery, once(query, ResultsQuery))
+    return asked.taskId, Place.parse(asked.after) if asked.after else None
+
+
+def once(query: MultiMapping[str], schema: type[BaseModel]) -> dict[str, str]:
+    """What stands in a query under the names of `schema`. Raises Invalid for what stands there twice."""
+    for name in schema.model_fields:
+        if len(query.getall(name, ())) > 1:
+            raise wrong(name, "may be given once")
+    return {name: query[name] for name in schema.model_fields if name in query}
+
+
+def read(schema: type[Schema], said: JsonValue | Mapping[str, str]) -> Schema:
+    """Raises Invalid with the first field that is wrong, and without its value."""
+    try:
+        return schema.model_validate(said)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        raise wrong(".".join(map(str, first["loc"])), first["msg"]) from None
+
+
+def wrong(field: str, why: str) -> Invalid:
+    return Invalid(f"{field}: {why}" if field else why, code=VALIDATION, field=field)

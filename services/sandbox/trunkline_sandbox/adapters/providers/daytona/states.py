@@ -1,0 +1,26 @@
+"""What Daytona's words for a sandbox's state mean to us. Pure."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Meaning = Literal["ready", "stopped", "creating", "error", "gone"]
+
+_MEANINGS: Final[dict[str, Meaning]] = {
+    "started": "ready",
+    "stopped": "stopped",
+    "archived": "stopped",
+    "creating": "creating",
+    "starting": "creating",
+    "restoring": "creating",
+    "pending_build": "creating",
+    "building_snapshot": "creating",
+    "pulling_snapshot": "creating",
+    "destroyed": "gone",
+    "destroying": "gone",
+}
+
+
+def meaning(state: str) -> Meaning:
+    """A word that is not known is an error: what Daytona does then, nobody told us."""
+    return _MEANINGS.get(state, "error")

@@ -1,0 +1,152 @@
+"""Somebody wants a named sandbox: the one that the user prefers, one by its id, or the list of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+
+import structlog
+
+from trunkline.bus import Log
+from trunkline.contracts import subjects
+from trunkline.contracts.errors import Conflict, Invalid, Unavailable
+from trunkline.contracts.ids import SandboxId, TenantId
+from trunkline.contracts.message import Accepted
+from trunkline.contracts.sandbox import (
+    DeleteSandbox,
+    EnsureSandbox,
+    GetSandbox,
+    SandboxStatus,
+    SandboxWanted,
+    StartSandbox,
+    StopSandbox,
+    TouchSandbox,
+    Why,
+)
+from trunkline.runtime.actor import Actor
+from trunkline_sandbox.handlers.named_book import Book, Key
+from trunkline_sandbox.handlers.named_host import NamedHost
+from trunkline_sandbox.handlers.named_minutes import Minutes
+from trunkline_sandbox.handlers.named_terms import Caps
+from trunkline_sandbox.model import preferred
+from trunkline_sandbox.model.named import Effect, Named, next_effect, view
+from trunkline_sandbox.model.named_cues import Cue, Delete, Start, Stop, Touch, Want
+from trunkline_sandbox.model.named_deciding import unknown
+from trunkline_sandbox.model.preferred import Prefer
+
+log = structlog.get_logger()
+
+ROUNDS: Final = 8
+"""Replacements of broken ones that one command follows."""
+One = GetSandbox | StartSandbox | StopSandbox | DeleteSandbox | TouchSandbox
+
+
+class AnswerNamed:
+    """The body of each answer is a SandboxView."""
+
+    def __init__(self, book: Book, log: Log, hosts: Mapping[str, NamedHost], caps: Caps, minutes: Minutes) -> None:
+        self._book = book
+        self._hosts = hosts
+        self._caps = caps
+        self._minutes = minutes
+        self._preferred: Actor[str, Prefer] = Actor(log, preferred.decide, preferred.evolve)
+        self._making = asyncio.Lock()
+        """So that what is counted is what there is; another replica may let in as many as are under way there."""
+
+    async def ensure(self, command: EnsureSandbox) -> Accepted:
+        """Raises Invalid, Denied, Unsupported, Exhausted SANDBOX_CAP, Unavailable."""
+        name = command.provider or self._caps.provider
+        host = self._hosts.get(name)
+        if host is None:
+            raise Invalid(f"there is no provider of that name here; there is {', '.join(sorted(self._hosts))}", code="NO_PROVIDER")
+        terms = self._caps.settled(command.terms, host)
+        wanted = SandboxWanted(user=command.user, provider=name, terms=terms, by=command.by)
+        if not command.reuse:
+            return await self._made(Key(command.tenant, SandboxId(command.sandbox_id)), wanted, command)
+        return await self._reused(wanted, command)
+
+    async def _reused(self, wanted: SandboxWanted, command: EnsureSandbox) -> Accepted:
+        user = preferred.user_key(command.user, wanted.provider, command.owner)
+        where = subjects.preferred(TenantId(command.tenant), user)
+        cue = Prefer(command.sandbox_id)
+        for _ in range(ROUNDS):
+            chosen = (await self._preferred.receive(where, cue, command.at, command.type)).state
+            assert chosen is not None
+            key = Key(command.tenant, SandboxId(chosen))
+            named = await self._book.look(key)
+            if named is None:
+                return await self._made(key, wanted, command)
+            if named.status not in (SandboxStatus.ERROR, SandboxStatus.DELETED):
+                return await self._started(key, named, command)
+            if named.status is SandboxStatus.ERROR:
+                await self._book.try_receive(key, Delete(Why.REPLACED, command.by), command.at, command.type)
+            cue = Prefer(_next_id(key), instead_of=chosen)
+        raise Unavailable("the sandboxes of this user break faster than they are made; try again in a moment", code="CONTENDED")
+
+    async def _started(self, key: Key, named: Named, command: EnsureSandbox) -> Accepted:
+        if named.status is not SandboxStatus.STOPPED:
+            return _accepted(key, named)
+        self._caps.check_minutes(await self._minutes.used_s(key.tenant))
+        return await self._told(key, Start(command.by), command.at, command.type)
+
+    async def _made(self, key: Key, wanted: SandboxWanted, command: EnsureSandbox) -> Accepted:
+        async with self._making:
+            if await self._book.look(key) is None:
+                there = [named for _, named in self._book.of(key.tenant) if not named.over and next_effect(named) is not Effect.CLEAN]
+                self._caps.check(sum(named.wanted.user == wanted.user for named in there), len(there))
+                self._caps.check_minutes(await self._minutes.used_s(key.tenant))
+            accepted = await self._told(key, Want(wanted), command.at, command.type)
+        log.info("named.wanted", tenant=key.tenant, sandbox=key.id, provider=wanted.provider, by=command.by)
+        return accepted
+
+    async def get(self, command: GetSandbox) -> Accepted:
+        """Raises NotFound, Unavailable."""
+        key, named = await self._found(command)
+        return _accepted(key, named)
+
+    async def start(self, command: StartSandbox) -> Accepted:
+        """Raises NotFound, Conflict SANDBOX_NOT_READY, Exhausted, Unavailable."""
+        key, named = await self._found(command)
+        if named.status is SandboxStatus.STOPPED:
+            self._caps.check_minutes(await self._minutes.used_s(key.tenant))
+        return await self._told(key, Start(command.by), command.at, command.type)
+
+    async def stop(self, command: StopSandbox) -> Accepted:
+        """Raises NotFound, Conflict SANDBOX_NOT_READY, Unavailable."""
+        key, _ = await self._found(command)
+        return await self._told(key, Stop(command.at, Why.ASKED, command.by), command.at, command.type)
+
+    async def delete(self, command: DeleteSandbox) -> Accepted:
+        """Raises NotFound, Unavailable."""
+        key, _ = await self._found(command)
+        return await self._told(key, Delete(Why.ASKED, command.by), command.at, command.type)
+
+    async def touch(self, command: TouchSandbox) -> Accepted:
+        """Raises NotFound, Unavailable."""
+        key, _ = await self._found(command)
+        return await self._told(key, Touch(command.at), command.at, command.type)
+
+    async def _found(self, command: One) -> tuple[Key, Named]:
+        key = Key(command.tenant, SandboxId(command.sandbox_id))
+        named = await self._book.look(key)
+        if named is None or named.over or command.owner not in (None, named.wanted.by):
+            raise unknown()
+        return key, named
+
+    async def _told(self, key: Key, cue: Cue, at: datetime, cause: str) -> Accepted:
+        named = await self._book.receive(key, cue, at, cause)
+        if named is None:
+            raise Conflict("this sandbox cannot be told anything now; try again", code="SANDBOX_NOT_READY")
+        return _accepted(key, named)
+
+
+def _next_id(key: Key) -> str:
+    """The same for whoever replaces it, so that many who do make one."""
+    return "sbx-" + sha256(f"{key.tenant}/{key.id}/next".encode()).hexdigest()[:32]
+
+
+def _accepted(key: Key, named: Named) -> Accepted:
+    return Accepted(seq=0, body=view(key.id, named).model_dump(mode="json"))

@@ -1,0 +1,172 @@
+"""Carries out at the provider what a named sandbox wants: one effect after the other, each tried some times, none that is stale."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from weakref import WeakValueDictionary
+
+import structlog
+
+from trunkline.contracts.errors import Denied, DomainError, Invalid, NotFound, Unavailable, Unsupported
+from trunkline.contracts.ids import SandboxId
+from trunkline.runtime.faults import faultpoint
+from trunkline_sandbox.handlers.named_book import Book, Key
+from trunkline_sandbox.handlers.named_host import NAMED, NamedHost, Seen
+from trunkline_sandbox.model.named import Effect, Named, next_effect
+from trunkline_sandbox.model.named_cues import Done, Failed, Made
+from trunkline_sandbox.ports import Limits, SandboxSpec
+
+log = structlog.get_logger()
+
+ROUNDS: Final = 8
+"""Effects in a row; whoever wants a sandbox started and stopped faster than that waits for the next look."""
+MIB: Final = 1 << 20
+_FINAL: Final = (Invalid, Unsupported, Denied, NotFound)
+"""What no further try makes better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long a provider is waited for, in seconds, and how often it is asked."""
+
+    make_s: float = 180.0
+    start_s: float = 60.0
+    stop_s: float = 60.0
+    tries: int = 4
+    pause_s: float = 0.5
+    poll_s: float = 0.5
+
+    def of(self, effect: Effect) -> float:
+        return {Effect.MAKE: self.make_s, Effect.START: self.start_s}.get(effect, self.stop_s)
+
+
+class Carry:
+    def __init__(self, book: Book, hosts: Mapping[str, NamedHost], now: Callable[[], datetime], waits: Waits) -> None:
+        self._book = book
+        self._hosts = hosts
+        self._now = now
+        self._waits = waits
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+
+    async def drive(self, key: Key) -> None:
+        """Until nothing is wanted, or its provider does not do it. Raises Unavailable when the bus is away."""
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        async with turn:
+            for _ in range(ROUNDS):
+                named = await self._book.look(key)
+                effect = next_effect(named) if named else None
+                if named is None or effect is None or not await self._further(key, named, effect):
+                    return
+
+    async def _further(self, key: Key, named: Named, effect: Effect) -> bool:
+        """Whether the sandbox came further."""
+        try:
+            async with asyncio.timeout(self._waits.of(effect)):
+                await self._tried(key, named, effect)
+        except Exception as error:  # whatever a provider does wrong is a fact of its sandbox, not the end of the service
+            log.warning("named.effect_failed", sandbox=key.id, effect=effect, error=f"{type(error).__name__}: {error}")
+            failed = self._failure(effect, error)
+            if failed is None:
+                return False  # the next look asks again
+            await self._book.receive(key, failed, failed.at, effect)
+            return True
+        if effect is Effect.CLEAN:
+            return False
+        await self._book.receive(key, Done(effect, at := self._now()), at, effect)
+        faultpoint(f"named.{effect}.after_record")
+        return True
+
+    async def _tried(self, key: Key, named: Named, effect: Effect) -> None:
+        host = self._host(named.wanted.provider)
+        for attempt in range(self._waits.tries):
+            try:
+                return await self._do(host, key, named, effect)
+            except _FINAL:
+                raise
+            except Exception as error:
+                if attempt + 1 == self._waits.tries:
+                    raise
+                log.info("named.effect_again", sandbox=key.id, effect=effect, error=f"{type(error).__name__}: {error}")
+            await asyncio.sleep(self._waits.pause_s * 2**attempt * random.uniform(0.5, 1.5))
+            now = await self._book.look(key)
+            if now is None or next_effect(now) is not effect:
+                return None
+        return None
+
+    def _host(self, provider: str) -> NamedHost:
+        host = self._hosts.get(provider)
+        if host is None:
+            raise Unsupported(f"the provider {provider} is not configured any more; configure it, or delete it there", code="NO_PROVIDER")
+        return host
+
+    async def _do(self, host: NamedHost, key: Key, named: Named, effect: Effect) -> None:
+        match effect:
+            case Effect.MAKE:
+                await self._make(host, key, named)
+            case Effect.START:
+                await host.rouse(key.id)
+                await self._ready(host, key.id)
+            case Effect.STOP:
+                await host.rest(key.id)
+            case Effect.DELETE | Effect.CLEAN:
+                await host.remove(key.id)
+                if await host.look(key.id):
+                    raise Unavailable("the provider still has it after it was asked to remove it", code="SANDBOX_NOT_REMOVED")
+
+    async def _make(self, host: NamedHost, key: Key, named: Named) -> None:
+        faultpoint("named.make.before_effect")
+        sandbox = await host.ensure(spec_of(key, named))
+        faultpoint("named.make.after_effect")
+        seen = await host.look(key.id)
+        if seen is None:
+            raise Unavailable("the provider has no such sandbox right after making it", code="SANDBOX_VANISHED")
+        await self._book.receive(key, Made(seen.ref, sandbox.isolation), self._now(), Effect.MAKE)
+        faultpoint("named.make.made")
+        if seen.state != "ready":
+            await self._ready(host, key.id)
+
+    async def _ready(self, host: NamedHost, id: SandboxId) -> Seen:
+        """For as long as its deadline lets it. Raises NotFound when it is gone, Unavailable when it fails."""
+        while True:
+            seen = await host.look(id)
+            if seen is None:
+                raise NotFound("the provider has it no more", code="SANDBOX_VANISHED")
+            if seen.state == "error":
+                raise Unavailable("the provider says that it is in error", code="SANDBOX_ERROR")
+            if seen.state == "ready":
+                return seen
+            await asyncio.sleep(self._waits.poll_s * random.uniform(0.8, 1.2))
+
+    def _failure(self, effect: Effect, error: Exception) -> Failed | None:
+        """None for what is only put off: a sandbox that is to go stays wanted away until it is."""
+        gone = isinstance(error, NotFound)
+        if effect in (Effect.DELETE, Effect.CLEAN) or (effect is Effect.STOP and not gone):
+            return None
+        said = self._said(effect, error)
+        if gone:
+            said = NotFound(said.message, code="SANDBOX_VANISHED")
+        elif effect is Effect.START:
+            said = Unavailable(said.message, code="SANDBOX_RESTART_FAILED")
+        return Failed(effect, self._now(), said.code, said.message)
+
+    def _said(self, effect: Effect, error: Exception) -> DomainError:
+        """Of a defect, or of an SDK's own error, no more than its name: its text may hold anything."""
+        if isinstance(error, TimeoutError):
+            return Unavailable(f"the provider did not do it within {self._waits.of(effect):g} s", code="PROVIDER_TIMEOUT")
+        return (
+            error if isinstance(error, DomainError) else Unavailable(f"the provider failed: {type(error).__name__}", code="SANDBOX_ERROR")
+        )
+
+
+def spec_of(key: Key, named: Named) -> SandboxSpec:
+    """The same whenever it is made."""
+    terms, usual = named.wanted.terms, Limits()
+    limits = Limits(
+        cpus=terms.cpus, memory=terms.memory_mb * MIB or usual.memory, disk=terms.disk_mb * MIB or usual.disk, processes=usual.processes
+    )
+    return SandboxSpec(key.id, limits, {"tenant": key.tenant, NAMED: key.id}, terms.egress or ())

@@ -1,0 +1,125 @@
+"""Compares named sandboxes with their providers, at the start and every minute: nothing orphaned, nothing believed that is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from trunkline.contracts.errors import DomainError
+from trunkline.contracts.ids import SandboxId
+from trunkline.contracts.sandbox import Why
+from trunkline_sandbox.handlers.named_book import Book, Key
+from trunkline_sandbox.handlers.named_carry import Carry
+from trunkline_sandbox.handlers.named_host import NAMED, NamedHost, Seen
+from trunkline_sandbox.handlers.named_minutes import Minutes
+from trunkline_sandbox.handlers.named_terms import Caps
+from trunkline_sandbox.model.named import Effect, Named, Phase, next_effect
+from trunkline_sandbox.model.named_cues import Count, Rung, Stop
+from trunkline_sandbox.model.named_cues import Seen as Look
+
+log = structlog.get_logger()
+
+EVERY: Final = 60.0
+AT_ONCE: Final = 8
+PATIENCE: Final = 30.0
+"""Seconds for which the facts' own handlers have what is to be done in hand."""
+LISTED_WITHIN: Final = 30.0
+
+
+class Watch:
+    def __init__(
+        self, book: Book, hosts: Mapping[str, NamedHost], carry: Carry, caps: tuple[Caps, Minutes], now: Callable[[], datetime]
+    ) -> None:
+        self._book = book
+        self._hosts = hosts
+        self._carry = carry
+        self._caps, self._minutes = caps
+        self._now = now
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self.once()
+            await asyncio.sleep(EVERY)
+
+    async def once(self, patience: float = PATIENCE) -> None:
+        """One pass. What resists is left for the next one."""
+        began = self._now()
+        for name, host in self._hosts.items():
+            await self._spared("named.list_failed", name, self._compare(name, host))
+        hands = asyncio.Semaphore(AT_ONCE)
+
+        async def one(key: Key, named: Named) -> None:
+            async with hands:
+                await self._spared("named.look_failed", key.id, self._tend(key, named, began, patience))
+
+        async with asyncio.TaskGroup() as group:
+            for key, named in self._book.all():
+                group.create_task(one(key, named))
+        await self._spared("named.caps_failed", "", self._hold_caps())
+
+    async def _spared(self, event: str, what: str, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except DomainError as error:
+            log.warning(event, what=what, code=error.code, error=error.message)
+        except Exception as error:  # one that resists must not keep the others, nor end the service
+            log.warning(event, what=what, error=f"{type(error).__name__}: {error}")
+
+    async def _compare(self, name: str, host: NamedHost) -> None:
+        async with asyncio.timeout(LISTED_WITHIN):
+            began, listed = self._now(), await host.seen()
+        by_key: dict[Key, list[Seen]] = {}
+        for seen in listed:
+            if NAMED in seen.labels and "tenant" in seen.labels:
+                by_key.setdefault(Key(seen.labels["tenant"], SandboxId(seen.labels[NAMED])), []).append(seen)
+        for key, twins in by_key.items():
+            await self._spared("named.reap_failed", key.id, self._match(host, key, twins, began))
+        for key, named in self._book.all():
+            if named.wanted.provider == name and key not in by_key and named.kept:
+                await self._spared("named.look_failed", key.id, self._miss(host, key))
+
+    async def _match(self, host: NamedHost, key: Key, twins: Sequence[Seen], began: datetime) -> None:
+        named = await self._book.look(key)
+        if named is None or named.phase is Phase.DELETED or named.wanted.provider != host.name or _never(named):
+            await host.remove(key.id)
+            log.info("named.reaped", sandbox=key.id, tenant=key.tenant, provider=host.name, why="deleted" if named else "unknown")
+            return
+        kept = next((seen for seen in twins if seen.ref == named.ref), min(twins, key=lambda seen: seen.ref))
+        for twin in twins:
+            if twin is not kept:
+                await host.drop(twin)
+                log.info("named.twin_dropped", sandbox=key.id, provider=host.name, ref=twin.ref)
+        await self._book.try_receive(key, Look(kept.state, began), self._now(), "reconcile")
+
+    async def _miss(self, host: NamedHost, key: Key) -> None:
+        """A list may be late; one that is not found by its name either is gone."""
+        began, seen = self._now(), await host.look(key.id)
+        await self._book.try_receive(key, Look(seen.state if seen else "gone", began), self._now(), "reconcile")
+
+    async def _tend(self, key: Key, named: Named, began: datetime, patience: float) -> None:
+        now = self._now()
+        if named.next_due and named.next_due <= now:
+            await self._book.try_receive(key, Rung(now), now, "clock")
+        if named.counted_until:
+            await self._book.try_receive(key, Count(now), now, "count")
+        if next_effect(named) not in (None, Effect.CLEAN) and (began - named.changed_at).total_seconds() >= patience:
+            await self._carry.drive(key)
+
+    async def _hold_caps(self) -> None:
+        """Those of a tenant whose minutes are used up are stopped."""
+        if not self._caps.minutes_day:
+            return
+        running = [(key, named) for key, named in self._book.all() if named.phase is Phase.READY]
+        for tenant in {key.tenant for key, _ in running}:
+            if self._caps.used_up(await self._minutes.used_s(tenant)):
+                for key in (key for key, _ in running if key.tenant == tenant):
+                    await self._book.try_receive(key, Stop(now := self._now(), Why.CAP), now, "cap")
+
+
+def _never(named: Named) -> bool:
+    return next_effect(named) is Effect.CLEAN

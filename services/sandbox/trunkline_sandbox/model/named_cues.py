@@ -1,0 +1,92 @@
+"""What can happen to a named sandbox from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from trunkline.contracts.sandbox import SandboxWanted, Why
+from trunkline_sandbox.model.named import Effect
+
+State = Literal["ready", "stopped", "creating", "error", "gone"]
+"""How a provider says that a sandbox stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Somebody wants it, unless it is there."""
+
+    wanted: SandboxWanted
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    at: datetime
+    why: Why = Why.ASKED
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    why: Why = Why.ASKED
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """Its clock looks at it."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Its use is to be counted, if it is long enough since it was."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    ref: str
+    isolation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The provider did what it was asked for."""
+
+    effect: Effect
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The provider did not, and will not be asked again for now."""
+
+    effect: Effect
+    at: datetime
+    code: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How it stands at its provider, looked at while nothing is under way."""
+
+    state: State
+    at: datetime
+
+
+Cue = Want | Start | Stop | Delete | Touch | Rung | Count | Made | Done | Failed | Seen
