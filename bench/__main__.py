@@ -17,7 +17,7 @@ from bench.plan import Plan
 
 ROWS: Final = (
     "job", "sandbox", "stream", "permission", "claude", "together", "door", "recovery", "memory", "read", "list", "api",
-    "readers", "replay", "realtime",
+    "readers", "replay", "realtime", "webhooks",
 )  # fmt: skip
 Measure = Callable[[Plan], list[Figure]]
 
