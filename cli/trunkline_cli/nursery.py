@@ -115,7 +115,7 @@ def _be(name: str, line: int, out: int, mother: int) -> NoReturn:
         os.environ.clear()
         os.environ.update({**environment, READY_FD: str(line)})
         code = trunkline(["serve", name])
-    except BaseException:
+    except BaseException:  # whatever it is, a forked child must never return into the nursery
         traceback.print_exc()
     finally:
         with suppress(Exception):

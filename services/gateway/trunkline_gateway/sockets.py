@@ -158,7 +158,7 @@ class _Socket:
 
     async def send(self, frame: bytes) -> None:
         """Waits while the reader lags; the sweep cuts it when it takes nothing at all."""
-        while self._transport.get_write_buffer_size() > self._buffer and not self._transport.is_closing():  # noqa: ASYNC110
+        while self._transport.get_write_buffer_size() > self._buffer and not self._transport.is_closing():  # noqa: ASYNC110 (see below)
             await asyncio.sleep(CATCHING_UP_S)  # of what is written past aiohttp no event tells
         if self._transport.is_closing() or self._revoked():
             raise ConnectionResetError("the reader left")

@@ -88,7 +88,7 @@ class Carry:
                 return await self._do(host, key, named, effect)
             except _FINAL:
                 raise
-            except Exception as error:
+            except Exception as error:  # a provider may fail in any way; the last try tells
                 if attempt + 1 == self._waits.tries:
                     raise
                 log.info("named.effect_again", sandbox=key.id, effect=effect, error=f"{type(error).__name__}: {error}")

@@ -69,7 +69,7 @@ class Cloud:
         client, self._client = self._client, None
         if client is not None:
             async with asyncio.timeout(self._options.call_s):
-                await client.close()  # type: ignore[no-untyped-call]
+                await client.close()  # type: ignore[no-untyped-call]  # the SDK types the rest
 
     async def create(self, wish: Wish) -> Machine:
         """Returns when it is ready. Raises Unavailable SANDBOX_NOT_READY when it is there and does not become so."""
@@ -187,7 +187,7 @@ class Cloud:
         process = machine.handle.process
         try:
             await process.get_session_command_logs_async(session, command, heard, nobody)
-        except Exception as error:
+        except Exception as error:  # the SDK lets through what the libraries below it raise
             raise _translated("follow a log", error) from error
 
     async def forget(self, machine: Machine, session: str) -> None:
@@ -199,7 +199,7 @@ class Cloud:
                 return await call()
         except DomainError:
             raise
-        except Exception as error:
+        except Exception as error:  # as above
             raise _translated(what, error) from error
 
 

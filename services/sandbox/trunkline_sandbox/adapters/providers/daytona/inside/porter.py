@@ -119,7 +119,7 @@ class Porter:
         import gzip
 
         with gzip.open(path, "wb", compresslevel=1) as out:
-            pack(self.workspace, out, int(most), tuple(os.fsencode(word) for word in without))  # type: ignore[arg-type]
+            pack(self.workspace, out, int(most), tuple(os.fsencode(word) for word in without))  # type: ignore[arg-type]  # is written to only
         return {"size": os.path.getsize(path)}
 
     def start(self, name: str, order: str, runner: str) -> Answer:
