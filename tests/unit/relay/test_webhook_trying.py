@@ -113,6 +113,29 @@ def test_a_host_that_fails_five_times_rests_and_is_probed_by_one() -> None:
     assert host.idle
 
 
+@pytest.mark.parametrize("at_once", [FAILURES, 8, 32])
+def test_requests_that_were_under_way_when_a_host_failed_make_its_rest_no_longer(at_once: int) -> None:
+    host = Host(slots=32)
+    for number in [host.begin(0.0) for _ in range(at_once)]:
+        host.end(number, 0.1, well=False, roll=0.0)
+    assert not host.free(10.0)
+    assert host.free(10.2), "its first rest"
+    probe = host.begin(10.2)
+    host.end(probe, 10.3, well=False, roll=0.0)
+    assert not host.free(30.2)
+    assert host.free(30.4), "only the probe made the next one longer"
+
+
+def test_an_old_request_that_fails_late_does_not_end_the_probe() -> None:
+    host = Host(slots=32)
+    old = host.begin(0.0)
+    for _ in range(FAILURES):
+        host.end(host.begin(0.0), 0.1, well=False, roll=0.0)
+    host.begin(10.2)
+    host.end(old, 10.3, well=False, roll=0.0)
+    assert not host.free(10.4), "one probe at a time"
+
+
 def test_a_slow_host_gets_a_quarter_and_nobody_waits_for_it() -> None:
     host = Host(slots=8)
     for _ in range(8):

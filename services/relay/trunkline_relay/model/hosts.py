@@ -30,7 +30,8 @@ class Host:
     open_until: float = 0.0
     failures: int = 0
     rests: int = 0
-    probing: bool = False
+    probe: int = 0
+    """The request by which a resting host is tried; 0 when there is none."""
     begun: dict[int, float] = field(default_factory=dict)
     """When each request that is under way began."""
     _number: int = 0
@@ -41,7 +42,7 @@ class Host:
 
     def resting(self, now: float) -> bool:
         """Whether its breaker lets nothing through."""
-        return self.failures >= FAILURES and (now < self.open_until or self.probing)
+        return self.failures >= FAILURES and (now < self.open_until or self.probe in self.begun)
 
     def slow(self, now: float) -> bool:
         oldest = next(iter(self.begun.values()), now)
@@ -60,18 +61,20 @@ class Host:
         """A request begins; its number is given back at the end."""
         self._number += 1
         self.begun[self._number] = now
-        self.probing = self.failures >= FAILURES
+        self.probe = self._number if self.failures >= FAILURES else 0
         return self._number
 
     def end(self, number: int, now: float, *, well: bool | None, roll: float) -> None:
         """A request is over; None: nothing was learned. `roll` is 0 to 1, by chance."""
         took = now - self.begun.pop(number)
-        self.probing = False
         if well is None:
             return
         self.usual_s += (took - self.usual_s) * (WEIGHT if self.usual_s else 1.0)
         if well:
             self.failures = self.rests = 0
+            return
+        late = self.failures >= FAILURES and number != self.probe
+        if late:  # it was under way when the breaker opened, and tells nothing new
             return
         self.failures += 1
         if self.failures >= FAILURES:
