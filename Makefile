@@ -46,9 +46,10 @@ check: $(MADE)/project ## ruff, mypy, import contracts, budgets, generated files
 	@echo "check 6/6: api/ is up to date"; $(BIN)/python -m tools.generate_api --check
 	@echo "check: all good"
 
-test: $(MADE)/project ## run every test (ARGS="-k name", WORKERS=2)
+# What looks at the source and not at the program is left to `make check`.
+test: $(MADE)/project ## run every test of the program (ARGS="-k name", WORKERS=2)
 	@echo "test: pytest on $(WORKERS) workers"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --no-loadscope-reorder --durations=15 $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --no-loadscope-reorder --durations=15 --ignore=tests/architecture $(ARGS)
 
 kills: $(MADE)/project ## the long form: kill everything at every moment of a job (some ten minutes)
 	@TRUNKLINE_KILLS=all $(BIN)/python -m pytest tests/flows/test_nothing_is_lost.py -n $(WORKERS) --durations=5 $(ARGS)
@@ -58,7 +59,8 @@ campaigns: $(MADE)/project ## the long form of every test that has one: kills, c
 	  tests/flows/test_nothing_is_lost.py tests/flows/test_parking.py tests/flows/test_github_matrix.py \
 	  tests/flows/test_schemathesis.py tests/flows/test_approvals_many.py \
 	  tests/flows/test_cut_streams.py tests/flows/test_typescript_sdk.py \
-	  tests/flows/test_named_sandboxes.py tests/flows/test_named_killed.py tests/unit/sandbox/test_named_model.py \
+	  tests/flows/test_named_sandboxes.py tests/flows/test_named_in_clouds.py tests/flows/test_named_killed.py tests/flows/test_knowledge.py \
+	  tests/unit/sandbox/test_named_model.py \
 	  tests/unit/approvals/test_approval_story.py tests/unit/router/test_task_machine.py tests/conformance/test_agents.py
 
 bench: $(MADE)/project ## measure against the floor and print ratios
@@ -80,9 +82,10 @@ $(MADE)/venv: tools/python.sh
 	  if $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then :; else $$python -m venv --clear $(VENV); fi
 	@mkdir -p $(MADE) && touch $@
 
+# The lock is whole, so nothing is resolved again; what nobody imports is not compiled.
 $(MADE)/packages: $(MADE)/venv requirements/dev.txt
 	@echo "setup 2/3: $$(grep -c '==' requirements/dev.txt) pinned packages (some minutes the first time)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(MADE)/project: $(MADE)/packages pyproject.toml

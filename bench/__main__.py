@@ -16,7 +16,7 @@ from bench.figures import Figure, as_json, keep, show
 from bench.plan import Plan
 
 ROWS: Final = (
-    "job", "sandbox", "stream", "permission", "claude", "together", "door", "recovery", "memory", "read", "list", "api",
+    "job", "sandbox", "named", "stream", "permission", "claude", "together", "door", "recovery", "memory", "read", "list", "api",
     "readers", "replay", "realtime", "webhooks",
 )  # fmt: skip
 Measure = Callable[[Plan], list[Figure]]

@@ -12,6 +12,8 @@ from aiohttp import web
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from trunkline_gateway.sockets import text_frame
+
 BATCH = 256
 BYTES = 1 << 20
 HEADERS = {"Content-Type": "text/event-stream"}
@@ -23,6 +25,7 @@ class Bare:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._readers: set[asyncio.Transport] = set()
+        self._sockets: set[asyncio.Transport] = set()
         self._page: list[bytes] = []
         self._last = 0
         self._done = asyncio.Event()
@@ -40,11 +43,27 @@ class Bare:
             self._readers.discard(request.transport)
         return response
 
+    async def connect(self, request: web.Request) -> web.WebSocketResponse:
+        """The same over a WebSocket."""
+        ws = web.WebSocketResponse(compress=False)
+        await ws.prepare(request)
+        assert request.transport
+        self._sockets.add(request.transport)
+        try:
+            async for _ in ws:
+                pass
+        finally:
+            self._sockets.discard(request.transport)
+        return ws
+
     async def spread(self, message: Msg) -> None:
         frame = b"data: %b\n\n" % message.data
         chunk = b"%x\r\n%b\r\n" % (len(frame), frame)
-        for transport in self._readers:
-            transport.write(chunk)
+        text = text_frame(message.data)
+        for transports, data in ((self._readers, chunk), (self._sockets, text)):
+            for transport in transports:
+                if not transport.is_closing():
+                    transport.write(data)
 
     async def history(self, request: web.Request) -> web.StreamResponse:
         """All that is stored on one subject, one write a page."""
@@ -78,6 +97,7 @@ async def serve(url: str, port: int) -> None:
     await client.subscribe("live.evt.>", cb=bare.spread)
     app = web.Application()
     app.router.add_get("/follow", bare.follow)
+    app.router.add_get("/connect", bare.connect)
     app.router.add_get("/history", bare.history)
     app.router.add_get("/health", _health)
     await web._run_app(app, host="127.0.0.1", port=port, print=None, access_log=None, backlog=1024)

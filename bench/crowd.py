@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ class Crowd:
     """What all readers of one stream heard."""
 
     def __init__(self) -> None:
-        self.readers: list[asyncio.BaseTransport] = []
+        self.readers: list[_Reader] = []
         self.opened = 0
         self.lost = 0
         self.late: list[float] = []
@@ -37,7 +38,7 @@ class Crowd:
                 opening = [
                     group.create_task(loop.create_connection(lambda: _Reader(self, request), "127.0.0.1", port)) for _ in range(some)
                 ]
-            self.readers += [each.result()[0] for each in opening]
+            self.readers += [each.result()[1] for each in opening]
         await self._until(lambda: self.opened >= count)
         return self.opened - self.lost
 
@@ -47,9 +48,14 @@ class Crowd:
         late, self.late = self.late, []
         return late
 
+    def tally(self, events: int) -> dict[str, int]:
+        """How many of so many events each were not heard, and how many were heard again."""
+        heard = [reader.heard for reader in self.readers]
+        return {"missed": sum(max(0, events - each) for each in heard), "twice": sum(max(0, each - events) for each in heard)}
+
     def leave(self) -> None:
         for reader in self.readers:
-            reader.close()
+            reader.leave()
 
     async def _until(self, true: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -58,14 +64,21 @@ class Crowd:
 
 
 class _Reader(asyncio.Protocol):
-    __slots__ = ("_crowd", "_request")
+    __slots__ = ("_crowd", "_request", "_transport", "heard")
 
     def __init__(self, crowd: Crowd, request: bytes) -> None:
         self._crowd = crowd
         self._request = request
+        self._transport: asyncio.Transport | None = None
+        self.heard = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).write(self._request)
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request)
+
+    def leave(self) -> None:
+        if self._transport:
+            self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         if b": open" in data or data.startswith(UPGRADED):
@@ -74,6 +87,7 @@ class _Reader(asyncio.Protocol):
         while at >= 0:
             end = data.index(b"#", at)
             self._crowd.late.append(time.time() - float(data[at + 2 : end]))
+            self.heard += 1
             at = data.find(b"T=", end)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -96,6 +110,19 @@ async def take(port: int, path: str) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began, "events": events, "bytes": size}
 
 
+async def knock(port: int, path: str, count: int, more: str = "") -> dict[str, int]:
+    """So many requests, one after the other: how many got which status, and how many were told when to come again."""
+    told = Counter[str]()
+    for _ in range(count):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(asked(path, more))
+        head = await reader.readuntil(b"\r\n\r\n")
+        told[head.split(b" ", 2)[1].decode()] += 1
+        told["later"] += b"\r\nretry-after: " in head.lower()
+        writer.close()
+    return told
+
+
 def asked(path: str, more: str = "") -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n".encode()
 
@@ -111,6 +138,10 @@ async def main() -> None:
                 answer = await crowd.open(wish["port"], wish["path"], wish["count"], UPGRADE)
             case "heard":
                 answer = await crowd.heard(wish["count"])
+            case "tally":
+                answer = crowd.tally(wish["events"])
+            case "knock":
+                answer = await knock(wish["port"], wish["path"], wish["count"], UPGRADE)
             case "leave":
                 crowd.leave()
                 crowd, answer = Crowd(), None

@@ -19,7 +19,8 @@ name says `_mb`.
 
 """
 TAIL = """
-`TRUNKLINE_URL` and `TRUNKLINE_TOKEN` are no settings: they tell the command line which gateway to speak to, and what to show there.
+`TRUNKLINE_URL`, `TRUNKLINE_TOKEN` and `TRUNKLINE_API_KEY` are no settings: they tell the command line which gateway to speak to, and what
+to show there.
 """
 
 

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "reject": "refuse what somebody asked for, with a reason",
     "events": "`events publish` tells everybody something",
     "webhooks": "tell programs what happens: `webhooks add`, `show`, `change`, `deliveries`, `redeliver`, `rotate`, `remove`, `listen`",
+    "sandboxes": "list places to work that are kept; `sandboxes create`, `show`, `start`, `stop` and `delete` them",
     "usage": "show what the models were asked and what it cost, day by day",
     "token": "mint a token on this machine, with the secret of its settings",
     "settings": "list every setting with its value, its source and its reason",
@@ -52,6 +53,11 @@ TWO_WORDS: Final = {
     ("webhooks", "verify"): "webhooks_verify",
     ("webhooks", "remove"): "webhooks_remove",
     ("webhooks", "listen"): "webhooks_listen",
+    ("sandboxes", "create"): "sandboxes_create",
+    ("sandboxes", "show"): "sandboxes_show",
+    ("sandboxes", "start"): "sandboxes_start",
+    ("sandboxes", "stop"): "sandboxes_stop",
+    ("sandboxes", "delete"): "sandboxes_delete",
 }
 """Commands of two words, each with a file of its own."""
 FILES: Final = {"continue": "continue_"}

@@ -165,15 +165,27 @@ def agent(name: str, command: str, program: Path | None, key: bool) -> Check:
     return Check("agent", State.OK if key else State.WARN, f"{name} ({found})" + ("" if key else ", but there is no key"), remedy)
 
 
-def daytona(wanted: bool, key: bool, address: str) -> Check:
-    """What sandboxes at Daytona need on this side; nobody is asked over the network."""
+def cloud(name: str, wanted: bool, key: bool, address: str) -> Check:
+    """What sandboxes at a cloud need on this side: its SDK is called as the cloud is. Nobody is asked over the network."""
     if not wanted:
-        return Check("daytona", State.OK, "not used; TRUNKLINE_SANDBOX=daytona puts sandboxes there")
-    if find_spec("daytona") is None:
-        return Check("daytona", State.MISSING, "its SDK is not installed", "`pip install 'trunkline[daytona]'`.")
+        return Check(name, State.OK, f"not used; TRUNKLINE_SANDBOX={name} puts sandboxes there")
+    if find_spec(name) is None:
+        return Check(name, State.MISSING, "its SDK is not installed", f"`pip install 'trunkline[{name}]'`.")
     if not key:
-        return Check("daytona", State.MISSING, "there is no key", "Set DAYTONA_API_KEY.")
-    return Check("daytona", State.OK, f"SDK {version('daytona')}, a key, {address}")
+        return Check(name, State.MISSING, "there is no key", f"Set {name.upper()}_API_KEY.")
+    return Check(name, State.OK, f"SDK {version(name)}, a key, {address}")
+
+
+def model_door(sandbox: str, agent: str, url: str) -> Check:
+    """How agents reach their models from where sandboxes are. Pure."""
+    if sandbox == "local":
+        return Check("model door", State.OK, "by a socket on this machine")
+    if url:
+        return Check("model door", State.OK, url)
+    if agent not in AGENTS:
+        return Check("model door", State.OK, f"none; the agent {agent} needs none")
+    found = f"none: the agent {agent} cannot reach its model from {sandbox}, and is refused there"
+    return Check("model door", State.WARN, found, "Set TRUNKLINE_MODEL_DOOR_URL to where the sandboxes reach this machine, by https.")
 
 
 def vault(key: bool, made: bool, *, outside: bool) -> Check:

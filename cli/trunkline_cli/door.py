@@ -41,6 +41,8 @@ class Wish:
     body: JsonValue = None
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    patience: float = 30.0
+    """Seconds until nobody answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,15 @@ class Door:
                     yield block
 
     async def _ask(self, wish: Wish) -> JsonValue:
+        patience = aiohttp.ClientTimeout(total=wish.patience, sock_connect=5)
         asking = self.http.request(
-            wish.method, f"{self.url}{wish.path}", json=wish.body, params=wish.query, headers=wish.headers, allow_redirects=False
+            wish.method,
+            f"{self.url}{wish.path}",
+            json=wish.body,
+            params=wish.query,
+            headers=wish.headers,
+            timeout=patience,
+            allow_redirects=False,
         )
         try:
             async with asking as answer:
@@ -142,5 +151,6 @@ def add_gateway(parser: ArgumentParser) -> None:
     """Where the gateway is, and as whom to enter it."""
     default = environ.get("TRUNKLINE_URL", DEFAULT_URL)
     parser.add_argument("--url", default=default, help="where the gateway is (default: TRUNKLINE_URL, else %(default)s)")
-    parser.add_argument("--token-file", metavar="FILE", help="your credential (default: TRUNKLINE_TOKEN, else the operator's own)")
+    known = "TRUNKLINE_TOKEN or TRUNKLINE_API_KEY, else the operator's own"
+    parser.add_argument("--token-file", metavar="FILE", help=f"your credential (default: {known})")
     parser.add_argument("--data-dir", metavar="DIR", help="where a gateway on this machine keeps the operator's credential")

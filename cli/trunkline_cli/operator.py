@@ -18,6 +18,7 @@ from trunkline_cli.settings import StackSettings
 from trunkline_cli.sources import Sources
 
 TOKEN: Final = "TRUNKLINE_TOKEN"
+API_KEY: Final = "TRUNKLINE_API_KEY"
 OPERATOR_FILE: Final = "operator.key"
 DEV_FILE: Final = "dev.jwt"
 VAULT_FILE: Final = "vault.key"
@@ -25,14 +26,15 @@ _CREDENTIAL: Final = re.compile(r"[!-~]{1,8192}")
 
 
 def credential(args: argparse.Namespace, url: str) -> dict[str, str]:
-    """The headers that say who asks: `--token-file`, else TRUNKLINE_TOKEN, else the operator's key where `url` is this machine's.
+    """The headers that say who asks: `--token-file`, TRUNKLINE_TOKEN, TRUNKLINE_API_KEY, or the operator's key if `url` is this machine's.
 
     Nothing when there is none. Raises Invalid for a file that cannot be read, or holds no credential.
     """
     if file := getattr(args, "token_file", None):
         return headers(_read(Path(file).expanduser()))
-    if text := os.environ.get(TOKEN, "").strip():
-        return headers(_checked(text, TOKEN))
+    for name in (TOKEN, API_KEY):
+        if text := os.environ.get(name, "").strip():
+            return headers(_checked(text, name))
     if not on_this_machine(url):
         return {}
     key = root_of(args) / OPERATOR_FILE

@@ -20,6 +20,8 @@ PAGE: Final = 100
 """The most that is asked for at once."""
 LAST: Final = ("task.completed", "task.failed", "task.cancelled")
 Object = dict[str, JsonValue]
+KNOWLEDGE: Final = re.compile(r"job_[0-9]{1,16}_[0-9a-f]{10}")
+"""What a job in a named sandbox goes by on its own surface."""
 _MESSAGE: Final = re.compile(r"[0-9a-f]{32}")
 _APPROVAL: Final = re.compile(r"approval_[0-9A-Za-z_-]+")
 
@@ -37,8 +39,15 @@ class Orchestrator:
         return await self._pages("/tasks", "tasks", query, most)
 
     async def task(self, task: str) -> Object:
-        """Raises NotFound."""
-        return await self._get(f"/tasks/{task_id(task)}")
+        """By its id, or as `named`. Raises NotFound."""
+        return await self._get(f"/tasks/{task if KNOWLEDGE.fullmatch(task) else task_id(task)}")
+
+    async def named(self, task: str) -> str:
+        """Its id; of a job in a sandbox, which goes by a `job_…`, the gateway is asked for it. Raises NotFound."""
+        if not KNOWLEDGE.fullmatch(task):
+            return task
+        found = (await self.task(task)).get("task")
+        return str(found.get("task_id", "")) if isinstance(found, dict) else ""
 
     async def usage(self, query: Mapping[str, str]) -> Object:
         """What models cost, by day and model. Raises Invalid."""

@@ -27,9 +27,10 @@ LONGEST_WAIT: Final = 5.0
 _ERRORS: Final[Mapping[int, type[DomainError]]] = {
     401: Unauthenticated, 403: Denied, 404: NotFound, 409: Conflict, 413: TooLarge, 429: Exhausted,
 }  # fmt: skip
+_GIVE: Final = "give it by TRUNKLINE_TOKEN, TRUNKLINE_API_KEY or --token-file."
 _WHAT_TO_DO: Final[Mapping[int, str]] = {
-    401: " `trunkline token --subject NAME --role agent` mints a credential; give it by TRUNKLINE_TOKEN or --token-file.",
-    403: " Another credential may be allowed to: give it by TRUNKLINE_TOKEN or --token-file.",
+    401: f" `trunkline token --subject NAME --role agent` mints a credential; {_GIVE}",
+    403: f" Another credential may be allowed to: {_GIVE}",
 }
 
 
@@ -48,6 +49,8 @@ def refusal(status: int, body: JsonValue, retry_after: str) -> DomainError | Non
     """What a gateway refused, in its own sentence, whichever surface spoke; nothing where none of ours did. Pure."""
     spoken = body if isinstance(body, dict) else {}
     said = spoken.get("detail", spoken.get("error"))
+    if isinstance(said, dict) and isinstance(said.get("message"), str):
+        spoken, said = said, said["message"]
     if not said:
         return None
     text = plain(said if isinstance(said, str) else json.dumps(said))

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from trunkline.runtime.settings import Loaded, Row, env_name, fills, load, read_file, refuse_unknown, rows, shown, unknown_variables
+from trunkline.runtime.settings import Loaded, Row, fills, load, read_file, refuse_unknown, rows, shown, unknown_variables, variables
 from trunkline_cli.forge_token import GITHUB_TOKEN
 from trunkline_cli.inheritance import inherited
 from trunkline_cli.meanings import meaning
@@ -21,7 +21,7 @@ from trunkline_cli.settings import StackSettings
 
 S = TypeVar("S", bound=BaseModel)
 CONFIG = "TRUNKLINE_CONFIG"
-OUTSIDE = ("TRUNKLINE_URL", "TRUNKLINE_TOKEN", GITHUB_TOKEN, CONFIG)
+OUTSIDE = ("TRUNKLINE_URL", "TRUNKLINE_TOKEN", "TRUNKLINE_API_KEY", GITHUB_TOKEN, CONFIG)
 """Variables that are read though they are no settings."""
 EPILOG: Final = "Each is also a variable or a line of the file: `trunkline settings` lists them with value, source and reason."
 FOR_ONE: Final = ("data_dir", "log_level", "nats_url", "nats_user", "nats_password", "nats_monitor", "accept_unsafe_nats")
@@ -51,7 +51,7 @@ class Sources:
     def environment(self, service: str) -> dict[str, str]:
         """All that a child finds around it: what any program needs, and what was said here by flag or variable of its own settings."""
         fields = fields_of(service)
-        said = {env_name(name, fields[name]): value for name, value in self.flags.items() if name in fields}
+        said = {variables(name, fields[name])[0]: value for name, value in self.flags.items() if name in fields}
         kept = {name: value for name, value in self.environ.items() if _read_by(fields, name)}
         return {**self.surroundings(), **kept, **said, **({CONFIG: str(self.path)} if self.path else {})}
 
@@ -92,7 +92,7 @@ def read(args: argparse.Namespace, environ: Mapping[str, str] | None = None) -> 
     flags = {name: value for name in fields if (value := getattr(args, name, None))}
     sources = _with_file(Sources(flags, dict(environ)), args.config)
     refuse_unknown(sources.toml, fields, sources.path or "")
-    known = {env_name(name, info) for name, info in fields.items()} | set(OUTSIDE)
+    known = {variable for name, info in fields.items() for variable in variables(name, info)} | set(OUTSIDE)
     return sources, unknown_variables(environ, known)
 
 

@@ -66,7 +66,7 @@ def _retry(event: TaskEvent) -> Told:
 
 def _completed(event: TaskEvent) -> Told:
     result = event.payload.get("result")
-    if not isinstance(result, dict):
+    if not isinstance(result, dict) or not result.get("pull_request"):
         return Told("done", "completed", "bold green")
     return Told("done", f"pull request #{result.get('pull_request')}: {result.get('pull_request_url')}", "bold green")
 
@@ -175,6 +175,7 @@ _TOLD: Final[Mapping[str, Tell]] = {
     "approval.withdrawn": _say("", "nobody has to decide any more. {reason}", "dim"),
     "run.phase": lambda event: tell_phase(event.word("phase"), event.word("message")),
     "run.sandbox_ready": _sandbox,
+    "run.agent_checked": _say("", "{agent} is there {version}", "dim"),
     "run.cloned": _say("", "{branch} at {commit}", "dim"),
     "run.agent_started": lambda _: None,
     "run.agent_ended": _ended,

@@ -54,7 +54,7 @@ def tell(event: StreamEvent) -> Told:
             return tell_phase(event.phase, event.message) if event.phase else Told(event.status, event.message)
         case "agent":
             return tell_agent(event.eventType, f"{event.tool} {event.display}", event.output or event.display, event.isError)
-        case "result" if event.result:
+        case "result" if event.result and event.result.prNumber:
             return Told("done", f"pull request #{event.result.prNumber}: {event.result.prUrl}", "bold green")
         case "error":
             return Told("failed", event.error, "bold red")

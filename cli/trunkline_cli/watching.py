@@ -92,6 +92,7 @@ class _Ends:
 
 
 async def _blocks(door: Door, task: str, query: str) -> AsyncIterator[Block]:
+    task = await Orchestrator(door).named(task)
     named = task.startswith("task_")
     if not (door.known or named):
         async for block in Api(door).blocks(task, query):

@@ -30,7 +30,7 @@ WEBHOOKS: Final = (
 )  # fmt: skip
 DELIVERIES: Final = (
     Column("delivery"), Column("status"), Column("event", Room.BELOW), Column("tries"), Column("answer", Room.BELOW), Column("age"),
-    Column("task", Room.WIDE),
+    Column("task", Room.WIDE), Column("problem", Room.BELOW),
 )  # fmt: skip
 _WEBHOOK: Final = re.compile(r"wh_[0-9a-f]{32}")
 _DELIVERY: Final = re.compile(r"dlv_[0-9a-f]{40}")
@@ -64,6 +64,7 @@ class DeliveryShown(BaseModel):
     task_id: Plain | None = None
     tries: int = 0
     last_answer: Plain | None = None
+    problem: Plain | None = None
     created_at: datetime
 
 
@@ -150,6 +151,7 @@ def delivery_row(delivery: DeliveryShown, now: datetime) -> Row:
         Cell(one_line(delivery.last_answer or "")),
         Cell(span((now - delivery.created_at).total_seconds())),
         Cell(one_line(delivery.task_id or "")),
+        Cell(one_line(delivery.problem or "")),
     )
 
 

@@ -69,3 +69,19 @@ def test_what_cannot_be_read_is_refused_without_a_word_of_what_it_says(name: str
     with pytest.raises(ValidationError) as refusal:
         MESSAGES[name].model_validate(broken)
     assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", [name for name, model in MESSAGES.items() if issubclass(model, Message)])
+def test_a_message_is_written_as_its_model_would_be(name: str) -> None:
+    message = MESSAGES[name].model_validate(golden(name))
+    assert message.written() == message.model_dump_json().encode()
+
+
+def test_an_integer_of_more_than_64_bits_is_written_as_it_is() -> None:
+    said = UnknownFact(type="task.praised", body={"times": 2**70})
+    assert said.written() == said.model_dump_json().encode()
+
+
+def test_what_a_record_remembers_beside_its_fields_is_not_written() -> None:
+    record = Record.model_validate(golden("Record"))
+    assert record.body == record.written() == record.model_dump_json().encode()

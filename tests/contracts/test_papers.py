@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from trunkline.bus.streams import CONSUMERS, declared
 from trunkline.contracts.record import FACTS
 from trunkline_cli.services import NAMES
 
-DOCUMENTS = asyncapi.documents()
+documents = cache(asyncapi.documents)
 ERRORS = (ROOT / "docs" / "reference" / "errors.md").read_text()
 EVENTS = (ROOT / "docs" / "reference" / "events.md").read_text()
 
@@ -49,7 +50,7 @@ def test_the_page_of_the_bus_names_every_stream_consumer_and_fact() -> None:
 
 @pytest.mark.parametrize("service", NAMES)
 def test_a_document_of_asyncapi_is_one(service: str) -> None:
-    document = DOCUMENTS[service]
+    document = documents()[service]
     ApplicationSchema.model_validate(document)
     assert document["asyncapi"] == "3.0.0"
     assert [ref for ref in _refs(document) if not _leads_somewhere(document, ref)] == []
@@ -57,7 +58,7 @@ def test_a_document_of_asyncapi_is_one(service: str) -> None:
 
 @pytest.mark.parametrize("service", NAMES)
 def test_every_parameter_of_an_address_is_told_and_no_other(service: str) -> None:
-    for channel in DOCUMENTS[service]["channels"].values():
+    for channel in documents()[service]["channels"].values():
         assert sorted(re.findall(r"{(\w+)}", channel["address"] or "")) == sorted(channel.get("parameters", {}))
 
 

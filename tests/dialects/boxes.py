@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from trunkline.contracts.errors import Conflict, Exhausted, NotFound
+from trunkline.contracts.image import GetImage, ImageStatus, ImageView, InvalidateImages
 from trunkline.contracts.sandbox import (
     DeleteSandbox,
     EnsureSandbox,
@@ -22,7 +24,15 @@ from trunkline.contracts.sandbox import (
 )
 
 About = GetSandbox | StartSandbox | StopSandbox | DeleteSandbox | TouchSandbox
-BoxWish = EnsureSandbox | About | ListSandboxes | SandboxUsage
+BoxWish = EnsureSandbox | About | ListSandboxes | SandboxUsage | InvalidateImages | GetImage
+IMAGE = ImageView(
+    tenant="public",
+    image_id="image-1",
+    provider="local",
+    status=ImageStatus.READY,
+    name="omni-snapshot-2026-11-22T04-00-00-000Z",
+    changed_at=datetime(2026, 11, 22, 4, tzinfo=UTC),
+)
 
 
 @dataclass
@@ -32,14 +42,17 @@ class Boxes:
     cap: int = 4
     starts: SandboxStatus = SandboxStatus.READY
     """What comes of a start."""
+    image: ImageView = IMAGE
 
-    def told(self, command: BoxWish) -> SandboxView | SandboxPage | SandboxUsageView:
+    def told(self, command: BoxWish) -> SandboxView | SandboxPage | SandboxUsageView | ImageView:
         self.wished.append(command)
         match command:
             case EnsureSandbox():
                 return self._ensured(command)
             case ListSandboxes():
                 return self._listed(command)
+            case InvalidateImages() | GetImage():
+                return self.image
             case SandboxUsage():
                 return SandboxUsageView(day=command.day, seconds=90, cost_usd=0.25, running=1)
             case _:

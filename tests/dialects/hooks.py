@@ -108,7 +108,7 @@ class Hooks:
 
     def _found(self, wish: AboutWebhook) -> Hook:
         hook = self.hooks.get(wish.hook_id)
-        if hook is None or hook.tenant != wish.tenant or wish.owner not in (None, hook.owner):
+        if hook is None or hook.tenant != wish.tenant or not hook_state.belongs(hook, wish.owner):
             raise _unknown("WEBHOOK_NOT_FOUND")
         return hook
 

@@ -38,11 +38,8 @@ async def executed(world: World, body: dict[str, Any] | None = None, **headers: 
         ({}, CLASSIC, CLASSIC),
         ({}, FINE, FINE),
         ({"githubToken": FINE}, FINE, FINE),
-        ({"githubToken": FINE}, "ours.or.anybodys", FINE),
         ({"githubToken": None}, TOKEN, TOKEN),
         ({"githubToken": ""}, "", None),
-        ({}, "ours.or.anybodys", None),
-        ({}, "ghp_ with a space", None),
         ({}, "", None),
     ],
 )
@@ -57,6 +54,19 @@ async def test_a_job_has_the_token_of_its_body_or_of_a_bearer_that_looks_like_on
     assert command.assignment.credential == (command.task_id if kept else None)
     assert world.vault.secrets.keys() == ({(HOME, command.task_id)} if kept else set())
     assert not (kept and kept in repr(world.sent) + repr(world.events) + repr(said))
+
+
+@pytest.mark.parametrize("bearer", ["ours.or.anybodys", "ghp_ with a space"])
+async def test_a_bearer_that_is_nobodys_is_refused_beside_a_token_too(bearer: str) -> None:
+    world = World()
+    status, said = await executed(world, {"githubToken": FINE}, Authorization=f"Bearer {bearer}")
+    assert (status, said["code"], submitted(world), world.vault.secrets) == (401, "AUTH_REQUIRED", [], {})
+
+
+async def test_a_caller_of_ours_gives_the_forges_token_beside_its_own() -> None:
+    world = World(principal=AGENT)
+    assert (await executed(world, {"githubToken": FINE}, Authorization="Bearer ours.or.anybodys"))[0] == 200
+    assert list(world.vault.secrets.values()) == [FINE]
 
 
 async def test_two_different_tokens_are_refused_and_neither_is_repeated() -> None:

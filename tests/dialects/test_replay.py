@@ -155,3 +155,23 @@ async def test_an_event_of_another_life_of_the_log_is_said_aloud() -> None:
 async def test_nobody_replays_a_job_that_is_not_there() -> None:
     async with a_job() as job, job.session.get(f"/api/pr-agent/{'0' * 32}/replay") as missing:
         assert (missing.status, (await missing.json())["code"]) == (404, "NOT_FOUND")
+
+
+async def test_a_finished_task_of_the_orchestrator_replays_at_speed_on_both_surfaces_to_whom_it_may_be_shown() -> None:
+    world = World(principal=ADMIN)
+    async with served(world) as gateway, ClientSession(gateway.url, timeout=ClientTimeout(30)) as session:
+        async with session.post("/tasks", json={"type": "bugfix", "payload": {"n": 1}, "priority": "P2"}) as answer:
+            made = (await answer.json())["task_id"]
+        for status in ("in_progress", "completed"):
+            async with session.patch(f"/tasks/{made}/status", json={"status": status}) as answer:
+                assert answer.status == 200, await answer.text()
+        job = Job(world, session, str(made).removeprefix("task_"))
+        told = await job.whole("/tasks/task_{}/events?speed=100")
+        assert told == await job.whole("/tasks/task_{}/events")
+        assert [data["event_type"] for _, data in told][:: len(told) - 1] == ["task.created", "task.completed"]
+        for way in ("replay?speed=100", "stream?speed=100", "stream"):
+            async with session.get(f"/api/pr-agent/{job.task}/{way}") as answer:
+                assert (answer.status, events(await answer.text())[-1][0]) == (200, told[-1][0])
+        world.principal = ANONYMOUS
+        async with session.get(f"/api/pr-agent/{job.task}/replay?speed=100") as answer:
+            assert answer.status == 404

@@ -48,10 +48,10 @@ ELSEWHERE = ("path elsewhere", "no request line", "TLS")
 @pytest.fixture
 def lines() -> Iterator[CapturingLogger]:
     """The log of ours, as it would be written."""
-    logger = CapturingLogger()
+    logger, before = CapturingLogger(), structlog.get_config()
     structlog.configure(processors=[structlog.processors.JSONRenderer()], logger_factory=lambda *_: logger, cache_logger_on_first_use=False)
     yield logger
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 async def raw(url: str, *pieces: bytes) -> bytes:

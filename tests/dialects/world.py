@@ -80,7 +80,7 @@ class Roll:
     subjects: list[tuple[TenantId, str]] = field(default_factory=list)
 
     def revoked(self, token: Token) -> bool:
-        return token in self.tokens
+        return token.mark in [revoked.mark for revoked in self.tokens]
 
     async def revoke_token(self, token: Token, until: float) -> None:
         self.tokens.append(token)
@@ -366,7 +366,9 @@ def speaking(world: World, streams: Streams, body: BodyReader) -> tuple[Dialect,
     about = About("1.2.3", "http://127.0.0.1:8787")
     news = ForgeNews(tasks, world, world.now, {"acme/*": "acme"}, b"s" * 32)
     github = GitHub(news, body, Customs(), world.webhook_secrets)
-    agent = PrAgent(tasks, streams, body, 1 << 20, world.forge, webhooks=verbs.webhooks, tiers=Tiers(world.limiter, UPGRADE))
+    agent = PrAgent(
+        tasks, streams, body, 1 << 20, world.forge, webhooks=verbs.webhooks, tiers=Tiers(world.limiter, UPGRADE), seal=b"s" * 32
+    )
     return (
         agent,
         Pages(tasks, Shown(tasks, b"s" * 32)),

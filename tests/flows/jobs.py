@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ import psutil
 import requests
 from pydantic import SecretStr
 
+from tests.flows.looking import look
 from tests.flows.reader import LAST, Reader, Seen, history, order
-from trunkline.bus import connect
 from trunkline.bus.settings import BusSettings
 from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Record
@@ -107,21 +108,25 @@ def submit(stack: Stack, repo: str, task: str, **fields: object) -> Job:
     return Job(stack, repo, answer.json()["jobId"])
 
 
-def until(found: Callable[[], object], seconds: float, what: object = "") -> float:
-    """Wait until `found`; returns the seconds it took."""
-    began = time.monotonic()
+def until(found: Callable[[], object], seconds: float, what: object = "", fleeting: bool = False) -> float:
+    """Wait until `found`; returns the seconds it took. A look that costs something is rarer: two cores are there for what is looked at.
+    What is `fleeting` may be gone by then, so it is looked for without rest."""
+    began = looked = time.monotonic()
     while not found():
-        assert time.monotonic() - began < seconds, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
+        now = time.monotonic()
+        assert now - began < seconds, f"not within {seconds} s: {what}"
+        time.sleep(0.02 if fleeting else min(max(0.02, 5 * (now - looked)), 0.5))
+        looked = time.monotonic()
     return time.monotonic() - began
 
 
 def living(mark: str) -> list[psutil.Process]:
-    """Processes of the whole machine with `mark` in their command line."""
+    """Processes of the whole machine with `mark` in their command line; the dead that nobody buried have none."""
     found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        if process.info["status"] != psutil.STATUS_ZOMBIE and any(mark in word for word in process.info["cmdline"] or ()):
-            found.append(process)
+    for pid in (name for name in os.listdir("/proc") if name.isdecimal()):
+        with suppress(OSError, psutil.NoSuchProcess):  # it has just ended
+            if mark.encode() in Path("/proc", pid, "cmdline").read_bytes():
+                found.append(psutil.Process(int(pid)))
     return found
 
 
@@ -132,23 +137,13 @@ def facts(stack: Stack, job: str) -> list[Fact]:
 
 def records(stack: Stack, job: str) -> list[Record]:
     """The same, as they were decided."""
-    subject = f"evt.*.{UUID(job).hex}.>"
-
-    async def read() -> list[Record]:
-        async with connect(bus_settings(stack), "test") as bus:
-            return [stored.record for stored in (await bus.log.load(subject)).records]
-
-    return asyncio.run(read())
+    loaded = look(bus_settings(stack), lambda bus: bus.log.load(f"evt.*.{UUID(job).hex}.>"))
+    return [stored.record for stored in loaded.records]
 
 
 def stored(stack: Stack) -> int:
     """How many messages the log holds."""
-
-    async def ask() -> int:
-        async with connect(bus_settings(stack), "test") as bus:
-            return await bus.log.last_seq()
-
-    return asyncio.run(ask())
+    return look(bus_settings(stack), lambda bus: bus.log.last_seq())
 
 
 def bus_settings(stack: Stack) -> BusSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import time
@@ -109,7 +108,7 @@ def awaited(job: Job, kind: type[F], seconds: float = 20, count: int = 1) -> F:
     def there() -> bool:
         try:
             found[:] = of(job, kind)
-        except (asyncio.CancelledError, DomainError, OSError):  # the bus was killed, and comes again
+        except (DomainError, OSError):  # the bus was killed, and comes again
             return False
         return len(found) >= count
 

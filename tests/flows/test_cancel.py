@@ -100,7 +100,7 @@ def test_a_job_is_cancelled_while_it_clones_something_slow_and_git_is_ended(runn
     os.mkfifo(bare / "packed-refs")  # git waits here for as long as nobody writes
     job = submit(running, f"acme/{bare.stem}", WORK)
     job.await_said("Cloning repository")
-    until(lambda: living(str(bare)), 20, "git does not run")
+    until(lambda: living(str(bare)), 20, "git does not run", fleeting=True)
 
     status, _ = job.cancel("too slow")
     took = until(lambda: not living(str(bare)), GONE_WITHIN, "git lives")
@@ -137,7 +137,7 @@ def test_a_push_under_way_is_finished_though_a_cancel_came(running: Stack) -> No
     job.await_said("at work")
     os.mkfifo(job.bare / "packed-refs")
     job.await_said("Pushing")
-    until(lambda: living("receive-pack"), 20, "git does not push")
+    until(lambda: living("receive-pack"), 20, "git does not push", fleeting=True)
 
     assert job.cancel()[0] == 202
     os.close(os.open(job.bare / "packed-refs", os.O_WRONLY))

@@ -14,7 +14,7 @@ from tests.flows.carried import Box, Carried, Program, about, carrying
 from trunkline.contracts.errors import Exhausted
 from trunkline.contracts.ids import SandboxId
 from trunkline.contracts.record import Record
-from trunkline.contracts.run import AgentStarted, RunStopped, RunSucceeded, SnapshotKept, SnapshotMissed
+from trunkline.contracts.run import AgentEnded, AgentStarted, RunStopped, RunSucceeded, SnapshotKept, SnapshotMissed
 from trunkline.contracts.task import StopCause, TaskStopRequested
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
@@ -120,6 +120,9 @@ async def test_what_the_last_snapshot_needs_is_done_while_the_program_ends(serve
         await job.until(RunSucceeded)
         assert gone.is_set() and [held.last for held in shelf.held][-1]
         assert [kept.at_rest for kept in await job.of(SnapshotKept)].count(True) == 1
+        records = [stored.record.facts for stored in (await job.bus.log.load(job.subject("run"))).records]
+        [end] = [facts for facts in records if any(isinstance(fact, AgentEnded) for fact in facts)]
+        assert [type(fact) for fact in end] == [SnapshotKept, AgentEnded]  # what ends is kept: nobody finds the one without the other
 
 
 async def stopped(job: Carried) -> None:

@@ -12,21 +12,16 @@ import pytest
 
 from tests.campaigns import tries
 from tests.conformance.sandbox.stand_in import Fault
-from tests.flows.named_desk import QUICK, Desk, desk, eventually
+from tests.flows.named_desk import QUICK, Desk, desk, eventually, replica
 from trunkline.contracts.errors import Conflict, Denied, DomainError, Exhausted, Invalid, NotFound, Unsupported
 from trunkline.contracts.sandbox import (
-    DeleteSandbox,
     EnsureSandbox,
     GetSandbox,
-    ListSandboxes,
-    SandboxPage,
     SandboxStatus,
     SandboxTerms,
     SandboxUsage,
     SandboxUsageView,
     SandboxView,
-    StartSandbox,
-    StopSandbox,
 )
 from trunkline.runtime.clock import now
 from trunkline.testing.nats import nats_server
@@ -43,14 +38,9 @@ def url() -> Iterator[str]:
 
 
 async def stop(here: Desk, view: SandboxView) -> SandboxView:
-    await here.send(StopSandbox(tenant=here.tenant, at=now(), sandbox_id=view.sandbox_id))
+    await here.stop(view.sandbox_id)
     await eventually(lambda: here.named.book.of(here.tenant)[0][1].phase == "stopped", "it does not stop")
     return await here.get(view.sandbox_id)
-
-
-async def listed(here: Desk, **asked: object) -> SandboxPage:
-    command = ListSandboxes.model_validate({"tenant": here.tenant, "at": now(), **asked})
-    return SandboxPage.model_validate((await here.bus.commands.send("sandbox", "-", command)).body)
 
 
 async def test_sixty_four_callers_at_once_get_one_sandbox(url: str) -> None:
@@ -85,7 +75,7 @@ async def test_the_preferred_one_is_returned_restarted_or_replaced(url: str) -> 
         await here.until(other, READY)
         await eventually(lambda: not here.cloud._of(first.sandbox_id), "the broken one is still there")
 
-        await here.send(DeleteSandbox(tenant=here.tenant, at=now(), sandbox_id=other))
+        await here.delete(other)
         with pytest.raises(NotFound):
             await here.get(other)
         assert (await here.ensure()).sandbox_id not in (first.sandbox_id, other)
@@ -95,10 +85,26 @@ async def test_a_start_that_fails_says_so_and_keeps_the_sandbox(url: str) -> Non
     async with desk(url, waits=replace(QUICK, tries=2)) as here:
         view = await stop(here, await here.ready())
         here.cloud.faults["rouse"] = [Fault.ERROR, Fault.ERROR]
-        await here.send(StartSandbox(tenant=here.tenant, at=now(), sandbox_id=view.sandbox_id))
+        await here.start(view.sandbox_id)
         assert (await here.until(view.sandbox_id, ERROR)).code == "SANDBOX_RESTART_FAILED"
-        await here.send(StartSandbox(tenant=here.tenant, at=now(), sandbox_id=view.sandbox_id))
+        await here.start(view.sandbox_id)
         await here.until(view.sandbox_id, READY)
+
+
+async def test_one_whose_provider_was_away_is_started_again_by_the_next_create_and_not_replaced(url: str) -> None:
+    async with desk(url, waits=replace(QUICK, tries=2)) as here:
+        view = await stop(here, await here.ready())
+        here.cloud.faults["rouse"] = [Fault.ERROR, Fault.ERROR]
+        await here.start(view.sandbox_id)
+        await here.until(view.sandbox_id, ERROR)
+        assert (await here.ensure()).sandbox_id == view.sandbox_id
+        await here.until(view.sandbox_id, READY)
+
+
+async def test_a_delete_that_comes_twice_is_one(url: str) -> None:
+    async with desk(url) as here:
+        view = await here.ready()
+        assert {(await here.delete(view.sandbox_id)).sandbox_id for _ in range(2)} == {view.sandbox_id}
 
 
 async def test_users_may_be_called_anything(url: str) -> None:
@@ -109,7 +115,7 @@ async def test_users_may_be_called_anything(url: str) -> None:
         for user, view in zip(users, views, strict=True):
             assert (await here.until(view.sandbox_id, READY)).user == user
             assert (await here.ensure(user)).sandbox_id == view.sandbox_id
-            assert [found.sandbox_id for found in (await listed(here, user=user)).sandboxes] == [view.sandbox_id]
+            assert [found.sandbox_id for found in (await here.listed(user=user)).sandboxes] == [view.sandbox_id]
         for wrong in ("", "x" * 1025, "\ud800"):
             with pytest.raises(ValueError, match="user"):
                 await here.ensure(wrong)
@@ -122,7 +128,7 @@ async def test_nobody_has_another_ones_sandbox(url: str) -> None:
         for tenant, owner in ((here.tenant, "key-2"), ("elsewhere", None)):
             with pytest.raises(NotFound):
                 await here.send(GetSandbox(tenant=tenant, at=now(), sandbox_id=mine.sandbox_id, owner=owner))
-        assert [view.sandbox_id for view in (await listed(here, owner="key-2")).sandboxes] == [hers.sandbox_id]
+        assert [view.sandbox_id for view in (await here.listed(owner="key-2")).sandboxes] == [hers.sandbox_id]
 
 
 async def test_caps_hold_however_many_ask_at_once(url: str) -> None:
@@ -133,6 +139,22 @@ async def test_caps_hold_however_many_ask_at_once(url: str) -> None:
         with pytest.raises(Exhausted) as refused:
             await here.ensure("cyd")
         assert refused.value.code == "SANDBOX_CAP"
+
+
+async def test_caps_are_exact_over_replicas_and_a_place_comes_back(url: str) -> None:
+    caps = Caps(per_user=0, per_tenant=5)
+    async with desk(url, caps) as here, replica(url, here.means(caps)):
+        asked = await asyncio.gather(*(here.ensure(f"u{n}", reuse=False) for n in range(64)), return_exceptions=True)
+        assert Counter(type(each) for each in asked) == {SandboxView: 5, Exhausted: 59}
+        first = next(each for each in asked if isinstance(each, SandboxView))
+
+        await here.delete(first.sandbox_id)
+        here.cloud.faults["*"] = [Fault.ERROR] * 3
+        assert (await here.until((await here.ensure("never")).sandbox_id, ERROR)).code == "SANDBOX_ERROR"
+        again = await asyncio.gather(*(here.ensure(f"v{n}", reuse=False) for n in range(8)), return_exceptions=True)
+        assert Counter(type(each) for each in again) == {SandboxView: 1, Exhausted: 7}
+        with pytest.raises(Exhausted, match="has 5 sandboxes"):
+            await here.ensure("last")
 
 
 async def test_terms_are_checked_before_anything_is_made(url: str) -> None:
@@ -156,8 +178,7 @@ async def test_terms_are_checked_before_anything_is_made(url: str) -> None:
 async def test_minutes_are_counted_and_capped_for_each_tenant(url: str) -> None:
     async with desk(url, Caps(minutes_day=0.0001)) as here:
         view = await here.ready()
-        await here.named.watch.once()
-        await eventually(lambda: here.named.book.of(here.tenant)[0][1].phase == "stopped", "the cap does not stop it")
+        await eventually(lambda: here.named.book.of(here.tenant)[0][1].phase == "stopped", "its clock does not stop it at the cap")
         assert (await here.get(view.sandbox_id)).used_s > 0
         with pytest.raises(Exhausted):
             await here.ensure()
@@ -168,7 +189,7 @@ async def test_minutes_are_counted_and_capped_for_each_tenant(url: str) -> None:
 
 async def test_the_idle_are_stopped_and_the_old_deleted_by_their_clocks(url: str) -> None:
     async with desk(url) as here:
-        idle = await here.ready("idle", SandboxTerms(idle_s=0.2))
+        idle = await here.ensure("idle", terms=SandboxTerms(idle_s=0.2))
         await here.until(idle.sandbox_id, STOPPED)
         old = await here.ensure("old", terms=SandboxTerms(ttl_s=0.2))
         await eventually(lambda: not here.cloud._of(old.sandbox_id) and here.cloud.calls["remove"], "the old one lives on")
@@ -181,14 +202,14 @@ async def test_a_list_has_pages_and_filters(url: str) -> None:
         views = [await here.ensure(terms=SandboxTerms(labels={"n": str(n % 2), "all": "yes"}), reuse=False) for n in range(5)]
         for view in views:
             await here.until(view.sandbox_id, READY)
-        first = await listed(here, limit=3)
-        second = await listed(here, limit=3, cursor=first.next)
+        first = await here.listed(limit=3)
+        second = await here.listed(limit=3, cursor=first.next)
         assert [view.sandbox_id for page in (first, second) for view in page.sandboxes] == [view.sandbox_id for view in reversed(views)]
         assert (first.total, second.next) == (5, None)
-        assert (await listed(here, labels={"n": "0", "all": "yes"})).total == 3
-        assert (await listed(here, status="stopped")).total == 0
+        assert (await here.listed(labels={"n": "0", "all": "yes"})).total == 3
+        assert (await here.listed(status="stopped")).total == 0
         with pytest.raises(Invalid):
-            await listed(here, cursor="x")
+            await here.listed(cursor="x")
 
 
 async def test_what_the_provider_has_and_what_we_believe_become_the_same(url: str) -> None:
@@ -216,7 +237,7 @@ async def test_a_pass_goes_on_where_a_provider_resists(url: str) -> None:
     async with desk(url) as here:
         view = await here.ready()
         here.cloud.faults = {"seen": [Fault.ERROR], "remove": [Fault.ERROR] * 3}
-        await here.send(DeleteSandbox(tenant=here.tenant, at=now(), sandbox_id=view.sandbox_id))
+        await here.delete(view.sandbox_id)
         await eventually(lambda: not here.cloud.faults["remove"], "nobody tries to remove it")
         await here.named.watch.once(patience=0)
         await here.named.watch.once(patience=0)
@@ -252,6 +273,6 @@ async def _create_and_perhaps_delete(here: Desk, dice: random.Random) -> None:
     view = await here.until(sandbox_id, READY, ERROR)
     if view.status is READY and dice.random() < 0.5:
         try:
-            await here.send(DeleteSandbox(tenant=here.tenant, at=now(), sandbox_id=sandbox_id))
+            await here.delete(sandbox_id)
         except (NotFound, Conflict):
             pass

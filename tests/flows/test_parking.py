@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import time
@@ -13,9 +12,9 @@ from uuid import UUID
 import pytest
 
 from tests.flows.jobs import Job, bus_settings, living, until
+from tests.flows.looking import look
 from tests.flows.talkers import ASKS_ONCE, Person, awaited, committed, environment, given, of, person
 from trunkline.auth.principal import HOME
-from trunkline.bus import connect
 from trunkline.contracts.run import ApprovalWanted, CallAnswered, CallVerdict, RunParked, RunWoken, Wait
 from trunkline.contracts.task import Assignment, SubmitTask, TaskGoesOn, TaskStopRequested, TaskSucceeded, TaskWaits
 from trunkline.runtime.clock import now
@@ -44,7 +43,7 @@ def parked(running: Stack, code: str = ASKS_ONCE, **fields: object) -> tuple[Job
     mark = f"mark-{secrets.token_hex(6)}"
     child = f'import subprocess\nsubprocess.Popen(["python3", "-c", "import time; time.sleep(600)", "{mark}"])\n'
     job = given(running, child + code, **fields)
-    until(lambda: living(mark), 30, "it never ran")
+    until(lambda: living(mark), 30, "it never ran", fleeting=True)
     name = awaited(job, ApprovalWanted).approval_id
     awaited(job, RunParked)
     return job, name, mark
@@ -141,12 +140,7 @@ def with_deadline(running: Stack, code: str, seconds: float) -> Job:
     make_bare(running.forge, repo, {"README.md": "sample\n"})
     asked = Assignment(repo=repo, prompt=code, deadline_s=seconds)
     wish = SubmitTask(tenant=HOME, at=now(), task_id=task, submitted_by="ada", assignment=asked)
-
-    async def submitted() -> None:
-        async with connect(bus_settings(running), "test") as bus:
-            await bus.commands.send("router", task, wish)
-
-    asyncio.run(submitted())
+    look(bus_settings(running), lambda bus: bus.commands.send("router", task, wish))
     return Job(running, repo, str(UUID(task)))
 
 

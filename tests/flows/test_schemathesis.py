@@ -69,7 +69,7 @@ def asked(running: Stack, folder: Path, subject: str, choice: dict[str, str]) ->
         "--checks": ",".join(CHECKS),
         "--generation-database": "none",
         "--header": f"Authorization: Bearer {token(subject)}",
-        "--max-examples": LONG or "5",
+        "--max-examples": LONG or "2",
         "--phases": "examples,coverage,fuzzing,stateful",
         "--request-timeout": "20",
         "--seed": str(SEED),

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hmac
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,12 +38,14 @@ from trunkline.contracts.webhook import (
     RedeliverMany,
     RegisterWebhook,
     RotateSecret,
+    VerifyWebhook,
     WebhookMade,
     WebhookPage,
     WebhookStatus,
     WebhookView,
 )
 from trunkline.testing.nats import NatsServer, nats_server
+from trunkline_relay.handlers import show_webhooks
 from trunkline_relay.settings import Settings
 from trunkline_relay.wiring import running
 
@@ -110,6 +112,15 @@ class Desk:
                 page = await self.deliveries(hook_id, statuses=(status,), limit=100)
                 if len(page.deliveries) >= count:
                     return page.deliveries
+                await asyncio.sleep(0.02)
+
+    async def stuck(self, hook_id: str) -> DeliveryView:
+        """One that was put off."""
+        async with asyncio.timeout(30):
+            while True:
+                page = await self.deliveries(hook_id, statuses=(DeliveryStatus.PENDING,), limit=100)
+                if found := [delivery for delivery in page.deliveries if delivery.put_off]:
+                    return found[0]
                 await asyncio.sleep(0.02)
 
 
@@ -183,6 +194,54 @@ async def test_a_webhook_of_one_submitter_hears_of_its_own_tasks_only_and_no_ten
             ("task.completed", "task_t2"),
             ("task.created", "task_t2"),
         ]
+
+
+async def test_an_owner_reaches_its_own_webhook_alone_and_nothing_through_it(server: NatsServer) -> None:
+    async with at_work(server) as one, subscriber() as ear, subscriber() as other:
+        own = await one.active(ear.url, "task.created", owner="ann", own_only=True)
+        foreign = await one.active(other.url, "task.created", owner="ben", own_only=True)
+        wide = await one.active(other.url, "task.created", owner="ann")
+        for task, by in (("t1", "ann"), ("t2", "ben")):
+            await one.happens(task, submitted(by))
+        (mine,) = await one.ended(own.webhook.id, DeliveryStatus.DELIVERED)
+        (theirs,) = await one.ended(foreign.webhook.id, DeliveryStatus.DELIVERED)
+        await one.ended(wide.webhook.id, DeliveryStatus.DELIVERED, 2)
+
+        def asked(model: type[Command], hook: str, **more: Any) -> Coroutine[Any, Any, dict[str, Any]]:
+            return one.say(model, hook_id=hook, owner="ann", **more)
+
+        sent: dict[type[Command], dict[str, Any]] = {
+            GetWebhook: {}, ChangeWebhook: {"enabled": False}, VerifyWebhook: {}, RotateSecret: {"rotation_id": "r1"}, DeleteWebhook: {},
+            ListDeliveries: {}, RedeliverMany: {"statuses": (DeliveryStatus.DELIVERED,)}, GetDelivery: {"delivery_id": theirs.id},
+            Redeliver: {"delivery_id": theirs.id},
+        }  # fmt: skip
+        for hook in (foreign.webhook.id, wide.webhook.id, f"wh_{'0' * 32}"):
+            for model, more in sent.items():
+                with pytest.raises(NotFound) as refused:
+                    await asked(model, hook, **more)
+                assert refused.value.code == "WEBHOOK_NOT_FOUND", model
+        for model in (GetDelivery, Redeliver):
+            with pytest.raises(NotFound) as refused:
+                await asked(model, own.webhook.id, delivery_id=theirs.id)
+            assert refused.value.code == "DELIVERY_NOT_FOUND"
+        assert {one.task_id for one in DeliveryPage.model_validate(await asked(ListDeliveries, own.webhook.id)).deliveries} == {"t1"}
+        await asked(Redeliver, own.webhook.id, delivery_id=mine.id)
+        assert [came.id for came in await ear.heard(2)] == [mine.id, mine.id]
+        assert len(other.came) == 3
+
+
+async def test_an_owner_has_fewer_sent_again_at_once_and_is_told_that_there_are_more(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(show_webhooks, "MOST_OWN_REDELIVERED", 3)
+    async with at_work(server) as one, subscriber() as ear:
+        made = await one.active(ear.url, "task.created", own_only=True)
+        for number in range(5):
+            await one.happens(f"t{number}", submitted())
+        await one.ended(made.webhook.id, DeliveryStatus.DELIVERED, 5)
+        wish = {"hook_id": made.webhook.id, "owner": "ann", "statuses": (DeliveryStatus.DELIVERED,)}
+        assert Redelivered.model_validate(await one.say(RedeliverMany, **wish)) == Redelivered(count=3, more=True)
+        assert len(await ear.heard(8)) == 8
 
 
 async def test_a_failure_is_tried_again_by_the_same_id(server: NatsServer) -> None:
@@ -297,9 +356,9 @@ async def test_a_deleted_webhook_is_unknown_and_anothers_is_too(server: NatsServ
         for wrong in (one.say(GetWebhook, hook_id=made.webhook.id, owner="ben"), other.say(GetWebhook, hook_id=made.webhook.id)):
             with pytest.raises(NotFound):
                 await wrong
-        await one.say(DeleteWebhook, hook_id=made.webhook.id, owner="ann")
+        await one.say(DeleteWebhook, hook_id=made.webhook.id)
         with pytest.raises(NotFound):
-            await one.say(DeleteWebhook, hook_id=made.webhook.id, owner="ann")
+            await one.say(DeleteWebhook, hook_id=made.webhook.id)
         await one.happens("t1", submitted())
         assert WebhookPage.model_validate(await one.say(ListWebhooks)).total == 0
         assert ear.came == []
@@ -332,6 +391,27 @@ async def test_what_leads_inward_is_refused_when_it_is_connected_to(server: Nats
         assert "not one of the public Internet" in view.problem
 
 
+async def test_without_tls_only_what_lies_in_an_allowed_network_is_registered(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = socket.getaddrinfo
+    known = {"inside.example": ["127.0.0.1", "127.0.0.2"], "both.example": ["127.0.0.1", "8.8.8.8"], "outside.example": ["8.8.8.8"]}
+
+    def resolved(host: str, port: int, *rest: Any) -> Any:
+        if host.endswith(".example") and host not in known:
+            raise socket.gaierror("there is no such name")
+        return [found for address in known.get(host, [host]) for found in usual(address, port, *rest)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    async with at_work(server) as one:
+        made = await one.register("http://inside.example:9009/in")
+        wrong = ("http://both.example/", "http://outside.example/", "http://none.example/", "http://8.8.8.8/", "http://10.0.0.1/")
+        for url in wrong:
+            for asked in (one.register(url), one.say(ChangeWebhook, hook_id=made.webhook.id, url=url)):
+                with pytest.raises(Invalid, match="webhook_networks_allowed") as refused:
+                    await asked
+                assert refused.value.code == "BAD_WEBHOOK_URL"
+        await one.register("https://outside.example/")
+
+
 async def test_a_slow_subscriber_delays_nobody(server: NatsServer) -> None:
     let_go = asyncio.Event()
 
@@ -347,6 +427,30 @@ async def test_a_slow_subscriber_delays_nobody(server: NatsServer) -> None:
         await quick.heard(300, seconds=60)
         assert len(slow.came) <= 32, "as much as one host may have at once"
         let_go.set()
+
+
+async def test_a_webhook_that_hangs_delays_no_other_of_its_host_and_what_waits_says_why_and_is_told_when_it_answers(
+    server: NatsServer,
+) -> None:
+    let_go = asyncio.Event()
+
+    async def by_path(came: Came) -> web.StreamResponse:
+        if came.path == "/slow":
+            await let_go.wait()
+        return web.Response()
+
+    async with at_work(server) as one, subscriber(by_path) as ear:
+        slow, quick = [await one.active(f"{ear.url}/{path}", "task.created") for path in ("slow", "in")]
+        for number in range(100):
+            await one.happens(f"t{number}", submitted())
+        await one.ended(quick.webhook.id, DeliveryStatus.DELIVERED, 100)
+        waiting = await one.stuck(slow.webhook.id)
+        assert (waiting.tries, waiting.history) == (0, ())
+        assert waiting.problem.startswith("waits, and was not tried yet: its ")
+        assert waiting.next_try_at is not None
+        let_go.set()
+        await one.ended(slow.webhook.id, DeliveryStatus.DELIVERED, 100)
+        assert len(ear.came) == len({came.id for came in ear.came}) == 200
 
 
 async def test_two_replicas_keep_and_deliver_once(server: NatsServer, tmp_path: Path) -> None:

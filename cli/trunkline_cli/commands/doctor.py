@@ -57,8 +57,10 @@ def _machine(said: Sources) -> list[Check]:
         "control groups": checks.cgroups,
         "data directory": partial(checks.data_dir, root),
         "disk": partial(checks.disk, root),
-        "daytona": partial(_daytona, said),
+        "daytona": partial(_cloud, said, "daytona", "api_url"),
+        "e2b": partial(_cloud, said, "e2b", "domain"),
         "agent": partial(_agent, said),
+        "model door": partial(_model_door, said),
         "vault key": partial(_vault, said, stack),
         "running server": partial(_server, stack),
     }
@@ -74,11 +76,16 @@ def _agent(said: Sources) -> Check:
     return checks.agent(name, str(getattr(settings, "agent_command", "")), getattr(settings, f"{name}_path", None), set_up)
 
 
-def _daytona(said: Sources) -> Check:
+def _model_door(said: Sources) -> Check:
     settings = said.load(settings_of("sandbox")).settings
-    key = getattr(settings, "daytona_api_key", None)
+    return checks.model_door(*(str(getattr(settings, name, "")) for name in ("sandbox", "agent", "model_door_url")))
+
+
+def _cloud(said: Sources, name: str, address: str) -> Check:
+    settings = said.load(settings_of("sandbox")).settings
+    key = getattr(settings, f"{name}_api_key", None)
     set_up = isinstance(key, SecretStr) and bool(key.get_secret_value())
-    return checks.daytona(getattr(settings, "sandbox", "") == "daytona", set_up, str(getattr(settings, "daytona_api_url", "")))
+    return checks.cloud(name, getattr(settings, "sandbox", "") == name, set_up, str(getattr(settings, f"{name}_{address}", "")))
 
 
 def _vault(said: Sources, stack: StackSettings) -> Check:

@@ -52,12 +52,13 @@ class Token:
     expires_at: float
 
 
-def read(claims: Claims, terms: Terms, now: float, *, meant: bool = False) -> Token:
+def read(claims: Claims, terms: Terms, now: float, *, meant: bool = False, late_s: float = 0.0) -> Token:
     """The token that these claims make; `mark` is left to whoever saw the signature.
 
-    `meant`: it must name our audience and issuer, where those are set. Raises Unauthenticated (BAD_TOKEN, TOKEN_EXPIRED).
+    `meant`: it must name our audience and issuer, where those are set. `late_s`: it may be over for less than that.
+    Raises Unauthenticated (BAD_TOKEN, TOKEN_EXPIRED).
     """
-    issued, expires = _times(claims, terms, now)
+    issued, expires = _times(claims, terms, now, late_s)
     _check_place(claims.get("aud"), terms.audience, "aud", meant=meant)
     _check_place(claims.get("iss"), terms.issuer, "iss", meant=meant)
     if "jti" in claims and not fits(claims["jti"]):
@@ -103,11 +104,11 @@ def bad(message: str) -> Unauthenticated:
     return Unauthenticated(f"{message}; ask for a new one", code=BAD_TOKEN)
 
 
-def _times(claims: Claims, terms: Terms, now: float) -> tuple[float, float]:
+def _times(claims: Claims, terms: Terms, now: float, late_s: float) -> tuple[float, float]:
     expires, issued, begins = (_moment(claims, name) for name in ("exp", "iat", "nbf"))
     if expires is None:
         raise bad("the token does not say when it ends (exp)")
-    if expires <= now:
+    if expires + late_s <= now:
         raise Unauthenticated("the token has expired; ask for a new one", code="TOKEN_EXPIRED")
     if max(issued or 0, begins or 0) > now + LEEWAY:
         raise bad("the token is from the future; is the clock of its signer right")

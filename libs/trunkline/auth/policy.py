@@ -101,6 +101,11 @@ def may(principal: Principal, action: Action) -> bool:
     return action in ALLOWED[principal.role]
 
 
+def who_may(action: Action) -> tuple[Role, ...]:
+    """The roles that allow it, the least of them first."""
+    return tuple(role for role in Role if action in ALLOWED[role])
+
+
 def owns(principal: Principal, submitted_by: str) -> bool:
     """Whether a task of its tenant is the caller's: a stranger's is what strangers made, a guest's its own, and everybody else's is all."""
     return principal.role not in _ALONE or submitted_by == principal.subject

@@ -50,22 +50,18 @@ class Commands:
         A command is sent again while nobody answers: every command may be repeated without harm.
         """
         subject = subjects.command(service, TenantId(command.tenant), id, _verb(type(command)))
-        body = command.model_dump_json().encode()
+        body = command.written()
         deadline = time.monotonic() + timeout
         headers = {DEADLINE: f"{time.time() + timeout:.3f}"}
         while (left := deadline - time.monotonic()) > 0:
-            reply = await self._ask(subject, body, headers, min(left, TRY))
-            if reply is not None:
-                return _opened(reply)
+            try:
+                answer = await self._answers.asked(subject, body, headers, min(left, TRY))
+            except CANNOT_ASK as error:
+                raise Unavailable("the bus is away; try again in a moment", code="BUS_AWAY") from error
+            if answer is not None and not status_of(answer):
+                return _opened(Reply.model_validate_json(answer.data))
             await asyncio.sleep(min(PAUSE * random.uniform(0.5, 1.5), max(deadline - time.monotonic(), 0)))
         raise Unavailable(f"the {service} service does not answer; try again in a moment", code="NO_OWNER", service=service)
-
-    async def _ask(self, subject: str, body: bytes, headers: dict[str, str], timeout: float) -> Reply | None:
-        try:
-            message = await self._answers.asked(subject, body, headers, timeout)
-        except CANNOT_ASK as error:
-            raise Unavailable("the bus is away; try again in a moment", code="BUS_AWAY") from error
-        return None if message is None or status_of(message) else Reply.model_validate_json(message.data)
 
     async def ping(self, service: str, timeout: float = 1.0) -> bool:
         """Whether at least one replica of a service is ready."""

@@ -28,6 +28,7 @@ class LeaveAlone(Exception):
 
 
 GiveUp = Callable[[Msg, str], Awaitable[None]]
+Ack = Callable[[Msg], Awaitable[None]]
 
 
 def deliveries(message: Msg) -> int:
@@ -56,7 +57,7 @@ def _alive(message: Msg) -> Iterator[None]:
             task.cancel()
 
 
-async def settle(message: Msg, work: Callable[[], Awaitable[None]], give_up: GiveUp) -> None:
+async def settle(message: Msg, work: Callable[[], Awaitable[None]], give_up: GiveUp, ack: Ack = Msg.ack) -> None:
     """Do the work and acknowledge; on failure ask for the message again, later; after the last try give it up."""
     try:
         with _alive(message):
@@ -67,7 +68,7 @@ async def settle(message: Msg, work: Callable[[], Awaitable[None]], give_up: Giv
         await _failed(message, error, give_up)
     else:
         with suppress(NatsError):  # not acknowledged: it comes again, and the handler finds that it is done
-            await message.ack()
+            await ack(message)
 
 
 async def _failed(message: Msg, error: Exception, give_up: GiveUp) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,9 @@ PAGE: Final = 256
 PAGE_BYTES: Final = 1 << 20
 PAGES_AT_ONCE: Final = 4
 """Of a whole process: with both bounds the server never holds more for us than it takes before it cuts a slow connection."""
+OWN: Final = 1024
+OWN_BYTES: Final = 1 << 14
+"""What is larger is rare, and would fill memory."""
 PAGE_DEADLINE: Final = 5.0
 TRIES: Final = 6
 LAG: Final = 5.0
@@ -39,10 +43,30 @@ class Stored:
     body: bytes
     id: str = ""
     """What its writer named it, where that was asked of the store."""
+    own: Record | None = None
+    """The record itself, where this process wrote it a moment ago."""
 
     @property
     def record(self) -> Record:
-        return Record.model_validate_json(self.body)
+        return self.own or Record.model_validate_json(self.body)
+
+
+class OwnRecords:
+    """What this process wrote a moment ago: when it hears of it, it need not be read again."""
+
+    def __init__(self) -> None:
+        self._by_seq: OrderedDict[int, Record] = OrderedDict()
+
+    def wrote(self, seq: int, record: Record) -> None:
+        if len(record.body) <= OWN_BYTES:
+            self._by_seq[seq] = record
+            if len(self._by_seq) > OWN:
+                self._by_seq.popitem(last=False)
+
+    def stored(self, seq: int, subject: str, body: bytes) -> Stored:
+        """What was delivered; byte for byte the same as what was written, or it is read."""
+        own = self._by_seq.get(seq)
+        return Stored(seq, subject, body, own=own if own is not None and own.body == body else None)
 
 
 @dataclass(slots=True)

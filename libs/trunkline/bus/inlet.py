@@ -16,10 +16,11 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from pydantic import BaseModel, ValidationError
 
+from trunkline.bus.acks import Acks
 from trunkline.bus.commands import DEADLINE, Ping, Reply
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import settle
-from trunkline.bus.direct import Stored
+from trunkline.bus.direct import OwnRecords, Stored
 from trunkline.bus.pull import AS_USUAL, DRAIN, How, Pull
 from trunkline.bus.streams import EVENTS, TIMERS
 from trunkline.contracts import subjects
@@ -52,10 +53,12 @@ async def _whole(message: NatsMessage) -> NatsMessage:
 class Inlet:
     """Declare everything, then `start`. Nothing is heard before, nothing new is taken after `stop`."""
 
-    def __init__(self, client: Client, broker: NatsBroker, dead: DeadLetters) -> None:
+    def __init__(self, client: Client, broker: NatsBroker, dead: DeadLetters, own: OwnRecords) -> None:
         self._client = client
         self._broker = broker
         self._dead = dead
+        self._own = own
+        self._acks = Acks(client)
         self._pulls: list[Pull] = []
         self._started = asyncio.Event()
         self._late_at = -UNWELL
@@ -81,6 +84,7 @@ class Inlet:
             _, late = await asyncio.wait(self._under_way, timeout=DRAIN)
             for task in late:
                 task.cancel()
+        await self._acks.flush()
 
     def reconnected(self) -> None:
         """What was asked of the server before is forgotten."""
@@ -100,7 +104,8 @@ class Inlet:
         async def carry_out(message: NatsMessage) -> None:
             reply = await self._answered(model, answer, message, stores)
             with suppress(NatsError):  # whoever asked asks again
-                await message.raw_message.respond(self._fitting(reply))
+                # Not `respond`: it says all headers of the question once more, which the asker would read for nothing.
+                await self._client.publish(message.raw_message.reply, self._fitting(reply))
 
         def over(task: asyncio.Task[None]) -> None:
             hands.release()
@@ -120,40 +125,40 @@ class Inlet:
         where some are named, is passed over unread."""
 
         async def receive(message: Msg) -> None:
-            stored = Stored(message.metadata.sequence.stream, message.subject, message.data)
-            await settle(message, lambda: answer(stored), self._dead.put)
+            stored = self._own.stored(message.metadata.sequence.stream, message.subject, message.data)
+            await settle(message, lambda: answer(stored), self._dead.put, self._acks.put)
 
         words = tuple(str(kind.model_fields["type"].default).encode() for kind in kinds)
 
         def passed(_: str, body: bytes) -> bool:
             return not any(word in body for word in words)
 
-        self._pulls.append(Pull(self._client, (EVENTS, durable), receive, How(passed) if words else AS_USUAL))
+        self._pulls.append(Pull(self._client, (EVENTS, durable), (receive, self._acks.put), How(passed) if words else AS_USUAL))
 
     def stored(self, stream: str, durable: str, answer: Callable[[Stored], Awaitable[None]], how: How) -> None:
         """Act on what lies in a stream; each is shown to one replica until it is done."""
 
         async def receive(message: Msg) -> None:
             stored = Stored(message.metadata.sequence.stream, message.subject, message.data)
-            await settle(message, lambda: answer(stored), self._dead.put)
+            await settle(message, lambda: answer(stored), self._dead.put, self._acks.put)
 
-        self._pulls.append(Pull(self._client, (stream, durable), receive, how))
+        self._pulls.append(Pull(self._client, (stream, durable), (receive, self._acks.put), how))
 
     def timer(self, service: str, verb: str, model: type[B], answer: Callable[[B], Awaitable[None]], how: How = AS_USUAL) -> None:
         """Act when a timer of one kind is due."""
 
         async def receive(message: Msg) -> None:
-            await settle(message, lambda: answer(model.model_validate_json(message.data)), self._dead.put)
+            await settle(message, lambda: answer(model.model_validate_json(message.data)), self._dead.put, self._acks.put)
 
-        self._pulls.append(Pull(self._client, (TIMERS, f"due-{service}-{verb}"), receive, how))
+        self._pulls.append(Pull(self._client, (TIMERS, f"due-{service}-{verb}"), (receive, self._acks.put), how))
 
     def _fitting(self, reply: Reply) -> bytes:
         """A larger answer than a message may be would never arrive: the sender would ask again, and all be done again."""
-        body = _written(reply)
+        body = reply.written()
         if len(body) <= self._client.max_payload:
             return body
         log.error("command.answer_too_large", bytes=len(body))
-        return _written(_refused(Broken("the answer is larger than a message of the bus may be; ask for less", code="ANSWER_TOO_LARGE")))
+        return _refused(Broken("the answer is larger than a message of the bus may be; ask for less", code="ANSWER_TOO_LARGE")).written()
 
     async def _pong(self, _: Ping) -> Accepted:
         if time.monotonic() - self._late_at < UNWELL:
@@ -188,10 +193,6 @@ def _left(message: NatsMessage) -> float | None:
     if left <= 0:
         raise Overdue("the sender no longer waits for this command", code="OVERDUE")
     return max(left - IN_HAND, left / 2)
-
-
-def _written(reply: Reply) -> bytes:
-    return reply.model_dump_json(exclude_none=True).encode()
 
 
 def _refused(error: DomainError) -> Reply:

@@ -158,8 +158,9 @@ class Live:
 
     async def last_before(self, moment: datetime) -> int:
         """The sequence behind which everything lies that was stored at that moment or later."""
+        last = (await patiently(lambda: self._js.stream_info(EVENTS))).state.last_seq  # before: what comes meanwhile must not count as old
         first = await self._direct.since(moment)
-        return first - 1 if first else (await patiently(lambda: self._js.stream_info(EVENTS))).state.last_seq
+        return first - 1 if first else last
 
     def _drop(self, reader: _Reader) -> None:
         readers = self._readers[reader.filter]

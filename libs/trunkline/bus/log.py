@@ -9,7 +9,7 @@ from typing import Final
 from nats.js import JetStreamContext
 
 from trunkline.bus.answers import Answers
-from trunkline.bus.direct import DirectReader, Stored
+from trunkline.bus.direct import DirectReader, OwnRecords, Stored
 from trunkline.bus.live import Live
 from trunkline.bus.patience import patiently
 from trunkline.bus.publish import Raced, publish
@@ -32,6 +32,7 @@ class Log:
     """Where facts are stored. One append is one decision, however many facts it holds."""
 
     def __init__(self, answers: Answers, js: JetStreamContext, direct: DirectReader, live: Live) -> None:
+        self.own = OwnRecords()
         self._answers = answers
         self._js = js
         self._direct = direct
@@ -43,7 +44,9 @@ class Log:
         Raises Raced when another writer was first, Unavailable when the bus does not confirm.
         """
         try:
-            return await publish(self._answers, subject, record.body, id=id, headers={_FENCE: str(expect)})
+            seq = await publish(self._answers, subject, record.body, id=id, headers={_FENCE: str(expect)})
+            self.own.wrote(seq, record)
+            return seq
         except Raced:
             # The server looks at the fence before it looks for a repeat: after a lost answer the other writer may be us.
             async for stored in self._direct.read(subject, expect + 1):

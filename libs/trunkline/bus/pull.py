@@ -24,6 +24,7 @@ EXPIRES: Final = 5.0
 PAUSE: Final = 0.2
 DRAIN: Final = 2.0
 
+Way = Callable[[Msg], Awaitable[None]]
 Passed = Callable[[str, bytes], bool]
 """Whether a message, by its subject and its body, is nothing for us."""
 
@@ -42,11 +43,11 @@ AS_USUAL: Final = How()
 class Pull:
     """One durable consumer as this process reads it; its replicas share the messages."""
 
-    def __init__(self, client: Client, source: tuple[str, str], take: Callable[[Msg], Awaitable[None]], how: How = AS_USUAL) -> None:
-        """`source` is a stream and its durable consumer."""
+    def __init__(self, client: Client, source: tuple[str, str], ways: tuple[Way, Way], how: How = AS_USUAL) -> None:
+        """`source` is a stream and its durable consumer; `ways` are what is done with a message, and how one that is passed over ends."""
         self._client = client
         self._next = "$JS.API.CONSUMER.MSG.NEXT." + ".".join(source)
-        self._take = take
+        self._take, self._ack = ways
         self._passed = how.passed
         self._inbox = client.new_inbox()
         self._hands = asyncio.Semaphore(how.hands)
@@ -102,8 +103,7 @@ class Pull:
         if self._owed <= LOW:
             self._again.set()
         if self._passed is not None and self._passed(message.subject, message.data):
-            with suppress(NatsError):  # it comes again, and is passed over again
-                await message.ack()
+            await self._ack(message)
             return
         await self._hands.acquire()
         task = group.create_task(self._worked(message))

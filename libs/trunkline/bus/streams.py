@@ -282,11 +282,12 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (TIMERS, durable("due-router-stop", subjects.due("router", "stop"), "Router: stops that nobody confirmed.")),
     (TIMERS, durable("due-sandbox-look", subjects.due("sandbox", "look"), "Sandbox: parked runs to be looked at.")),
     (EVENTS, durable("sandbox-named", subjects.events_of_part(subjects.SANDBOX), "Sandbox: what named sandboxes want.")),
+    (EVENTS, durable("sandbox-images", subjects.events_of_part(subjects.IMAGE), "Sandbox: images to be built, and who waits for them.")),
     (TIMERS, durable("due-sandbox-named", subjects.due("sandbox", "named"), "Sandbox: named sandboxes that idled or lived for long.")),
     (EVENTS, _from_now_on(durable("relay-webhooks", subjects.ALL_EVENTS, "Relay: which webhooks are to be told of what happened."))),
     (DELIVERIES, _wide(durable("relay-deliveries", subjects.ALL_DELIVERIES, "Relay: what is to be delivered now."))),
     (TIMERS, _wide(durable("due-relay-deliver", subjects.due("relay", "deliver"), "Relay: deliveries to be tried again."))),
-    (TIMERS, durable("due-relay-verify", subjects.due("relay", "verify"), "Relay: addresses to be asked whether they want to be told.")),
+    (TIMERS, _wide(durable("due-relay-verify", subjects.due("relay", "verify"), "Relay: addresses to be asked if they want to be told."))),
     (TIMERS, durable("due-approvals-expire", subjects.due("approvals", "expire"), "Approvals: expiries that came due.")),
 )
 

@@ -50,7 +50,7 @@ class Work:
         subject = subjects.work(item.pool, item.priority, TenantId(item.tenant))
         again = f":{item.round}" if item.round else ""
         name = f"work:{item.tenant}:{item.task}:{item.attempt}{again}"
-        await publish(self._answers, subject, item.model_dump_json().encode(), id=name)
+        await publish(self._answers, subject, item.written(), id=name)
 
     async def take(self, pool: str, capacity: int, carry: Carry) -> None:
         """For ever: take work while there are hands, the urgent first, carry it, and acknowledge it when it is done.

@@ -22,8 +22,10 @@ from trunkline.contracts.approval import (
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.forge import PullRequestEnded
 from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.image import ImageBuilt, ImageFailed, ImageInvalidated, ImageSaid, ImageWanted
 from trunkline.contracts.message import Fact, Message, UnknownFact
 from trunkline.contracts.run import (
+    AgentChecked,
     AgentEnded,
     AgentInterrupted,
     AgentOutput,
@@ -106,9 +108,10 @@ FACTS: tuple[type[Fact], ...] = (
     TaskWaits, TaskGoesOn, ApprovalWanted, ApprovalDropped, CallAnswered, RuleGranted, RunWaits, RunGoesOn, RunParked, RunWoken,
     AgentInterrupted, BudgetRaised, PushJudged, MessageQueued, MessageEdited, MessageWithdrawn, MessagesReordered, MessageDelivered,
     MessageTaken, RunSteered, InboxClosed, ModelAnswered, PullRequestEnded, SnapshotKept,
-    MessageReturned, SnapshotMissed,
+    MessageReturned, SnapshotMissed, AgentChecked,
     SandboxWanted, SandboxMade, SandboxIsReady, SandboxStopWanted, SandboxIsStopped, SandboxStartWanted, SandboxDeleteWanted,
     SandboxIsDeleted, SandboxBroke, SandboxFound, SandboxUsed, SandboxTouched, SandboxPreferred,
+    ImageWanted, ImageSaid, ImageBuilt, ImageFailed, ImageInvalidated,
 )  # fmt: skip
 """Every fact that was ever released. Nothing is taken away from here."""
 
@@ -133,7 +136,7 @@ class Record(Message):
     @cached_property
     def body(self) -> bytes:
         """As it is stored."""
-        return self.model_dump_json().encode()
+        return self.written()
 
     @field_validator("facts", mode="before")
     @classmethod

@@ -17,6 +17,8 @@ class Phase(StrEnum):
 
     SANDBOX = "sandbox"
     CLONE = "clone"
+    CHECK = "check"
+    """In a named sandbox, in the place of a clone: whether the agent, its key and its model are there."""
     AGENT = "agent"
     PUSH = "push"
     PR = "pr"
@@ -32,16 +34,17 @@ class Usage(Message):
 
 
 class RunResult(Message):
-    """What came out of a run that succeeded."""
+    """What came out of a run that succeeded; one without a repository leaves what it says, and all of a change is empty or 0."""
 
-    branch: str
-    base: str
-    commit: str
-    pull_request: int
-    pull_request_url: str
-    files_changed: int
-    additions: int
-    deletions: int
+    branch: str = ""
+    base: str = ""
+    commit: str = ""
+    pull_request: int = 0
+    """0: it opened none."""
+    pull_request_url: str = ""
+    files_changed: int = 0
+    additions: int = 0
+    deletions: int = 0
     sandbox_id: str
     sandbox_seconds: float
     summary: str = ""
@@ -70,6 +73,17 @@ class SandboxReady(Fact):
     provider: str
     isolation: str
     """How the agent is kept in: `bubblewrap`, `none (--unsafe-local)`, a provider's name."""
+    named: bool = False
+    """A user's own, which was there before the run and stays after it."""
+
+
+class AgentChecked(Fact):
+    """The agent was found to be in the named sandbox, with a key and a model that can be reached."""
+
+    type: Literal["run.agent_checked"] = "run.agent_checked"
+    agent: str
+    version: str = ""
+    """As its program says it, where it says such a thing."""
 
 
 class RepositoryCloned(Fact):
@@ -317,6 +331,7 @@ RunFact = Annotated[
     RunClaimed
     | PhaseBegan
     | SandboxReady
+    | AgentChecked
     | RepositoryCloned
     | AgentStarted
     | AgentEnded

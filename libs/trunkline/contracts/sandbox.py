@@ -56,18 +56,24 @@ Label = Annotated[str, Field(max_length=256)]
 Labels = Annotated[dict[Label, Label], Field(max_length=_LABELS)]
 
 
+Seconds = Annotated[float, Field(ge=0, le=10 * 366 * 86400)]
+"""Up to ten years; more is no time that anybody means, and none that a calendar holds."""
+Cpus = Annotated[float, Field(ge=0, le=4096)]
+Megabytes = Annotated[int, Field(ge=0, le=1 << 30)]
+
+
 class SandboxTerms(Message):
     """What a sandbox shall be; 0 and None stand for the installation's own choice."""
 
     labels: Labels = {}
-    cpus: float = Field(default=0, ge=0)
-    memory_mb: int = Field(default=0, ge=0)
-    disk_mb: int = Field(default=0, ge=0)
+    cpus: Cpus = 0
+    memory_mb: Megabytes = 0
+    disk_mb: Megabytes = 0
     egress: tuple[str, ...] | None = Field(default=None, max_length=100)
     """Hosts (`name` or `name:port`) that may be reached; an empty list: none."""
-    ttl_s: float = Field(default=0, ge=0)
+    ttl_s: Seconds = 0
     """After so many seconds it is deleted, whatever it does."""
-    idle_s: float | None = Field(default=None, ge=0)
+    idle_s: Seconds | None = None
     """Without being used for so many seconds it is stopped; 0: never."""
 
 
@@ -89,45 +95,44 @@ class EnsureSandbox(Command):
     """Off: a new one, beside those that are there; it is not preferred."""
 
 
-class GetSandbox(Command):
-    type: Literal["get_sandbox"] = "get_sandbox"
+class AboutSandbox(Message):
+    """Which one; no message of its own."""
+
     sandbox_id: Token
     owner: str | None = None
 
 
-class StartSandbox(Command):
+class ChangingSandbox(AboutSandbox):
+    by: str = ""
+    """The authenticated subject."""
+
+
+class GetSandbox(AboutSandbox, Command):
+    type: Literal["get_sandbox"] = "get_sandbox"
+
+
+class StartSandbox(ChangingSandbox, Command):
     """Answers at once; how it goes on is read with GetSandbox. One that is ready or on its way is left alone."""
 
     type: Literal["start_sandbox"] = "start_sandbox"
-    sandbox_id: Token
-    owner: str | None = None
-    by: str = ""
 
 
-class StopSandbox(Command):
+class StopSandbox(ChangingSandbox, Command):
     """End what runs in it and keep its files."""
 
     type: Literal["stop_sandbox"] = "stop_sandbox"
-    sandbox_id: Token
-    owner: str | None = None
-    by: str = ""
 
 
-class DeleteSandbox(Command):
+class DeleteSandbox(ChangingSandbox, Command):
     """One that is deleted already is refused as unknown."""
 
     type: Literal["delete_sandbox"] = "delete_sandbox"
-    sandbox_id: Token
-    owner: str | None = None
-    by: str = ""
 
 
-class TouchSandbox(Command):
+class TouchSandbox(AboutSandbox, Command):
     """It is being used: its idle time begins anew."""
 
     type: Literal["touch_sandbox"] = "touch_sandbox"
-    sandbox_id: Token
-    owner: str | None = None
 
 
 class ListSandboxes(Command):
@@ -162,10 +167,14 @@ class SandboxView(Message):
     created_at: datetime
     provider: str
     isolation: str = ""
+    image: str = ""
+    """The name of the snapshot that it began with; empty: none, or nobody recorded it."""
     terms: SandboxTerms
     ready_at: datetime | None = None
     """Since when it is ready, or was last."""
     expires_at: datetime | None = None
+    idle_at: datetime | None = None
+    """When it is stopped unless somebody uses it; None: never, or it is not ready."""
     used_s: float = 0
     """Seconds that it was ready for, as far as they are counted."""
     cost_usd: float | None = None
@@ -205,6 +214,8 @@ class SandboxMade(Fact):
     ref: str
     """The provider's own name for it."""
     isolation: str
+    image: str = ""
+    """The name of the snapshot that it began with; empty: none, and in records of before there was one."""
 
 
 class SandboxIsReady(Fact):

@@ -23,6 +23,9 @@ SPEND = "spend"
 PULL = "pull"
 SANDBOX = "sandbox"
 PREFERRED = "preferred"
+IMAGE = "image"
+BUILD = "build"
+"""The part of what the build of an image says."""
 MESSAGE = "message"
 """The part of what people and agents say to each other; nobody fences it."""
 
@@ -170,3 +173,13 @@ def sandbox(tenant: TenantId, sandbox_id: SandboxId) -> str:
 def preferred(tenant: TenantId, user: str) -> str:
     """Where it lies which sandbox a user prefers; `user` is a hash, never text of anybody's."""
     return event(tenant, TaskId(f"user-{user}"), PREFERRED)
+
+
+def image(tenant: TenantId, image_id: str) -> str:
+    """Where the facts of one image lie."""
+    return event(tenant, TaskId(image_id), IMAGE)
+
+
+def image_log(tenant: TenantId, image_id: str) -> str:
+    """Where lies what its builds said."""
+    return event(tenant, TaskId(image_id), BUILD)

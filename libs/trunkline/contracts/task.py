@@ -6,11 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from trunkline.contracts.calls import ToolRule
 from trunkline.contracts.ids import Token
-from trunkline.contracts.message import Command, Fact, Message
+from trunkline.contracts.message import EMPTY, Command, Fact, JsonObject, Message
 from trunkline.contracts.run import RunResult
 
 
@@ -101,9 +101,9 @@ class Assignment(Message):
     """The word that the caller used for the kind of work; the router sends it to a pool by that. Empty: no word, the pool as given."""
     source: str = ""
     """Where the wish came from, in the caller's word."""
-    payload: dict[str, JsonValue] = {}
+    payload: JsonObject = EMPTY
     """What the type of work needs to know, as sent."""
-    metadata: dict[str, JsonValue] = {}
+    metadata: JsonObject = EMPTY
     executor: Executor = Executor.SANDBOX
     parent: Token | None = None
     """The task that this one is a part of."""
@@ -115,6 +115,12 @@ class Assignment(Message):
     """The work is about that pull request: it begins on its branch, and goes there; `branch` counts for nothing then."""
     agent: str | None = None
     """Which agent is to do it; None takes the configured one."""
+    model: str | None = Field(default=None, max_length=128)
+    """Which model the agent is to take, in its own word; None leaves it the choice. Agents that know no such word pass over it."""
+    sandbox: Token | None = None
+    """The named sandbox that it is carried out in, without a repository; None makes one for the run."""
+    env: dict[str, str] = EMPTY
+    """For the agent's program beside its own; nothing secret, and nothing of `job_env.NEVER`. Only in a named sandbox."""
     pool: Token = "dev"
     priority: Priority = Priority.P2
     deadline_s: float = Field(default=3600, gt=0)
@@ -124,7 +130,9 @@ class Assignment(Message):
     surface: str = "trunkline"
     """The dialect that the task came in by."""
     visibility: Visibility = Visibility.PRIVATE
-    labels: dict[str, str] = {}
+    sent_from: str = ""
+    """Of a stranger's: a keyed hash of its address, by which that stranger is known again for this one task. Empty: nobody knows."""
+    labels: dict[str, str] = EMPTY
     """What the caller wrote beside it; it gives no right."""
     tool_rules: tuple[ToolRule, ...] = ()
     """May only ask or deny; on top of the installation's."""
@@ -229,7 +237,7 @@ class EventPublished(Fact):
     by: str
     """The authenticated subject; `source` is only what it calls itself."""
     source: str = ""
-    payload: dict[str, JsonValue] = {}
+    payload: JsonObject = EMPTY
     trace_id: str | None = None
     priority: str = ""
 
@@ -270,7 +278,7 @@ class TaskHeld(Fact):
     subject: str
     """What is to be allowed, as a sentence."""
     requested_by: str
-    about: dict[str, JsonValue] = {}
+    about: JsonObject = EMPTY
     """What the rules of approval go by: type, priority, surface."""
 
 

@@ -19,6 +19,8 @@ LONGEST_ANSWER: Final = 64 << 10
 LONGEST_PAGE: Final = 100
 MOST_REDELIVERED: Final = 1000
 """Deliveries that one command sends again."""
+MOST_OWN_REDELIVERED: Final = 100
+"""For the owner of a webhook that hears of its own jobs: anybody may have some, and all share the relay."""
 ROTATION_S: Final = 24 * 3600.0
 
 
@@ -39,7 +41,7 @@ class DisabledBy(StrEnum):
 
 class DeliveryStatus(StrEnum):
     PENDING = "pending"
-    """To be tried now."""
+    """Not tried yet: to be tried now, or put off, and its `problem` says why."""
     RETRYING = "retrying"
     DELIVERED = "delivered"
     DEAD = "dead"
@@ -75,7 +77,7 @@ class ChangeWebhook(Command):
     type: Literal["change_webhook"] = "change_webhook"
     hook_id: Token
     owner: str | None = None
-    """Finds it only when it belongs to this subject; None: any of the tenant. So in all commands about one webhook."""
+    """Finds it only when it hears of this subject's own jobs and of nothing else; None: any of the tenant. So in all about one webhook."""
     by: str = ""
     """The authenticated subject, for the record."""
     url: str | None = Field(default=None, max_length=LONGEST_URL)
@@ -162,7 +164,7 @@ class Redeliver(Command):
 
 
 class RedeliverMany(Command):
-    """Send again what was made since then and stands so; the newest MOST_REDELIVERED."""
+    """Send again what was made since then and stands so; the newest MOST_REDELIVERED, or MOST_OWN_REDELIVERED of an `owner`'s."""
 
     type: Literal["redeliver_many"] = "redeliver_many"
     hook_id: Token
@@ -243,6 +245,8 @@ class DeliveryView(Message):
 
     status: DeliveryStatus
     """Stands first: whoever reads the stream sees from the first bytes what there is to do."""
+    put_off: int = 0
+    """How often it was due and could not be tried, since it was tried last. Stands second for the same reason."""
     id: str
     """The `webhook-id` of every try."""
     hook_id: str
@@ -264,8 +268,9 @@ class DeliveryView(Message):
     history: tuple[Try, ...] = ()
     """The newest ten."""
     problem: str = ""
-    """Why it was given up on."""
+    """Why it waits where it was put off, or why it was given up on, as a sentence."""
     next_try_at: datetime | None = None
+    """Where it was put off: at the latest, to be put off again or tried."""
     created_at: datetime
     begun_at: datetime
     """Of this round."""

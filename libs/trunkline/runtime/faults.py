@@ -14,6 +14,8 @@ MOMENTS: Final = ("accepted", "sandbox_made", "cloned", "agent_running", "commit
 """Of every job."""
 WAITS: Final = ("asked", "answered", "parked", "woken", "message_taken", "rested")
 """Of jobs that ask people, are spoken to, or are put aside meanwhile."""
+NAMED: Final = ("accepted", "entered", "checked", "agent_running", "concluded")
+"""Of jobs in sandboxes that stay."""
 SIDES: Final = ("before_effect", "after_effect", "after_record")
 POINTS: Final = tuple(f"{moment}.{side}" for moment in MOMENTS for side in SIDES)
 

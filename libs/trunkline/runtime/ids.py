@@ -9,29 +9,32 @@ from typing import Final
 
 from trunkline.contracts.ids import TaskId
 
-_BYTES: Final = 10
+_DIGITS: Final = 20
 _AT_ONCE: Final = 256
-_tails: dict[int, deque[bytes]] = {}
-"""Random tails by process, for a fork inherits; asked of the kernel many at once, for a call costs more than all the rest of an id."""
+_VARIANT: Final = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
+_tails: dict[int, deque[str]] = {}
+"""All of an id but its time, by process, for a fork inherits; made many at once, for asking the kernel costs more than all the rest."""
 
 
 def new_id() -> str:
     """32 lower-case hex digits in the layout of UUID version 7 (RFC 9562)."""
-    stamp = time.time_ns() // 1_000_000
-    tail = _random()
-    value = stamp << 80 | 0x7 << 76 | (tail >> 62) << 64 | 0b10 << 62 | (tail & ((1 << 62) - 1))
-    return f"{value:032x}"
+    return f"{time.time_ns() // 1_000_000:012x}{_tail()}"
 
 
-def _random() -> int:
-    """74 bits. Popping is atomic, so no two threads are ever given the same."""
-    tails = _tails.setdefault(os.getpid(), deque())
+def _tail() -> str:
+    """74 random bits. Popping is atomic, so no two threads are ever given the same."""
+    tails = _tails.get(os.getpid()) or _tails.setdefault(os.getpid(), deque())
     while True:
         try:
-            return int.from_bytes(tails.popleft()) >> 6
+            return tails.popleft()
         except IndexError:
-            fresh = os.urandom(_BYTES * _AT_ONCE)
-            tails.extend(fresh[at : at + _BYTES] for at in range(0, len(fresh), _BYTES))
+            fresh = os.urandom(_DIGITS // 2 * _AT_ONCE).hex()
+            tails.extend(_laid_out(fresh[at : at + _DIGITS]) for at in range(0, len(fresh), _DIGITS))
+
+
+def _laid_out(digits: str) -> str:
+    """The version, 12 random bits, the variant and 62 more."""
+    return f"7{digits[:3]}{_VARIANT[digits[3]]}{digits[4:19]}"
 
 
 def new_task_id() -> TaskId:

@@ -54,9 +54,15 @@ class Row:
 
 
 def env_name(name: str, field: FieldInfo) -> str:
-    """`TRUNKLINE_<NAME>`, or the one that the field asks for by `json_schema_extra={"env": …}`."""
+    """`TRUNKLINE_<NAME>`, or the one that the field asks for by `json_schema_extra={"env": …}`; `env_first` is one that counts before."""
     prefix, chosen = env_prefix(field), _extra(field, "env")
     return f"{prefix}<NAME>" if prefix else chosen or PREFIX + name.upper()
+
+
+def variables(name: str, field: FieldInfo) -> tuple[str, ...]:
+    """Every variable that says what the setting is, the one that counts first before the others."""
+    first = _extra(field, "env_first")
+    return (*([first] if first else []), env_name(name, field))
 
 
 def env_prefix(field: FieldInfo) -> str:
@@ -67,7 +73,7 @@ def env_prefix(field: FieldInfo) -> str:
 def fills(variable: str, name: str, field: FieldInfo) -> bool:
     """Whether a variable says something about the setting."""
     prefix = env_prefix(field)
-    return variable.startswith(prefix) if prefix else variable == env_name(name, field)
+    return variable.startswith(prefix) if prefix else variable in variables(name, field)
 
 
 def load(
@@ -151,7 +157,7 @@ def _find(name: str, field: FieldInfo, layers: Layers) -> tuple[Source, object]:
         return Source.ENVIRONMENT, {**_but(toml.get(name), entries), **entries}
     if text := flags.get(name):
         return Source.FLAG, _decoded(text, field)
-    if text := environ.get(env_name(name, field)):
+    if text := next(filter(None, (environ.get(variable) for variable in variables(name, field))), None):
         return Source.ENVIRONMENT, _decoded(text, field)
     if name in toml:
         return Source.FILE, toml[name]

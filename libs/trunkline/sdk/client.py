@@ -53,6 +53,7 @@ class AsyncClient:
     ) -> None:
         self._means = _means(base_url, credentials(token, api_key, github_token, os.environ), options)
         self.jobs = groups.Jobs(self._means)
+        self.job_webhooks = groups.JobWebhooks(self._means)
         self.tasks = groups.Tasks(self._means)
         self.approvals = groups.Approvals(self._means)
         self.events = groups.Events(self._means)
@@ -94,6 +95,7 @@ class Client:
         inner = _means(base_url, credentials(token, api_key, github_token, os.environ), options)
         means = self._means = Waited(inner, Portal(inner.wire.close))
         self.jobs = groups.Jobs(means)
+        self.job_webhooks = groups.JobWebhooks(means)
         self.tasks = groups.Tasks(means)
         self.approvals = groups.Approvals(means)
         self.events = groups.Events(means)

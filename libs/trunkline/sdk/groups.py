@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic
 
-from trunkline.sdk.calls import approvals, events, jobs, steering, tasks, webhooks
+from trunkline.sdk.calls import approvals, events, job_webhooks, jobs, steering, tasks, webhooks
 from trunkline.sdk.means import Means
 from trunkline.sdk.verbs import Asked, Followed, Listed
 
@@ -25,10 +25,29 @@ class Jobs(Generic[Means]):
     cancel = Asked(jobs.cancel)
     rate_limit_status = Asked(jobs.rate_limit_status)
     demonstration = Followed(jobs.demonstration)
-    create_webhook = Asked(webhooks.create_for_jobs)
-    list_webhooks = Asked(webhooks.list_for_jobs)
-    get_webhook = Asked(webhooks.get_for_jobs)
-    delete_webhook = Asked(webhooks.delete_for_jobs)
+    create_webhook = Asked(job_webhooks.create)
+    list_webhooks = Asked(job_webhooks.list_)
+    get_webhook = Asked(job_webhooks.get)
+    delete_webhook = Asked(job_webhooks.delete)
+
+
+@dataclass(frozen=True, repr=False)
+class JobWebhooks(Generic[Means]):
+    """Webhooks that hear of one's own jobs, and what was sent to them."""
+
+    _means: Means
+
+    create = Asked(job_webhooks.create)
+    list = Asked(job_webhooks.list_)
+    get = Asked(job_webhooks.get)
+    change = Asked(job_webhooks.change)
+    delete = Asked(job_webhooks.delete)
+    rotate = Asked(job_webhooks.rotate)
+    verify = Asked(job_webhooks.verify)
+    deliveries = Listed(job_webhooks.deliveries)
+    delivery = Asked(job_webhooks.delivery)
+    redeliver = Asked(job_webhooks.redeliver)
+    redeliver_many = Asked(job_webhooks.redeliver_many)
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from trunkline.telemetry.encoded import Stubs, decoded
+from trunkline.telemetry.encoded import Stubs, decoded, may_hold
 
 
 class Shape(NamedTuple):
@@ -78,6 +78,12 @@ CUT: Final = re.compile(
 
 
 _HINTS: Final = tuple(hint for shape in SHAPES for hint in shape.hints)
+_GROUPS: Final = (
+    ("-", tuple(hint for hint in _HINTS if "-" in hint)),
+    ("_", tuple(hint for hint in _HINTS if "_" in hint and "-" not in hint)),
+    ("", tuple(hint for hint in _HINTS if "_" not in hint and "-" not in hint)),
+)
+"""The hints by a sign that all of a group have: text without it is not looked through for any of them."""
 _STUBS: Final = Stubs(
     base64=tuple(dict.fromkeys(stub for hint in _HINTS for stub in in_base64(hint.encode()))),
     hex=tuple(hint.encode().hex() for hint in _HINTS),
@@ -86,7 +92,7 @@ _STUBS: Final = Stubs(
 
 def hinted(text: str) -> bool:
     """Whether there may be one: quick, and never wrong when it says no."""
-    return _hinted(text) or any(_hinted(inner.text) for inner in decoded(text, _STUBS))
+    return _hinted(text) or (may_hold(text) and any(_hinted(inner.text) for inner in decoded(text, _STUBS)))
 
 
 def find(text: str) -> Iterator[Found]:
@@ -98,7 +104,17 @@ def find(text: str) -> Iterator[Found]:
 
 
 def _hinted(text: str) -> bool:
-    return any(hint in text for hint in _HINTS)
+    for sign, hints in _GROUPS:  # noqa: SIM110  # asked of all that anybody sends: a generator takes twice as long
+        if sign in text and _holds(text, hints):
+            return True
+    return False
+
+
+def _holds(text: str, hints: tuple[str, ...]) -> bool:
+    for hint in hints:  # noqa: SIM110  # as above
+        if hint in text:
+            return True
+    return False
 
 
 def _plain(text: str) -> Iterator[Found]:

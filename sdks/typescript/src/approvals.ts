@@ -8,6 +8,8 @@ import type { Means } from "./means.js";
 
 export type Approval = Schemas["Approval"];
 export type Decision = BodyOf<"post", "/approvals/{approval_id}/approve">;
+/** How the approval stands after a word. Where several must agree, `votes` of `quorum` have said yes; both are missing behind the last word. */
+export type Decided = Schemas["Decided"] & { status: NonNullable<Schemas["Decided"]["status"]> };
 export type Refusal = BodyOf<"post", "/approvals/{approval_id}/reject">;
 
 export class Approvals {
@@ -35,12 +37,19 @@ export class Approvals {
   }
 
   /** Once only: NotFoundError for one that is unknown or decided already. `digest`: that of what was shown to whoever says yes. */
-  approve(approvalId: string, body: Decision = {}, options: CallOptions = {}): Promise<Schemas["Decided"]> {
-    return this.#means.wire.ask(call("post", "/approvals/{approval_id}/approve", { names: { approval_id: approvalId }, body }), options);
+  async approve(approvalId: string, body: Decision = {}, options: CallOptions = {}): Promise<Decided> {
+    const asked = call("post", "/approvals/{approval_id}/approve", { names: { approval_id: approvalId }, body });
+    return decided("approved", await this.#means.wire.ask(asked, options));
   }
 
   /** Once only: NotFoundError for one that is unknown or decided already. */
-  reject(approvalId: string, body: Refusal = {}, options: CallOptions = {}): Promise<Schemas["Decided"]> {
-    return this.#means.wire.ask(call("post", "/approvals/{approval_id}/reject", { names: { approval_id: approvalId }, body }), options);
+  async reject(approvalId: string, body: Refusal = {}, options: CallOptions = {}): Promise<Decided> {
+    const asked = call("post", "/approvals/{approval_id}/reject", { names: { approval_id: approvalId }, body });
+    return decided("rejected", await this.#means.wire.ask(asked, options));
   }
+}
+
+/** An answer names no status where the decision is what was asked for. */
+function decided(verdict: Decided["status"], answer: Schemas["Decided"]): Decided {
+  return { ...answer, status: answer.status ?? verdict };
 }

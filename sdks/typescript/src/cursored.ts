@@ -1,4 +1,4 @@
-/** Lists of the orchestrator surface, page by page by a cursor. */
+/** Lists, page by page by a cursor. */
 
 import type { Call, CallOptions } from "./calls.js";
 import { List } from "./lists.js";
@@ -7,6 +7,7 @@ import type { Wire } from "./wire.js";
 interface Cursored {
   readonly total?: number | null;
   readonly next_cursor?: string | null;
+  readonly nextCursor?: string | null;
 }
 
 /** `page` asks for one, `items` reads it. */
@@ -18,7 +19,7 @@ export function cursored<Q extends object, A extends Cursored, T>(
   options: CallOptions = {},
 ): List<A, T> {
   const read = (answer: A) => {
-    const cursor = answer.next_cursor;
+    const cursor = answer.next_cursor ?? answer.nextCursor;
     return { page: { items: items(answer), total: answer.total ?? null }, next: cursor ? page({ ...query, cursor }) : null };
   };
   return new List(wire, page(query), read, options);

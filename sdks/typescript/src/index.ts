@@ -1,6 +1,6 @@
 /** Everything that a program may use. */
 
-export type { Approval, Decision, Refusal } from "./approvals.js";
+export type { Approval, Decided, Decision, Refusal } from "./approvals.js";
 export type { CallOptions } from "./calls.js";
 export { Client, type ClientOptions } from "./client.js";
 export type { Schemas } from "./document.js";
@@ -16,7 +16,7 @@ export {
   UnexpectedAnswerError,
   UnreachableError,
 } from "./errors.js";
-export type { Delivery, Webhook } from "./hooks.js";
+export type { Delivery, JobDelivery, JobWebhook, Webhook } from "./hooks.js";
 export type { AgentEvent, ErrorEvent, JobEvent, JobResult, ResultEvent, StatusEvent } from "./job-events.js";
 export { type Accepted, type ExecuteRequest, isOver, type Job, type JobFilter, type ReplayOptions, type StreamOptions } from "./jobs.js";
 export type { List, Page } from "./lists.js";

@@ -110,6 +110,51 @@ test("lists ask for their pages as they are needed", async () => {
   }
 });
 
+test("one's own webhooks are kept, and what was sent to them is read page by page and sent again", async () => {
+  const gateway = await served(({ path }, response) => {
+    const query = new URL(path, "http://x").searchParams;
+    if (query.has("status")) return json(response, 200, { deliveries: [{ id: query.get("cursor") ?? "dlv_1" }], total: null, count: 1, limit: 1, nextCursor: query.has("cursor") ? null : "77" });
+    json(response, 200, { id: "wh_1", count: 2, more: false });
+  });
+  try {
+    const hooks = new Client({ baseUrl: gateway.url }).jobWebhooks;
+    const sent = [];
+    for await (const one of hooks.deliveries("wh_1", { status: "dead", limit: 1 })) sent.push(one.id);
+    assert.deepEqual(sent, ["dlv_1", "77"]);
+    await hooks.get("wh_1");
+    await hooks.change("wh_1", { enabled: false });
+    await hooks.rotate("wh_1");
+    await hooks.verify("wh_1");
+    await hooks.delivery("wh_1", "dlv_1");
+    await hooks.redeliver("wh_1", "dlv_1");
+    assert.equal((await hooks.redeliverMany("wh_1", { since: "2026-01-01T00:00:00Z" })).count, 2);
+    await hooks.remove("wh_1");
+    const at = "/api/pr-agent/webhooks/wh_1";
+    assert.deepEqual(
+      gateway.asked.map((one) => `${one.method} ${one.path}`),
+      [
+        `GET ${at}/deliveries?status=dead&limit=1`,
+        `GET ${at}/deliveries?status=dead&limit=1&cursor=77`,
+        ...[`GET ${at}`, `PATCH ${at}`, `POST ${at}/rotate`, `POST ${at}/verify`, `GET ${at}/deliveries/dlv_1`],
+        ...[`POST ${at}/deliveries/dlv_1/redeliver`, `POST ${at}/redeliver`, `DELETE ${at}`],
+      ],
+    );
+  } finally {
+    await gateway.close();
+  }
+});
+
+test("a decision says how it stands also when it was the last word", async () => {
+  const gateway = await served((_, response, number) => json(response, 200, { success: true, approval_id: "a", message: "m", ...(number === 3 ? { status: "pending", votes: 1, quorum: 2 } : {}) }));
+  try {
+    const { approvals } = new Client({ baseUrl: gateway.url });
+    const stand = [(await approvals.approve("a")).status, (await approvals.reject("a")).status, (await approvals.approve("a")).status];
+    assert.deepEqual(stand, ["approved", "rejected", "pending"]);
+  } finally {
+    await gateway.close();
+  }
+});
+
 test("credentials go where they belong, and are shown nowhere", async () => {
   const gateway = await served((_, response) => json(response, 200, { ...ACCEPTED, task: {} }));
   try {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
 
 import structlog
@@ -25,6 +25,9 @@ log = structlog.get_logger()
 
 CLAIMS: Final = web.AppKey("claims", tuple[str, ...])
 """Every path prefix that a dialect answers for."""
+Check = Callable[[web.Request], None]
+CHECKS: Final = web.AppKey("checks", list[Check])
+"""Asked of every request before anything is read of it; they may raise a refusal."""
 _ID: Final = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
 _NAME: Final = re.compile(r"\{[A-Za-z_]\w*")
 _SERVER: Final = istr("Server")
@@ -44,12 +47,16 @@ def build(
     """`body` bounds what is read of a request that may be a repeat. Raises RuntimeError for routes that cannot stand together, have no
     rule, or name a limit that there is not."""
     pipeline = Pipeline(identify, limiter, memory, body or BodyReader())
-    app = web.Application(middlewares=[_speaking(dialects, pipeline)])
+    served: dict[object, Dialect] = {}
+    checks: list[Check] = [pipeline.screen]
+    app = web.Application(middlewares=[_speaking(owners(dialects), served, checks)])
+    app[CHECKS] = checks
     taken: set[tuple[str, str]] = set()
     for dialect in dialects:
         for route in dialect.routes():
             _check(route, taken, limiter.names)
             answer = pipeline.guarded(route, dialect)
+            served[answer] = dialect
             for method in _methods(route):
                 app.router.add_route(method, route.path, answer)
     app[CLAIMS] = tuple(claim for dialect in dialects for claim in dialect.claims)
@@ -76,23 +83,25 @@ def _check(route: Route, taken: set[tuple[str, str]], limits: frozenset[str]) ->
         taken.add(place)
 
 
-def _speaking(dialects: Sequence[Dialect], pipeline: Pipeline) -> Middleware:
-    owner = owners(dialects)
+def _speaking(owner: Callable[[str], Dialect], served: Mapping[object, Dialect], checks: Sequence[Check]) -> Middleware:
+    """`served` tells whose a route is; what is none is its owner's by the path."""
+
+    told = log.bind()  # a logger that is not bound yet is looked up for every line, and for every one that is not written
 
     @web.middleware
     async def speak(request: web.Request, handler: Answering) -> web.StreamResponse:
         began = asyncio.get_running_loop().time()
-        dialect = owner(request.path)
+        dialect = served.get(request.match_info.handler) or owner(request.path)
         request[REQUEST_ID] = _request_id(request)
         status = CLIENT_LEFT
         try:
-            response = await spoken(request, handler, dialect, pipeline.screen)
+            response = await spoken(request, handler, dialect, checks)
             status = response.status
             return response
         finally:
-            if log.is_enabled_for(logging.INFO):
+            if told.is_enabled_for(logging.INFO):
                 took = round((asyncio.get_running_loop().time() - began) * 1000, 1)
-                log.info(
+                told.info(
                     "http.request", id=request[REQUEST_ID], dialect=dialect.name, method=request.method[:16],
                     path=request.path[:200], status=status, took_ms=took,
                 )  # fmt: skip

@@ -12,7 +12,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol, cast
+from itertools import chain
+from typing import Final, cast
 
 import structlog
 
@@ -21,7 +22,8 @@ from trunkline.contracts.errors import Broken, DomainError, Unavailable
 from trunkline.contracts.ids import TenantId
 from trunkline_gateway.broadcast import Burst, Line
 from trunkline_gateway.ports import Happenings, Passage
-from trunkline_gateway.usecases.telling import Place, Spoken
+from trunkline_gateway.usecases.retelling import Past, Retelling, record_before
+from trunkline_gateway.usecases.telling import Place, Spoken, Teller
 
 log = structlog.get_logger()
 
@@ -32,7 +34,11 @@ WAITING: Final = 1 << 20
 TURN: Final = 250
 """Seats that are written to before others get a turn: some two milliseconds."""
 PASSES: Final = 4
-"""Readers of one gateway that read the log at once; the next waits for its turn."""
+"""Readers of one gateway that read a page of the log at once; the next waits for its turn, never for another reader to take its page."""
+PAGE: Final = 256 << 10
+"""Bytes that are read at once for one reader, which holds them until it has taken them."""
+PASSED: Final = 100
+"""Bytes that each record counts for beside what it says: where it says nothing, others get their turn too."""
 ROUNDS: Final = 20
 """How often a reader may be overtaken by what comes while it reads what was."""
 LAST: Final = 9999
@@ -62,12 +68,6 @@ class Frame:
         return sum(map(len, self.on.values())) + 300
 
 
-class Teller(Protocol):
-    """One pass over the log of a tenant."""
-
-    async def told(self, passage: Passage) -> tuple[Spoken, ...]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Means:
     """What every channel is made of."""
@@ -93,6 +93,22 @@ class Seat:
     """Where its reader was when it sat down: it may have read ahead of the others."""
     cut: asyncio.Future[None]
     """Fails when nothing more will come by."""
+    ahead: bool = True
+    """Whether it may be. Places are not compared for thousands of seats when nothing comes of it."""
+
+    def fresh(self, frames: Sequence[Frame]) -> Sequence[Frame]:
+        """Those that its reader has not had; `frames` itself when those are all."""
+        self.ahead = self.at >= frames[-1].place
+        return frames if self.at < frames[0].place else [frame for frame in frames if frame.place > self.at]
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Frames of the log in their order, up to the record `read`; `over` when nothing more was stored."""
+
+    frames: list[bytes]
+    read: Cursor
+    over: bool
 
 
 class _Newest:
@@ -127,7 +143,8 @@ class Channel:
     over: Callable[[Channel], None]
     readers: int = 0
     _newest: _Newest | None = None
-    _seats: set[Seat] = field(default_factory=set)
+    _seats: dict[Wish, set[Seat]] = field(default_factory=dict)
+    """Of readers who want the same and get the same bytes."""
     _fresh: list[Frame] = field(default_factory=list)
     _fresh_size: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -144,6 +161,23 @@ class Channel:
                 self._newest = newest
                 self._running = asyncio.get_running_loop().create_task(self._run(newest))
         return self._newest.at
+
+    async def hear(self, line: Line, wish: Wish, at: Place, speed: float | None = None) -> None:
+        """All beyond `at`, what was at its own pace where a speed is named, until nothing more comes. Raises as `sit`."""
+        seat = await self.sit(line, wish, at if speed is None else await self._replay(line, wish, Past(at, wish.topics, speed)))
+        try:
+            await seat.cut
+        finally:
+            self.leave(seat)
+
+    async def _replay(self, line: Line, wish: Wish, past: Past) -> Place:
+        """Where the reader is when it has caught up."""
+        at, telling = past.at, Retelling(self.means.source, self.means.teller(self.tenant), self.passes)
+        async with aclosing(telling.history(self.tenant, past)) as said:
+            async for spoken in said:
+                await line.send(self.means.encode(self.tenant, spoken).on[wish.way])
+                at = spoken.place
+        return at
 
     async def sit(self, line: Line, wish: Wish, at: Place) -> Seat:
         """Takes a seat when everything beyond `at` is sent. Raises DomainError, ConnectionResetError."""
@@ -167,20 +201,38 @@ class Channel:
             return at, None
         line.flush()
         seat = Seat(line, wish, at, asyncio.get_running_loop().create_future())
-        self._seats.add(seat)
+        self._seats.setdefault(wish, set()).add(seat)
         return at, seat
 
     def leave(self, seat: Seat) -> None:
-        self._seats.discard(seat)
+        alike = self._seats.get(seat.wish, set())
+        alike.discard(seat)
+        if not alike:
+            self._seats.pop(seat.wish, None)
 
     async def _read(self, line: Line, wish: Wish, at: Place, known: Place) -> Place:
-        """What is stored, sent as fast as the reader takes it. Up to `known` all of it is stored."""
-        async with self.passes, aclosing(self._told(self.means.source.all_recent(self.tenant, _record(at)))) as frames:
-            async for frame in frames:
-                if frame.place > at:
-                    at = frame.place
-                    await _send(line, wish, frame)
-        return max(at, known)
+        """What is stored, page by page, sent as fast as the reader takes it. Up to `known` all of it is stored."""
+        teller, page = self.means.teller(self.tenant), _Page([], record_before(at), over=False)
+        while not page.over:
+            page = await self._page(teller, wish, at, page.read)
+            for data in page.frames:
+                await line.send(data)
+        return max(end_of(page.read), known)
+
+    async def _page(self, teller: Teller, wish: Wish, at: Place, read: Cursor) -> _Page:
+        """What one reader wants beyond `at`, of the records behind `read`. The log is held for that alone, not until it is taken."""
+        frames, size = list[bytes](), 0
+        passages = cast(AsyncGenerator[Passage, None], self.means.source.all_recent(self.tenant, read))
+        async with self.passes, aclosing(passages) as records:
+            async for passage in records:
+                read, fresh = passage.at, len(frames)
+                told = await teller.told(passage)
+                wanted = (spoken for spoken in told if spoken.place > at and spoken.message.topic in wish.topics)
+                frames += [self.means.encode(self.tenant, spoken).on[wish.way] for spoken in wanted]
+                size += PASSED + sum(map(len, frames[fresh:]))
+                if size >= PAGE:
+                    return _Page(frames, read, over=False)
+        return _Page(frames, read, over=True)
 
     async def _told(self, passages: AsyncIterator[Passage]) -> AsyncGenerator[Frame, None]:
         """One pass over the log."""
@@ -216,7 +268,7 @@ class Channel:
     def _break(self, error: Exception) -> None:
         self._failed = error
         self.over(self)
-        for seat in tuple(self._seats):
+        for seat in tuple(chain.from_iterable(self._seats.values())):
             _cut(seat, error)
 
     async def _follow(self, at: Place) -> None:
@@ -244,22 +296,22 @@ class Channel:
 
     async def _give_all(self, frames: Sequence[Frame]) -> None:
         """To every seat; whoever sits down meanwhile finds them among the newest."""
-        bursts: dict[Wish, Burst] = {}
-        for number, seat in enumerate(tuple(self._seats), 1):
-            if seat in self._seats:
-                self._give(seat, frames, bursts)
-            if number % TURN == 0:
-                await asyncio.sleep(0)
+        for wish, alike in tuple(self._seats.items()):
+            burst = _burst(frames, wish)
+            for number, seat in enumerate(tuple(alike), 1):
+                if seat in alike:
+                    self._give(seat, frames, burst)
+                if number % TURN == 0:
+                    await asyncio.sleep(0)
 
-    def _give(self, seat: Seat, frames: Sequence[Frame], bursts: dict[Wish, Burst]) -> None:
-        if seat.at >= frames[0].place:
-            burst = _burst([frame for frame in frames if frame.place > seat.at], seat.wish)
-        else:
-            burst = bursts.get(seat.wish) or bursts.setdefault(seat.wish, _burst(frames, seat.wish))
+    def _give(self, seat: Seat, frames: Sequence[Frame], burst: Burst) -> None:
+        """`burst`: all of them, as whoever wants what it wants gets them."""
+        if seat.ahead and (fresh := seat.fresh(frames)) is not frames:
+            burst = _burst(fresh, seat.wish)
         if burst.data and not seat.line.push(burst):
             log.info("channel.reader_lags")
             _cut(seat, Unavailable(LAGS, code="READER_LAGS"))
-            self._seats.discard(seat)
+            self.leave(seat)
 
 
 class Channels:
@@ -307,8 +359,3 @@ def _cut(seat: Seat, error: Exception) -> None:
     if not seat.cut.done():
         seat.cut.set_exception(error)
         seat.cut.exception()  # whoever has left does not hear of it
-
-
-def _record(at: Place) -> Cursor:
-    """The record before the one that the place is in: of that one the later messages may be missing."""
-    return Cursor(at.cursor.epoch, max(at.cursor.seq - 1, 0))

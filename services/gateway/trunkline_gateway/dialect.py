@@ -117,7 +117,7 @@ class Visitors(Protocol):
         ...
 
     async def token(self, request: web.Request) -> SecretStr | None:
-        """What the request shows to be known by, if it shows such. Raises Invalid."""
+        """What the request shows to be known by, if it shows such. Raises Invalid; Unauthenticated for what can be nobody's."""
         ...
 
     async def who(self, token: SecretStr) -> Principal:

@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 from pydantic import SecretStr
 
-from trunkline.auth.policy import Action, may
+from trunkline.auth.policy import Action, may, who_may
 from trunkline.auth.principal import Principal, Role, Tier
 from trunkline.contracts.errors import Denied, DomainError, Exhausted, Invalid, NotFound, Unauthenticated, Unavailable
 from trunkline_gateway.body import BodyReader
@@ -64,20 +64,22 @@ class Pipeline:
                 request[STANDS] = self._standing(request, principal, dialect)
             if route.remembers and KEY in request.headers:
                 return await self._once(request, principal, route, dialect)
-            return await (_doubted(request, principal, route) if _DOUBT in request else route.handler(request, principal))
+            if dialect.visitors is not None and _DOUBT in request:
+                return await _doubted(request, principal, route)
+            return await route.handler(request, principal)
 
         return answer
 
     def screen(self, request: web.Request) -> None:
         """Before anything is read of it. Raises Exhausted."""
         address = self.limiter.caller(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
-        request[ADDRESS] = address
+        request[ADDRESS], request[COUNTED] = address, None  # a look for what is missing raises and catches, on every answer
         if wait := self.limiter.screen(address):
             raise exhausted(math.ceil(wait))
 
     async def _identified(self, request: web.Request, dialect: Dialect, rule: Action) -> Principal:
         address = request[ADDRESS]
-        if dialect.strict and (wait := self.limiter.guessing(address)):
+        if (dialect.strict or _shows(request)) and (wait := self.limiter.guessing(address)):
             raise exhausted(math.ceil(wait))
         try:
             principal = self.identify(request, dialect.strict)
@@ -170,7 +172,12 @@ def _let_in(request: web.Request, counted: Counted | None) -> None:
 def _not_allowed(principal: Principal, rule: Action) -> DomainError:
     if principal.role is Role.ANONYMOUS:
         return Unauthenticated("this needs a credential: send a token as Authorization: Bearer TOKEN, or an API key", code="AUTH_REQUIRED")
-    return Denied(f"the role {principal.role} does not allow {rule}")
+    return Denied(f"the role {principal.role} does not allow {rule}; show a credential of the role {' or '.join(who_may(rule))}")
+
+
+def _shows(request: web.Request) -> bool:
+    """Whether anything is shown at all. Whoever guessed too often is not told of a hit, on no surface."""
+    return bool(request.headers.get("Authorization") or request.headers.get("X-API-Key"))
 
 
 def _who(principal: Principal, request: web.Request) -> str:

@@ -170,6 +170,10 @@ class Signer(Protocol):
         """What a token says. Raises Unauthenticated; whether it was revoked is the roll's to say."""
         ...
 
+    def verify_late(self, text: str, late_s: float) -> Token:
+        """As `verify`, also of a token that is over for less than `late_s`: it says who held it, and gets nobody in."""
+        ...
+
 
 class Tickets(Protocol):
     """Whoever signs tokens that are good for one kind of thing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
@@ -11,6 +11,7 @@ from aiohttp import web
 from trunkline.contracts.errors import Broken, DomainError, Invalid, NotFound, TooLarge, Unsupported
 from trunkline_gateway.body import BROKEN_BODY
 from trunkline_gateway.dialect import Dialect
+from trunkline_gateway.sse import NO_ROOM
 
 log = structlog.get_logger()
 
@@ -20,15 +21,17 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 RETRY_AFTER: Final = 2
 CLIENT_LEFT: Final = 499
 CHALLENGE: Final = 'Bearer realm="trunkline"'
+_LEAVE: Final = (BROKEN_BODY, NO_ROOM)
+"""After them the connection ends: what else would come by it cannot be read, or it would be one too many."""
 
 
 async def spoken(
-    request: web.Request, answer: Answering, dialect: Dialect, screen: Callable[[web.Request], None] | None = None
+    request: web.Request, answer: Answering, dialect: Dialect, checks: Iterable[Callable[[web.Request], None]] = ()
 ) -> web.StreamResponse:
     """The answer, or its refusal; raises nothing but a cancel."""
     try:
-        if screen is not None:
-            screen(request)
+        for check in checks:
+            check(request)
         return await answer(request)
     except DomainError as error:
         return _refused(error, dialect)
@@ -49,8 +52,8 @@ def _refused(error: DomainError, dialect: Dialect) -> web.Response:
         response.headers["Allow"] = str(error.details.get("allow", ""))
     if response.status in (429, 503) or "retry_after" in error.details:
         response.headers["Retry-After"] = str(error.details.get("retry_after", RETRY_AFTER))
-    if response.status in (408, 413) or error.code == BROKEN_BODY:
-        response.force_close()  # the rest of the body is not wanted, or cannot be told from what follows
+    if response.status in (408, 413) or error.code in _LEAVE:
+        response.force_close()  # the rest of the body is not wanted
     return response
 
 

@@ -18,6 +18,10 @@ from trunkline.bus.settings import BusSettings
 from trunkline.bus.vault import vault_key
 from trunkline.contracts.errors import Invalid
 
+JOB_ENV: Final = (
+    *("TZ", "LANG", "LC_*", "CI", "DEBUG", "LOG_LEVEL", "NODE_ENV", "MAX_THINKING_TOKENS", "CLAUDE_CODE_MAX_OUTPUT_TOKENS"),
+    *("OMNI_*", "APP_*", "TASK_*", "PROJECT_*"),
+)
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 FAILURES: Final = "auth.failures"
 LIMITS: Final[Mapping[str, str | tuple[str, ...]]] = {
@@ -48,6 +52,7 @@ LIMITS: Final[Mapping[str, str | tuple[str, ...]]] = {
     "results.read": "120/minute",
     "sandboxes.read": "120/minute",
     "sandboxes.change": "60/minute",
+    "knowledge.submit": "60/minute",
     FAILURES: "30/minute",
     "execute.anonymous": ("1/minute", "2/hour", "3/day"),
     "execute.authenticated": ("2/minute", "5/hour", "10/day"),
@@ -72,6 +77,11 @@ class Settings(BusSettings):
     cors_origins: tuple[str, ...] = Field(
         (),
         description="Origins whose pages may ask the omni API, as browsers write them: `https://app.example.com`, or `*`. Empty: none.",
+    )
+    job_env: tuple[str, ...] = Field(
+        JOB_ENV,
+        description="Variables that callers may give to knowledge jobs, `*` for any text: harmless ones and prefixes of their own. What "
+        "changes programs or whom they speak to, and what is named like a secret, is refused all the same.",
     )
     deadline_s: float = Field(3600.0, gt=0, le=7 * 86400, description="An hour: hardly any agent that works on one thing needs longer.")
     heartbeat_s: float = Field(15.0, gt=0, description="Proxies give up on silence after 30 to 60 s; half of the shortest is safe.")
@@ -138,7 +148,9 @@ class Settings(BusSettings):
 
     forge: Literal["local", "github"] = Field("local", description="Bare repositories in a folder: works with no account anywhere.")
     github_api_url: str = Field(
-        "https://api.github.com", description="GitHub's own; GitHub Enterprise has its own.", json_schema_extra={"env": "GITHUB_API_URL"}
+        "https://api.github.com",
+        description="GitHub's own; GitHub Enterprise has its own. `TRUNKLINE_GITHUB_API_URL` counts before the variable.",
+        json_schema_extra={"env": "GITHUB_API_URL", "env_first": "TRUNKLINE_GITHUB_API_URL"},
     )
     github_guests: Literal["auto", "on", "off"] = Field(
         "auto",

@@ -10,9 +10,9 @@ from typing import Final
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from trunkline.contracts.errors import DomainError, Invalid, Unavailable
+from trunkline.contracts.errors import DomainError, Invalid
 from trunkline_gateway.broadcast import Burst, Line
-from trunkline_gateway.sse import Streams
+from trunkline_gateway.sse import Leaving, Streams, no_room
 
 log = structlog.get_logger()
 
@@ -29,14 +29,19 @@ STANDS_S: Final = 1.0
 CATCHING_UP_S: Final = 0.02
 
 Carry = Callable[[Line], Awaitable["Seated"]]
+Play = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Seated:
-    """What a reader got a seat at: it fails when nothing more comes, and is left by calling `leave`."""
+    """What a reader got a seat at: it fails when nothing more comes, and is left by calling `leave`.
+
+    `play` is what has to be told to it meanwhile, for as long as it listens.
+    """
 
     cut: asyncio.Future[None]
     leave: Callable[[], None]
+    play: Play | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class Sockets:
         if not ws.can_prepare(request).ok:
             raise Invalid("this is a WebSocket: connect with a WebSocket client", code="NOT_A_WEBSOCKET")
         if self._streams.full:
-            raise Unavailable("no further connection can be opened here now; try again in a moment")
+            raise no_room()
         await ws.prepare(request)
         line = _Socket(request, self._streams.limits.buffer, stands)
         code = WSCloseCode.GOING_AWAY
@@ -128,33 +133,57 @@ async def _serve(ws: web.WebSocketResponse, line: _Socket, carry: Carry) -> None
     seated = await carry(line)
     seated.cut.add_done_callback(lambda _: line.cut())
     try:
-        while True:
-            match (heard := await ws.receive()).type:
-                case WSMsgType.PING:
-                    await ws.pong(heard.data)
-                case WSMsgType.CLOSE | WSMsgType.CLOSING | WSMsgType.CLOSED | WSMsgType.ERROR:
-                    return
-                case _:
-                    pass
-            line.heard()
+        await (_listen(ws, line) if seated.play is None else _listen_meanwhile(ws, line, seated.cut, seated.play))
     finally:
         seated.leave()
+
+
+async def _listen(ws: web.WebSocketResponse, line: _Socket) -> None:
+    """Until the reader goes."""
+    while True:
+        match (heard := await ws.receive()).type:
+            case WSMsgType.PING:
+                await ws.pong(heard.data)
+            case WSMsgType.CLOSE | WSMsgType.CLOSING | WSMsgType.CLOSED | WSMsgType.ERROR:
+                return
+            case _:
+                pass
+        line.heard()
+
+
+async def _listen_meanwhile(ws: web.WebSocketResponse, line: _Socket, cut: asyncio.Future[None], play: Play) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            playing = group.create_task(_played(play, cut))
+            await _listen(ws, line)
+            playing.cancel()
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+async def _played(play: Play, cut: asyncio.Future[None]) -> None:
+    try:
+        await play()
+    except (DomainError, ConnectionResetError) as error:
+        log.info("socket.replay_cut", error=str(error))
+        cut.set_exception(error)
+        cut.exception()  # whoever has left does not hear of it
 
 
 class _Socket:
     """The way to one reader. Whole frames are written past aiohttp, which would make a coroutine of each."""
 
-    __slots__ = ("_buffer", "_heard_at", "_looked_at", "_loop", "_pinged_at", "_stands", "_transport", "_waiting_since")
+    __slots__ = ("_buffer", "_heard_at", "_leaving", "_looked_at", "_loop", "_pinged_at", "_stands", "_transport")
 
     def __init__(self, request: web.Request, buffer: int, stands: Callable[[], bool]) -> None:
         if request.transport is None:
             raise ConnectionResetError("the reader left before the first byte")
         self._transport = request.transport
+        self._leaving = Leaving(request.transport)
         self._buffer = buffer
         self._stands = stands
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._pinged_at = self._looked_at = self._loop.time()
-        self._waiting_since: float | None = None
 
     async def send(self, frame: bytes) -> None:
         """Waits while the reader lags; the sweep cuts it when it takes nothing at all."""
@@ -162,7 +191,7 @@ class _Socket:
             await asyncio.sleep(CATCHING_UP_S)  # of what is written past aiohttp no event tells
         if self._transport.is_closing() or self._revoked():
             raise ConnectionResetError("the reader left")
-        self._transport.write(frame)
+        self._write(frame)
         if self._transport.get_write_buffer_size():
             await asyncio.sleep(0)  # a long history must not keep the others waiting
 
@@ -175,8 +204,12 @@ class _Socket:
         waiting = self._transport.get_write_buffer_size()
         if waiting and waiting + len(burst.data) > self._buffer:
             return False
-        self._transport.write(burst.data)
+        self._write(burst.data)
         return True
+
+    def _write(self, data: bytes) -> None:
+        self._transport.write(data)
+        self._leaving.wrote(len(data))
 
     def heard(self) -> None:
         self._heard_at = self._loop.time()
@@ -197,11 +230,12 @@ class _Socket:
     def tick(self, manners: Manners, stall: float) -> None:
         """A word to everybody now and then; the end for whoever takes nothing, answers nothing, or may hear no more."""
         now = self._loop.time()
-        waiting = self._transport.get_write_buffer_size() > 0
-        self._waiting_since = (self._waiting_since or now) if waiting else None
-        if (self._waiting_since and now - self._waiting_since >= stall) or now - self._heard_at >= manners.silent_s:
-            log.info("socket.stalled", buffered=self._transport.get_write_buffer_size())
+        waiting, stuck = self._transport.get_write_buffer_size(), self._leaving.stuck(now)
+        if waiting and not stuck:
+            self._heard_at = now  # whoever takes is there, and is not pinged meanwhile
+        if stuck >= stall or now - self._heard_at >= manners.silent_s:
+            log.info("socket.stalled", buffered=waiting)
             self.cut()
         elif not self._revoked() and not waiting and now - self._pinged_at >= manners.ping_s:
             self._pinged_at = now
-            self._transport.write(PING + text_frame(manners.ping_frame))
+            self._write(PING + text_frame(manners.ping_frame))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sys
+import termios
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar, cast
 
@@ -27,6 +30,7 @@ STANDS: Final = web.RequestKey("stands", object)
 """On every request for a stream: a function that says whether its credential still stands, for a stream outlives revocations."""
 OPENING: Final = b": open\n\n"
 BEAT: Final = b": keep-alive\n\n"
+NO_ROOM: Final = "NO_ROOM"
 LOOKED: Final = 1.0
 """Seconds for which a credential that stood is believed to stand."""
 SWEEPS: Final = 8
@@ -43,6 +47,39 @@ class StreamLimits:
     stall: float = 30.0
     buffer: int = 256 << 10
     readers: int = 10_000
+
+
+class Leaving:
+    """Whether bytes still go out to one reader: not by what lies here, for the kernel takes little from us in large pieces."""
+
+    __slots__ = ("_gone", "_since", "_transport", "_written")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._written = self._gone = 0
+        self._since: float | None = None
+
+    def wrote(self, size: int) -> None:
+        self._written += size
+
+    def stuck(self, now: float) -> float:
+        """Seconds for which bytes have been waiting and none left, as far as anybody has looked; 0 when none wait."""
+        waiting = self._transport.get_write_buffer_size()
+        if not waiting:
+            self._since = None
+            return 0.0
+        gone = self._written - waiting - _untaken(self._transport)
+        if self._since is None or gone > self._gone:
+            self._since = now
+        self._gone = gone
+        return now - self._since
+
+
+def _untaken(transport: asyncio.Transport) -> int:
+    """Bytes that the kernel has of us and the other side has not taken; 0 where it does not say."""
+    with suppress(OSError, ValueError):
+        return int.from_bytes(fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    return 0
 
 
 class Others(Protocol):
@@ -100,7 +137,7 @@ class Streams:
     async def share(self, request: web.Request, carry: Callable[[Line], Awaitable[None]]) -> web.StreamResponse:
         """What `carry` puts on the way to the reader, until it returns or the reader goes. Raises as `send`."""
         if self.full:
-            raise Unavailable("no further stream can be opened here now; try again in a moment")
+            raise no_room()
         response = web.StreamResponse(headers=HEADERS)
         await response.prepare(request)
         response.headers.clear()  # they are out, and a kilobyte for each of ten thousand readers
@@ -144,6 +181,11 @@ class Streams:
             self._look_after()
 
 
+def no_room() -> Unavailable:
+    """Why whoever comes now is refused."""
+    return Unavailable("no further stream can be opened here now; try again in a moment", code=NO_ROOM)
+
+
 async def _pump(line: Line, items: AsyncIterator[Item], encode: Callable[[Item], bytes]) -> None:
     async with aclosing(cast(AsyncGenerator[Item, None], items)) as source:
         async for item in source:
@@ -157,7 +199,7 @@ class _Line:
     """
 
     __slots__ = (
-        "_chunked", "_limits", "_looked_at", "_loop", "_pending", "_response", "_size", "_stands", "_transport", "_writing_since",
+        "_chunked", "_leaving", "_limits", "_looked_at", "_loop", "_pending", "_response", "_size", "_stands", "_transport", "_writing",
         "_wrote_at",
     )  # fmt: skip
 
@@ -166,6 +208,7 @@ class _Line:
             raise ConnectionResetError("the reader left before the first byte")
         self._transport = request.transport
         self._transport.set_write_buffer_limits(high=limits.buffer)
+        self._leaving = Leaving(request.transport)
         self._response = response
         self._chunked = request.version >= HttpVersion11
         self._limits = limits
@@ -174,7 +217,7 @@ class _Line:
         self._size = 0
         self._stands = cast("Callable[[], bool] | None", request.get(STANDS))
         self._looked_at = self._wrote_at = self._loop.time()
-        self._writing_since: float | None = None
+        self._writing = False
 
     async def send(self, frame: bytes) -> None:
         """Nothing for b"". Raises ConnectionResetError when the reader is gone."""
@@ -191,7 +234,7 @@ class _Line:
 
     def flush(self) -> None:
         """Write what has come together, unless the reader lags: then the next frame waits for it."""
-        if self._pending and self._writing_since is None:
+        if self._pending and not self._writing:
             self._put(self._taken())
 
     def push(self, burst: Burst) -> bool:
@@ -201,8 +244,7 @@ class _Line:
         waiting = self._transport.get_write_buffer_size()
         if self._pending or (waiting and waiting + len(burst.data) > self._limits.buffer):
             return False
-        self._transport.write(burst.chunk if self._chunked else burst.data)
-        self._wrote_at = self._loop.time()
+        self._wrote(burst.chunk if self._chunked else burst.data)
         return True
 
     def cut(self) -> None:
@@ -220,10 +262,11 @@ class _Line:
         return True
 
     async def _write(self) -> None:
-        self._writing_since = self._loop.time()
-        await self._response.write(self._taken())
+        self._writing, data = True, self._taken()
+        self._leaving.wrote(len(data))
+        await self._response.write(data)
         await asyncio.sleep(0)  # a long history must not keep the others waiting
-        self._writing_since = None
+        self._writing = False
         self._wrote_at = self._loop.time()
 
     def _taken(self) -> bytes:
@@ -234,15 +277,18 @@ class _Line:
 
     def _put(self, data: bytes) -> None:
         if not self._transport.is_closing():
-            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
-            self._wrote_at = self._loop.time()
+            self._wrote(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+
+    def _wrote(self, data: bytes) -> None:
+        self._transport.write(data)
+        self._leaving.wrote(len(data))
+        self._wrote_at = self._loop.time()
 
     def tick(self) -> None:
         """A word to whoever has heard nothing for long; the end for whoever takes nothing."""
         now = self._loop.time()
-        if self._writing_since is not None:
-            if now - self._writing_since >= self._limits.stall:
-                log.info("stream.stalled", buffered=self._transport.get_write_buffer_size())
-                self.cut()
-        elif now - self._wrote_at >= self._limits.heartbeat and not self._revoked():
+        if self._leaving.stuck(now) >= self._limits.stall:
+            log.info("stream.stalled", buffered=self._transport.get_write_buffer_size())
+            self.cut()
+        elif not self._writing and now - self._wrote_at >= self._limits.heartbeat and not self._revoked():
             self._put(BEAT)

@@ -18,7 +18,7 @@ from trunkline.bus import Bus, connect
 from trunkline.contracts.errors import Conflict
 from trunkline.runtime import clock, ids
 from trunkline_gateway import app, channel
-from trunkline_gateway.adapters import cors, door, hub, limiter, wire
+from trunkline_gateway.adapters import cors, descriptors, door, hub, limiter, wire
 from trunkline_gateway.adapters.credentials import identity
 from trunkline_gateway.adapters.feed import BusFeed
 from trunkline_gateway.adapters.memory import BusMemory
@@ -32,8 +32,10 @@ from trunkline_gateway.dialects.github.routes import GitHub
 from trunkline_gateway.dialects.omni import encode as omni_encode
 from trunkline_gateway.dialects.omni import names as omni
 from trunkline_gateway.dialects.omni.routes import STORY, Omni
+from trunkline_gateway.dialects.omni.routes_knowledge import KnowledgeRoutes
 from trunkline_gateway.dialects.omni.routes_realtime import RealtimeRoutes, Ways
 from trunkline_gateway.dialects.omni.routes_sandboxes import SandboxRoutes
+from trunkline_gateway.dialects.omni.routes_snapshots import SnapshotRoutes
 from trunkline_gateway.dialects.omni.visitors import KeyHolders
 from trunkline_gateway.dialects.orchestrator.routes import Means, Orchestrator, Verbs
 from trunkline_gateway.dialects.orchestrator.routes_front import About
@@ -49,10 +51,12 @@ from trunkline_gateway.usecases.flights import Flights
 from trunkline_gateway.usecases.forge import Forge
 from trunkline_gateway.usecases.forge_news import ForgeNews
 from trunkline_gateway.usecases.guests import Guests, Pro
+from trunkline_gateway.usecases.knowledge import Knowledge
 from trunkline_gateway.usecases.realtime import Realtime
 from trunkline_gateway.usecases.repositories import Repositories
 from trunkline_gateway.usecases.sandboxes import Sandboxes
 from trunkline_gateway.usecases.shown import Shown
+from trunkline_gateway.usecases.snapshots import Snapshots
 from trunkline_gateway.usecases.telling import Telling
 from trunkline_gateway.usecases.tiers import Tiers
 from trunkline_gateway.usecases.usage import Usage
@@ -73,7 +77,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
         await bus.roll.start()
         streams, who = Streams(_stream_limits(settings)), identity(settings, bus.roll, clock.now)
         counting, memory = await limiter.limiter(bus.limits, settings), BusMemory(bus.memos, ids.new_id)
-        spoken = dialects(bus, streams, Callers(who.desk, forge, Tiers(counting, settings.upgrade_url)), settings)
+        spoken = dialects(bus, streams, Callers(who.desk, forge, Tiers(counting, settings.upgrade_url, forge.guests is not None)), settings)
         site = app.build(spoken, who.credentials.identify, counting, memory, _body(settings))
         async with serving(site, settings) as port:
             log.info("gateway.ready", host=settings.host, port=port)
@@ -102,9 +106,10 @@ async def vouching(settings: Settings) -> AsyncIterator[Forge]:
 async def serving(site: web.Application, settings: Settings) -> AsyncIterator[int]:
     """Listens; gives the port that was taken. Raises Conflict when it is in use."""
     pages = cors.Cors(frozenset(settings.cors_origins), omni.CLAIMS)
-    site.on_response_prepare.append(pages.dress)
-    site.middlewares.append(cors.preflight(pages))
-    site.middlewares.append(door.guard(door.door(settings), pages.lets))
+    if pages.origins:
+        site.on_response_prepare.append(pages.dress)
+        site.middlewares.append(cors.preflight(pages))
+    site[app.CHECKS].append(door.guard(door.door(settings), pages))
     runner = wire.runner(site, settings.drain_s)
     await runner.setup()
     try:
@@ -120,9 +125,10 @@ async def serving(site: web.Application, settings: Settings) -> AsyncIterator[in
 async def _listen(runner: web.AppRunner, settings: Settings) -> asyncio.Server:
     """As web.TCPSite does, which knows no way to have a say in what a connection is made of."""
     server, claims = cast(web.Server, runner.server), runner.app[app.CLAIMS]
+    most = descriptors.connections(settings.stream_limit)
     try:
         loop = asyncio.get_running_loop()
-        return await loop.create_server(lambda: wire.connection(server, claims), settings.host, settings.port, backlog=BACKLOG)
+        return await loop.create_server(lambda: wire.connection(server, claims, most), settings.host, settings.port, backlog=BACKLOG)
     except OSError as error:
         place = f"{settings.host}:{settings.port}"
         message = f"cannot listen on {place}: {error.strerror or error}. Stop what holds the port, or choose another with --port"
@@ -152,7 +158,8 @@ def dialects(bus: Bus, streams: Streams, callers: Callers, settings: Settings) -
 
 def _pr_agent(bus: Bus, tasks: Tasks, streams: Streams, callers: Callers, settings: Settings) -> PrAgent:
     webhooks = Webhooks(bus.commands, tasks, clock.now)
-    return PrAgent(tasks, streams, _body(settings), settings.frame_cache, callers.forge, webhooks=webhooks, tiers=callers.tiers)
+    body, cache, tiers = _body(settings), settings.frame_cache, callers.tiers
+    return PrAgent(tasks, streams, body, cache, callers.forge, webhooks=webhooks, tiers=tiers, seal=bus.seal)
 
 
 def _verbs(bus: Bus, tasks: Tasks, desk: Desk) -> Verbs:
@@ -177,8 +184,12 @@ def _omni(bus: Bus, tasks: Tasks, streams: Streams, settings: Settings) -> Omni:
     ways = Ways(channels, feed, streams, Sockets(streams, Manners(omni_encode.PING)))
     tickets = Tokens(Secrets(hmac.digest(bus.seal, b"realtime tickets", "sha256")))  # of every gateway on this log, and of nobody else
     realtime = Realtime(tickets, bus.roll, clock.now, settings.realtime_token_s, settings.realtime_history_s)
-    sandboxes = SandboxRoutes(Sandboxes(bus.commands, clock.now), _body(settings))
-    return Omni(tasks, KeyHolders(keys, settings.dev), (RealtimeRoutes(realtime, ways, _body(settings)), sandboxes))
+    named = Sandboxes(bus.commands, clock.now)
+    knowledge = KnowledgeRoutes(Knowledge(tasks, named), _body(settings), settings.job_env)
+    sandboxes = SandboxRoutes(named, _body(settings))
+    snapshots = SnapshotRoutes(Snapshots(bus.commands, feed, clock.now), streams)
+    parts = (RealtimeRoutes(realtime, ways, _body(settings)), sandboxes, knowledge, snapshots)
+    return Omni(tasks, KeyHolders(keys, settings.dev), parts)
 
 
 def _body(settings: Settings) -> BodyReader:
@@ -186,7 +197,8 @@ def _body(settings: Settings) -> BodyReader:
 
 
 def _stream_limits(settings: Settings) -> StreamLimits:
-    return StreamLimits(settings.heartbeat_s, settings.stream_stall_s, settings.stream_buffer, settings.stream_limit)
+    room = descriptors.room(settings.stream_limit)
+    return StreamLimits(settings.heartbeat_s, settings.stream_stall_s, settings.stream_buffer, room)
 
 
 def _version() -> str:

@@ -157,6 +157,14 @@ class Deliveries(Protocol):
         ...
 
 
+class Names(Protocol):
+    """The names of hosts."""
+
+    async def addresses(self, host: str) -> Sequence[str]:
+        """All that it has at this moment; none when there is no such name, or nobody says so in time."""
+        ...
+
+
 class Timers(Protocol):
     async def set(self, name: str, id: str, at: datetime, target: tuple[str, str], body: BaseModel) -> None:
         """Setting the same name and id again replaces it."""

@@ -34,7 +34,9 @@ class Settings(BusSettings):
     )
     vault_key_file: Path | None = Field(None, description="For a key that is mounted as a file; `up` makes one in the data directory.")
     webhook_networks_allowed: tuple[str, ...] = Field(
-        (), description="Networks beside the Internet that webhooks may reach, on any port and without TLS too: an intranet's, or a test's."
+        (),
+        description="Networks beside the Internet that webhooks may reach, on any port, and the only ones that they may without TLS: "
+        "an intranet's, or a test's.",
     )
     webhook_ports: tuple[int, ...] = Field((443, 8443), description="Ports of the Internet that webhooks may use.")
     webhook_per_host: int = Field(32, ge=1, le=1000, description="Requests to one host at once; a quarter for one that is slow.")

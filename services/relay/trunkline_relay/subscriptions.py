@@ -44,7 +44,7 @@ from trunkline_relay.ports import Views
 __all__ = ["SERVICE", "subscribe", "subscribe_to_desk", "subscribe_to_news"]
 
 HANDS: Final = 1024
-"""Deliveries in hand at once: as many hosts as that may be slow before one of them delays another."""
+"""Deliveries, and addresses that are asked, in hand at once: as many hosts as that may be slow before one of them delays another."""
 
 
 def subscribe(inlet: Inlet, views: Views, settled: Callable[[], Awaitable[None]]) -> None:
@@ -75,4 +75,4 @@ def subscribe_to_news(inlet: Inlet, tell: TellWebhooks, deliver: Deliver, verify
     inlet.stored(EVENTS, "relay-webhooks", tell, How(tell.passed, HANDS))
     inlet.stored(DELIVERIES, "relay-deliveries", deliver.fresh, How(lambda _, body: not to_do(body), HANDS))
     inlet.timer(SERVICE, "deliver", DeliverLater, deliver.due, How(hands=HANDS))
-    inlet.timer(SERVICE, "verify", VerifyLater, verify)
+    inlet.timer(SERVICE, "verify", VerifyLater, verify, How(hands=HANDS))

@@ -16,6 +16,7 @@ from trunkline.contracts import subjects
 from trunkline.runtime.clock import now
 from trunkline_relay.adapters.delivery_shelf import DeliveryShelf
 from trunkline_relay.adapters.hook_book import HookBook
+from trunkline_relay.adapters.names import system_names
 from trunkline_relay.adapters.sqlite_views import open_views
 from trunkline_relay.adapters.subscribers import subscribers
 from trunkline_relay.handlers.change_webhooks import ChangeWebhooks
@@ -26,6 +27,7 @@ from trunkline_relay.handlers.show_webhooks import ShowWebhooks
 from trunkline_relay.handlers.slots import Slots
 from trunkline_relay.handlers.tell_webhooks import TaskSubjects, TellWebhooks
 from trunkline_relay.handlers.verify_address import VerifyAddress
+from trunkline_relay.handlers.wake_deliveries import WakeDeliveries
 from trunkline_relay.model.addresses import Reach
 from trunkline_relay.ports import Log, Views
 from trunkline_relay.settings import Settings
@@ -48,7 +50,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
 async def answering(bus: Bus, events: Log, views: Views, settings: Settings) -> AsyncIterator[None]:
     """Entered, the views hold what `events` held and queries are answered from them; left, they are not any more."""
     freshness = Freshness(events.last_seq, views.checkpoint)
-    folding = Folding(events, views, bus.epoch, freshness.advanced)
+    folding = Folding(events, views, bus.epoch, freshness)
     settled = partial(freshness.settled, settings.relay_fresh_within_s)
     async with vital(freshness.run, folding.run), _webhooks(bus, TaskSubjects(views.task, settled), settings):
         await freshness.settled(settings.relay_build_within_s)
@@ -70,10 +72,12 @@ async def _webhooks(bus: Bus, about: TaskSubjects, settings: Settings) -> AsyncI
     shelf = DeliveryShelf(bus.ledger(DELIVERIES))
     await hooks.start()
     await shelf.start()
-    async with subscribers(reach, settings.webhook_answer_within_s) as outside, vital(hooks.run):
+    async with subscribers(reach, settings.webhook_answer_within_s) as outside, system_names() as names, vital(hooks.run):
         slots, sender = Slots(settings.webhook_per_host, settings.webhook_in_flight), Sender(hooks, outside, now)
-        subscribe_to_desk(bus.inlet, ChangeWebhooks(hooks, bus.timers, reach, bus.log.last_seq), ShowWebhooks(hooks, shelf, now))
+        change = ChangeWebhooks(hooks, bus.timers, reach, names, bus.log.last_seq)
+        subscribe_to_desk(bus.inlet, change, ShowWebhooks(hooks, shelf, now))
         deliver, verify = Deliver(hooks, shelf, bus.timers, slots, sender), VerifyAddress(hooks, bus.timers, slots, sender, now)
         tell = TellWebhooks(hooks, shelf, deliver.at_once, about, (bus.epoch, settings.public_url.rstrip("/")))
         subscribe_to_news(bus.inlet, tell, deliver, verify)
-        yield
+        async with vital(WakeDeliveries(slots, deliver.woken).run):
+            yield

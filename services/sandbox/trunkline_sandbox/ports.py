@@ -11,25 +11,9 @@ from typing import Protocol
 from trunkline.contracts.ids import SandboxId
 from trunkline.contracts.spend import ModelAnswered
 from trunkline_sandbox.model import AgentTask, Ask, Ending, Entry, Heard, Skill, Talk, Verdict
+from trunkline_sandbox.model.limits import Limits as Limits
+from trunkline_sandbox.model.limits import Span
 from trunkline_sandbox.model.snapshots import Held, Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one sandbox may use. Sizes in bytes, times in seconds."""
-
-    cpus: float = 0.0
-    """0: all there are, shared evenly when several want them."""
-    memory: int = 2 << 30
-    processes: int = 512
-    file_size: int = 1 << 30
-    disk: int = 4 << 30
-    """Workspace and home together."""
-    wall: float = 3600.0
-    output: int = 16 << 20
-    """How much of the agent's output is kept; the rest is read, counted and dropped."""
-    line: int = 8 << 20
-    """The longest line that is kept whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +25,10 @@ class Ability:
     snapshots: bool = False
     stdin: bool = True
     freeze: bool = True
-    resize: bool = False
+    egress_ports: bool = False
+    """Single ports of hosts; without it, whole hosts alone."""
+    sizes: bool = False
+    """Processors, memory and disk as they are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +41,8 @@ class SandboxSpec:
     """`tenant` and `task` at least; reconciling goes by them."""
     egress: tuple[str, ...] = ()
     """Hosts (`name` or `name:port`) that may be reached; none is the default."""
+    span: Span | None = None
+    """Of one that is kept between jobs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,9 @@ class Settings(BusSettings):
     forge: Literal["local", "github"] = Field("local", description="Bare repositories in a folder: works with no account anywhere.")
     forge_root: Path | None = Field(None, description="Unset: the folder `forge` in the data directory.")
     github_api_url: str = Field(
-        "https://api.github.com", description="GitHub's own; GitHub Enterprise has its own.", json_schema_extra={"env": "GITHUB_API_URL"}
+        "https://api.github.com",
+        description="GitHub's own; GitHub Enterprise has its own. `TRUNKLINE_GITHUB_API_URL` counts before the variable.",
+        json_schema_extra={"env": "GITHUB_API_URL", "env_first": "TRUNKLINE_GITHUB_API_URL"},
     )
     github_token: SecretStr = Field(
         SecretStr(""), description="A token in place of an App; it stays in this service.", json_schema_extra={"env": "GITHUB_TOKEN"}
@@ -117,6 +119,13 @@ class Settings(BusSettings):
     model_tools_allowed: tuple[str, ...] = Field(
         (), description="Tools that run at the model's provider, by type, `*` for any text: they reach any host from there."
     )
+    model_door_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*[^\s?#/])?)?$",
+        description="Where agents in a cloud's sandboxes reach this service for their models; empty: such agents are refused there.",
+    )
+    model_door_host: str = Field("127.0.0.1", description="It listens there, for a proxy before it that speaks TLS.")
+    model_door_port: int = Field(8790, ge=1, le=65535, description="Nothing well known is there. Only with `model_door_url`.")
     budget_usd: float = Field(0, ge=0, description="What the models of one task may cost before somebody is asked; 0: any amount.")
     budget_day_usd: float = Field(0, ge=0, description="The same for all tasks of a tenant in one day (UTC); 0: any amount.")
     tool_rules: tuple[ToolRuleSetting, ...] = Field(
@@ -135,7 +144,7 @@ class Settings(BusSettings):
         OUTGOING_PATHS, description="What runs with other rights than the agent's: a change to it is approved before it is pushed."
     )
     pull_requests_an_hour: int = Field(10, ge=1, description="To one repository; more of them are approved first.")
-    sandbox: Literal["local", "daytona"] = Field("local", description="This machine: nothing to sign up for.")
+    sandbox: Literal["local", "daytona", "e2b"] = Field("local", description="This machine: nothing to sign up for.")
     daytona_api_key: SecretStr = Field(
         SecretStr(""), description="Empty: there are no sandboxes at Daytona.", json_schema_extra={"env": "DAYTONA_API_KEY"}
     )
@@ -148,6 +157,23 @@ class Settings(BusSettings):
         "trunkline",
         pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
         description="Two installations with one account need two: each removes what is its own and nobody's task.",
+    )
+    e2b_api_key: SecretStr = Field(
+        SecretStr(""), description="Empty: there are no sandboxes at E2B.", json_schema_extra={"env": "E2B_API_KEY"}
+    )
+    e2b_domain: str = Field("e2b.app", description="E2B's own; a cluster of your own has its own.", json_schema_extra={"env": "E2B_DOMAIN"})
+    e2b_api_url: str = Field("", description="Empty: `https://api.` and the domain.", json_schema_extra={"env": "E2B_API_URL"})
+    e2b_sandbox_url: str = Field(
+        "", description="Empty: what the domain says; else one address before all sandboxes.", json_schema_extra={"env": "E2B_SANDBOX_URL"}
+    )
+    e2b_template: str = Field("", description="What sandboxes are made from, with the agent in it; empty: E2B's own `base`.")
+    e2b_life_s: float = Field(
+        3600, ge=60, le=86400, description="An hour is what E2B gives every account at one stretch; a paid one may have a day."
+    )
+    e2b_fleet: str = Field(
+        "trunkline",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
+        description="As `daytona_fleet`: two installations with one account need two.",
     )
     unsafe_local: bool = Field(False, description="Without isolation an agent can do whatever you can; only you can want that.")
     egress: tuple[str, ...] = Field((), description="Agents reach no host unless it is named here (`name` or `name:port`).")
@@ -172,6 +198,15 @@ class Settings(BusSettings):
     sandbox_days: float = Field(30, gt=0, le=60, description="What a named sandbox lives at most; half of `events_days` if that is less.")
     sandbox_idle_s: float = Field(1800, ge=0, description="A named sandbox that nobody uses for so long is stopped; 0: never.")
     sandbox_egress: tuple[str, ...] = Field((), description="Hosts that a named sandbox may ask for, besides those of `egress`.")
+    sandbox_dockerfile: Path | None = Field(
+        None, description="What named sandboxes begin with is built from it and kept until it changes; unset: they begin empty."
+    )
+    snapshot_build_s: float = Field(1800, ge=1, description="What such a build may take; installing tools over a slow line takes minutes.")
+    snapshot_retry_s: float = Field(
+        60,
+        ge=1,
+        description="A build that failed is tried again so much later, by the next sandbox; twice as long after each further failure.",
+    )
     sandbox_prices: dict[str, float] = Field({}, description="US dollars for an hour of one, by provider; your own machine is free.")
 
     @field_validator("vault_key")

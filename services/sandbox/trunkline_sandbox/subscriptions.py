@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from trunkline.bus import Inlet, Stored
 from trunkline.contracts import subjects
 from trunkline.contracts.forge import ShowPullRequest
+from trunkline.contracts.image import GetImage, InvalidateImages
 from trunkline.contracts.sandbox import (
     DeleteSandbox,
     EnsureSandbox,
@@ -21,6 +22,7 @@ from trunkline.contracts.steering import EditMessage, ListMessages, ReorderMessa
 from trunkline.contracts.task import ENDS, TaskStopRequested
 from trunkline_sandbox.handlers.answer_inbox import AnswerInbox
 from trunkline_sandbox.handlers.entrust import Entrust
+from trunkline_sandbox.handlers.image_news import IMAGE_NEWS
 from trunkline_sandbox.handlers.inbox import Inbox
 from trunkline_sandbox.handlers.named import Sandboxes
 from trunkline_sandbox.handlers.named_news import NEWS, NamedDue
@@ -56,8 +58,15 @@ def subscribe_named(inlet: Inlet, named: Sandboxes) -> None:
     inlet.command("sandbox", GetSandbox, named.answer.get)
     inlet.command("sandbox", ListSandboxes, named.pages.list)
     inlet.command("sandbox", SandboxUsage, named.pages.usage)
+    inlet.command("sandbox", InvalidateImages, named.images.invalidate, stores=True)
+    inlet.command("sandbox", GetImage, named.images.get)
     inlet.facts("sandbox-named", subjects.SANDBOX, named.news.on, NEWS)
     inlet.timer("sandbox", "named", NamedDue, named.news.due)
+
+
+def subscribe_images(inlet: Inlet, named: Sandboxes) -> None:
+    """Have images built here; who does not, waits for those that others build."""
+    inlet.facts("sandbox-images", subjects.IMAGE, named.image_news.on, IMAGE_NEWS)
 
 
 def subscribe(inlet: Inlet, answers: Answers) -> None:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import aiohttp
@@ -34,18 +35,26 @@ from trunkline_sandbox.adapters.git import GitProgram
 from trunkline_sandbox.adapters.keeping import LocalKeep
 from trunkline_sandbox.adapters.model.door import forget_door, model_door, model_session
 from trunkline_sandbox.adapters.model.keys import DoorKeys
+from trunkline_sandbox.adapters.model.preflight import reach
 from trunkline_sandbox.adapters.model.reach import fits
 from trunkline_sandbox.adapters.model.shapes import Shape, Upstreams
-from trunkline_sandbox.adapters.providers.daytona import DaytonaOptions, DaytonaProvider
+from trunkline_sandbox.adapters.model.street import Street, host_of, listening
+from trunkline_sandbox.adapters.providers.daytona import DaytonaAccount, DaytonaCloud, DaytonaImages
+from trunkline_sandbox.adapters.providers.e2b import E2bAccount, E2bCloud, E2bImages
 from trunkline_sandbox.adapters.providers.local import LocalProvider
+from trunkline_sandbox.adapters.providers.local.building import LocalImages
+from trunkline_sandbox.adapters.providers.remote import RemoteOptions, RemoteProvider
 from trunkline_sandbox.adapters.secret_file import shared_secret
 from trunkline_sandbox.handlers.answer_inbox import AnswerInbox
 from trunkline_sandbox.handlers.drive_run import DriveRun
 from trunkline_sandbox.handlers.entrust import Entrust
+from trunkline_sandbox.handlers.image_host import Dockerfile, ImageHost
+from trunkline_sandbox.handlers.images import ImageMeans
 from trunkline_sandbox.handlers.inbox import Inbox, Inboxes
 from trunkline_sandbox.handlers.judge_push import JudgePush
 from trunkline_sandbox.handlers.named import NamedMeans, put_together
 from trunkline_sandbox.handlers.named_host import NamedHost
+from trunkline_sandbox.handlers.named_lodging import Lodging
 from trunkline_sandbox.handlers.named_terms import Caps
 from trunkline_sandbox.handlers.reap import Reap
 from trunkline_sandbox.handlers.show_pull_request import ShowPullRequestPage
@@ -63,7 +72,7 @@ from trunkline_sandbox.model.patience import Patience
 from trunkline_sandbox.model.rules import Rules
 from trunkline_sandbox.ports import Agent, Forge, Limits, Till
 from trunkline_sandbox.settings import Settings
-from trunkline_sandbox.subscriptions import Answers, subscribe, subscribe_named
+from trunkline_sandbox.subscriptions import Answers, subscribe, subscribe_images, subscribe_named
 
 POOL = "dev"
 MIB = 1 << 20
@@ -73,22 +82,28 @@ ANYTHING_GOES = OutgoingPolicy(paths=(), files=1_000_000, pull_requests=100_000)
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[None]:
     """A sandbox service with its hands open; leaving it hands back what it carries and leaves the agents running."""
-    async with model_session() as session, _forge(settings) as forge, connect(settings, "sandbox") as bus:
-        world = replace(assemble(settings, forge, session), timeline=timelines(settings, bus.seal))
-        async with named_sandboxes(bus, named_means(settings, world.provider)), serving(bus, world, settings.runs, outgoing(settings)):
+    street = Street()
+    async with _street(settings, street), model_session() as session, _forge(settings) as forge, connect(settings, "sandbox") as bus:
+        world = replace(assemble(settings, forge, session, street), timeline=timelines(settings, bus.seal))
+        async with (
+            named_sandboxes(bus, named_means(settings, world.provider)) as lodging,
+            serving(bus, replace(world, lodging=lodging), settings.runs, outgoing(settings)),
+        ):
             yield
-        if isinstance(world.provider, DaytonaProvider):
+        if isinstance(world.provider, RemoteProvider):
             await world.provider.close()
 
 
 @asynccontextmanager
-async def named_sandboxes(bus: Bus, means: NamedMeans) -> AsyncIterator[None]:
-    """Named sandboxes on the bus, to be declared before anything is heard."""
+async def named_sandboxes(bus: Bus, means: NamedMeans) -> AsyncIterator[Lodging]:
+    """Named sandboxes on the bus, to be declared before anything is heard; and how runs come to work in them."""
     named = put_together(bus, means, now)
     await named.book.start()
+    await named.image_ends.start()
     subscribe_named(bus.inlet, named)
-    async with vital(named.book.run, named.watch.run):
-        yield
+    subscribe_images(bus.inlet, named)
+    async with vital(named.book.run, named.image_ends.run, named.watch.run):
+        yield Lodging(named.book, named.answer, now)
 
 
 def named_means(settings: Settings, *providers: object) -> NamedMeans:
@@ -104,11 +119,33 @@ def named_means(settings: Settings, *providers: object) -> NamedMeans:
         cpus=settings.cpus,
         memory_mb=settings.memory_mb,
         disk_mb=settings.disk_mb,
-        egress=settings.egress,
+        egress=_egress(settings),
         egress_too=settings.sandbox_egress,
         prices=settings.sandbox_prices,
     )
-    return NamedMeans(hosts, caps)
+    return NamedMeans(hosts, caps, images=image_means(settings, *providers))
+
+
+def image_means(settings: Settings, *providers: object) -> ImageMeans:
+    """What named sandboxes begin with, and those of the providers that can build it."""
+    file = settings.sandbox_dockerfile.expanduser().absolute() if settings.sandbox_dockerfile else None
+    may = replace(limits(settings), wall=settings.snapshot_build_s)
+    hosts = [host for provider in providers if file and (host := _image_host(provider, file.parent, may, settings.egress))]
+    return ImageMeans(
+        dockerfile=Dockerfile(file),
+        hosts={host.name: host for host in hosts},
+        provider=settings.sandbox,
+        build_s=settings.snapshot_build_s,
+        pause_s=settings.snapshot_retry_s,
+        strike=redactor(settings).text,
+    )
+
+
+def _image_host(provider: object, context: Path, may: Limits, egress: tuple[str, ...]) -> ImageHost | None:
+    """Who builds there; None where nobody does."""
+    if isinstance(provider, LocalProvider):
+        return LocalImages(provider, context, may, egress)
+    return provider.images(context) if isinstance(provider, RemoteProvider) else None
 
 
 @asynccontextmanager
@@ -147,21 +184,21 @@ def owner() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{new_id()[-6:]}"
 
 
-def assemble(settings: Settings, forge: Forge, session: aiohttp.ClientSession) -> World:
+def assemble(settings: Settings, forge: Forge, session: aiohttp.ClientSession, street: Street | None = None) -> World:
     """The world as the settings want it. Raises Unsupported when sandboxes cannot be isolated here."""
     folder = settings.folder
-    keys = DoorKeys(folder / "doors", shared_secret(folder / "doors.secret"))
+    keys = DoorKeys(folder / "doors", shared_secret(folder / "doors.secret"), _door_url(settings))
     provider = sandboxes(settings)
     return World(
         provider=provider,
         git=GitProgram(size=settings.repository_mb * MIB),
         forge=forge,
         agents=_agents(settings, keys),
-        doors=_doors(settings, keys, session),
+        doors=_doors(settings, keys, session, street),
         default_agent=settings.agent,
         folder=folder / "runs",
         limits=limits(settings),
-        egress=settings.egress,
+        egress=_egress(settings),
         now=now,
         redactor=redactor(settings),
         rules=Rules(settings.tool_rules, settings.tool_otherwise),
@@ -187,23 +224,42 @@ def timelines(settings: Settings, seal: bytes) -> Callable[[WorkItem], str]:
     return timeline if base else lambda _: ""
 
 
-def sandboxes(settings: Settings) -> LocalProvider | DaytonaProvider:
-    """Where agents run. Raises Unavailable where this machine cannot isolate, Unsupported where Daytona is wanted and there is no key."""
-    if settings.sandbox == "local":
-        return LocalProvider(settings.boxes, unsafe=settings.unsafe_local)
+def sandboxes(settings: Settings) -> LocalProvider | RemoteProvider:
+    """Where agents run. Raises Unavailable where this machine cannot isolate, Unsupported where a cloud is wanted and there is no key."""
+    match settings.sandbox:
+        case "local":
+            return LocalProvider(settings.boxes, unsafe=settings.unsafe_local)
+        case "daytona":
+            return _at_daytona(settings)
+        case "e2b":
+            return _at_e2b(settings)
+
+
+def _at_daytona(settings: Settings) -> RemoteProvider:
     key = settings.daytona_api_key.get_secret_value()
     if not key:
         raise Unsupported("Sandboxes are to be at Daytona and there is no key: set DAYTONA_API_KEY.", code="NO_DAYTONA_KEY")
-    options = DaytonaOptions(
-        folder=settings.folder / "daytona",
+    account = DaytonaAccount(key, settings.daytona_api_url, settings.daytona_target, settings.daytona_snapshot)
+    options = RemoteOptions(settings.folder / "daytona", settings.daytona_fleet, workspace=settings.disk_mb * MIB)
+    cloud = DaytonaCloud(account, options)
+    return RemoteProvider(cloud, options, DaytonaImages(cloud, account, options))
+
+
+def _at_e2b(settings: Settings) -> RemoteProvider:
+    key = settings.e2b_api_key.get_secret_value()
+    if not key:
+        raise Unsupported("Sandboxes are to be at E2B and there is no key: set E2B_API_KEY.", code="NO_E2B_KEY")
+    account = E2bAccount(
         api_key=key,
-        api_url=settings.daytona_api_url,
-        target=settings.daytona_target,
-        snapshot=settings.daytona_snapshot,
-        fleet=settings.daytona_fleet,
-        workspace=settings.disk_mb * MIB,
+        domain=settings.e2b_domain,
+        api_url=settings.e2b_api_url,
+        sandbox_url=settings.e2b_sandbox_url,
+        template=settings.e2b_template,
+        life_s=settings.e2b_life_s,
     )
-    return DaytonaProvider(options)
+    options = RemoteOptions(settings.folder / "e2b", settings.e2b_fleet, workspace=settings.disk_mb * MIB)
+    cloud = E2bCloud(account, options)
+    return RemoteProvider(cloud, options, E2bImages(cloud, options))
 
 
 def _keep(settings: Settings, provider: LocalProvider) -> LocalKeep:
@@ -228,7 +284,7 @@ async def _forge(settings: Settings) -> AsyncIterator[Forge]:
         yield github
 
 
-def _doors(settings: Settings, keys: DoorKeys, session: aiohttp.ClientSession) -> Mapping[str, Door]:
+def _doors(settings: Settings, keys: DoorKeys, session: aiohttp.ClientSession, street: Street | None) -> Mapping[str, Door]:
     """Each agent reaches the one model API that it speaks to; an agent without a door reaches none."""
     upstreams = Upstreams.configured(settings)
 
@@ -236,11 +292,31 @@ def _doors(settings: Settings, keys: DoorKeys, session: aiohttp.ClientSession) -
         to = upstreams.only(shape)
 
         def open_(key: str, till: Till) -> AbstractAsyncContextManager[None]:
-            return model_door(keys(key), to, session, till)
+            return model_door(keys(key), to, session, till, street)
 
-        return Door(open_, lambda key: forget_door(keys(key)))
+        return Door(open_, lambda key: forget_door(keys(key)), to.check, lambda: reach(to, session), afar=bool(keys.url))
 
     return {"claude": door(Shape.ANTHROPIC), "codex": door(Shape.OPENAI), "opencode": door(Shape(_opencode_speaks(settings)))}
+
+
+def _door_url(settings: Settings) -> str:
+    """Empty where agents reach their doors by sockets."""
+    return "" if settings.sandbox == "local" else settings.model_door_url
+
+
+def _egress(settings: Settings) -> tuple[str, ...]:
+    """What agents may reach, their door among it."""
+    door = host_of(_door_url(settings))
+    return (*settings.egress, door) if door and door not in settings.egress else settings.egress
+
+
+@asynccontextmanager
+async def _street(settings: Settings, street: Street) -> AsyncIterator[None]:
+    if not _door_url(settings):
+        yield
+        return
+    async with listening(street, settings.model_door_host, settings.model_door_port):
+        yield
 
 
 def _agents(settings: Settings, keys: DoorKeys) -> Mapping[str, Agent]:

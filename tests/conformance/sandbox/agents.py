@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -99,10 +99,24 @@ def alive(word: str) -> list[psutil.Process]:
     return found
 
 
-async def gone(word: str, patience: float = 1.0) -> bool:
+async def eventually(holds: Callable[[], bool], patience: float = 20.0) -> bool:
     end = asyncio.get_running_loop().time() + patience
-    while alive(word):
+    while not holds():
         if asyncio.get_running_loop().time() > end:
             return False
         await asyncio.sleep(0.01)
     return True
+
+
+async def asleep(many: int = 1) -> psutil.Process:
+    """One of the agents' `sleep LONG`, once that many sleep: a line is heard before the program after it has begun."""
+    assert await eventually(lambda: len(sleepers()) >= many), f"{len(sleepers())} of {many} sleep"
+    return sleepers()[0]
+
+
+def sleepers() -> list[psutil.Process]:
+    return [one for one in alive(LONG) if one.info["cmdline"][0].endswith("sleep")]
+
+
+async def gone(word: str, patience: float = 1.0) -> bool:
+    return await eventually(lambda: not alive(word), patience)

@@ -36,7 +36,7 @@ class Cloud:
 
     name: str = "cloud"
     isolation: str = "none"
-    ability: Ability = Ability(egress_policy=False, unix_sockets=False)
+    ability: Ability = Ability(egress_policy=False, unix_sockets=False, sizes=True)
     machines: dict[str, Seen] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     """By the id of the sandbox, or `*`; by call for others: `rouse`, `remove`."""

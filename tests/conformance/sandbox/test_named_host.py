@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.conformance.sandbox.conftest import CLOUDS
 from tests.conformance.sandbox.stand_in import Cloud
-from trunkline.contracts.errors import NotFound
+from trunkline.contracts.errors import Conflict, NotFound
 from trunkline.contracts.ids import SandboxId
 from trunkline_sandbox.adapters.providers.local import LocalProvider
 from trunkline_sandbox.handlers.named_host import NamedHost
-from trunkline_sandbox.ports import Limits, SandboxSpec
+from trunkline_sandbox.model.limits import Span
+from trunkline_sandbox.ports import Exit, Launch, Limits, SandboxSpec
 
 ID = SandboxId("sbx-1")
 SPEC = SandboxSpec(ID, Limits(), {"tenant": "acme", "sandbox": ID})
 
 
-@pytest.fixture(params=["local", "local --unsafe-local", "stand-in"])
-def host(root: Path, request: pytest.FixtureRequest) -> NamedHost:
-    return Cloud() if request.param == "stand-in" else LocalProvider(root, unsafe="unsafe" in request.param)
+@pytest.fixture(params=["local", "local --unsafe-local", "stand-in", *CLOUDS])
+async def host(root: Path, request: pytest.FixtureRequest) -> AsyncIterator[NamedHost]:
+    if request.param in CLOUDS:
+        async with CLOUDS[request.param](root) as far:
+            yield far.provider
+    else:
+        yield Cloud() if request.param == "stand-in" else LocalProvider(root, unsafe="unsafe" in request.param)
 
 
 async def test_a_sandbox_that_is_made_twice_is_there_once_and_ready(host: NamedHost) -> None:
@@ -56,6 +65,23 @@ async def test_what_is_not_there_cannot_rest(host: NamedHost) -> None:
             await call(ID)
 
 
+@pytest.mark.parametrize("span", [Span(3600, 1800), Span(3600), None])
+async def test_a_cloud_ends_what_we_forgot_but_later_than_we_do(root: Path, span: Span | None) -> None:
+    """A day later; and one that idles for ever here is stopped by nobody."""
+    async with CLOUDS["daytona"](root) as far:
+        await far.provider._machines.ensure(replace(SPEC, span=span))
+        (made,) = far.fake.boxes.values()
+    stopped, deleted = made.body["autoStopInterval"], made.body["ttlMinutes"]
+    assert (stopped, deleted) == (30 + 1440 if span and span.idle else 0, (25 if span else 61 * 24) * 60 + 1)
+
+
+async def test_at_e2b_one_is_put_to_rest_with_its_files_when_we_forgot_it(root: Path) -> None:
+    async with CLOUDS["e2b"](root) as far:
+        await far.provider._machines.ensure(replace(SPEC, span=Span(3600, 1800)))
+        (made,) = far.fake.boxes.values()
+    assert made.body["autoPause"] is True and 0 < made.body["timeout"] <= 86400
+
+
 async def test_files_outlive_a_rest(root: Path, tmp_path: Path) -> None:
     provider = LocalProvider(root, unsafe=True)
     await provider.ensure(SPEC)
@@ -65,3 +91,17 @@ async def test_files_outlive_a_rest(root: Path, tmp_path: Path) -> None:
     await provider.rest(ID)
     await provider.rouse(ID)
     assert ((await provider.take(ID)) / "note").read_text() == "kept"
+
+
+async def test_nothing_is_started_in_what_counts_as_stopped(root: Path) -> None:
+    provider = LocalProvider(root, unsafe=True)
+    await provider.ensure(SPEC)
+    await provider.rest(ID)
+    with pytest.raises(Conflict) as refused:
+        await provider.start(ID, Launch("late", ("true",), {}))
+    assert refused.value.code == "SANDBOX_STOPPED"
+    await provider.rouse(ID)
+    await provider.start(ID, Launch("late", ("true",), {}))
+    async with asyncio.timeout(20):
+        heard = [one async for one in provider.output(ID, "late")]
+    assert isinstance(heard[-1], Exit) and heard[-1].code == 0

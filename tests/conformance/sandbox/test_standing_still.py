@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.sandbox.agents import LONG, SMALL, Box, Heard, alive, gone, python, shell
+from tests.conformance.sandbox.agents import LONG, SMALL, Box, Heard, alive, asleep, gone, python, shell
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.ids import SandboxId
 from trunkline_sandbox.adapters.providers.local import LocalProvider, following
@@ -115,7 +115,7 @@ async def grown(path: Path, beyond: int = 0, patience: float = 20.0) -> None:
 async def test_a_frozen_sandbox_is_stopped_like_any_other(box: Box) -> None:
     await box.start(shell("trap '' TERM CONT; setsid sleep LONG & echo up; sleep LONG"))
     assert await box.first_line() == b"up"
-    await asyncio.sleep(0.1)
+    await asleep(2)
     await box.provider.freeze(box.id)
     assert alive(LONG)
     async with asyncio.timeout(15):

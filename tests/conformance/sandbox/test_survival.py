@@ -9,12 +9,11 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from tests.conformance.sandbox.agents import LONG, SMALL, Box, alive, gone, shell, spelled
-from trunkline_sandbox.adapters.providers.local import LocalProvider, kill_all
+from tests.conformance.sandbox.agents import LONG, SMALL, Box, alive, asleep, gone, shell, spelled
+from trunkline_sandbox.adapters.providers.local import LocalProvider, kill_all, limits
 from trunkline_sandbox.model import Entry
 from trunkline_sandbox.ports import Exit
 
@@ -68,7 +67,7 @@ async def test_another_service_stops_what_a_dead_one_started(near: Box) -> None:
     first = service(near, "trap '' TERM; setsid sleep LONG & echo up; sleep LONG")
     hears(first, 1)
     die(first)
-    assert alive(LONG)
+    await asleep(2)
     await near.provider.stop(near.id)
     assert not alive(LONG) and (await near.hear()).exit.cause == "killed"
 
@@ -90,7 +89,7 @@ async def test_a_service_killed_while_it_starts_leaves_one_program_or_none(walle
 async def test_a_run_whose_runner_vanished_is_lost_once_and_for_all(walled: Box) -> None:
     await walled.start(shell("echo up; sleep LONG"))
     assert await walled.first_line() == b"up"
-    runner = next(one for one in alive(LONG) if one.name() == "sleep").parents()
+    runner = (await asleep()).parents()
     next(one for one in runner if "/run/runner/runner.pyc" in one.cmdline() and "bwrap" not in one.name()).kill()
     assert (await walled.hear()).exit == Exit(None, None, "lost")
     await walled.provider.stop(walled.id)
@@ -124,7 +123,8 @@ async def test_kill_all_ends_every_sandbox_without_an_event_loop(near: Box) -> N
 async def test_no_control_group_and_no_zombie_is_left(walled: Box) -> None:
     await walled.run(shell("sleep 0.1"))
     digest = hashlib.sha256(str(walled.root).encode()).hexdigest()[:8]
-    cages = list(Path("/sys/fs/cgroup").rglob(f"trunkline-{digest}-{walled.id}"))
+    cages = [parent / f"trunkline-{digest}-{walled.id}" for parent in limits.find().parents.values()]
+    assert all(path.is_dir() for path in cages)
     await walled.provider.remove(walled.id)
     assert not [path for path in cages if path.exists()]
     with pytest.raises(ChildProcessError):

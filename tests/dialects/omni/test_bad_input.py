@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import jwt as pyjwt
@@ -64,6 +66,13 @@ def forged() -> str:
     return stranger.mint_ticket("realtime", ANN, {"channel": "tasks", "topics": ["update"]}, 600).text
 
 
+def tampered() -> str:
+    """What it says is changed, and its signature is not."""
+    head, body, signature = expired().split(".")
+    said = {**json.loads(base64.urlsafe_b64decode(body + "==")), "exp": NOW + 600, "topics": ["update", "status"]}
+    return f"{head}.{base64.urlsafe_b64encode(json.dumps(said).encode()).decode().rstrip('=')}.{signature}"
+
+
 def of_another_kind() -> str:
     return signer().mint_ticket("timeline", ANN, {"channel": "tasks", "topics": ["update"]}, 600).text
 
@@ -87,7 +96,7 @@ def without_an_end() -> str:
     return pyjwt.encode(claims, SECRET, algorithm="HS256", headers={"typ": "realtime+jwt"})
 
 
-@pytest.mark.parametrize("made", [login, expired, forged, of_another_kind, unsigned, with_a_role, without_topics, without_an_end])
+@pytest.mark.parametrize("made", [login, expired, forged, tampered, of_another_kind, unsigned, with_a_role, without_topics, without_an_end])
 async def test_only_a_ticket_of_ours_for_realtime_lets_anybody_in(made: Any) -> None:
     async with talking(World()) as session:
         for way in ("connect", "sse"):
@@ -189,6 +198,11 @@ async def test_pages_of_other_origins_get_nothing_unless_they_are_named() -> Non
             assert "Access-Control-Allow-Origin" not in answer.headers
         status, said = await minted(session, Origin=ORIGIN)
         assert (status, said["error"]["code"]) == (403, "ORIGIN_NOT_ALLOWED")
+        assert said["error"]["details"]["setting"] == "cors_origins", "the setting that opens this surface alone"
+        assert "TRUNKLINE_CORS_ORIGINS" in said["error"]["message"]
+        assert "allowed_hosts" not in said["error"]["message"]
+        async with session.post("/tasks", json={}, headers={"Origin": ORIGIN}) as answer:
+            assert "allowed_hosts" in await answer.text(), "elsewhere no page of another origin is let in by cors_origins"
 
 
 async def test_a_named_origin_may_ask_the_surface_and_nothing_else() -> None:

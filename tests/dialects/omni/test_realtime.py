@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from aiohttp import ClientSession, ClientTimeout, WSMsgType
 
@@ -10,7 +11,8 @@ from tests.dialects.omni.hearing import KEY, events, hearing, kinds, signer, tok
 from tests.dialects.omni.stories import CALLERS, JOB, TASK, merged, runs_ill, runs_well, started, submitted
 from tests.dialects.omnis import OmniTerms
 from tests.dialects.world import EPOCH, World, served, talking
-from trunkline.auth.principal import HOME
+from trunkline.auth.principal import HOME, Principal, Role
+from trunkline.contracts.ids import TenantId
 from trunkline.contracts.run import Phase, PhaseBegan
 from trunkline.contracts.task import Visibility
 from trunkline_gateway.dialects.omni import encode
@@ -58,24 +60,33 @@ async def test_a_ticket_for_one_topic_gets_that_topic_alone() -> None:
         assert kinds(await more.until(2)) == ["IN_PROGRESS", "DONE"]
 
 
-async def test_a_ticket_for_another_channel_or_topic_gets_nothing() -> None:
+NONE_OF_OURS = ("tasks:ann", "*", ">", "tasks.*", "tasks/../tasks", "tasks ", "TASKS", "evt.public.>", "x" * 1024)
+
+
+async def test_a_ticket_for_another_channel_or_topic_gets_nothing_and_no_name_stands_for_several() -> None:
     world = small()
-    async with (
-        talking(world) as session,
-        hearing(session, await token(session, channel="tasks:ann")) as channel,
-        hearing(session, await token(session, ("secrets",))) as topic,
-        hearing(session, await token(session)) as right,
-    ):
+    async with talking(world) as session, AsyncExitStack() as stack:
+        tickets = [await token(session, channel=name) for name in NONE_OF_OURS]
+        tickets += [await token(session, (name,)) for name in (*NONE_OF_OURS, "secrets", "Update", "update,status")]
+        others = [await stack.enter_async_context(hearing(session, ticket)) for ticket in tickets]
+        right = await stack.enter_async_context(hearing(session, await token(session)))
         await world.say(TASK, submitted())
         await runs_ill(world)
         await right.until(5)
-        for heard in (channel, topic):
-            try:
-                async with asyncio.timeout(0.1):
-                    await heard.one()
-                raise AssertionError(f"heard {heard.frames}")
-            except TimeoutError:
-                pass
+        for heard in others:
+            await heard.ws.ping()
+            async with asyncio.timeout(10):
+                assert (await heard.ws.receive()).type is WSMsgType.PONG, "the first thing that came"
+
+
+async def test_a_ticket_of_another_tenant_hears_that_tenant_alone() -> None:
+    world = small()
+    theirs = signer().mint_ticket("realtime", Principal(TenantId("acme"), "bob", Role.USER), {"channel": "tasks", "topics": [STATUS]}, 60)
+    async with talking(world) as session, hearing(session, theirs.text) as heard:
+        for task, tenant, name in ((TASK, HOME, "ours"), ("a1" * 16, "acme", "theirs")):
+            await world.say(task, submitted(name), *started(), tenant=tenant)
+        frames = await heard.until(1)
+    assert [(frame["data"]["taskId"], frame["env_id"]) for frame in frames] == [("theirs", "acme")]
 
 
 async def test_another_tenants_jobs_and_private_ones_are_not_heard() -> None:
@@ -232,6 +243,25 @@ async def test_a_revoked_ticket_ends_what_is_open_and_lets_nobody_in() -> None:
             assert (await answer.json())["error"]["code"] == "TOKEN_REVOKED"
 
 
+async def test_a_ticket_ends_with_the_token_that_it_was_got_with_and_with_no_other() -> None:
+    principal = Principal(HOME, "ann", Role.AGENT)
+    world = World(omni=OmniTerms(manners=Manners(encode.PING, ping_s=0.05)), principal=principal)
+    mine, other = signer().mint(principal, 600).text, signer().mint(principal, 600).text
+    async with talking(world) as session:
+        first, second = await token(session, shown=mine), await token(session, shown=other)
+        async with hearing(session, first) as heard, hearing(session, second) as stays:
+            world.roll.tokens.append(signer().verify(mine))
+            async with asyncio.timeout(10):
+                while (await heard.ws.receive()).type in (WSMsgType.PING, WSMsgType.TEXT):
+                    pass
+            for way in ("connect", "sse"):
+                async with session.get(f"/v1/realtime/{way}", params={"token": first}) as answer:
+                    assert (answer.status, (await answer.json())["error"]["code"]) == (401, "TOKEN_REVOKED")
+            await world.say(TASK, submitted())
+            await runs_ill(world)
+            assert len(await stays.until(5)) == 5
+
+
 async def test_more_readers_than_there_is_room_for_are_refused_in_the_surfaces_shape() -> None:
     world = small()
     async with served(world, StreamLimits(readers=2)) as gateway, ClientSession(gateway.url) as session:
@@ -246,7 +276,36 @@ async def test_more_readers_than_there_is_room_for_are_refused_in_the_surfaces_s
                 async with session.get(f"/v1/realtime/{way}", params={"token": jwt}, headers=shown) as answer:
                     said = await answer.json()
                     assert (answer.status, list(said), list(said["error"])) == (503, ["error"], ["code", "message", "details"])
-                    assert "Retry-After" in answer.headers
+                    assert (said["error"]["code"], answer.headers["Retry-After"]) == ("NO_ROOM", "2")
+                    assert answer.headers["Connection"] == "close", "a crowd at the door holds no files"
+
+
+async def test_beyond_the_bound_the_rest_hear_on_and_the_gateway_answers() -> None:
+    world, most = small(), 30
+    async with served(world, StreamLimits(readers=most)) as gateway, ClientSession(gateway.url) as session:
+        jwt = await token(session)
+        address = {"token": jwt}
+        sockets = [await session.ws_connect("/v1/realtime/connect", params=address) for _ in range(most)]
+        try:
+            for _ in range(3 * most):
+                async with session.get("/v1/realtime/sse", params=address) as refused:
+                    assert refused.status == 503
+            assert len(gateway.streams) == 0, "nothing is kept of whoever was refused"
+            assert await token(session), "whatever is no stream is answered"
+            await world.say(TASK, submitted())
+            await runs_ill(world)
+            for ws in sockets:
+                async with asyncio.timeout(10):
+                    places = [(await ws.receive_json())["stream_id"] for _ in range(5)]
+                assert places == sorted(set(places)), "each message once"
+            await sockets.pop().close()
+            async with asyncio.timeout(10):
+                while (again := await session.get("/v1/realtime/sse", params=address)).status == 503:
+                    again.close()
+                again.close()
+        finally:
+            for ws in sockets:
+                await ws.close()
 
 
 async def test_many_subscribers_share_one_reading_of_the_log() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from tests.dialects.omni.hearing import KEY
 from tests.dialects.omnis import OmniTerms
 from tests.dialects.world import World, talking
-from trunkline.auth.principal import HOME, Principal, Role
+from trunkline.auth.principal import ANONYMOUS, HOME, Principal, Role
+from trunkline.auth.signing_keys import hashed
 from trunkline.contracts.sandbox import EnsureSandbox, SandboxStatus
 
 ANN = Principal(HOME, "ann", Role.AGENT)
@@ -68,6 +70,9 @@ async def test_users_may_be_called_anything_of_up_to_a_kibibyte(user: str) -> No
         ("create", {"userId": "x" * 1025}),
         ("create", {"userId": "ghp_" + "a1B2" * 9}),
         ("create", {"userId": "u", "cpus": -1}),
+        ("create", {"userId": "u", "cpus": 1e9}),
+        ("create", {"userId": "u", "idleSeconds": 1e99}),
+        ("create", {"userId": "u", "ttlSeconds": 1e99}),
         ("create", {"userId": "u", "egress": "mirror.example"}),
         ("stop", {}),
         ("stop", {"sandboxId": "a.b"}),
@@ -124,8 +129,10 @@ async def test_a_list_is_of_the_callers_own() -> None:
         page = await get(session, "list", userId="a", label="team=core")
         assert (page["total"], page["next"], page["sandboxes"][0]["labels"]) == (1, None, {"team": "core"})
         assert (await get(session, "usage"))["minutes"] == 1.5
+        mine = page["sandboxes"][0]["sandboxId"]
+        assert await get(session, "list", id=mine) == page and (await get(session, "list", id="sbx-none"))["total"] == 0
         world.principal = Principal(HOME, "bob", Role.AGENT)
-        assert (await get(session, "list"))["total"] == 0
+        assert (await get(session, "list"))["total"] == 0 and (await get(session, "list", id=mine))["total"] == 0
         assert (await get(session, "status", 404, id=page["sandboxes"][0]["sandboxId"]))["error"]["code"] == "SANDBOX_NOT_FOUND"
         world.principal = Principal(HOME, "root", Role.ADMIN)
         assert (await get(session, "list"))["total"] == 1
@@ -135,3 +142,31 @@ async def test_a_list_is_of_the_callers_own() -> None:
 async def test_only_whoever_may_work_may_have_a_sandbox(role: Role, status: int) -> None:
     async with talking(small_world(Principal(HOME, "somebody", role))) as session:
         await post(session, "create", {"userId": "u"}, status)
+
+
+async def test_who_is_not_allowed_is_told_who_is() -> None:
+    async with talking(small_world(Principal(HOME, "somebody", Role.USER))) as session:
+        said = (await post(session, "create", {"userId": "u"}, 403))["error"]
+    assert said["message"] == "the role user does not allow sandbox.use; show a credential of the role agent or admin"
+
+
+@pytest.mark.parametrize(("dev", "status"), [(False, 403), (True, 200)])
+@pytest.mark.parametrize("shown", [KEY, hashed(KEY)])
+async def test_the_signing_key_reads_and_makes_no_sandbox_but_in_development(shown: str, dev: bool, status: int) -> None:
+    world = World(omni=OmniTerms(signing_keys=(KEY,), dev=dev), principal=ANONYMOUS)
+    headers = {"Authorization": f"Bearer {shown}"}
+    async with talking(world) as session:
+        async with session.post("/api/sandbox/create", json={"userId": "u"}, headers=headers) as answer:
+            assert answer.status == status, await answer.text()
+        async with session.get("/api/sandbox/list", headers=headers) as answer:
+            assert answer.status == 200
+        async with session.post(
+            "/v1/realtime/token", json=[{"channel": "tasks", "name": "update", "kind": "run"}], headers=headers
+        ) as answer:
+            assert answer.status == 201
+
+
+async def test_in_development_whoever_shows_nothing_may_have_a_sandbox() -> None:
+    async with talking(World(omni=OmniTerms(dev=True), principal=ANONYMOUS)) as session:
+        await post(session, "create", {"userId": "u"})
+        assert (await get(session, "list"))["total"] == 1

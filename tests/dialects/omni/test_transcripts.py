@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent / "transcripts"
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.http")), ids=lambda path: path.stem)
 async def test_the_surface_answers_as_written(path: Path) -> None:
-    world = World(omni=OmniTerms(), principal=Principal(HOME, "ann", Role.USER))
+    world = World(omni=OmniTerms(), principal=Principal(HOME, "ann", Role.AGENT))
     stories = {
         "a job is asked for": lambda: world.say(TASK, submitted()),
         "it fails": lambda: runs_ill(world),

@@ -23,6 +23,7 @@ from trunkline.testing.fake_github import Grant
 from trunkline_gateway.adapters.limiter import Unlimited
 from trunkline_gateway.ports import Counted
 from trunkline_gateway.settings import LIMITS
+from trunkline_gateway.usecases.forge import Forge
 from trunkline_gateway.usecases.guests import BAD_S, BELIEVED_S, GOOD_S, QUIET_S
 from trunkline_gateway.usecases.lately import KEPT, Lately
 
@@ -187,10 +188,11 @@ async def test_a_login_that_is_none_is_left_out(hub: Place, login: object) -> No
         "x.y.z",
     ],
 )
-async def test_a_bearer_of_another_shape_is_a_strangers_and_never_goes_to_github(hub: Place, token: str) -> None:
-    assert (await hub.execute(token))[0] == 200
-    assert hub.submitted().submitted_by == "anonymous"
-    assert token not in repr([seen.token for seen in hub.github.seen])
+async def test_a_bearer_of_another_shape_is_refused_and_never_goes_to_github(hub: Place, token: str) -> None:
+    status, said, headers = await hub.asked("POST", "/execute", token, {"repo": OPEN, "task": "t"})
+    assert (status, said["code"], said["error"], "WWW-Authenticate" in headers) == (401, "AUTH_REQUIRED", said["message"], True)
+    assert token not in said["error"]
+    assert (hub.world.sent, hub.github.seen) == ([], [])
 
 
 async def test_a_token_of_an_odd_shape_in_the_body_is_githubs_to_judge(hub: Place) -> None:
@@ -198,10 +200,40 @@ async def test_a_token_of_an_odd_shape_in_the_body_is_githubs_to_judge(hub: Plac
     assert (status, said["code"]) == (401, "AUTH_REQUIRED")
 
 
-async def test_a_basic_credential_is_a_strangers(hub: Place) -> None:
-    shown = base64.b64encode(f"x:{hub.tokens['ann']}".encode()).decode()
-    headers = {"Authorization": f"Basic {shown}"}
-    async with hub.session.post("/api/pr-agent/execute", json={"repo": OPEN, "task": "t"}, headers=headers) as answer:
+SHOWN: dict[str, dict[str, str]] = {
+    "a name and a password": {"Authorization": "Basic " + base64.b64encode(b"x:ghp_" + b"a" * 36).decode()},
+    "a token of ours that somebody else signed": {"Authorization": "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"},
+    "a token of GitHub's in an older scheme": {"Authorization": "token ghp_" + "a" * 36},
+    "a key of nobody": {"X-API-Key": "k-0123456789abcdef0123456789"},
+    "a key of nobody beside a token of GitHub's": {"X-API-Key": "k-0123456789abcdef", "Authorization": "Bearer ghp_" + "a" * 36},
+    "a word that a program left": {"Authorization": "Bearer undefined"},
+}
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+@pytest.mark.parametrize("local", [False, True])
+async def test_who_shows_what_counts_for_nothing_is_told_so_and_does_nothing_as_nobody(tmp_path: Path, kind: str, local: bool) -> None:
+    async with place(tmp_path, local=local) as hub:
+        hub.world.forge = Forge() if local else hub.world.forge
+        async with talking(hub.world) as session:
+            for method, path in (
+                ("POST", "/execute"),
+                ("GET", "/jobs?fingerprint=12345678"),
+                ("GET", "/test-stream"),
+                ("GET", "/" + "0" * 32),
+            ):
+                body = {"json": {"repo": OPEN, "task": "t"}} if method == "POST" else {}
+                async with session.request(method, f"/api/pr-agent{path}", headers=SHOWN[kind], **body) as answer:
+                    said = await answer.json()
+                    assert (answer.status, said["code"], said["error"]) == (401, "AUTH_REQUIRED", said["message"])
+                    assert not [text for text in SHOWN[kind].values() if text.split()[-1] in str(said)]
+        assert (hub.world.sent, hub.github.seen) == ([], [])
+
+
+@pytest.mark.parametrize("shown", [{"Authorization": ""}, {"Authorization": "Bearer"}, {"Authorization": "Bearer "}, {"X-API-Key": ""}])
+async def test_who_shows_nothing_in_a_header_shows_nothing(hub: Place, shown: dict[str, str]) -> None:
+    """As programs do that have no token."""
+    async with hub.session.post("/api/pr-agent/execute", json={"repo": OPEN, "task": "t"}, headers=shown) as answer:
         assert answer.status == 200
     assert hub.submitted().submitted_by == "anonymous"
 
@@ -245,6 +277,9 @@ async def test_whoever_tries_tokens_is_stopped_and_github_is_not_asked_for_it(hu
         assert hub.asked_for("user") == 3
         async with session.post("/api/pr-agent/execute", json={"repo": OPEN, "task": "t"}) as answer:
             assert answer.status == 200, "a stranger from there shows nothing to guess with"
+        hub.world.principal = Principal(HOME, "carol", Role.AGENT)
+        async with session.post("/api/pr-agent/execute", json={"repo": OPEN, "task": "t"}, headers={"X-API-Key": "a-good-one"}) as answer:
+            assert answer.status == 429, "nor is a hit of any kind told"
 
 
 async def test_ten_thousand_random_tokens_push_no_good_one_out_and_fill_no_memory() -> None:

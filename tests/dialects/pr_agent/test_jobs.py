@@ -107,11 +107,16 @@ async def test_a_status_finds_what_has_it(story: list[tuple[Any, ...]], status: 
     "query",
     [{"limit": "0"}, {"limit": "101"}, {"limit": "ten"}, {"limit": ""}, {"limit": "1_0"}, {"limit": "5.0"},
      {"offset": "+5"}, {"offset": " 5"}, {"offset": "-1"}, {"offset": "10001"}, {"status": "done"},
-     {"fingerprint": "short"}, {"fingerprint": "x" * 201}, {"github_username": ""}],
+     {"fingerprint": ""}, {"fingerprint": "x" * 201}, {"github_username": ""}],
 )  # fmt: skip
 async def test_a_page_that_cannot_be_is_refused(world: World, query: dict[str, str]) -> None:
     said = await listed(world, ANN, 400, **query)
     assert (said["code"], said["details"]) == ("INVALID_REQUEST", {"field": next(iter(query))})
+
+
+async def test_a_fingerprint_that_is_soon_guessed_makes_nobody_known(world: World) -> None:
+    assert "8 characters" in (await listed(world, ANONYMOUS, 400, fingerprint="short"))["message"]
+    assert tasks(await listed(world, ANN, fingerprint="short")) == []
 
 
 async def test_a_filter_said_twice_is_refused(world: World) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
 
+from tests.dialects.hooks import Hooks, answer_handshakes, send_in_vain
 from tests.dialects.pr_agent import stories
 from tests.dialects.transcript import Story, Transcript, read
 from tests.dialects.world import World, served
@@ -32,6 +34,13 @@ def coming(world: World, name: str) -> Story:
     return comes
 
 
+def telling(world: World, what: Callable[[Hooks, datetime], object]) -> Story:
+    async def happens() -> None:
+        what(world.hooks, world.now())
+
+    return happens
+
+
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 async def test_the_conversation_goes_as_written(path: Path) -> None:
     world = World()
@@ -41,6 +50,8 @@ async def test_the_conversation_goes_as_written(path: Path) -> None:
         "the run fails": story(world, stories.FAILED),
         "ann comes": coming(world, "ann"),
         "bob comes": coming(world, "bob"),
+        "the handshake is answered": telling(world, answer_handshakes),
+        "something is sent in vain": telling(world, send_in_vain),
     }
     async with served(world) as gateway, ClientSession(gateway.url) as session:
         await Transcript(read(path), told).play(session)

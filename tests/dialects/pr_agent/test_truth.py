@@ -77,6 +77,15 @@ async def test_a_job_without_a_sandbox_has_no_time_in_it() -> None:
     assert (alone["sandboxDurationSeconds"], alone["sandboxId"]) == (None, None)
 
 
+@pytest.mark.parametrize(("reason", "sentence"), [("", "Cancelled"), ("no longer wanted", "Cancelled: no longer wanted")])
+async def test_a_cancelled_job_says_why_in_the_words_of_its_stream(reason: str, sentence: str) -> None:
+    world = World()
+    alone, _ = await shown(world, *stories.STARTED[:2], (TaskCancelled(by="ann", reason=reason),))
+    async with talking(world) as session, session.get(f"/api/pr-agent/{alone['id']}/stream") as response:
+        last = parsed(await response.text())[-1][1]
+    assert (alone["error"], alone["errorCode"]) == (last["error"], last["code"]) == (sentence, "CANCELLED")
+
+
 async def test_a_job_that_succeeded_says_the_same_in_its_result() -> None:
     _, places = await shown(World(), *stories.WHOLE)
     assert places == [COUNTED] * 5

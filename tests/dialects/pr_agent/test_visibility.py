@@ -171,6 +171,23 @@ async def test_a_repository_that_was_renamed_is_found_under_its_old_name(hub: Pl
     assert (await hub.execute("ann", "acme/old"))[0] == 200
 
 
+async def test_a_private_repository_that_a_caller_of_ours_shows_a_token_for_is_the_callers_alone(hub: Place) -> None:
+    """What a person may read at GitHub is not what a whole tenant may."""
+    carol, dave = (Principal(HOME, name, Role.AGENT) for name in ("carol", "dave"))
+    hub.world.principal = carol
+    made = await hub.execute("", SECRET, githubToken=hub.tokens["ann"])
+    assert (made[0], hub.submitted().assignment.visibility) == (200, Visibility.OWNER)
+    job = str(made[1]["jobId"])
+    for who, expected in ((carol, ALL[:3]), (dave, NOTHING[:3]), (ANONYMOUS, NOTHING[:3]), (OPERATOR, ALL[:3])):
+        hub.world.principal = who
+        assert list((await seen(hub, job, "")).values())[:3] == expected, who
+    hub.world.principal = dave
+    assert (await hub.ask("GET", "/jobs"))[1]["jobs"] == []
+    hub.world.principal = carol
+    assert (await hub.execute("", OPEN, githubToken=hub.tokens["ann"]))[0] == 200
+    assert hub.submitted().assignment.visibility is Visibility.PRIVATE, "the tenant's, as ever"
+
+
 async def test_a_caller_of_ours_without_a_token_is_not_checked(hub: Place) -> None:
     hub.world.principal = Principal(HOME, "carol", Role.AGENT)
     assert (await hub.execute("", "acme/none"))[0] == 200

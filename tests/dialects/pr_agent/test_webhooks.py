@@ -103,6 +103,20 @@ async def test_what_is_no_webhook_is_refused_by_its_code(fields: dict[str, Any],
     assert field is None or told["details"]["field"] == field
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"secret": "short"}, "secret must have 16 to 256 characters"),
+        ({"secret": "x" * 257}, "secret must have 16 to 256 characters"),
+        ({"events": []}, "events must name 1 to 50 events"),
+        ({"events": ["task.*"] * 51}, "events must name 1 to 50 events"),
+    ],
+)
+async def test_too_little_and_too_much_are_refused_in_words_of_ours(fields: dict[str, Any], said: str) -> None:
+    async with talking(World(principal=GUEST)) as session, session.post(AT, json={**WISH, **fields}) as answer:
+        assert (await answer.json())["error"] == said
+
+
 @pytest.mark.parametrize("id", ["wh_1", "x", f"wh_{'A' * 32}", f"wh_{'0' * 33}", "%2e%2e"])
 async def test_what_can_be_no_webhook_is_not_found_without_asking(id: str) -> None:
     world = World(principal=GUEST)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trunkline_cli.checks import State, agent, daytona, limits, vault
+from trunkline_cli.checks import State, agent, cloud, limits, model_door, vault
 
 
 def test_a_machine_without_control_groups_is_told_what_that_means() -> None:
@@ -40,8 +40,16 @@ def test_the_program_and_the_key_of_the_chosen_agent_are_looked_for(name: str, k
     assert (absent.state, "not found" in absent.found) == (State.WARN, True)
 
 
-def test_sandboxes_at_daytona_need_a_key_only_where_they_are_wanted() -> None:
-    assert daytona(False, False, "").state is State.OK
-    refused = daytona(True, False, "https://app.daytona.io/api")
-    assert refused.state is State.MISSING and "DAYTONA_API_KEY" in refused.remedy
-    assert "0.226.1" in daytona(True, True, "https://app.daytona.io/api").found
+@pytest.mark.parametrize(("name", "version"), [("daytona", "0.226.1"), ("e2b", "2.63.0")])
+def test_sandboxes_at_a_cloud_need_a_key_only_where_they_are_wanted(name: str, version: str) -> None:
+    assert cloud(name, False, False, "").state is State.OK
+    refused = cloud(name, True, False, "https://cloud.example")
+    assert refused.state is State.MISSING and f"{name.upper()}_API_KEY" in refused.remedy
+    assert version in cloud(name, True, True, "https://cloud.example").found
+
+
+def test_an_agent_in_a_cloud_that_needs_a_model_needs_a_door_to_it() -> None:
+    for fine in (("local", "claude", ""), ("daytona", "command", ""), ("e2b", "claude", "https://door.example")):
+        assert model_door(*fine).state is State.OK, fine
+    lacking = model_door("daytona", "claude", "")
+    assert lacking.state is State.WARN and "claude" in lacking.found and "TRUNKLINE_MODEL_DOOR_URL" in lacking.remedy

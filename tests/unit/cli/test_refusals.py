@@ -26,9 +26,10 @@ from trunkline_cli.refusals import refusal, waits
         (
             401,
             Unauthenticated,
-            "no. `trunkline token --subject NAME --role agent` mints a credential; give it by TRUNKLINE_TOKEN or --token-file.",
+            "no. `trunkline token --subject NAME --role agent` mints a credential; "
+            "give it by TRUNKLINE_TOKEN, TRUNKLINE_API_KEY or --token-file.",
         ),
-        (403, Denied, "no. Another credential may be allowed to: give it by TRUNKLINE_TOKEN or --token-file."),
+        (403, Denied, "no. Another credential may be allowed to: give it by TRUNKLINE_TOKEN, TRUNKLINE_API_KEY or --token-file."),
         (404, NotFound, "no."),
         (409, Conflict, "no."),
         (422, Invalid, "no."),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from trunkline.contracts.errors import Invalid
-from trunkline.runtime.settings import Source, load, read_file, refuse_unknown, rows, unknown_variables
+from trunkline.runtime.settings import Source, load, read_file, refuse_unknown, rows, unknown_variables, variables
+from trunkline_cli.services import settings_of
+from trunkline_cli.sources import Sources, read
 
 
 class Sample(BaseModel):
@@ -19,6 +22,7 @@ class Sample(BaseModel):
     limits: bool = Field(True, description="On.")
     root: Path | None = Field(None, description="None: below the data directory.")
     key: SecretStr = Field(SecretStr(""), description="None.", json_schema_extra={"env": "VENDOR_KEY"})
+    url: str = Field("", description="None.", json_schema_extra={"env": "VENDOR_URL", "env_first": "TRUNKLINE_URL_OF_VENDOR"})
 
 
 def test_a_flag_wins_over_the_environment_over_the_file_over_the_default() -> None:
@@ -44,6 +48,31 @@ def test_text_becomes_what_the_field_is() -> None:
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
     assert load(Sample, environ={"TRUNKLINE_PORT": ""}).settings.port == 8787
+
+
+def test_a_setting_of_two_variables_takes_the_one_that_is_ours_before_the_one_that_others_read_too() -> None:
+    both = {"VENDOR_URL": "theirs", "TRUNKLINE_URL_OF_VENDOR": "ours"}
+    assert [
+        load(Sample, environ=environ).settings.url for environ in (both, {"VENDOR_URL": "theirs"}, {**both, "TRUNKLINE_URL_OF_VENDOR": ""})
+    ] == [
+        "ours",
+        "theirs",
+        "theirs",
+    ]
+    assert load(Sample, {"url": "flag"}, both).settings.url == "flag"
+    assert "TRUNKLINE_KEY" not in variables("key", Sample.model_fields["key"]), "a name that was given to a setting is the only one"
+
+
+@pytest.mark.parametrize("service", ["gateway", "sandbox"])
+def test_where_github_is_may_be_said_under_either_name_and_reaches_the_children(service: str) -> None:
+    for name in ("GITHUB_API_URL", "TRUNKLINE_GITHUB_API_URL"):
+        sources, warnings = read(argparse.Namespace(config=None), {name: "https://github.example/api/v3", "HOME": "/"})
+        child = Sources({}, sources.environment(service))
+        assert child.load(settings_of(service)).settings.model_dump()["github_api_url"] == "https://github.example/api/v3"
+        assert warnings == []
+    told = {"GITHUB_API_URL": "a", "TRUNKLINE_GITHUB_API_URL": "b"}
+    child = Sources({}, Sources({"github_api_url": "c"}, told).environment(service))
+    assert child.load(settings_of(service)).settings.model_dump()["github_api_url"] == "c", "a flag wins over both"
 
 
 def test_a_value_that_does_not_fit_is_said_with_its_place() -> None:
@@ -72,7 +101,7 @@ def test_a_variable_that_nothing_reads_is_warned_of() -> None:
 
 def test_a_secret_is_never_shown() -> None:
     shown = {row.name: row.value for row in rows(load(Sample, environ={"VENDOR_KEY": "hunter2"}))}
-    assert shown == {"port": "8787", "hosts": "(none)", "limits": "on", "root": "(not set)", "key": "********"}
+    assert shown == {"port": "8787", "hosts": "(none)", "limits": "on", "root": "(not set)", "key": "********", "url": "(not set)"}
 
 
 def test_a_file_that_is_not_toml_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -117,11 +117,13 @@ def test_one_is_shown_and_one_delivery_of_it(desk: Desk, trunkline: Trunkline) -
 
 def test_deliveries_are_listed_over_the_pages_with_their_filter(desk: Desk, trunkline: Trunkline) -> None:
     path = f"GET /webhooks/{HOOK}/deliveries"
-    pages = [[delivery(f"dlv_{n:040x}", status="dead") for n in range(start, start + 2)] for start in (0, 2)]
+    why = "2 tries failed within four days; at last it answered 500"
+    pages = [[delivery(f"dlv_{n:040x}", status="dead", problem=why) for n in range(start, start + 2)] for start in (0, 2)]
     desk.says(path, {"success": True, "count": 2, "total": None, "deliveries": pages[0], "next_cursor": "more"})
     desk.says(path, {"success": True, "count": 2, "total": None, "deliveries": pages[1], "next_cursor": None})
     code, out, _ = trunkline("webhooks", "deliveries", HOOK, "--status", "dead", "--all")
     assert (code, [line.split("\t")[0] for line in out.splitlines()]) == (0, [f"dlv_{n:040x}" for n in range(4)])
+    assert {line.split("\t")[-1] for line in out.splitlines()} == {why}
     assert [(asked.query["status"], asked.query.get("cursor")) for asked in desk.asked] == [("dead", None), ("dead", "more")]
 
 

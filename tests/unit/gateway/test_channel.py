@@ -148,6 +148,51 @@ def keeping(size: int) -> Iterator[None]:
         yield
 
 
+async def test_who_takes_nothing_of_the_past_keeps_nobody_else_from_it() -> None:
+    log = Log(50)
+    async with channels(log).hearing(HOME) as one, asyncio.timeout(5), asyncio.TaskGroup() as group:
+        await one.now()
+        stuck = [Stuck() for _ in range(channel.PASSES)]
+        sitting = [group.create_task(one.sit(line, ALL, BEGINNING)) for line in stuck]
+        for line in stuck:
+            await line.asked.wait()
+        quick = Line()
+        await one.sit(quick, ALL, BEGINNING)
+        assert quick.got == list(range(1, 51))
+        for task in sitting:
+            task.cancel()
+
+
+class Stuck(Line):
+    """A reader that takes nothing at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def send(self, frame: bytes) -> None:
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("size", [1, 700])
+async def test_a_past_of_many_pages_is_whole_whoever_writes_meanwhile(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "PAGE", size)
+    log = Log(40)
+    async with channels(log).hearing(HOME) as one:
+        await one.now()
+        whole, odd, late = Line(overtaken=[3, 2, 1], log=log), Line(), Line()
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            group.create_task(one.sit(whole, ALL, BEGINNING))
+            group.create_task(one.sit(odd, ODD, BEGINNING))
+            group.create_task(one.sit(late, ALL, Place(Cursor("e", 17))))
+        await log.grow(5)
+        assert log.readings > 3
+        assert await whole.until(log.size) == list(range(1, log.size + 1))
+        assert await late.until(log.size) == list(range(18, log.size + 1))
+        assert await odd.until(log.size) == list(range(1, log.size + 1, 2))
+
+
 async def test_what_is_at_hand_is_not_read_again() -> None:
     log = Log(3)
     async with channels(log).hearing(HOME) as one:
@@ -159,6 +204,29 @@ async def test_what_is_at_hand_is_not_read_again() -> None:
         await one.sit(late, ALL, place)
         assert late.got == [4, 5, 6, 7, 8]
         assert log.readings == 0
+
+
+async def test_whoever_read_ahead_of_the_others_hears_nothing_again() -> None:
+    log = Log(3)
+    async with channels(log).hearing(HOME) as one:
+        first, ahead = Line(), Line()
+        await one.sit(first, ALL, await one.now())
+        await log.grow()
+        await first.until(4)
+        log.size += 4  # stored, and not told yet to those who sit: whoever follows waits for the word
+        await one.sit(ahead, ALL, BEGINNING)
+        assert (ahead.got, first.got) == ([1, 2, 3, 4, 5, 6, 7, 8], [4])
+        await log.grow(2)
+        assert await first.until(10) == [4, 5, 6, 7, 8, 9, 10]
+        assert await ahead.until(10) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+async def test_of_what_is_given_at_once_a_seat_takes_what_its_reader_has_not_read() -> None:
+    frames = [encode(HOME, Spoken(Place(Cursor("e", seq)), AT, Message("odd", "job", {}))) for seq in range(1, 7)]
+    seat = Seat(Line(), ALL, frames[3].place, asyncio.get_running_loop().create_future())
+    assert (seat.fresh(frames[:4]), seat.ahead) == ([], True)
+    assert (seat.fresh(frames[2:]), seat.ahead) == (frames[4:], False)
+    assert seat.fresh(frames[5:]) == frames[5:]
 
 
 async def test_a_reader_that_does_not_keep_up_is_cut_and_the_others_are_not() -> None:

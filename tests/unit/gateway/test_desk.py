@@ -10,10 +10,11 @@ import pytest
 from tests.unit.auth.forge import NOW, OTHER, SECRET, forged
 from tests.unit.gateway.test_credentials import Roll
 from trunkline.auth.principal import ANONYMOUS, HOME, Principal, Role, Tier
-from trunkline.auth.tokens import Secrets, Tokens
-from trunkline.contracts.errors import DomainError, Invalid, Unavailable
+from trunkline.auth.tokens import Secrets, Tokens, mark_of
+from trunkline.contracts.errors import DomainError, Invalid, Unauthenticated, Unavailable
 from trunkline.contracts.ids import TenantId
-from trunkline_gateway.usecases.desk import Desk, Proof, Revocation, TokenWish
+from trunkline_gateway.usecases.desk import KEPT, Desk, Proof, Revocation, TokenWish
+from trunkline_gateway.usecases.realtime import Realtime, TicketWish
 
 ACME = TenantId("acme")
 NO_PROOF = Proof()
@@ -187,9 +188,48 @@ async def test_only_a_token_of_ours_can_be_revoked(token: str) -> None:
 
 async def test_a_token_that_is_over_needs_no_revocation() -> None:
     at = desk()
-    await at.revoke(who(Role.ADMIN), Revocation(token=text(exp=int(NOW) - 1)))
+    await at.revoke(who(Role.ADMIN), Revocation(token=text(iat=int(NOW) - 7200, exp=int(NOW) - int(KEPT))))
     assert isinstance(at.roll, Roll)
     assert not at.roll.marks
+
+
+@pytest.mark.parametrize("claims", [{}, {"iat": int(NOW) - 4}, {"iat": int(NOW) - 7000}], ids=["iat now", "short", "long"])
+@pytest.mark.parametrize("over_s", [1, int(KEPT) - 1])
+async def test_a_token_that_is_just_over_is_revoked_for_what_was_got_with_it(claims: dict[str, int], over_s: int) -> None:
+    at, gone = desk(), text(**{"exp": int(NOW) - over_s, **claims})
+    await at.revoke(who(Role.USER, "bob"), Revocation(token=gone))
+    assert isinstance(at.roll, Roll)
+    assert at.roll.marks == {mark_of(gone)}
+
+
+async def test_a_ticket_ends_with_the_login_that_it_was_got_with_also_when_that_is_over() -> None:
+    seconds = [NOW]
+    tokens, roll = Tokens(Secrets(SECRET.encode()), now=lambda: seconds[0]), Roll()
+    at = Desk(tokens, roll, lambda: datetime.fromtimestamp(seconds[0], UTC))
+    channels = Realtime(tokens, roll, at.now)
+    login = await at.mint(ANONYMOUS, Proof(SECRET), TokenWish("bob", "user", lifetime_s=3))
+    ticket = channels.mint(login.principal, TicketWish("tasks", ("update",)), login.token).text
+    seconds[0] += 5
+    channels.admit(ticket)
+    await at.revoke(login.principal, Revocation(token=login.token))
+    with pytest.raises(Unauthenticated) as refused:
+        channels.admit(ticket)
+    assert refused.value.code == "TOKEN_REVOKED"
+
+
+@pytest.mark.parametrize(
+    ("revoker", "gone", "code"),
+    [
+        (who(Role.USER, "ann"), text(exp=int(NOW) - 1), "NOT_YOURS_TO_REVOKE"),
+        (who(Role.ADMIN), text(tenant="public", exp=int(NOW) - 1), "BAD_TOKEN"),
+        (who(Role.ADMIN), text(exp=int(NOW) - 1)[:-1], "BAD_TOKEN"),
+        (who(Role.ADMIN), forged({"sub": "bob", "role": "user", "exp": int(NOW) - 1}, secret=OTHER + "x"), "BAD_TOKEN"),
+        (who(Role.ADMIN), text(role="root", exp=int(NOW) - 1), "BAD_TOKEN"),
+    ],
+    ids=["of another", "of another tenant", "no signature of it", "signed elsewhere", "odd"],
+)
+async def test_a_token_that_is_just_over_is_revoked_by_those_only_who_could_before(revoker: Principal, gone: str, code: str) -> None:
+    assert await revoked(revoker, Revocation(token=gone)) == code
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from typing import Final
 
 import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
 from trunkline_gateway.adapters import wire
+
+ASKED: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.mark.parametrize(("error", "level"), [(ValueError, "error"), (web.RequestPayloadError, "info")])
@@ -42,3 +46,27 @@ def test_the_server_of_the_gateway_has_that_logger() -> None:
     runner = wire.runner(web.Application(), 1.0)
     assert runner._kwargs["logger"] is logging.getLogger("trunkline_gateway.http")
     assert runner._kwargs["access_log"] is None
+
+
+async def test_connections_beyond_the_most_are_refused_and_the_others_stay() -> None:
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return web.Response(text="here")
+
+    server = web.Server(answer)
+    listener = await asyncio.get_running_loop().create_server(lambda: wire.connection(server, (), 2), "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    async with asyncio.timeout(10):
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        held[1][1].write(ASKED)
+        assert b" 200 " in await held[1][0].readuntil(b"here")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        told = await reader.read()
+        assert told.startswith(b"HTTP/1.1 503 ") and b"Retry-After: 2" in told
+        writer.close()
+        held[0][1].write(ASKED)
+        assert b" 200 " in await held[0][0].readuntil(b"here")
+    for _, writer in held:
+        writer.close()
+        await writer.wait_closed()
+    listener.close()
+    await server.shutdown(1)

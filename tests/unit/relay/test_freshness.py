@@ -57,6 +57,18 @@ async def test_a_query_waits_until_the_views_are_there() -> None:
         freshness.advanced(9)
 
 
+async def test_it_is_known_whether_a_query_waits_for_the_views() -> None:
+    async with watched(End(9), folded=7) as freshness, asyncio.TaskGroup() as group:
+        assert not freshness.behind.is_set()
+        group.create_task(freshness.settled(1))
+        await turns()
+        assert freshness.behind.is_set()
+        freshness.advanced(8)
+        assert freshness.behind.is_set()
+        freshness.advanced(9)
+        assert not freshness.behind.is_set()
+
+
 async def test_queries_that_wait_together_ask_once() -> None:
     end = End(7)
     async with watched(end, folded=7) as freshness, asyncio.TaskGroup() as group:

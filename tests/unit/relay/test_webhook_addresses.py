@@ -8,7 +8,7 @@ import pytest
 
 from trunkline.contracts.errors import Invalid
 from trunkline_relay.model.addresses import Reach, forbidden, refusal
-from trunkline_relay.model.urls import check_url, host_of
+from trunkline_relay.model.urls import check_plain, check_url, host_of, plain_name
 
 INWARD = (
     "0.0.0.0", "10.1.2.3", "100.64.0.1", "100.127.255.254", "127.0.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.8",
@@ -63,6 +63,29 @@ def test_names_of_this_machine_are_taken_where_it_may_be_told() -> None:
     check_url("http://localhost:9009/in", LOCAL)
     with pytest.raises(Invalid, match="the machine that Trunkline runs on"):
         check_url("https://hooks.localhost/in", Reach((ip_network("10.0.0.0/8"),)))
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1/", "http://8.8.8.8/", "http://[::ffff:127.0.0.1]/", "http://[2606:4700::1111]:8080/in"])
+def test_without_tls_an_address_outside_the_allowed_networks_is_refused(url: str) -> None:
+    with pytest.raises(Invalid, match="https://.*webhook_networks_allowed") as refused:
+        check_url(url, LOCAL)
+    assert refused.value.code == "BAD_WEBHOOK_URL"
+
+
+def test_a_name_that_is_told_without_tls_is_to_lead_into_allowed_networks_alone() -> None:
+    check_url("http://intranet.example:9009/in", LOCAL)
+    assert plain_name("http://Intranet.example:9009/in") == "intranet.example"
+    check_plain("intranet.example", ["127.0.0.1", "127.9.9.9"], LOCAL)
+    for found in ([], ["8.8.8.8"], ["127.0.0.1", "8.8.8.8"], ["127.0.0.1", "::1"], ["127.0.0.1", "10.0.0.1"]):
+        with pytest.raises(Invalid, match="webhook_networks_allowed is told, and intranet.example"):
+            check_plain("intranet.example", found, LOCAL)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://intranet.example/", "http://127.0.0.1:9/", "http://localhost:9/", "http://a.localhost./", "http://[::1]/"]
+)
+def test_other_names_need_not_be_asked_for(url: str) -> None:
+    assert plain_name(url) == ""
 
 
 def test_a_plain_url_is_taken_and_names_its_host() -> None:

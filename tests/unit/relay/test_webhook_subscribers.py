@@ -15,7 +15,8 @@ from tests.flows.ear import Answer, Came, always, subscriber
 from trunkline.contracts.webhook import LONGEST_ANSWER
 from trunkline_relay.adapters.subscribers import subscribers
 from trunkline_relay.model.addresses import Reach
-from trunkline_relay.model.trying import Attempt, Verdict, unwell, verdict, why
+from trunkline_relay.model.lines import Sign
+from trunkline_relay.model.trying import Attempt, Verdict, sign, verdict, why
 
 LOCAL = Reach((ip_network("127.0.0.0/8"),))
 WITHIN = 15.0
@@ -89,7 +90,7 @@ async def drip(_: Came) -> web.StreamResponse:
 async def test_who_never_answers_or_never_ends_is_waited_for_so_long(answer: Answer) -> None:
     attempt, _ = await told(answer, within_s=0.3)
     assert why(attempt) == "no answer within 0.3 seconds"
-    assert unwell(attempt)
+    assert sign(attempt) is Sign.SILENT
 
 
 async def test_a_name_that_means_another_address_on_the_second_look_is_refused_when_it_is_connected_to(
@@ -107,7 +108,7 @@ async def test_a_name_that_means_another_address_on_the_second_look_is_refused_w
         first, second, third = [await outside.post(url, {}, BODY) for _ in range(3)]
         assert verdict(first) is verdict(third) is Verdict.DELIVERED
         assert "not one of the public Internet" in why(second)
-        assert not unwell(second)
+        assert sign(second) is Sign.WELL
         assert len(ear.came) == 2
 
 

@@ -1,4 +1,4 @@
-"""Deliveries: ten tries over three days, told apart by what was answered; hosts that fail rest, those that are slow get less."""
+"""Deliveries: ten tries over three days, told apart by what was answered, and what is told of those that wait or are given up on."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Event
-from trunkline.contracts.run import AgentEnded, Usage
+from trunkline.contracts.run import AgentEnded, RunResult, Usage
 from trunkline.contracts.task import TaskCancelled, TaskFailed, TaskSucceeded
 from trunkline.contracts.webhook import Answered, DeliveryStatus, DeliveryView
 from trunkline_relay.model import trying
 from trunkline_relay.model.hook_payload import LONGEST, Subject, body
-from trunkline_relay.model.hosts import FAILURES, Host
 from trunkline_relay.model.trying import PAUSES_S, TRIES, Attempt
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -95,64 +94,43 @@ def test_what_is_sent_again_begins_anew_under_the_same_id() -> None:
 
 def test_what_there_is_to_do_shows_in_the_first_bytes_of_a_record() -> None:
     assert trying.to_do(FRESH.model_dump_json().encode())
+    assert trying.to_do(FRESH.model_dump_json(exclude={"put_off"}).encode()), "as it was written before"
     assert not trying.to_do(trying.after(FRESH, answered(200), 0).model_dump_json().encode())
 
 
-def test_a_host_that_fails_five_times_rests_and_is_probed_by_one() -> None:
-    host = Host(slots=4)
-    for _ in range(FAILURES):
-        host.end(host.begin(0.0), 0.1, well=False, roll=0.0)
-    assert not host.free(5.0)
-    assert host.free(10.2)
-    probe = host.begin(10.2)
-    assert not host.free(10.2), "one probe at a time"
-    host.end(probe, 10.3, well=False, roll=0.0)
-    assert not host.free(30.2), "twice as long"
-    host.end(host.begin(30.4), 30.5, well=True, roll=0.0)
-    assert host.free(30.5)
-    assert host.idle
+def test_what_is_put_off_says_why_it_waits_and_is_not_handed_out_again() -> None:
+    later = trying.put_off(FRESH, NOON + timedelta(seconds=30), "its address is slow")
+    assert (later.status, later.tries, later.put_off) == (DeliveryStatus.PENDING, 0, 1)
+    assert later.next_try_at == NOON + timedelta(seconds=30)
+    assert later.problem == "waits, and was not tried yet: its address is slow"
+    assert not trying.to_do(later.model_dump_json().encode())
+    tried = trying.after(later, answered(500), 0.0)
+    assert (tried.put_off, tried.problem, tried.history[0].error) == (0, "", "it answered 500")
+    assert trying.put_off(tried, NOON, "its address is slow").problem == "waits to be tried again: its address is slow"
+    assert trying.to_do(trying.again(later, NOON).model_dump_json().encode())
 
 
-@pytest.mark.parametrize("at_once", [FAILURES, 8, 32])
-def test_requests_that_were_under_way_when_a_host_failed_make_its_rest_no_longer(at_once: int) -> None:
-    host = Host(slots=32)
-    for number in [host.begin(0.0) for _ in range(at_once)]:
-        host.end(number, 0.1, well=False, roll=0.0)
-    assert not host.free(10.0)
-    assert host.free(10.2), "its first rest"
-    probe = host.begin(10.2)
-    host.end(probe, 10.3, well=False, roll=0.0)
-    assert not host.free(30.2)
-    assert host.free(30.4), "only the probe made the next one longer"
+def test_four_days_of_waiting_end_with_a_sentence_that_says_what_was_tried() -> None:
+    why = "nothing answers at its host"
+    never = trying.never_tried(FRESH, NOON, why)
+    assert (never.status, never.tries) == (DeliveryStatus.DEAD, 0)
+    assert never.problem == "it could not be tried once in four days: nothing answers at its host"
+    once = trying.never_tried(trying.after(FRESH, answered(500), 0.0), NOON, why)
+    assert once.problem.startswith("one try failed, at last it answered 500; then it waited until it was too old: nothing")
+    assert trying.disabled(FRESH, NOON).problem == "its webhook was disabled before it was tried"
 
 
-def test_an_old_request_that_fails_late_does_not_end_the_probe() -> None:
-    host = Host(slots=32)
-    old = host.begin(0.0)
-    for _ in range(FAILURES):
-        host.end(host.begin(0.0), 0.1, well=False, roll=0.0)
-    host.begin(10.2)
-    host.end(old, 10.3, well=False, roll=0.0)
-    assert not host.free(10.4), "one probe at a time"
+def test_one_that_failed_is_not_kept_for_a_try_that_would_come_after_four_days() -> None:
+    old = FRESH.model_copy(update={"begun_at": NOON - trying.LIFE + timedelta(seconds=6)})
+    once = trying.after(old, answered(500), 0.0)
+    assert once.status is DeliveryStatus.RETRYING
+    twice = trying.after(once, answered(503), 0.0)
+    assert (twice.status, twice.problem) == (DeliveryStatus.DEAD, "2 tries failed within four days; at last it answered 503")
 
 
-def test_a_slow_host_gets_a_quarter_and_nobody_waits_for_it() -> None:
-    host = Host(slots=8)
-    for _ in range(8):
-        host.begin(0.0)
-    assert host.soon(0, 0.5)
-    assert not host.soon(0, 1.5)
-    for number in range(1, 8):
-        host.end(number, 2.0, well=True, roll=0.0)
-    assert host.free(2.0)
-    host.begin(2.0)
-    assert not host.free(2.0)
-
-
-def test_a_probe_that_teaches_nothing_lets_another_go() -> None:
-    host = Host(slots=1, failures=FAILURES)
-    host.end(host.begin(1.0), 1.1, well=None, roll=0.0)
-    assert host.free(1.2)
+def test_a_timer_of_what_waits_grows_from_half_a_minute_to_five_minutes() -> None:
+    assert [trying.put_off_s(times, trying.NO_ROOM_S, 0.0) for times in (0, 1, 2, 3, 4, 1000)] == [30, 60, 120, 240, 300, 300]
+    assert trying.put_off_s(1000, trying.NO_ROOM_S, 1.0) == 600
 
 
 def event(fact: Fact) -> Event:
@@ -188,6 +166,13 @@ def test_what_a_task_used_is_told_as_jobs_tell_it_and_what_an_agent_claims_is_no
     claimed = body(event(AgentEnded(summary="done", usage=used)), ann, "run.agent_ended", "")
     assert "m-1" not in claimed
     assert "usage" not in claimed
+
+
+def test_a_task_without_a_repository_tells_no_size_of_a_change() -> None:
+    result = RunResult(sandbox_id="sbx-1", sandbox_seconds=2.5, summary="It is 4.")
+    told = orjson.loads(body(event(TaskSucceeded(result=result)), Subject("ann", "omni", "", ""), "job.completed", ""))["data"]["result"]
+    assert [told[name] for name in ("files_changed", "additions", "deletions")] == [None] * 3
+    assert not told.keys() & {"branch", "commit", "pull_request"}
 
 
 def test_a_long_error_is_cut() -> None:

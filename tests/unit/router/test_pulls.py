@@ -20,6 +20,9 @@ def asked_as(repo: str) -> TaskSubmitted:
     return SUBMITTED.model_copy(update={"assignment": SUBMITTED.assignment.model_copy(update={"repo": repo})})
 
 
+IN_A_SANDBOX = SUBMITTED.model_copy(update={"assignment": SUBMITTED.assignment.model_copy(update={"repo": "", "sandbox": "sbx-1"})})
+
+
 @pytest.mark.parametrize(
     ("facts", "repo", "number", "own"),
     [
@@ -33,6 +36,7 @@ def asked_as(repo: str) -> TaskSubmitted:
         pytest.param([SUBMITTED, OPENED], "acme/calc", 8, False, id="another-number"),
         pytest.param([SUBMITTED, OPENED], "acme/other", 7, False, id="another-repository"),
         pytest.param([SUBMITTED], "acme/calc", 7, False, id="none-was-opened"),
+        pytest.param([IN_A_SANDBOX], "acme/any", 7, True, id="a-job-in-a-sandbox-whose-agent-opens-them-itself"),
         pytest.param([OPENED], "", 7, False, id="no-task"),
         pytest.param([], "acme/calc", 7, False, id="nothing"),
     ],

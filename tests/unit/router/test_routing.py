@@ -7,7 +7,7 @@ import pytest
 from tests.unit.router.tasks import NOW, RULES, asked, stored, submit, submitted
 from trunkline.contracts.calls import Ruling, ToolRule
 from trunkline.contracts.errors import DomainError, Invalid
-from trunkline.contracts.task import Assignment, Executor, Priority, TaskAssigned, TaskSubmitted
+from trunkline.contracts.task import Assignment, Executor, Priority, TaskAssigned, TaskHeld, TaskSubmitted
 from trunkline.contracts.work_types import canonical
 from trunkline_router.model import Rules, decide
 from trunkline_router.settings import RouteSetting, Settings
@@ -85,3 +85,10 @@ def test_what_is_configured_is_added_to_the_table_of_the_document() -> None:
 def test_a_route_that_nobody_would_carry_is_no_setting() -> None:
     with pytest.raises(ValueError, match="'dev' only"):
         RouteSetting.model_validate({"pool": "dev_agent", "executor": "sandbox"})
+
+
+def test_a_task_in_a_named_sandbox_needs_no_repository_and_no_pool_for_its_type_but_is_held_by_it() -> None:
+    given = Assignment(prompt="what is in it?", type="knowledge", sandbox="sbx-1")
+    assert stored(given) == given
+    rules = rules_of(Settings.model_validate({"gates": [{"reason": "Somebody looks at it first.", "types": ["knowledge"]}]}))
+    assert any(isinstance(fact, TaskHeld) for fact in decide(None, submit(given), NOW, rules))

@@ -12,20 +12,53 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.contracts.errors import Exhausted
-from trunkline_sandbox.adapters.providers.local import egress, identity, journal, limits, seats, setting_up, spool, standing, unsafe
+from trunkline.contracts.errors import Exhausted, Unavailable
+from trunkline.contracts.ids import SandboxId
+from trunkline_sandbox.adapters.providers.local import (
+    egress,
+    identity,
+    journal,
+    limits,
+    seats,
+    setting_up,
+    spawning,
+    spool,
+    standing,
+    unsafe,
+)
 from trunkline_sandbox.adapters.providers.local.egress import Refused, Target
 from trunkline_sandbox.adapters.providers.local.handed import Handed
 from trunkline_sandbox.adapters.providers.local.inside import journal as inside_journal
 from trunkline_sandbox.adapters.providers.local.inside import memory, runner
-from trunkline_sandbox.adapters.providers.local.places import Run
+from trunkline_sandbox.adapters.providers.local.places import Record, Run
+from trunkline_sandbox.adapters.providers.local.staging import Stage
 from trunkline_sandbox.model import Entry
-from trunkline_sandbox.ports import Exit, Launch, Limits, Line
+from trunkline_sandbox.ports import Exit, Launch, Limits, Line, SandboxSpec
 
 
 def test_users_begin_above_peoples_and_below_the_end_of_a_small_range() -> None:
     assert identity.first_uid("0 0 4294967295\n") == 200_000
     assert identity.first_uid("0 100000 65536\n") == 65536 - identity.COUNT - 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root shows a sandbox's user what that may not enter")
+def test_what_is_mounted_for_a_start_is_seen_by_what_it_starts_and_by_nobody_else(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    boxes = tmp_path / "it's boxes"
+    boxes.mkdir()
+    (boxes / "file").write_text("seen")
+    stage = Stage(65534, boxes)
+    shown = stage.seen_as(boxes / "file")
+    assert spawning.attempt(spawning.Plan(("/bin/cat", shown), (), {}, stage)) == "seen"
+    assert not os.path.exists(shown) and " - tmpfs trunkline " not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_a_start_whose_mounts_cannot_be_made_says_so(tmp_path: Path) -> None:
+    stage = Stage(65534, tmp_path, [(tmp_path / "gone", "/mnt/0")])
+    record = Record(SandboxSpec(SandboxId("s1"), Limits()), 65534, "")
+    with pytest.raises(Unavailable, match="could not be started: .*No such file"):
+        spawning.spawn(spawning.Plan(("/bin/true",), (), {}, stage), record, tmp_path / "log")
 
 
 def test_the_lowest_free_user_is_taken() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,10 +20,12 @@ from trunkline.contracts.sandbox import (
     SandboxIsDeleted,
     SandboxIsReady,
     SandboxIsStopped,
+    SandboxMade,
     SandboxStartWanted,
     SandboxStatus,
     SandboxStopWanted,
     SandboxTerms,
+    SandboxTouched,
     SandboxUsed,
     SandboxWanted,
     Why,
@@ -73,9 +76,18 @@ def test_a_sandbox_is_made_until_it_is_ready() -> None:
     assert told.tell(0, Want(WANTED)) == ()
     told.tell(1, Made("m1", "a wall"))
     assert told.tell(1, Made("m1", "a wall")) == ()
+    assert told.tell(1, Made("m1", "a wall", "omni-1")) == (SandboxMade(ref="m1", isolation="a wall", image="omni-1"),)
     assert told.tell(*made()) == (SandboxIsReady(),)
     shown = view("sbx-1", told.there)
     assert (shown.status, shown.isolation, shown.ready_at, shown.expires_at) == ("ready", "a wall", later(1), later(3600))
+    assert (shown.image, shown.idle_at) == ("omni-1", later(601))
+
+
+def test_one_that_is_ready_as_soon_as_it_is_made_says_both_at_once() -> None:
+    told = Told()
+    assert told.tell(1, Made("m1", "a wall", ready=True)) == (SandboxMade(ref="m1", isolation="a wall"), SandboxIsReady())
+    assert told.tell(*made()) == () and told.tell(2, Made("m1", "a wall", ready=True)) == ()
+    assert (told.there.phase, told.there.ready_at) == (Phase.READY, later(1))
 
 
 def test_what_stops_and_starts_it_is_written_once() -> None:
@@ -107,6 +119,14 @@ def test_time_to_live_and_idleness_are_the_facts_word_and_not_the_clocks() -> No
     assert told.there.next_due == later(3600)
     assert told.tell(3600, Rung(later(3600))) == (SandboxDeleteWanted(why=Why.TTL),)
     assert told.there.next_due is None
+
+
+def test_one_that_may_be_idle_for_seconds_only_is_touched_more_often() -> None:
+    told = Told(made(0))
+    told.named = replace(told.there, wanted=WANTED.model_copy(update={"terms": SandboxTerms(idle_s=4)}))
+    assert told.tell(0.4, Touch(later(0.4))) == ()
+    assert told.tell(1, Touch(later(1))) == (SandboxTouched(),)
+    assert told.tell(4.5, Rung(later(4.5))) == ()
 
 
 def test_what_was_never_made_is_cleaned_up_and_cannot_be_started() -> None:

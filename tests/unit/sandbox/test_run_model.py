@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from trunkline.contracts.message import Fact
 from trunkline.contracts.run import (
+    AgentChecked,
     AgentEnded,
     AgentStarted,
     BranchPushed,
@@ -16,6 +17,7 @@ from trunkline.contracts.run import (
     RunClaimed,
     RunFailed,
     RunParked,
+    RunResult,
     RunStopped,
     RunSucceeded,
     RunWoken,
@@ -23,7 +25,19 @@ from trunkline.contracts.run import (
     Usage,
     Wait,
 )
-from trunkline_sandbox.model import Released, Run, Step, claim, evolve, is_last_exit, may_stop, next_step, stop_unclaimed, succeeded
+from trunkline_sandbox.model import (
+    Released,
+    Run,
+    Step,
+    claim,
+    concluded,
+    evolve,
+    is_last_exit,
+    may_stop,
+    next_step,
+    stop_unclaimed,
+    succeeded,
+)
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CLAIMED = RunClaimed(attempt=1, owner="a")
@@ -52,6 +66,29 @@ def test_every_recorded_step_leads_to_the_next() -> None:
         run = evolve(run, fact, NOW)
         assert run is not None
         assert next_step(run) is step
+
+
+IN_A_NAMED_ONE: list[tuple[Fact, Step]] = [
+    (CLAIMED, Step.MAKE_SANDBOX),
+    (SandboxReady(sandbox_id="sbx-1", provider="local", isolation="bubblewrap", named=True), Step.CHECK),
+    (AgentChecked(agent="claude", version="2.1.7"), Step.START_AGENT),
+    (AgentStarted(agent="claude"), Step.WATCH_AGENT),
+    (AgentEnded(summary="done"), Step.CONCLUDE),
+]
+
+
+def test_a_run_in_a_named_sandbox_is_checked_and_changes_no_repository() -> None:
+    run: Run | None = None
+    for fact, step in IN_A_NAMED_ONE:
+        run = evolve(run, fact, NOW)
+        assert run is not None
+        assert next_step(run) is step
+    assert run is not None
+    [end] = concluded(run, NOW + timedelta(seconds=2), Usage(model="m"))
+    assert isinstance(end, RunSucceeded)
+    assert end.result == RunResult(sandbox_id="sbx-1", sandbox_seconds=2.0, summary="done", usage=Usage(model="m"))
+    assert (end.result.pull_request, end.result.branch) == (0, "")
+    assert claim(None, Released(1), "a", "bubblewrap", "sbx-1")[1] == PhaseBegan(phase=Phase.SANDBOX, message="Using sandbox sbx-1...")
 
 
 def test_a_run_that_is_over_has_no_next_step() -> None:
@@ -134,7 +171,7 @@ PARKED = RunParked(attempt=1, sitting=1, why=Wait.TOOL_CALL, session="s", line=7
 
 
 def test_a_stop_is_looked_for_a_last_time_right_before_the_push() -> None:
-    assert [step for step in Step if is_last_exit(step)] == [Step.JUDGE]
+    assert [step for step in Step if is_last_exit(step)] == [Step.JUDGE, Step.CONCLUDE]
 
 
 def test_a_push_that_was_not_cleared_is_judged_again() -> None:

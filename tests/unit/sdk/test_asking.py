@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from trunkline.sdk import errors
 from trunkline.sdk.answering import Answer
-from trunkline.sdk.calls import approvals, events, jobs, request, steering, tasks
+from trunkline.sdk.calls import approvals, events, job_webhooks, jobs, request, steering, tasks, webhooks
 from trunkline.sdk.credentials import Credentials, Surface, credentials
+from trunkline.sdk.models.tasks import TaskResult
 from trunkline.sdk.reach import address, proxy_of
 
 JWT = "eyJh.eyJz.c2ln"
@@ -105,6 +108,40 @@ def test_a_name_cannot_lead_elsewhere() -> None:
 def test_lists_and_times_are_written_as_the_gateway_reads_them() -> None:
     call = tasks.list_(status=["completed", "failed"], page_size=5)
     assert call.query == {"limit": "5", "status": "completed,failed"}
+
+
+def test_the_result_of_a_task_without_a_repository_is_read() -> None:
+    unmade = dict.fromkeys(("branch", "commit", "pull_request", "pull_request_url", "files_changed", "additions", "deletions"))
+    read = TaskResult.model_validate_json(json.dumps({**unmade, "summary": "It is 4."}))
+    assert read == TaskResult(summary="It is 4.")
+    assert read.model_dump() == {**unmade, "summary": "It is 4."}
+
+
+VERBS: dict[str, Callable[..., object]] = {
+    "page_size": jobs.list_,
+    "created_by": tasks.list_,
+    "use_sdk": partial(jobs.execute, "a/b", "x"),
+    "sla_target": partial(tasks.create, "bugfix", {}),
+    "budget_usd": partial(tasks.continue_, "t", "x"),
+    "from_event": partial(tasks.fork, "t", "x"),
+    "usd": partial(approvals.approve, "a"),
+    "trace_id": partial(events.publish, "a.b", "me"),
+    "description": partial(webhooks.create, "https://a.example", ["*"]),
+    "enabled": partial(webhooks.change, "w"),
+    "url": partial(job_webhooks.change, "w"),
+}
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_an_argument_that_a_verb_does_not_have_is_refused_with_those_that_it_has(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"no argument 'limit': it takes .*\b{name}\b"):
+        VERBS[name](limit=2)
+
+
+def test_a_verb_that_refuses_an_argument_is_named_as_its_user_called_it() -> None:
+    sentence = r"^list\(\) has no argument 'limit': it takes offset, page_size, status, github_username, fingerprint$"
+    with pytest.raises(TypeError, match=sentence):
+        jobs.list_(limit=2)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "x", "http://", "http://a?b=c", "http://a#b", "http://me:pw@host"])

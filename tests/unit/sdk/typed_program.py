@@ -13,6 +13,7 @@ from trunkline.sdk.following import AsyncStream
 from trunkline.sdk.models.approvals import Decided
 from trunkline.sdk.models.jobs import Accepted, Job, JobEvent, ResultEvent
 from trunkline.sdk.models.tasks import Task, TaskCreated, TaskEvent
+from trunkline.sdk.models.webhooks import JobDelivery, JobWebhook
 from trunkline.sdk.paging import AsyncList
 from trunkline.sdk.webhooks import WebhookEvent, verify
 
@@ -43,6 +44,8 @@ async def other_program() -> None:
         async for job in client.jobs.list():
             assert_type(job, Job)
         assert_type(await client.approvals.approve("a", reason="y"), Decided)
+        assert_type(await client.job_webhooks.change("w", enabled=True), JobWebhook)
+        assert_type(client.job_webhooks.deliveries("w", status="dead"), AsyncList[JobDelivery])
         made = asyncio.create_task(client.tasks.create("bugfix", {"n": 1}))
         assert_type(await made, TaskCreated)
         await client.jobs.execute("a/b", "x", wrong="y")  # type: ignore[call-arg]

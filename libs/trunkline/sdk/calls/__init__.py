@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar, cast
 from urllib.parse import quote
@@ -106,6 +106,14 @@ def part(id: str) -> str:
     return quote(id, safe="")
 
 
+def check(verb: str, given: Iterable[str], options: type, *more: str) -> None:
+    """Raises TypeError, which names what `verb` takes, for an argument that is neither one of its `options` nor of `more`."""
+    takes = (*more, *options.__annotations__)
+    for name in given:
+        if name not in takes:
+            raise TypeError(f"{verb}() has no argument {name!r}: it takes {', '.join(takes)}")
+
+
 def known(**values: object) -> Object:
     """What was given of a body; None means nothing. What JSON cannot say is found out when it is written."""
     return cast(Object, {name: value for name, value in values.items() if value is not None})
@@ -116,14 +124,17 @@ def words(**values: object) -> dict[str, str]:
     return {name: _word(value) for name, value in values.items() if value is not None}
 
 
-def cursors(read: Callable[[bytes], tuple[tuple[T, ...], int | None, str | None]], path: str, query: Mapping[str, str]) -> Call[Page[T]]:
-    """A list of the orchestrator surface, page by page: `read` takes items, total and cursor from an answer."""
+Part = tuple[tuple[T, ...], int | None, str | None]
+
+
+def cursors(read: Callable[[bytes], Part[T]], path: str, query: Mapping[str, str], surface: Surface = Surface.TASKS) -> Call[Page[T]]:
+    """A list, page by page by a cursor: `read` takes items, total and cursor from an answer."""
 
     def page(raw: bytes) -> Page[T]:
         items, total, cursor = read(raw)
-        return Page(items, total, cursors(read, path, {**query, "cursor": cursor}) if cursor else None)
+        return Page(items, total, cursors(read, path, {**query, "cursor": cursor}, surface) if cursor else None)
 
-    return Call("GET", path, Surface.TASKS, page, query)
+    return Call("GET", path, surface, page, query)
 
 
 def _word(value: object) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypedDict, Unpack
 
 from pydantic import JsonValue
 
-from trunkline.sdk.calls import Call, Page, answer, cursors, known, part, words
+from trunkline.sdk.calls import Call, Page, check, cursors, known, part, words
 from trunkline.sdk.credentials import Surface
 from trunkline.sdk.models.approvals import Approval, ApprovalAnswer, Decided, HistoryList, PendingList
 from trunkline.sdk.terms import CallRule
@@ -45,13 +45,24 @@ def get(approval_id: str) -> Call[Approval]:
 
 def approve(approval_id: str, **said: Unpack[Yes]) -> Call[Decided]:
     """Once only: NotFoundError for one that is unknown or decided already."""
-    return Call("POST", f"/approvals/{part(approval_id)}/approve", Surface.TASKS, answer(Decided), body=known(**said))
+    check("approve", said, Yes, "approval_id")
+    return Call("POST", f"/approvals/{part(approval_id)}/approve", Surface.TASKS, _decided("approved"), body=known(**said))
 
 
 def reject(approval_id: str, reason: str | None = None, digest: str | None = None) -> Call[Decided]:
     """Once only: NotFoundError for one that is unknown or decided already."""
     body = known(reason=reason, digest=digest)
-    return Call("POST", f"/approvals/{part(approval_id)}/reject", Surface.TASKS, answer(Decided), body=body)
+    return Call("POST", f"/approvals/{part(approval_id)}/reject", Surface.TASKS, _decided("rejected"), body=body)
+
+
+def _decided(verdict: str) -> Callable[[bytes], Decided]:
+    """Reads an answer, which names no status where the decision is what was asked for."""
+
+    def read(raw: bytes) -> Decided:
+        found = Decided.model_validate_json(raw)
+        return found if found.status else found.model_copy(update={"status": verdict})
+
+    return read
 
 
 def _pending(raw: bytes) -> tuple[tuple[Approval, ...], int, str | None]:

@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 
 from pydantic import JsonValue
 
-from trunkline.sdk.calls import Call, answer, known, part, words
+from trunkline.sdk.calls import Call, answer, check, known, part, words
 from trunkline.sdk.credentials import Surface
 from trunkline.sdk.models.tasks import Published, Trace
 
@@ -24,6 +24,7 @@ class EventOptions(TypedDict, total=False):
 
 def publish(event_type: str, source_agent: str, **options: Unpack[EventOptions]) -> Call[Published]:
     """Tell an event to the readers of its task and to every agent that listens. `source_agent` is a label and gives no right."""
+    check("publish", options, EventOptions, "event_type", "source_agent")
     body = known(event_type=event_type, source_agent=source_agent, **options)
     key = str(body.pop("idempotency_key", ""))
     return Call("POST", "/events/publish", Surface.TASKS, answer(Published), body=body, key=key)

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, TypedDict, Unpack
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from trunkline.sdk.calls import Call, Feed, Object, Page, answer, known, part, words
+from trunkline.sdk.calls import Call, Feed, Object, Page, answer, check, known, part, words
 from trunkline.sdk.credentials import Surface, TokenPlace
 from trunkline.sdk.models.jobs import (
     Accepted,
@@ -56,6 +56,7 @@ class JobFilter(TypedDict, total=False):
 
 def execute(repo: str, task: str, **options: Unpack[JobOptions]) -> Call[Accepted]:
     """Ask for a job on the repository `owner/name`; the answer comes when it is on disk."""
+    check("execute", options, JobOptions, "repo", "task")
     named = known(taskId=options.get("task_id"), taskTitle=options.get("task_title"))
     body = known(
         repo=repo,
@@ -87,6 +88,7 @@ def get(job_id: str) -> Call[Job]:
 
 def list_(*, offset: int = 0, page_size: int = PAGE, **asked: Unpack[JobFilter]) -> Call[Page[Job]]:
     """One's own jobs, the newest first; pages are asked for as they are needed."""
+    check("list", asked, JobFilter, "offset", "page_size")
     return _page(words(limit=page_size, **asked), offset)
 
 

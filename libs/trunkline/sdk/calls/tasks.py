@@ -8,7 +8,7 @@ from typing import Final, TypedDict, Unpack
 
 from pydantic import JsonValue, ValidationError
 
-from trunkline.sdk.calls import Call, Feed, Object, Page, answer, cursors, known, part, words
+from trunkline.sdk.calls import Call, Feed, Object, Page, answer, check, cursors, known, part, words
 from trunkline.sdk.credentials import Surface, TokenPlace
 from trunkline.sdk.models.tasks import EventPage, Task, TaskAnswer, TaskCreated, TaskEvent, TaskList, Usage
 from trunkline.sdk.sse import ServerEvent
@@ -64,6 +64,7 @@ class TaskFilter(TypedDict, total=False):
 
 def create(type: str, payload: Mapping[str, JsonValue], **options: Unpack[TaskOptions]) -> Call[TaskCreated]:
     """Ask for a task; one that must be approved first says so. The answer comes when it is on disk."""
+    check("create", options, TaskOptions, "type", "payload")
     return _new("/tasks", known(type=type, payload=dict(payload), **options))
 
 
@@ -74,6 +75,7 @@ def get(task_id: str) -> Call[Task]:
 
 def list_(*, page_size: int = PAGE, **asked: Unpack[TaskFilter]) -> Call[Page[Task]]:
     """The tasks that fit, the newest first unless `sort` says otherwise; pages are asked for as they are needed."""
+    check("list", asked, TaskFilter, "page_size")
     return cursors(_listed, "/tasks", words(limit=page_size, **asked))
 
 
@@ -90,11 +92,13 @@ def report(task_id: str, status: str, error: str | None = None) -> Call[None]:
 
 def continue_(task_id: str, text: str, **options: Unpack[GoingOnOptions]) -> Call[TaskCreated]:
     """A new task that goes on where this one ended: one more commit on the same branch."""
+    check("continue_", options, GoingOnOptions, "task_id", "text")
     return _new(f"/tasks/{part(task_id)}/continue", known(text=text, **options))
 
 
 def fork(task_id: str, text: str, *, from_event: str | None = None, **options: Unpack[GoingOnOptions]) -> Call[TaskCreated]:
     """A new task with a branch of its own, from this one as it was at an event; without one, as it ended."""
+    check("fork", options, GoingOnOptions, "task_id", "text", "from_event")
     return _new(f"/tasks/{part(task_id)}/fork", known(text=text, **{"from": from_event}, **options))
 
 

@@ -1,4 +1,4 @@
-"""Webhooks: those of the tenant with all that was sent to them, and those that hear of one's own jobs."""
+"""Webhooks of the tenant, and all that was sent to them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, TypedDict, Unpack
 
-from trunkline.sdk.calls import Call, Page, answer, cursors, known, part, words
+from trunkline.sdk.calls import Call, Page, answer, check, cursors, known, part, words
 from trunkline.sdk.credentials import Surface
 from trunkline.sdk.models.webhooks import (
     Delivery,
     DeliveryAnswer,
     DeliveryList,
-    JobWebhook,
-    JobWebhookList,
-    JobWebhookMade,
     RedeliveredMany,
     Webhook,
     WebhookAnswer,
@@ -23,7 +20,6 @@ from trunkline.sdk.models.webhooks import (
 )
 
 ROOT: Final = "/webhooks"
-JOB_ROOT: Final = "/api/pr-agent/webhooks"
 PAGE: Final = 100
 
 
@@ -47,6 +43,7 @@ class WebhookChange(TypedDict, total=False):
 
 def create(url: str, events: Sequence[str], **options: Unpack[WebhookOptions]) -> Call[WebhookMade]:
     """Make one that hears of all in the tenant that fits: job.completed, approval.requested, task.*, `*`. Its secret is told once."""
+    check("create", options, WebhookOptions, "url", "events")
     return Call("POST", ROOT, Surface.TASKS, answer(WebhookMade), body=known(url=url, events=list(events), **options))
 
 
@@ -61,6 +58,7 @@ def get(webhook_id: str) -> Call[Webhook]:
 
 def change(webhook_id: str, **changes: Unpack[WebhookChange]) -> Call[Webhook]:
     """What is not named stays; another address has to answer the handshake first."""
+    check("change", changes, WebhookChange, "webhook_id")
     body = known(**changes) | known(events=list(changes["events"]) if "events" in changes else None)
     return Call("PATCH", f"{ROOT}/{part(webhook_id)}", Surface.TASKS, _webhook, body=body)
 
@@ -98,27 +96,6 @@ def redeliver_many(webhook_id: str, *, status: str = "dead", since: datetime | N
     """Send again what stands so, made since then."""
     body = known(status=status, since=since.isoformat() if since else None)
     return Call("POST", f"{ROOT}/{part(webhook_id)}/redeliver", Surface.TASKS, answer(RedeliveredMany), body=body)
-
-
-def create_for_jobs(url: str, events: Sequence[str] | None = None, secret: str | None = None) -> Call[JobWebhookMade]:
-    """Make a webhook that hears of one's own jobs: job.completed and job.failed unless others are named. Its secret is told once."""
-    body = known(url=url, events=None if events is None else list(events), secret=secret)
-    return Call("POST", JOB_ROOT, Surface.JOBS, answer(JobWebhookMade), body=body)
-
-
-def list_for_jobs() -> Call[tuple[JobWebhook, ...]]:
-    """One's own, the newest first; all that there are."""
-    return Call("GET", JOB_ROOT, Surface.JOBS, lambda raw: JobWebhookList.model_validate_json(raw).webhooks)
-
-
-def get_for_jobs(webhook_id: str) -> Call[JobWebhook]:
-    """One of one's own."""
-    return Call("GET", f"{JOB_ROOT}/{part(webhook_id)}", Surface.JOBS, answer(JobWebhook))
-
-
-def delete_for_jobs(webhook_id: str) -> Call[None]:
-    """Remove one of one's own."""
-    return Call("DELETE", f"{JOB_ROOT}/{part(webhook_id)}", Surface.JOBS, _nothing)
 
 
 def _webhook(raw: bytes) -> Webhook:

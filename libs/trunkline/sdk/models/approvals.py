@@ -82,10 +82,13 @@ class HistoryList(Shape):
 
 
 class Decided(Shape):
-    """Where several must agree, `status` stays pending until `votes` are `quorum`; None where this word was the last that was needed."""
+    """How the approval stands after this word: pending, approved, rejected or withdrawn.
+
+    Where several must agree, `status` stays pending until `votes` are `quorum`; both are None where this word was the last that was needed.
+    """
 
     approval_id: str
+    status: str = ""
     message: str = ""
-    status: str | None = None
     votes: int | None = None
     quorum: int | None = None

@@ -21,10 +21,10 @@ class Sla(Shape):
 
 
 class TaskResult(Shape):
-    """What an agent left behind."""
+    """What an agent left behind; all of a change is None where it worked without a repository."""
 
-    branch: str = ""
-    commit: str = ""
+    branch: str | None = None
+    commit: str | None = None
     pull_request: int | None = None
     pull_request_url: str | None = None
     files_changed: int | None = None

@@ -115,16 +115,20 @@ class RedeliveredMany(Shape):
 
 
 class JobWebhook(JobShape):
-    """A webhook that hears of its owner's own jobs."""
+    """A webhook that hears of its owner's own jobs. `disabled_by` is person, gone or failing."""
 
     id: str
     url: str
     events: tuple[str, ...]
     status: str
     problem: str | None = None
+    disabled_by: str | None = None
     secret_hint: str | None = None
+    signs_with_both_until: datetime | None = None
     created_at: datetime | None = None
+    updated_at: datetime | None = None
     verified_at: datetime | None = None
+    failing_since: datetime | None = None
 
 
 class JobWebhookMade(JobWebhook):
@@ -139,3 +143,39 @@ class JobWebhookMade(JobWebhook):
 class JobWebhookList(JobShape):
     webhooks: tuple[JobWebhook, ...]
     total: int
+
+
+class JobAttempt(JobShape):
+    """`status` is what was answered; `error` why it counts as failed."""
+
+    at: datetime
+    took_ms: int = 0
+    status: int | None = None
+    error: str | None = None
+
+
+class JobDelivery(JobShape):
+    """One event on its way to a webhook of one's own. `status` is pending, retrying, delivered, dead or cancelled."""
+
+    id: str
+    webhook_id: str
+    event: str
+    status: str
+    event_id: str | None = None
+    job_id: str | None = None
+    tries: int = 0
+    redelivered: int = 0
+    last_answer: str | None = None
+    problem: str | None = None
+    request: Sent | None = None
+    answer: Answered | None = None
+    attempts: tuple[JobAttempt, ...] = ()
+    created_at: datetime | None = None
+    next_try_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class JobDeliveryList(JobShape):
+    deliveries: tuple[JobDelivery, ...]
+    total: int | None = None
+    next_cursor: str | None = None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from pydantic import JsonValue
 
+from trunkline.testing.fake_cloud.faults import FAULTS
 from trunkline.testing.fake_daytona.boxes import Box
-from trunkline.testing.fake_daytona.faults import FAULTS
 
 if TYPE_CHECKING:
     from trunkline.testing.fake_daytona.server import FakeDaytona
@@ -57,8 +57,7 @@ class Control:
 
     async def delete(self, request: web.Request) -> web.Response:
         box = self._fake.box(request)
-        del self._fake.boxes[box.id]
-        box.remove()
+        self._fake.remove(box)
         box.state = "destroyed"
         return self._told(box)
 

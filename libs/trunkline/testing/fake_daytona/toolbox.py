@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import BodyPartReader, web
 
+from trunkline.testing.fake_cloud.faults import FAULTS
 from trunkline.testing.fake_daytona.boxes import STDERR, STDOUT, Command
-from trunkline.testing.fake_daytona.faults import FAULTS
 
 if TYPE_CHECKING:
     from trunkline.testing.fake_daytona.server import FakeDaytona
@@ -43,11 +43,11 @@ class Toolbox:
         ]
 
     async def home(self, request: web.Request) -> web.Response:
-        return self._fake.reply("UserHomeDirResponse", {"dir": str(self._fake.running(request).home)})
+        return self._fake.reply("UserHomeDirResponse", {"dir": str(self._fake.running(request).place.home)})
 
     async def execute(self, request: web.Request) -> web.Response:
         box, asked = self._fake.running(request), await request.json()
-        started = await box.spawn(asked["command"], asked.get("envs"))
+        started = await box.place.spawn(("/bin/sh", "-c", asked["command"]), asked.get("envs"))
         try:
             async with asyncio.timeout(asked.get("timeout") or None):
                 out, err = await started.communicate()
@@ -71,7 +71,7 @@ class Toolbox:
         box, asked = self._fake.running(request), await request.json()
         command = Command(uuid.uuid4().hex, asked["command"])
         box.sessions[request.match_info["session"]][command.id] = command
-        command.running = await box.spawn(command.text)
+        command.running = await box.place.spawn(("/bin/sh", "-c", command.text))
         self._fake.spawn(_attend(command))
         return self._fake.reply("SessionExecuteResponse", {"cmdId": command.id}, 202)
 
@@ -100,7 +100,7 @@ class Toolbox:
         async for part in await request.multipart():
             assert isinstance(part, BodyPartReader)
             if (part.name or "").endswith("path"):
-                target = box.path(await part.text())
+                target = box.place.path(await part.text())
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
             file = await asyncio.to_thread(target.open, "wb")
@@ -114,7 +114,7 @@ class Toolbox:
     async def download(self, request: web.Request) -> web.StreamResponse:
         box, boundary = self._fake.running(request), uuid.uuid4().hex
         answer = web.StreamResponse(headers={"Content-Type": f"multipart/form-data; boundary={boundary}"})
-        paths = [(name, box.path(name)) for name in (await request.json())["paths"]]
+        paths = [(name, box.place.path(name)) for name in (await request.json())["paths"]]
         await answer.prepare(request)
         for name, path in paths:
             kind = "file" if path.is_file() else "error"

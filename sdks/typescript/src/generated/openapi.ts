@@ -52,6 +52,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/knowledge/process": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let the agent work in a sandbox
+         * @description Answers when the job is stored. A sandbox that is stopped is started before, within 60 s; one that is made, or in error, is 409.
+         *
+         *     Open to the roles agent, admin.
+         */
+        post: operations["omni_post_api_knowledge_process"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/pr-agent/{jobId}": {
         parameters: {
             query?: never;
@@ -285,6 +307,132 @@ export interface paths {
         delete: operations["pr_agent_delete_webhooks_webhookId"];
         options?: never;
         head?: never;
+        /**
+         * Change one of your webhooks
+         * @description Open to the roles guest, user, agent, admin.
+         */
+        patch: operations["pr_agent_patch_webhooks_webhookId"];
+        trace?: never;
+    };
+    "/api/pr-agent/webhooks/{webhookId}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what was sent to one of your webhooks
+         * @description Open to the roles guest, user, agent, admin.
+         */
+        get: operations["pr_agent_get_webhooks_webhookId_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pr-agent/webhooks/{webhookId}/deliveries/{deliveryId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read one delivery
+         * @description Open to the roles guest, user, agent, admin.
+         */
+        get: operations["pr_agent_get_webhooks_webhookId_deliveries_deliveryId"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pr-agent/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send one again
+         * @description Open to the roles guest, user, agent, admin.
+         */
+        post: operations["pr_agent_post_webhooks_webhookId_deliveries_deliveryId_redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pr-agent/webhooks/{webhookId}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send many again
+         * @description Open to the roles guest, user, agent, admin.
+         */
+        post: operations["pr_agent_post_webhooks_webhookId_redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pr-agent/webhooks/{webhookId}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give one of your webhooks a new secret
+         * @description The one before signs beside it for a day. Shows the secret: this answer is never stored, and the same Idempotency-Key does the same again.
+         *
+         *     Open to the roles guest, user, agent, admin.
+         */
+        post: operations["pr_agent_post_webhooks_webhookId_rotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pr-agent/webhooks/{webhookId}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for the handshake again
+         * @description Open to the roles guest, user, agent, admin.
+         */
+        post: operations["pr_agent_post_webhooks_webhookId_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -424,6 +572,70 @@ export interface paths {
          * @description Open to the roles user, agent, approver, admin.
          */
         get: operations["omni_get_api_sandbox_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/snapshot/invalidate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let the next create build the snapshot again
+         * @description Under a new timestamped name. Sandboxes that are there keep what they have.
+         *
+         *     Open to the roles agent, admin.
+         */
+        post: operations["omni_post_api_snapshot_invalidate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/snapshot/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the log of the newest build
+         * @description From its first line to its end; `Last-Event-ID` goes on behind what was read.
+         *
+         *     Open to the roles user, agent, approver, admin.
+         */
+        get: operations["omni_get_api_snapshot_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/snapshot/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read how the snapshot stands
+         * @description Open to the roles user, agent, approver, admin.
+         */
+        get: operations["omni_get_api_snapshot_status"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1173,7 +1385,7 @@ export interface paths {
         };
         /**
          * Hear a channel over a WebSocket
-         * @description Text frames of JSON; a ping every 20 s, as a WebSocket ping and as a frame of kind `ping`.
+         * @description Text frames of JSON; a ping every 20 s, as a WebSocket ping and as a frame of kind `ping`. A frame of kind `gap` comes first where what follows `lastEventId` or `from` is lost, or further back than the ticket reaches.
          *
          *     Open to everybody.
          */
@@ -1672,21 +1884,18 @@ export interface components {
             /** @description Any text of at most 1 KiB. The user's preferred sandbox is returned, restarted or replaced. */
             userId: string;
         };
-        /** @description The last three stand there when more people must agree, or when this one is no longer the last word. */
+        /** @description The last three stand there when more people must agree, or when this one is no longer the last word; else it is as was asked. */
         Decided: {
             approval_id: string;
             message: string;
-            /** @default 1 */
-            quorum?: number;
-            /**
-             * @default pending
-             * @enum {string}
-             */
-            status?: "pending" | "approved" | "rejected" | "withdrawn";
+            /** @default null */
+            quorum?: number | null;
+            /** @default null */
+            status?: ("pending" | "approved" | "rejected" | "withdrawn") | null;
             /** @constant */
             success: true;
-            /** @default 0 */
-            votes?: number;
+            /** @default null */
+            votes?: number | null;
         };
         /** @description POST /approvals/{approval_id}/reject, and the most of /approve; none is needed. */
         DecisionBody: {
@@ -1713,6 +1922,23 @@ export interface components {
              */
             userId?: string | null;
         };
+        /** @description What came back, 64 KiB of it at most. In a list a long body is `cut`. */
+        DeliveryAnswer: {
+            body: string;
+            cut: boolean;
+            headers: {
+                [key: string]: string;
+            };
+            status: number;
+        };
+        /** @description `status` is what was answered; `error` why it counts as failed. */
+        DeliveryAttempt: {
+            /** Format: date-time */
+            at: string;
+            error: string | null;
+            status: number | null;
+            tookMs: number;
+        };
         /**
          * @description What changed last first. A page may hold less than was asked for; the last one has no `next_cursor`.
          *
@@ -1730,6 +1956,15 @@ export interface components {
             delivery: components["schemas"]["OrchestratorDelivery"];
             /** @constant */
             success: true;
+        };
+        /** @description What was sent last, without its signature. In a list a long body is `cut`. */
+        DeliveryRequest: {
+            body: string;
+            cut: boolean;
+            headers: {
+                [key: string]: string;
+            };
+            url: string;
         };
         /** @description A refusal. */
         DocsProblem: {
@@ -1918,6 +2153,14 @@ export interface components {
             /** @default  */
             full_name?: string;
         };
+        /** @description The next create builds again. */
+        Invalidated: {
+            /**
+             * @default true
+             * @constant
+             */
+            ok?: true;
+        };
         /** @description An issue, or a pull request where it stands as one. */
         Issue: {
             /** @default null */
@@ -1961,6 +2204,50 @@ export interface components {
             /** @enum {string} */
             status: "pending" | "running" | "success" | "failed";
             task: string;
+        };
+        /** @description The job is on its way; what becomes of it is told on the channel `tasks`. */
+        JobAccepted: {
+            /**
+             * @default true
+             * @constant
+             */
+            accepted?: true;
+            jobId: string;
+        };
+        /** @description One event on its way to a webhook. `dead` ones were given up, as `problem` says, and are not tried again by themselves. */
+        JobDelivery: {
+            answer: components["schemas"]["DeliveryAnswer"] | null;
+            /** @description The newest ten. */
+            attempts: components["schemas"]["DeliveryAttempt"][];
+            /** Format: date-time */
+            createdAt: string;
+            endedAt: string | null;
+            event: string;
+            /** @description Its place on the stream of the job. */
+            eventId: string | null;
+            /** @description What the receiver reads in `webhook-id`, the same at each try. */
+            id: string;
+            jobId: string | null;
+            /** @description The status of the last answer, or why there was none. */
+            lastAnswer: string | null;
+            nextTryAt: string | null;
+            problem: string | null;
+            /** @description How often it was sent again by hand. */
+            redelivered: number;
+            request: components["schemas"]["DeliveryRequest"];
+            /** @enum {string} */
+            status: "pending" | "retrying" | "delivered" | "dead" | "cancelled";
+            tries: number;
+            webhookId: string;
+        };
+        /** @description What changed last first. A page may hold less than was asked for; the last one has no `nextCursor`. */
+        JobDeliveryList: {
+            count: number;
+            deliveries: components["schemas"]["JobDelivery"][];
+            limit: number;
+            nextCursor: string | null;
+            /** @description How many of the webhook are kept; null where a `status` is asked for. */
+            total: number | null;
         };
         /** @description A job. What is not known is null, never invented. */
         JobFields: {
@@ -2076,6 +2363,14 @@ export interface components {
             tenant?: string | null;
             user_id: string;
         };
+        /** @description POST /api/pr-agent/webhooks/{webhookId}/rotate; none is needed. */
+        NewSecret: {
+            /**
+             * @description By default one is made.
+             * @default null
+             */
+            secret?: string | null;
+        };
         /** @description POST /tasks/{task_id}/interrupt, /pause and /resume; none is needed. */
         NothingBody: {
             /**
@@ -2118,7 +2413,11 @@ export interface components {
              */
             userId?: string | null;
         };
-        /** @description One event on its way to a webhook. `dead` ones were given up, as `problem` says, and are not tried again by themselves. */
+        /**
+         * @description One event on its way to a webhook. `dead` ones are not tried again by themselves.
+         *
+         *     `problem` says why one was given up on, or why it waits though it is due.
+         */
         OrchestratorDelivery: {
             answer: components["schemas"]["Answered"] | null;
             /** @description The newest ten. */
@@ -2243,9 +2542,14 @@ export interface components {
          * @description The steps a person watches, in this order.
          * @enum {string}
          */
-        Phase: "sandbox" | "clone" | "agent" | "push" | "pr";
+        Phase: "sandbox" | "clone" | "check" | "agent" | "push" | "pr";
         /** @description POST /api/pr-agent/:jobId/cancel (ours). */
         PrAgentCancelBody: {
+            /**
+             * @description What the job was sent with: by it a stranger cancels from another address too. One that is not the job's cancels nothing.
+             * @default null
+             */
+            clientFingerprint?: string | null;
             /** @default null */
             reason?: string | null;
         };
@@ -2272,12 +2576,17 @@ export interface components {
         PrAgentWebhook: {
             /** Format: date-time */
             createdAt: string;
+            disabledBy: ("person" | "gone" | "failing") | null;
             events: string[];
+            failingSince: string | null;
             id: string;
             problem: string | null;
             secretHint: string | null;
+            signsWithBothUntil: string | null;
             /** @enum {string} */
             status: "pending" | "active" | "disabled";
+            /** Format: date-time */
+            updatedAt: string;
             url: string;
             verifiedAt: string | null;
         };
@@ -2305,17 +2614,22 @@ export interface components {
             total: number;
             webhooks: components["schemas"]["PrAgentWebhook"][];
         };
-        /** @description The one answer that shows the secret. */
+        /** @description The one answer that shows the secret: to making one, and to a rotation. */
         PrAgentWebhookMade: {
             /** Format: date-time */
             createdAt: string;
+            disabledBy: ("person" | "gone" | "failing") | null;
             events: string[];
+            failingSince: string | null;
             id: string;
             problem: string | null;
             secret: string;
             secretHint: string | null;
+            signsWithBothUntil: string | null;
             /** @enum {string} */
             status: "pending" | "active" | "disabled";
+            /** Format: date-time */
+            updatedAt: string;
             url: string;
             verifiedAt: string | null;
         };
@@ -2323,6 +2637,28 @@ export interface components {
             /** @constant */
             deleted: true;
             id: string;
+        };
+        /** @description POST /api/knowledge/process. */
+        ProcessBody: {
+            /**
+             * @description Further variables for the program, of the names that the setting `job_env` lists.
+             * @default {}
+             */
+            env?: {
+                [key: string]: string;
+            };
+            /** @description The agent's program reads it from its standard input. */
+            input: string;
+            /**
+             * @default sonnet
+             * @enum {string}
+             */
+            model?: "sonnet" | "haiku";
+            sandboxId: string;
+            /** @description The caller's own name for the task: any text. Messages and results are found by it. */
+            taskId: string;
+            /** @description Whose sandbox it is; the variable `USER_ID` inside. */
+            userId: string;
         };
         Published: {
             event_id: string;
@@ -2414,6 +2750,25 @@ export interface components {
             /** @constant */
             success: true;
         };
+        /** @description How many are on their way again, a hundred at most; `more`: there are others, ask again. */
+        RedeliveredOwn: {
+            count: number;
+            id: string;
+            more: boolean;
+        };
+        /** @description POST /api/pr-agent/webhooks/{webhookId}/redeliver; none is needed. */
+        Redelivery: {
+            /**
+             * @description An ISO time: only what was made since then. By default everything that is still kept.
+             * @default null
+             */
+            since?: string | null;
+            /**
+             * @default dead
+             * @enum {string}
+             */
+            status?: "pending" | "retrying" | "delivered" | "dead" | "cancelled";
+        };
         /** @description Every refusal. */
         Refused: {
             detail: string;
@@ -2436,15 +2791,15 @@ export interface components {
             default_branch?: string;
             full_name: string;
         };
-        /** @description What an agent of ours left behind. */
+        /** @description What an agent of ours left behind; all but the last are null of one that worked without a repository. */
         Result: {
-            additions: number;
-            branch: string;
-            commit: string;
-            deletions: number;
-            files_changed: number;
-            pull_request: number;
-            pull_request_url: string;
+            additions: number | null;
+            branch: string | null;
+            commit: string | null;
+            deletions: number | null;
+            files_changed: number | null;
+            pull_request: number | null;
+            pull_request_url: string | null;
             summary: string;
         };
         /** @description What the channel has said about the newest job of a task. */
@@ -2520,7 +2875,9 @@ export interface components {
             egress: string[];
             error: string;
             expiresAt: number | null;
+            idleAt: number | null;
             idleSeconds: number;
+            image: string;
             isolation: string;
             labels: {
                 [key: string]: string;
@@ -2568,6 +2925,21 @@ export interface components {
             /** Format: date-time */
             deadline: string;
             target: number;
+        };
+        /** @description The snapshot that sandboxes begin with. Times in milliseconds since 1970. */
+        SnapshotStanding: {
+            changedAt: number | null;
+            code: string;
+            error: string;
+            name: string;
+            provider: string;
+            /** @description From when on the next create builds it again. */
+            retryAt: number | null;
+            /**
+             * @description `none`: none was built yet, or no Dockerfile is configured.
+             * @enum {string}
+             */
+            status: "none" | "building" | "ready" | "error";
         };
         /** @description What its models used so far, as it was counted on the way to them; null: none answered that Trunkline carries there. */
         Spent: {
@@ -2977,6 +3349,21 @@ export interface components {
             /** @enum {string} */
             decision: "approved" | "rejected";
             reason: string;
+        };
+        /** @description PATCH /api/pr-agent/webhooks/{webhookId}: what is not named stays. */
+        WebhookChange: {
+            /**
+             * @description False: it hears of nothing until it is true again, and the handshake answered anew.
+             * @default null
+             */
+            enabled?: boolean | null;
+            /** @default null */
+            events?: string[] | null;
+            /**
+             * @description Another address has to answer the handshake first.
+             * @default null
+             */
+            url?: string | null;
         };
         /** @description PATCH /webhooks/{webhook_id}: what is not named stays. */
         WebhookChangeBody: {
@@ -3883,6 +4270,51 @@ export interface operations {
             504: components["responses"]["Omni504"];
         };
     };
+    omni_post_api_knowledge_process: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProcessBody"];
+            };
+        };
+        responses: {
+            /** @description Taken; it will be done. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobAccepted"];
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            404: components["responses"]["Omni404"];
+            408: components["responses"]["Omni408"];
+            409: components["responses"]["Omni409"];
+            413: components["responses"]["Omni413"];
+            415: components["responses"]["Omni415"];
+            422: components["responses"]["Omni422"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
     pr_agent_get_jobId: {
         parameters: {
             query?: never;
@@ -4139,7 +4571,7 @@ export interface operations {
     pr_agent_get_jobs: {
         parameters: {
             query?: {
-                /** @description Only jobs that were sent with this `clientFingerprint`. Without a credential it must be named. */
+                /** @description Only jobs that were sent with this `clientFingerprint`. Without a credential it must be named, and have 8 characters. */
                 fingerprint?: string;
                 /** @description Only jobs that were sent under this login; in any case of letters. */
                 github_username?: string;
@@ -4176,6 +4608,8 @@ export interface operations {
     pr_agent_get_rate_limit_status: {
         parameters: {
             query?: {
+                /** @description The same by the name that execute has for it; `fingerprint` counts before it. */
+                clientFingerprint?: string;
                 /** @description The `clientFingerprint` that execute would be sent with. */
                 fingerprint?: string;
             };
@@ -4388,6 +4822,308 @@ export interface operations {
             504: components["responses"]["PrAgent504"];
         };
     };
+    pr_agent_patch_webhooks_webhookId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookChange"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrAgentWebhook"];
+                };
+            };
+            400: components["responses"]["PrAgent400"];
+            401: components["responses"]["PrAgent401"];
+            403: components["responses"]["PrAgent403"];
+            404: components["responses"]["PrAgent404"];
+            408: components["responses"]["PrAgent408"];
+            413: components["responses"]["PrAgent413"];
+            414: components["responses"]["PrAgent414"];
+            415: components["responses"]["PrAgent415"];
+            422: components["responses"]["PrAgent422"];
+            429: components["responses"]["PrAgent429"];
+            431: components["responses"]["PrAgent431"];
+            500: components["responses"]["PrAgent500"];
+            503: components["responses"]["PrAgent503"];
+            504: components["responses"]["PrAgent504"];
+        };
+    };
+    pr_agent_get_webhooks_webhookId_deliveries: {
+        parameters: {
+            query?: {
+                /** @description `nextCursor` of the page before. */
+                cursor?: string;
+                limit?: number;
+                status?: "pending" | "retrying" | "delivered" | "dead" | "cancelled";
+            };
+            header?: never;
+            path: {
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobDeliveryList"];
+                };
+            };
+            400: components["responses"]["PrAgent400"];
+            401: components["responses"]["PrAgent401"];
+            403: components["responses"]["PrAgent403"];
+            404: components["responses"]["PrAgent404"];
+            414: components["responses"]["PrAgent414"];
+            429: components["responses"]["PrAgent429"];
+            431: components["responses"]["PrAgent431"];
+            500: components["responses"]["PrAgent500"];
+            503: components["responses"]["PrAgent503"];
+            504: components["responses"]["PrAgent504"];
+        };
+    };
+    pr_agent_get_webhooks_webhookId_deliveries_deliveryId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deliveryId: string;
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobDelivery"];
+                };
+            };
+            400: components["responses"]["PrAgent400"];
+            401: components["responses"]["PrAgent401"];
+            403: components["responses"]["PrAgent403"];
+            404: components["responses"]["PrAgent404"];
+            414: components["responses"]["PrAgent414"];
+            429: components["responses"]["PrAgent429"];
+            431: components["responses"]["PrAgent431"];
+            500: components["responses"]["PrAgent500"];
+            503: components["responses"]["PrAgent503"];
+            504: components["responses"]["PrAgent504"];
+        };
+    };
+    pr_agent_post_webhooks_webhookId_deliveries_deliveryId_redeliver: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                deliveryId: string;
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken; it will be done. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobDelivery"];
+                };
+            };
+            400: components["responses"]["PrAgent400"];
+            401: components["responses"]["PrAgent401"];
+            403: components["responses"]["PrAgent403"];
+            404: components["responses"]["PrAgent404"];
+            408: components["responses"]["PrAgent408"];
+            409: components["responses"]["PrAgent409"];
+            413: components["responses"]["PrAgent413"];
+            414: components["responses"]["PrAgent414"];
+            422: components["responses"]["PrAgent422"];
+            429: components["responses"]["PrAgent429"];
+            431: components["responses"]["PrAgent431"];
+            500: components["responses"]["PrAgent500"];
+            503: components["responses"]["PrAgent503"];
+            504: components["responses"]["PrAgent504"];
+        };
+    };
+    pr_agent_post_webhooks_webhookId_redeliver: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Redelivery"];
+            };
+        };
+        responses: {
+            /** @description Taken; it will be done. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RedeliveredOwn"];
+                };
+            };
+            400: components["responses"]["PrAgent400"];
+            401: components["responses"]["PrAgent401"];
+            403: components["responses"]["PrAgent403"];
+            404: components["responses"]["PrAgent404"];
+            408: components["responses"]["PrAgent408"];
+            409: components["responses"]["PrAgent409"];
+            413: components["responses"]["PrAgent413"];
+            414: components["responses"]["PrAgent414"];
+            415: components["responses"]["PrAgent415"];
+            422: components["responses"]["PrAgent422"];
+            429: components["responses"]["PrAgent429"];
+            431: components["responses"]["PrAgent431"];
+            500: components["responses"]["PrAgent500"];
+            503: components["responses"]["PrAgent503"];
+            504: components["responses"]["PrAgent504"];
+        };
+    };
+    pr_agent_post_webhooks_webhookId_rotate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewSecret"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrAgentWebhookMade"];
+                };
+            };
+            400: components["responses"]["PrAgent400"];
+            401: components["responses"]["PrAgent401"];
+            403: components["responses"]["PrAgent403"];
+            404: components["responses"]["PrAgent404"];
+            408: components["responses"]["PrAgent408"];
+            409: components["responses"]["PrAgent409"];
+            413: components["responses"]["PrAgent413"];
+            414: components["responses"]["PrAgent414"];
+            415: components["responses"]["PrAgent415"];
+            422: components["responses"]["PrAgent422"];
+            429: components["responses"]["PrAgent429"];
+            431: components["responses"]["PrAgent431"];
+            500: components["responses"]["PrAgent500"];
+            503: components["responses"]["PrAgent503"];
+            504: components["responses"]["PrAgent504"];
+        };
+    };
+    pr_agent_post_webhooks_webhookId_verify: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken; it will be done. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrAgentWebhook"];
+                };
+            };
+            400: components["responses"]["PrAgent400"];
+            401: components["responses"]["PrAgent401"];
+            403: components["responses"]["PrAgent403"];
+            404: components["responses"]["PrAgent404"];
+            408: components["responses"]["PrAgent408"];
+            409: components["responses"]["PrAgent409"];
+            413: components["responses"]["PrAgent413"];
+            414: components["responses"]["PrAgent414"];
+            422: components["responses"]["PrAgent422"];
+            429: components["responses"]["PrAgent429"];
+            431: components["responses"]["PrAgent431"];
+            500: components["responses"]["PrAgent500"];
+            503: components["responses"]["PrAgent503"];
+            504: components["responses"]["PrAgent504"];
+        };
+    };
     omni_post_api_sandbox_create: {
         parameters: {
             query?: never;
@@ -4482,6 +5218,8 @@ export interface operations {
             query?: {
                 /** @description `next` of the page before. */
                 cursor?: string;
+                /** @description This one alone; nothing else is asked for then. */
+                id?: string;
                 /** @description `name=value`. */
                 label?: string;
                 limit?: number;
@@ -4672,6 +5410,110 @@ export interface operations {
             414: components["responses"]["Omni414"];
             429: components["responses"]["Omni429"];
             431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_post_api_snapshot_invalidate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invalidated"];
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            408: components["responses"]["Omni408"];
+            409: components["responses"]["Omni409"];
+            413: components["responses"]["Omni413"];
+            422: components["responses"]["Omni422"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_get_api_snapshot_log: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `id` of the last event heard. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages `status`, `log`, `error` and `done` as `data:`. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Omni400"];
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            404: components["responses"]["Omni404"];
+            414: components["responses"]["Omni414"];
+            429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
+            500: components["responses"]["Omni500"];
+            503: components["responses"]["Omni503"];
+            504: components["responses"]["Omni504"];
+        };
+    };
+    omni_get_api_snapshot_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotStanding"];
+                };
+            };
+            401: components["responses"]["Omni401"];
+            403: components["responses"]["Omni403"];
+            429: components["responses"]["Omni429"];
             500: components["responses"]["Omni500"];
             503: components["responses"]["Omni503"];
             504: components["responses"]["Omni504"];
@@ -6216,8 +7058,12 @@ export interface operations {
     omni_get_v1_realtime_connect: {
         parameters: {
             query: {
+                /** @description Ours: `id` of the message to begin with; what was heard last wins. */
+                from?: string;
                 /** @description `id` (WebSocket: `stream_id`) of what was heard last; the header wins. */
                 lastEventId?: string;
+                /** @description Ours: what was said before is told so many times as fast as it was said, a pause counting as 60 s at most; then what comes, as it comes. Without it the past comes as fast as it is taken. */
+                speed?: number;
                 /** @description The ticket, as POST /v1/realtime/token gave it. */
                 token: string;
             };
@@ -6248,8 +7094,12 @@ export interface operations {
     omni_get_v1_realtime_sse: {
         parameters: {
             query: {
+                /** @description Ours: `id` of the message to begin with; what was heard last wins. */
+                from?: string;
                 /** @description `id` (WebSocket: `stream_id`) of what was heard last; the header wins. */
                 lastEventId?: string;
+                /** @description Ours: what was said before is told so many times as fast as it was said, a pause counting as 60 s at most; then what comes, as it comes. Without it the past comes as fast as it is taken. */
+                speed?: number;
                 /** @description The ticket, as POST /v1/realtime/token gave it. */
                 token: string;
             };

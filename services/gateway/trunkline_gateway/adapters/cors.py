@@ -29,11 +29,15 @@ class Cors:
         """Whether the request comes from a page that may."""
         origin = request.headers.get("Origin")
         known = origin is not None and (ANY in self.origins or origin.lower() in self.origins)
-        return known and any(covers(claim, request.path) for claim in self.claims)
+        return known and self.covers(request)
+
+    def covers(self, request: web.BaseRequest) -> bool:
+        """Whether it is for one of the paths that pages of other origins may be let in to."""
+        return any(covers(claim, request.path) for claim in self.claims)
 
     async def dress(self, request: web.Request, response: web.StreamResponse) -> None:
         """Says so on the answer. No credential is ever sent along by itself, so none is allowed to be."""
-        if not self.origins or not any(covers(claim, request.path) for claim in self.claims):
+        if not self.origins or not self.covers(request):
             return
         response.headers.add("Vary", "Origin")
         if self.lets(request):

@@ -59,7 +59,8 @@ class Credentials:
         return self._if_ours(self._bearer, bearer) or self._if_ours(self._key, key) or ANONYMOUS
 
     def _if_ours(self, read: Callable[[str], Principal], shown: tuple[str, ...] | list[str]) -> Principal | None:
-        """On a surface where a bearer may be for somebody else, what is not ours is no credential at all."""
+        """On a surface where a bearer may be for somebody else, what is not ours is no credential of ours: whether it is one of somebody
+        whom the surface knows, its visitors say."""
         try:
             return read(shown[0]) if shown else None
         except Unauthenticated as error:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 
 from trunkline.contracts.errors import Denied
 from trunkline_gateway.adapters import wire
+from trunkline_gateway.adapters.cors import Cors
 from trunkline_gateway.settings import Settings
 
 _AUTHORITY: Final = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[^\s:/?#@\[\]]+?)\.?)(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
@@ -21,9 +21,10 @@ _PORTS: Final = {"http": 80, "https": 443}
 REMEMBERED: Final = 256
 _READING: Final = frozenset({"GET", "HEAD"})
 _REMEDY: Final = "If it is yours, add it to the setting allowed_hosts (TRUNKLINE_ALLOWED_HOSTS)"
+_NARROW_REMEDY: Final = "If it is yours, add its origin to the setting cors_origins (TRUNKLINE_CORS_ORIGINS)"
+NO_PAGES: Final = Cors(frozenset(), ())
 
 Place = tuple[str, int | None]
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,17 @@ class Door:
     open: bool = False
     """Any name will do."""
 
-    def check(self, method: str, host: str | None, origin: str | None) -> None:
-        """Raises Denied. `host` and `origin` are the headers as they came; no browser leaves `Host` out, and old tools do."""
+    def check(self, method: str, host: str | None, origin: str | None, *, shared: bool = False) -> None:
+        """Raises Denied. `host` and `origin` are the headers as they came; no browser leaves `Host` out, and old tools do.
+
+        `shared`: there is a setting that lets pages of another origin in to this path, and to nothing else.
+        """
         to = place(host or "")
         if host is not None and not self.open and not (to and self._known(to[0])):
             raise Denied(f"the Host header does not name this gateway. {_REMEDY}", code="HOST_NOT_ALLOWED", setting="allowed_hosts")
         if method not in _READING and origin is not None and not self._own(origin, to):
-            raise Denied(f"a page of another origin may not do this. {_REMEDY}", code="ORIGIN_NOT_ALLOWED", setting="allowed_hosts")
+            remedy, setting = (_NARROW_REMEDY, "cors_origins") if shared else (_REMEDY, "allowed_hosts")
+            raise Denied(f"a page of another origin may not do this. {remedy}", code="ORIGIN_NOT_ALLOWED", setting=setting)
 
     def _known(self, name: str) -> bool:
         return loopback(name) or name in self.names
@@ -66,19 +71,18 @@ def door(settings: Settings) -> Door:
     return Door(names, allowed, public, open=not allowed and not loopback(settings.host))
 
 
-def guard(at: Door, lets: Callable[[web.Request], bool] = lambda _: False) -> Middleware:
-    """Stands in front of every route, and of every path that is none. `lets`: pages of another origin that may come in all the same."""
+def guard(at: Door, pages: Cors = NO_PAGES) -> Callable[[web.Request], None]:
+    """Stands in front of every route, and of every path that is none. `pages`: those of another origin that may come in all the same."""
 
     fits = lru_cache(REMEMBERED)(at.check)  # a refusal is not remembered, and most callers use one name
 
-    @web.middleware
-    async def checked(request: web.Request, handler: Answer) -> web.StreamResponse:
+    def check(request: web.Request) -> None:
         if unread := wire.refusal(request):
             raise unread
-        fits(request.method, request.headers.get("Host"), None if lets(request) else request.headers.get("Origin"))
-        return await handler(request)
+        host, origin = request.headers.get("Host"), None if pages.lets(request) else request.headers.get("Origin")
+        fits(request.method, host, origin, shared=origin is not None and pages.covers(request))
 
-    return checked
+    return check
 
 
 def place(authority: str, scheme: str = "") -> Place | None:

@@ -7,10 +7,11 @@ become a message, and then the rest is as for every other request.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from aiohttp import HttpVersion11, StreamReader, web
@@ -30,6 +31,7 @@ HEADER_LIMIT: Final = 8190
 """Bytes. They differ because nothing else in aiohttp's error tells which of the two was passed."""
 URI_TOO_LONG: Final = "URI_TOO_LONG"
 HEADERS_TOO_LARGE: Final = "HEADERS_TOO_LARGE"
+_FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _MARK: Final = b""
 """The name of a header that nobody can send."""
 _LINE: Final = re.compile(rb"[!-~]{1,32} (/[!->@-~]{0,200})")
@@ -41,10 +43,11 @@ Read = tuple[Sequence[tuple[RawRequestMessage, StreamReader]], bool, bytes]
 class Reader:
     """aiohttp's parser for one connection. `claims` are the path prefixes of the dialects: all that is kept of an unreadable request."""
 
-    __slots__ = ("_body", "_broken", "_claims", "_parser", "_path")
+    __slots__ = ("_body", "_broken", "_claims", "_parser", "_path", "message_consumed")
 
     def __init__(self, parser: HttpRequestParser, claims: Sequence[str]) -> None:
         self._parser = parser
+        self.message_consumed = parser.message_consumed  # asked of every request
         self._claims = claims
         self._path = b"/"
         self._broken = False
@@ -62,7 +65,9 @@ class Reader:
             self._broken = True
             self._break_off()
             return [(_stand_in(_code(error), self._claimed(self._path.decode())), EMPTY_PAYLOAD)], False, b""
-        self._body = messages[-1][1] if messages else self._body
+        if not messages:  # more of a body; or nothing at all, as aiohttp asks of every request once more
+            return messages, upgraded, tail
+        self._body = messages[-1][1]
         return [(self._expected(message), payload) for message, payload in messages], upgraded, tail
 
     def __getattr__(self, name: str) -> object:
@@ -87,8 +92,19 @@ class Reader:
         return max((claim for claim in self._claims if covers(claim, path)), key=len, default="/")
 
 
-def connection(server: web.Server, claims: Sequence[str]) -> web.RequestHandler:
-    """A connection as aiohttp makes it, with our reader in front of its parser."""
+class Full(asyncio.Protocol):
+    """A connection that is one too many. It is told so before it says whom it asks: a process that runs out of files answers nobody."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        way = cast(asyncio.Transport, transport)
+        way.write(_FULL)
+        way.close()
+
+
+def connection(server: web.Server, claims: Sequence[str], most: int) -> asyncio.Protocol:
+    """A connection as aiohttp makes it, with our reader in front of its parser; `most` of them at once."""
+    if len(server._connections) >= most:
+        return Full()
     made = server()
     made._parser = Reader(made._parser, claims)  # type: ignore[assignment, arg-type]  # has what a parser has
     return made

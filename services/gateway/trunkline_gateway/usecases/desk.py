@@ -24,7 +24,7 @@ BELOW: Final[Mapping[Role, frozenset[Role]]] = {
 }
 """What each role may mint: itself, and what may do less."""
 KEPT: Final = 3600.0
-"""Seconds by which a revocation outlives whatever it revokes."""
+"""Seconds by which a revocation outlives whatever it revokes: as long as a ticket lives that was got with it at the last moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Desk:
         return MintedToken(minted.text, datetime.fromtimestamp(minted.expires_at, UTC), asked)
 
     async def revoke(self, principal: Principal, wish: Revocation) -> None:
-        """Returns when it is on disk; every gateway knows it a moment later. What has expired already is fine.
+        """Returns when it is on disk; every gateway knows it a moment later. What expired so long ago that nothing lives on it is fine.
 
         Raises Unauthenticated (NO_PROOF), Invalid (BAD_TOKEN_WISH, BAD_TOKEN), Denied (NOT_YOURS_TO_REVOKE), Unavailable.
         """
@@ -120,9 +120,9 @@ class Desk:
         await self.roll.revoke_subject(principal.tenant, subject, before, before + self.signer.longest_s + KEPT)
 
     def _read(self, text: str) -> Token | None:
-        """Nothing when it has expired."""
+        """Nothing when it has expired, and so has all that was got with it."""
         try:
-            return self.signer.verify(text)
+            return self.signer.verify_late(text, KEPT)
         except Unauthenticated as error:
             if error.code == "TOKEN_EXPIRED":
                 return None

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunkline.auth.principal import Principal, Role
-from trunkline.contracts.errors import Unauthenticated
+from trunkline.contracts.errors import Invalid, Unauthenticated
 from trunkline.contracts.ids import TenantId
 from trunkline.contracts.task import TaskStatus
 from trunkline.contracts.views import ListTasks, TaskPage
 from trunkline_gateway.usecases import struck
+from trunkline_gateway.usecases.strangers import SHORTEST
 from trunkline_gateway.usecases.tasks import Tasks
 
 NOBODY: Final = TenantId("-")
@@ -37,12 +38,13 @@ def kept_fingerprint(fingerprint: str | None) -> str | None:
 
 
 async def own_jobs(tasks: Tasks, principal: Principal, wish: Wish) -> TaskPage:
-    """A page, newest first. Raises Unauthenticated for a stranger without a fingerprint, for all strangers go by one name."""
+    """A page, newest first. Raises Unauthenticated for a stranger without a fingerprint, for all strangers go by one name;
+    Invalid for one that is soon guessed."""
     if principal.role is Role.ANONYMOUS and not wish.fingerprint:
-        message = (
-            "jobs are listed by who asks: send a token of GitHub's as Authorization: Bearer, or name the fingerprint they were sent with"
-        )
+        message = "jobs are listed by who asks: show a credential that counts here, or name the fingerprint that they were sent with"
         raise Unauthenticated(message, code="AUTH_REQUIRED")
+    if principal.role is Role.ANONYMOUS and len(wish.fingerprint or "") < SHORTEST:
+        raise Invalid(f"fingerprint: a stranger is known by one of {SHORTEST} characters or more: a shorter one is soon guessed")
     if wish.fingerprint and not kept_fingerprint(wish.fingerprint):
         return TaskPage(tasks=(), total=0)
     query = ListTasks(

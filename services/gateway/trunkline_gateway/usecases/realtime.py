@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from pydantic import JsonValue
+
 from trunkline.auth.claims import Token, bad
 from trunkline.auth.principal import Principal
-from trunkline.auth.tokens import Minted
+from trunkline.auth.tokens import Minted, mark_of
 from trunkline.contracts.errors import Unauthenticated
 from trunkline.contracts.ids import TenantId
 from trunkline_gateway.ports import Roll, Tickets
@@ -35,8 +38,13 @@ class Admission:
     tenant: TenantId
     channel: str
     topics: frozenset[str]
-    since: datetime | None
+    history: bool
+    """Whether what was is told without being asked for."""
+    earliest: datetime
+    """Nothing that was said before it is told, whatever is asked for."""
     token: Token
+    login: Token | None = None
+    """As which the token counts that the ticket was got with: when that is revoked, so is the ticket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +57,42 @@ class Realtime:
     lifetime_s: float = 3600.0
     history_s: float = 86400.0
 
-    def mint(self, principal: Principal, wish: TicketWish) -> Minted:
-        """Until `lifetime_s` is over, or what the caller holds is revoked."""
+    def mint(self, principal: Principal, wish: TicketWish, shown: str = "") -> Minted:
+        """Until `lifetime_s` is over, or what the caller holds is revoked. `shown`: the token that the caller showed, if it was one."""
         earliest = self.now() - timedelta(seconds=self.history_s)
         since = earliest if wish.history else max(wish.since, earliest) if wish.since else None
-        told = {"since": round(since.timestamp(), 3)} if since else {}
-        return self.tickets.mint_ticket(KIND, principal, {"channel": wish.channel, "topics": list(wish.topics), **told}, self.lifetime_s)
+        told: dict[str, JsonValue] = {"since": round(since.timestamp(), 3)} if since else {}
+        login: dict[str, JsonValue] = {"login": mark_of(shown)} if shown else {}
+        says: dict[str, JsonValue] = {"channel": wish.channel, "topics": list(wish.topics), **told, **login}
+        return self.tickets.mint_ticket(KIND, principal, says, self.lifetime_s)
 
     def admit(self, text: str) -> Admission:
         """Raises Unauthenticated (BAD_TOKEN, TOKEN_EXPIRED, TOKEN_REVOKED)."""
         ticket = self.tickets.verify_ticket(KIND, text)
-        if self.roll.revoked(ticket.token):
+        login = replace(ticket.token, mark=str(ticket.says["login"])) if "login" in ticket.says else None
+        if self._revoked(ticket.token, login):
             raise Unauthenticated("the token was revoked; ask for a new one", code="TOKEN_REVOKED")
         match ticket.says:
             case {"channel": str(channel), "topics": list(topics)}:
-                since = ticket.says.get("since")
-                moment = datetime.fromtimestamp(since, UTC) if isinstance(since, int | float) else None
-                return Admission(ticket.token.principal.tenant, channel, frozenset(map(str, topics)), moment, ticket.token)
+                said = ticket.says.get("since")
+                since = float(said) if isinstance(said, int | float) else None
+                earliest = self._earliest(since, ticket.token.issued_at)
+                return Admission(
+                    ticket.token.principal.tenant, channel, frozenset(map(str, topics)), since is not None, earliest, ticket.token, login
+                )
             case _:
                 raise bad("the token names no channel and topics")
 
+    def _earliest(self, since: float | None, issued_at: float) -> datetime:
+        """A ticket without history reaches as far back from its making as it is good for: whoever is cut comes back within that."""
+        now = self.now().timestamp()
+        issued = now if math.isinf(issued_at) else min(issued_at, now)
+        reach = issued - self.lifetime_s if since is None else since
+        return datetime.fromtimestamp(max(reach, now - self.history_s), UTC)
+
     def stands(self, admission: Admission) -> bool:
         """Whether whoever came in may stay: when a ticket expires nobody comes in by it any more, when it is revoked nobody stays."""
-        return not self.roll.revoked(admission.token)
+        return not self._revoked(admission.token, admission.login)
+
+    def _revoked(self, ticket: Token, login: Token | None) -> bool:
+        return self.roll.revoked(ticket) or (login is not None and self.roll.revoked(login))

@@ -70,6 +70,24 @@ class Pace:
         return self._due
 
 
+class Beat:
+    """Waits until each of several events is due, the first at once."""
+
+    def __init__(
+        self, speed: float, clock: Callable[[], float] = monotonic, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._pace = Pace(speed)
+        self._clock = clock
+        self._sleep = sleep
+        self._began = clock()
+
+    async def until(self, at: datetime) -> None:
+        """Until what happened at that moment is due."""
+        early = self._began + self._pace.due(at) - self._clock()
+        if early > NEAR:
+            await self._sleep(early)
+
+
 def place(after: str | None, first: str | None, speed: float | None = None) -> Place:
     """By event ids: beyond `after`, else from `first` on; what a reader saw last wins. Raises Invalid."""
     if after:
@@ -93,7 +111,7 @@ class Replay:
     async def history(self, timeline: Timeline, after: Cursor | None, speed: float) -> AsyncIterator[Event | Gap]:
         """Everything beyond `after`, each event when it is due, also what is stored meanwhile; to the end of the task, or until the
         reader has caught up with it. A Gap first where something is lost, as in a feed."""
-        pace, began, more = Pace(speed), self.clock(), True
+        beat, more = Beat(speed, self.clock, self.sleep), True
         while more:
             items, _ = await self.feed.page(timeline, after, PAGE)
             more = bool(items)
@@ -104,13 +122,8 @@ class Replay:
                     continue
                 if timeline.end is not None and item.cursor.seq > timeline.end:
                     return
-                await self._until(began + pace.due(item.at))
+                await beat.until(item.at)
                 yield item
                 after = item.cursor
                 if isinstance(item.fact, ENDS):
                     return
-
-    async def _until(self, due: float) -> None:
-        early = due - self.clock()
-        if early > NEAR:
-            await self.sleep(early)

@@ -35,7 +35,8 @@ class Repositories:
         self._limited_until = -math.inf
 
     async def visibility(self, principal: Principal, repo: str, token: SecretStr | None) -> Visibility:
-        """Who may look at work of the caller's there. Of a caller of ours nothing is asked: its run will see what it may.
+        """Who may look at work of the caller's there. Of a caller of ours without a token nothing is asked: its run will see what the
+        installation may. Where somebody's own token opens a private repository, the work is that caller's alone, whoever it is.
 
         Raises NotFound (REPO_NOT_FOUND), Unauthenticated for a token that GitHub does not take, Unavailable.
         """
@@ -47,9 +48,9 @@ class Repositories:
             _missing()
         if private and principal.role is Role.ANONYMOUS:
             raise Unauthenticated("work on a private repository is for its submitter only, who must be known", code="AUTH_REQUIRED")
-        if ours:
-            return Visibility.PRIVATE
-        return Visibility.OWNER if private else Visibility.OPEN
+        if private:
+            return Visibility.OWNER
+        return Visibility.PRIVATE if ours else Visibility.OPEN
 
     async def _private(self, repo: str, token: SecretStr | None) -> bool:
         shown = token.get_secret_value().encode() if token else b""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from trunkline.auth.policy import sees_all
 from trunkline.auth.principal import Principal
-from trunkline.contracts.errors import Broken, Conflict, Invalid
+from trunkline.contracts.errors import Broken, Conflict, Invalid, NotFound
 from trunkline.contracts.message import Command
 from trunkline.contracts.sandbox import (
     SERVICE,
@@ -95,12 +95,14 @@ class Sandboxes:
         """It is in use: its idle time begins anew."""
         return await self._one(TouchSandbox(**self._about(principal, sandbox_id)), sandbox_id)
 
-    async def started(self, principal: Principal, sandbox_id: str, within_s: float = RESTART_S) -> SandboxView:
-        """A ready sandbox, started if it was stopped; however many ask, it is started once.
+    async def started(self, principal: Principal, sandbox_id: str, within_s: float = RESTART_S, *, user: str | None = None) -> SandboxView:
+        """A ready sandbox, started if it was stopped; however many ask, it is started once. `user`: whose it must be.
 
         Raises Conflict SANDBOX_NOT_READY for one that is being made or in error, Broken SANDBOX_RESTART_FAILED, Exhausted.
         """
         view = await self.one(principal, sandbox_id)
+        if user not in (None, view.user):
+            raise NotFound("this user has no sandbox by that id; create one for it", code="SANDBOX_NOT_FOUND")
         if view.status is SandboxStatus.READY:
             return view
         if view.status is SandboxStatus.ERROR or view.ready_at is None:

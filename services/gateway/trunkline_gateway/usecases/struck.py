@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, TypeVar, cast
 
+import orjson
 from pydantic import JsonValue, SecretStr
 
 from trunkline.contracts.task import Assignment
@@ -21,11 +22,7 @@ def text(said: str) -> str:
 
 def values(said: J) -> J:
     """Every text inside, names included; the very same where there is nothing to strike."""
-    texts: list[str] = []
-    _gather(said, texts)
-    if not secret_shapes.hinted("\n".join(texts)):
-        return said
-    return cast(J, _REDACTOR.json(said))
+    return cast(J, _REDACTOR.json(said)) if secret_shapes.hinted(_together(said)) else said
 
 
 def assignment(wish: Assignment, token: SecretStr | None = None) -> Assignment:
@@ -37,6 +34,19 @@ def assignment(wish: Assignment, token: SecretStr | None = None) -> Assignment:
 
 def _but(said: dict[str, JsonValue], token: SecretStr) -> dict[str, JsonValue]:
     return cast(dict[str, JsonValue], _REDACTOR.with_(("github-token", token.get_secret_value())).json(said))
+
+
+def _together(said: JsonValue) -> str:
+    """All texts in one, to be looked at and not read."""
+    try:
+        written = orjson.dumps(said)
+    except orjson.JSONEncodeError:  # a number that is longer than most
+        written = b"\\"
+    if b"\\" not in written:  # as it stands there, each text between its quotes
+        return written.decode()
+    texts: list[str] = []
+    _gather(said, texts)
+    return "\n".join(texts)
 
 
 def _gather(value: JsonValue, texts: list[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -11,12 +10,13 @@ from typing import Final, NamedTuple
 from pydantic import SecretStr
 
 from trunkline.auth.policy import owns, sees, sees_all
-from trunkline.auth.principal import Principal, Role
+from trunkline.auth.principal import Principal, Role, is_strangers
 from trunkline.contracts.approval import OpenApproval
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Denied, NotFound, Unauthenticated
 from trunkline.contracts.forge import PullRequestView, ShowPullRequest
 from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.message import Accepted
 from trunkline.contracts.record import Event, Gap
 from trunkline.contracts.task import (
     Assignment,
@@ -33,6 +33,7 @@ from trunkline.contracts.views import CountTasks, GetTask, ListTasks, TaskCounts
 from trunkline_gateway.ports import Commands, Feed, Timeline, Vault
 from trunkline_gateway.usecases import struck
 from trunkline_gateway.usecases.lately import Lately
+from trunkline_gateway.usecases.strangers import Stranger
 from trunkline_gateway.usecases.vaulted import NoVault, vaulted
 
 ROUTER: Final = "router"
@@ -41,6 +42,8 @@ SANDBOX: Final = "sandbox"
 APPROVALS: Final = "approvals"
 NO_ID: Final = "-"
 NOBODY: Final = TenantId("-")
+TOKEN: Final = "show the token with which it was submitted; to see it does not take one"
+WHOSE: Final = "this is for whoever sent it: ask from the address that it came from, or show the clientFingerprint that it was sent with"
 
 
 class _Known(NamedTuple):
@@ -87,19 +90,12 @@ class Tasks:
         if assignment.parent:
             await self.check(principal, TaskId(assignment.parent))
         task = id or self.new_task_id()
-        settled: dict[str, object] = {"credential": task if token else None}
-        if "deadline_s" not in assignment.model_fields_set:
-            settled["deadline_s"] = self.deadline_s
+        settled = self._settled(struck.assignment(assignment, token), task if token else None)
         command = SubmitTask(
-            tenant=principal.tenant,
-            at=self.now(),
-            task_id=task,
-            assignment=struck.assignment(assignment, token).model_copy(update=settled),
-            submitted_by=principal.subject,
-            trace_id=trace_id,
+            tenant=principal.tenant, at=self.now(), task_id=task, assignment=settled, submitted_by=principal.subject, trace_id=trace_id
         )
-        async with vaulted(self.vault, principal.tenant, task, token) if token else nullcontext():
-            submitted = Submitted.model_validate((await self.commands.send(ROUTER, task, command)).body)
+        answer = await (self._entrusted(command, token) if token else self.commands.send(ROUTER, task, command))
+        submitted = Submitted.model_validate(answer.body)
         if token and submitted.status.terminal:  # the request was repeated after the task's end
             await self.vault.forget(principal.tenant, task)
         if submitted.hold:
@@ -107,20 +103,37 @@ class Tasks:
             await self.commands.send(APPROVALS, task, OpenApproval(tenant=principal.tenant, at=command.at, task_id=task))
         return Made(submitted, command.assignment)
 
+    def _settled(self, assignment: Assignment, credential: TaskId | None) -> Assignment:
+        """The very same where nothing of it changes, as is usual."""
+        settled: dict[str, object] = {}
+        if assignment.credential != credential:
+            settled["credential"] = credential
+        if "deadline_s" not in assignment.model_fields_set and assignment.deadline_s != self.deadline_s:
+            settled["deadline_s"] = self.deadline_s
+        return assignment.model_copy(update=settled) if settled else assignment
+
+    async def _entrusted(self, command: SubmitTask, token: SecretStr) -> Accepted:
+        task = TaskId(command.task_id)
+        async with vaulted(self.vault, TenantId(command.tenant), task, token):
+            return await self.commands.send(ROUTER, task, command)
+
     async def task(self, principal: Principal, task: TaskId) -> TaskView:
-        """Never older than what was answered before. Raises NotFound, also for what the caller may not see."""
+        """Never older than what was answered before. `task` may be an alias. Raises NotFound, also for what the caller may not see."""
         view = await self._view(principal, task)
         if not sees(principal, view.submitted_by, view.assignment.visibility):
             raise _unknown(task)
         return view
 
-    async def own(self, principal: Principal, task: TaskId) -> TaskView:
-        """As `task`, and one that is only open to the caller is refused. Raises also Unauthenticated, Denied."""
-        view = await self.task(principal, task)
-        if owns(principal, view.submitted_by):
+    async def own(self, principal: Principal, task: TaskId, stranger: Stranger | None = None) -> TaskView:
+        """As `task`, and one that is only open to the caller is refused; `stranger` is what a caller without a name is known by.
+
+        Raises also Unauthenticated, Denied.
+        """
+        view, nameless = await self.task(principal, task), principal.role is Role.ANONYMOUS
+        if owns(principal, view.submitted_by) and (not nameless or (stranger and stranger.sent(view))):
             return view
-        if principal.role is Role.ANONYMOUS:
-            raise Unauthenticated("show the token with which it was submitted; to see it does not take one", code="AUTH_REQUIRED")
+        if nameless:
+            raise Unauthenticated(WHOSE if is_strangers(view.submitted_by) else TOKEN, code="AUTH_REQUIRED")
         raise Denied("somebody else submitted it: you may see it, and nothing more", code="NOT_YOUR_TASK")
 
     async def is_hidden(self, principal: Principal, task: TaskId) -> bool:
@@ -135,9 +148,9 @@ class Tasks:
         if await self.is_hidden(principal, task):
             raise _unknown(task)
 
-    async def check_own(self, principal: Principal, task: TaskId) -> None:
+    async def check_own(self, principal: Principal, task: TaskId, stranger: Stranger | None = None) -> None:
         """Whether the caller may do something to it. Raises as `own`."""
-        await (self.check if owns(principal, "") else self.own)(principal, task)
+        await (self.check(principal, task) if owns(principal, "") else self.own(principal, task, stranger))
 
     async def list(self, principal: Principal, query: ListTasks) -> TaskPage:
         """`query` as asked; whose tasks they are is not the caller's to say. Raises Invalid."""
@@ -158,9 +171,9 @@ class Tasks:
         )
         return Moved.model_validate((await self.commands.send(ROUTER, task, command)).body).status
 
-    async def cancel(self, principal: Principal, task: TaskId, reason: str) -> TaskView:
+    async def cancel(self, principal: Principal, task: TaskId, reason: str, stranger: Stranger | None = None) -> TaskView:
         """Raises NotFound, Unauthenticated or Denied for somebody else's, Conflict when the task is over already."""
-        await self.check_own(principal, task)
+        await self.check_own(principal, task, stranger)
         command = CancelTask(tenant=principal.tenant, at=self.now(), task_id=task, by=principal.subject, reason=struck.text(reason))
         await self.commands.send(ROUTER, task, command)
         return await self.task(principal, task)
@@ -202,7 +215,7 @@ class Tasks:
 
     async def _view(self, principal: Principal, task: TaskId) -> TaskView:
         command = GetTask(tenant=principal.tenant, at=self.now(), task=task)
-        return TaskView.model_validate((await self.commands.send(RELAY, task, command)).body)
+        return TaskView.model_validate((await self.commands.send(RELAY, NO_ID if ":" in task else task, command)).body)
 
     async def page(self, timeline: Timeline, after: Cursor | None, limit: int) -> tuple[tuple[Event | Gap, ...], bool]:
         """What happened beyond `after` up to now, at most `limit` of it, and whether there is more."""

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from pydantic import JsonValue
 
@@ -34,6 +34,10 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.cursor}_{self.number}"
+
+    def before(self) -> Place:
+        """Whoever has heard all up to there gets this message first. Compared with, never written."""
+        return Place(self.cursor, self.number - 1)
 
     @classmethod
     def parse(cls, text: str) -> Place:
@@ -73,6 +77,14 @@ class Story(Generic[State]):
         """The next state, and what is said at which places."""
         after, messages = self.tell(state, event)
         return after, tuple(Spoken(Place(event.cursor, number), event.at, message) for number, message in enumerate(messages))
+
+
+class Teller(Protocol):
+    """One pass over the log of a tenant."""
+
+    async def told(self, passage: Passage) -> tuple[Spoken, ...]:
+        """What one record comes to; each record once, in the order of the log. Raises Unavailable."""
+        ...
 
 
 class Telling(Generic[State]):

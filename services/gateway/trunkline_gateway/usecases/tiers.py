@@ -11,10 +11,8 @@ from trunkline.auth.principal import Principal, Role, Tier
 from trunkline.contracts.errors import Exhausted
 from trunkline_gateway.ports import Counted, Limiter, Quota
 
-_MORE: Final = {
-    Tier.ANONYMOUS: " A token of GitHub's (Authorization: Bearer), or a key of this installation, gives more.",
-    Tier.AUTHENTICATED: " A key of this installation gives more.",
-}
+_A_KEY: Final = " A key of this installation gives more."
+_A_TOKEN: Final = " A token of GitHub's (Authorization: Bearer), or a key of this installation, gives more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +73,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Tiers:
-    """`upgrade_url` is where a caller gets more; empty: nowhere."""
+    """`upgrade_url` is where a caller gets more; empty: nowhere. `guests`: whether a token of GitHub's makes somebody here."""
 
     limiter: Limiter
     upgrade_url: str = ""
+    guests: bool = True
 
     async def admit(self, caller: Caller, id: str) -> Counted | None:
         """One job more of `caller`; nothing when nobody counts it. A request that may come again names itself by `id`.
@@ -95,7 +94,8 @@ class Tiers:
             await self.limiter.give_back(counted)
 
     def refusal(self, caller: Caller, seconds: int) -> Exhausted:
-        message = f"Rate limit exceeded. Try again in {seconds} second{'' if seconds == 1 else 's'}.{_MORE.get(caller.tier, '')}"
+        more = {Tier.ANONYMOUS: _A_TOKEN if self.guests else _A_KEY, Tier.AUTHENTICATED: _A_KEY}.get(caller.tier, "")
+        message = f"Rate limit exceeded. Try again in {seconds} second{'' if seconds == 1 else 's'}.{more}"
         return Exhausted(message, code="RATE_LIMITED", retry_after=seconds, tier=caller.tier.value)
 
     async def standing(self, caller: Caller) -> Standing:

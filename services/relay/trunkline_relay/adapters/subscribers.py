@@ -7,23 +7,22 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, cast
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver
 
 from trunkline.contracts.webhook import LONGEST_ANSWER, Answered
 from trunkline.runtime.clock import now
+from trunkline_relay.adapters.names import Resolver
 from trunkline_relay.model.addresses import Reach, refusal
 from trunkline_relay.model.trying import Attempt
 from trunkline_relay.model.urls import secure
 
 IDLE: Final = 4.0
 """Seconds a connection is kept for the next request: less than most servers do."""
-NAMES_AT_ONCE: Final = 64
 MOST_HEADERS: Final = 40
 LONGEST_HEADER: Final = 500
 _SECRET_HEADERS: Final = frozenset({"set-cookie", "authorization", "proxy-authorization"})
@@ -32,35 +31,6 @@ _LOST: Final = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPip
 
 class Refused(OSError):
     """The address of a peer is one that may not be told."""
-
-
-class _Resolver:
-    """Names as the system knows them, asked for at each new connection; numbers written oddly come out as addresses too.
-
-    However many wait for one name, it is asked for once: one whose servers are slow takes no more than one thread.
-    """
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(NAMES_AT_ONCE, "webhook-names")
-        self._asked: dict[tuple[str, int, int], asyncio.Future[list[ResolveResult]]] = {}
-
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
-        key = host, port, int(family)
-        if key not in self._asked:
-            flight = asyncio.get_running_loop().run_in_executor(self._threads, _addresses, host, port, family)
-            self._asked[key] = flight
-            flight.add_done_callback(lambda done: (self._asked.pop(key), done.cancelled() or done.exception()))
-        return await asyncio.shield(self._asked[key])
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _addresses(host: str, port: int, family: int) -> list[ResolveResult]:
-    return [
-        ResolveResult(hostname=host, host=str(at[0]), port=int(at[1]), family=kind, proto=proto, flags=socket.AI_NUMERICHOST)
-        for kind, _, proto, _, at in socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-    ]
 
 
 class HttpSubscribers:
@@ -116,7 +86,7 @@ def _session(reach: Reach, *, safe: bool) -> aiohttp.ClientSession:
         return socket.socket(family, kind, proto)
 
     connector = aiohttp.TCPConnector(
-        resolver=cast(AbstractResolver, _Resolver()),
+        resolver=cast(AbstractResolver, Resolver()),
         use_dns_cache=False,
         limit=0,
         keepalive_timeout=IDLE,

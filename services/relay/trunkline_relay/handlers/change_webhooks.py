@@ -27,7 +27,7 @@ from trunkline.contracts.webhook import (
 from trunkline_relay.handlers.verify_address import SAFETY_S, ask_at
 from trunkline_relay.model import hook_events, hook_state, signing, urls
 from trunkline_relay.model.addresses import Reach
-from trunkline_relay.ports import Hooks, Known, Timers
+from trunkline_relay.ports import Hooks, Known, Names, Timers
 
 TRIES: Final = 5
 KEY_BYTES: Final = 32
@@ -45,7 +45,7 @@ async def found(hooks: Hooks, query: AboutWebhook) -> Known:
 
 
 def seen(known: Known | None, query: AboutWebhook) -> Known:
-    if known is None or known.hook.deleted or query.owner not in (None, known.hook.owner):
+    if known is None or known.hook.deleted or not hook_state.belongs(known.hook, query.owner):
         raise unknown(query.hook_id)
     return known
 
@@ -53,15 +53,16 @@ def seen(known: Known | None, query: AboutWebhook) -> Known:
 class ChangeWebhooks:
     """What people may do to webhooks."""
 
-    def __init__(self, hooks: Hooks, timers: Timers, reach: Reach, last_seq: Callable[[], Awaitable[int]]) -> None:
+    def __init__(self, hooks: Hooks, timers: Timers, reach: Reach, names: Names, last_seq: Callable[[], Awaitable[int]]) -> None:
         self._hooks = hooks
         self._timers = timers
         self._reach = reach
+        self._names = names
         self._last_seq = last_seq
 
     async def register(self, wish: RegisterWebhook) -> Accepted:
         """Raises Invalid, Conflict, Unsupported, Unavailable."""
-        urls.check_url(wish.url, self._reach)
+        await self._check_url(wish.url)
         hook_events.check_events(wish.events)
         sealed = self._sealed(wish.tenant, wish.hook_id, wish.secret)
         await self._check_room(wish)
@@ -79,7 +80,7 @@ class ChangeWebhooks:
     async def change(self, wish: ChangeWebhook) -> Accepted:
         """Raises Invalid, NotFound, Unavailable."""
         if wish.url is not None:
-            urls.check_url(wish.url, self._reach)
+            await self._check_url(wish.url)
         if wish.events is not None:
             hook_events.check_events(wish.events)
 
@@ -146,6 +147,12 @@ class ChangeWebhooks:
             await self._ask(record.hook, 0.0)
             return after
         raise Unavailable("this webhook is being changed by many at once; try again in a moment", code="WEBHOOK_BUSY")
+
+    async def _check_url(self, url: str) -> None:
+        """Raises Invalid. What a name means later is judged at each connection; this spares people a webhook that could never be told."""
+        urls.check_url(url, self._reach)
+        if name := urls.plain_name(url):
+            urls.check_plain(name, await self._names.addresses(name), self._reach)
 
     async def _ask(self, hook: Hook, seconds: float) -> None:
         if hook_state.status(hook) is WebhookStatus.PENDING and hook.asked == 0 and not hook.deleted:

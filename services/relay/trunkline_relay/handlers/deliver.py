@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeGuard
 
 import structlog
 
@@ -13,8 +13,9 @@ from trunkline.bus import Raced, Stored
 from trunkline.contracts.webhook import DeliverLater, DeliveryStatus, DeliveryView, Hook, WebhookStatus
 from trunkline.runtime.faults import faultpoint
 from trunkline_relay.handlers.hook_health import HookHealth
-from trunkline_relay.handlers.slots import Slots
-from trunkline_relay.model import hook_state, signing, trying, urls
+from trunkline_relay.handlers.slots import Slot, Slots
+from trunkline_relay.model import hook_state, signing, trying
+from trunkline_relay.model.hosts import Key, Turn, Waiting
 from trunkline_relay.model.trying import Attempt
 from trunkline_relay.ports import Deliveries, Hooks, Kept, Subscribers, Timers
 
@@ -24,6 +25,12 @@ TIMER: Final = "webhook"
 TARGET: Final = ("relay", "deliver")
 AGENT: Final = "Trunkline-Webhooks/1"
 OPEN: Final = (DeliveryStatus.PENDING, DeliveryStatus.RETRYING)
+UNVERIFIED: Final = "the address of its webhook is not verified yet"
+
+
+def line_of(hook: Hook) -> Key:
+    """What it shares slots and a breaker by."""
+    return Key(hook.tenant, hook.id, hook.url)
 
 
 class Sender:
@@ -61,22 +68,30 @@ class Deliver:
     async def at_once(self, hook: Hook, delivery: DeliveryView) -> bool:
         """Try what lies nowhere yet, and keep what came of it: one record in place of two. False: its host is not quick enough for that,
         and nothing was done. Whoever asks has it still, should we die before it is kept. Raises Unavailable."""
-        if hook_state.status(hook) is not WebhookStatus.ACTIVE or not self._slots.quick(urls.host_of(hook.url)):
+        if hook_state.status(hook) is not WebhookStatus.ACTIVE or not self._slots.quick(line_of(hook)):
             return False
         return await self._tried(hook, Kept(delivery, 0))
 
     async def fresh(self, stored: Stored) -> None:
         """One that is to be tried now. Raises Unavailable."""
-        await self._carry(Kept(DeliveryView.model_validate_json(stored.body), stored.seq), 0)
+        await self._carry(Kept(DeliveryView.model_validate_json(stored.body), stored.seq))
 
     async def due(self, timer: DeliverLater) -> None:
         """One that was to wait. Raises Unavailable."""
         kept = await self._deliveries.load(timer.tenant, timer.hook_id, timer.delivery_id)
-        if kept is None or kept.delivery.status not in OPEN or (kept.delivery.round, kept.delivery.tries) != (timer.round, timer.tries):
-            return
-        await self._carry(kept, timer.put_off)
+        if _still(kept, timer.round, timer.tries):
+            await self._carry(kept)
 
-    async def _carry(self, kept: Kept, put_off: int) -> None:
+    async def woken(self, turn: Turn, slot: Slot) -> None:
+        """One that waited and has room now. Raises Unavailable."""
+        try:
+            kept = await self._deliveries.load(turn.key.tenant, turn.key.hook_id, turn.waiting.delivery_id)
+            if _still(kept, turn.waiting.round, turn.waiting.tries):
+                await self._carry(kept, slot)
+        finally:
+            self._slots.give_back(slot)
+
+    async def _carry(self, kept: Kept, slot: Slot | None = None) -> None:
         delivery, now = kept.delivery, self._sender.now()
         known = self._hooks.get(delivery.tenant, delivery.hook_id) or await self._hooks.load(delivery.tenant, delivery.hook_id)
         if known is None or known.hook.deleted:
@@ -84,47 +99,67 @@ class Deliver:
                 delivery.model_copy(update={"status": DeliveryStatus.CANCELLED, "ended_at": now, "next_try_at": None}), kept.seq
             )
         elif not known.hook.enabled:
-            await self._keep(trying.dead(delivery, now, "its webhook is disabled"), kept.seq)
-        elif trying.too_old(delivery, now):
-            await self._keep(trying.dead(delivery, now, "its host was busy or down for days"), kept.seq)
-        else:
-            await self._try(known.hook, kept, put_off)
+            await self._keep(trying.disabled(delivery, now), kept.seq)
+        elif hook_state.status(known.hook) is not WebhookStatus.ACTIVE:
+            await self._put_off(kept, trying.UNVERIFIED_S, UNVERIFIED)
+        elif not await self._tried(known.hook, kept, slot):
+            await self._wait(line_of(known.hook), kept)
 
-    async def _try(self, hook: Hook, kept: Kept, put_off: int) -> None:
-        if hook_state.status(hook) is not WebhookStatus.ACTIVE or not await self._tried(hook, kept):
-            await self._put_off(kept.delivery, put_off)
-
-    async def _tried(self, hook: Hook, kept: Kept) -> bool:
-        """False when its host has no room."""
-        async with self._slots.of(urls.host_of(hook.url)) as slot:
+    async def _tried(self, hook: Hook, kept: Kept, begun: Slot | None = None) -> bool:
+        """False when there is no room. `begun` is taken where it is one for this webhook's address."""
+        line = line_of(hook)
+        begun = begun if begun and begun.key == line else None
+        if begun is None and self._slots.behind(line):
+            return False
+        async with self._slots.of(line, begun) as slot:
             if slot is None:
                 return False
             faultpoint("webhook_sent.before_effect")
             attempt, headers = await self._sender.send(hook, kept.delivery.id, kept.delivery.body)
             faultpoint("webhook_sent.after_effect")
-            slot.well = not trying.unwell(attempt)
+            slot.sign = trying.sign(attempt)
         tried = trying.after(kept.delivery.model_copy(update={"url": hook.url, "headers": headers}), attempt, random.random())
         await self._keep(tried, kept.seq)
         faultpoint("webhook_sent.after_record")
         await self._health.learn(hook, tried, trying.verdict(attempt))
         return True
 
-    async def _keep(self, delivery: DeliveryView, expect: int) -> None:
+    async def _wait(self, line: Key, kept: Kept) -> None:
+        """It is tried as soon as there is room, by us if nothing happens to us."""
+        later = await self._put_off(kept, trying.NO_ROOM_S, self._slots.why_not(line))
+        if later is not None and later.next_try_at is not None:
+            until = self._slots.now() + (later.next_try_at - self._sender.now()).total_seconds()
+            self._slots.wait(line, Waiting(later.id, later.round, later.tries, until))
+
+    async def _put_off(self, kept: Kept, first: float, why: str) -> DeliveryView | None:
+        """As it waits; None when it waits no more."""
+        delivery, now = kept.delivery, self._sender.now()
+        if trying.too_old(delivery, now):
+            await self._keep(trying.never_tried(delivery, now, why), kept.seq)
+            return None
+        at = now + timedelta(seconds=trying.put_off_s(delivery.put_off, first, random.random()))
+        later = trying.put_off(delivery, at, why)
+        return later if await self._keep(later, kept.seq) else None
+
+    async def _keep(self, delivery: DeliveryView, expect: int) -> bool:
         """The timer comes first: one without its record does nothing, a record without its timer would wait for ever."""
         if delivery.next_try_at is not None:
-            await self._set(delivery, delivery.next_try_at, 0)
+            await self._set(delivery, delivery.next_try_at)
             faultpoint("webhook_sent.before_record")
         try:
             await self._deliveries.append(delivery, expect)
         except Raced:  # another replica tried it too, or somebody wants it sent again: theirs counts
             log.info("webhook.delivery_raced", delivery=delivery.id, webhook=delivery.hook_id)
+            return False
+        return True
 
-    async def _put_off(self, delivery: DeliveryView, put_off: int) -> None:
-        at = self._sender.now() + timedelta(seconds=trying.put_off_s(put_off, random.random()))
-        await self._set(delivery, at, put_off + 1)
-
-    async def _set(self, delivery: DeliveryView, at: datetime, put_off: int) -> None:
+    async def _set(self, delivery: DeliveryView, at: datetime) -> None:
         names = {"tenant": delivery.tenant, "hook_id": delivery.hook_id, "delivery_id": delivery.id}
-        wake = DeliverLater(**names, round=delivery.round, tries=delivery.tries, put_off=put_off)
+        wake = DeliverLater(**names, round=delivery.round, tries=delivery.tries, put_off=delivery.put_off)
         # A name for each try: one that belongs to an earlier round must not stand in the way of this one's.
         await self._timers.set(TIMER, f"{delivery.id}-{delivery.round}-{delivery.tries}", at, TARGET, wake)
+
+
+def _still(kept: Kept | None, round: int, tries: int) -> TypeGuard[Kept]:
+    """Whether it waits as it did when that was asked for."""
+    return kept is not None and kept.delivery.status in OPEN and (kept.delivery.round, kept.delivery.tries) == (round, tries)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
 
 import structlog
 
@@ -18,18 +19,33 @@ log = structlog.get_logger()
 
 LARGEST_BATCH: Final = 100
 """Messages per transaction: some ten milliseconds, so that a rebuild leaves room for what else runs in the loop."""
+GATHER: Final = 0.02
+"""Seconds that what was stored waits for company while nobody reads: one transaction costs the views as much as several tasks."""
 OUTPUT: Final = "output"
 """What agents say makes most of the log and changes no view."""
+
+
+class Readers(Protocol):
+    """Whoever waits for the views."""
+
+    @property
+    def behind(self) -> asyncio.Event:
+        """Set while somebody does."""
+        ...
+
+    def advanced(self, folded: int) -> None:
+        """The views hold everything up to sequence `folded`."""
+        ...
 
 
 class Folding:
     """One reader of the log and one writer of the views, with a bounded queue between them."""
 
-    def __init__(self, log: Log, views: Views, epoch: str, advanced: Callable[[int], None]) -> None:
+    def __init__(self, log: Log, views: Views, epoch: str, readers: Readers) -> None:
         self._log = log
         self._views = views
         self._epoch = epoch
-        self._advanced = advanced
+        self._readers = readers
         self._queue: asyncio.Queue[Stored] = asyncio.Queue(2 * LARGEST_BATCH)
 
     async def run(self) -> None:
@@ -45,11 +61,19 @@ class Folding:
     async def _write(self) -> None:
         while True:
             batch = [await self._queue.get()]
+            await self._company()
             while len(batch) < LARGEST_BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             fold_batch(self._views, batch, self._epoch)
-            self._advanced(batch[-1].seq)
+            self._readers.advanced(batch[-1].seq)
             await asyncio.sleep(0)
+
+    async def _company(self) -> None:
+        """A moment for more to come, until there is a batch or somebody reads."""
+        if self._queue.qsize() < LARGEST_BATCH - 1:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHER):
+                    await self._readers.behind.wait()
 
 
 def fold_batch(views: Views, batch: Sequence[Stored], epoch: str) -> None:

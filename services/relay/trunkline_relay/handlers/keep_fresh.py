@@ -27,6 +27,8 @@ class Freshness:
         self._asking: list[_Waiter] = []
         self._wanted = asyncio.Event()
         self._behind: list[tuple[int, int, _Waiter]] = []
+        self.behind = asyncio.Event()
+        """Set while somebody waits for the views."""
         self._number = count()
 
     async def settled(self, deadline: float) -> None:
@@ -47,6 +49,8 @@ class Freshness:
         self._folded = folded
         while self._behind and self._behind[0][0] <= folded:
             _wake(heapq.heappop(self._behind)[2])
+        if not self._behind:
+            self.behind.clear()
 
     async def run(self) -> None:
         """Ask, for as long as somebody wants to know. Raises Broken when the log turns out to be another one."""
@@ -84,6 +88,7 @@ class Freshness:
                 _wake(waiter)
             elif not waiter.done():
                 heapq.heappush(self._behind, (end, next(self._number), waiter))
+                self.behind.set()
 
 
 def _wake(waiter: _Waiter) -> None:

@@ -12,6 +12,7 @@ from trunkline.contracts.errors import Conflict, Invalid, NotFound
 from trunkline.contracts.message import Accepted
 from trunkline.contracts.webhook import (
     LONGEST_PAGE,
+    MOST_OWN_REDELIVERED,
     MOST_REDELIVERED,
     DeliveryView,
     GetDelivery,
@@ -102,12 +103,13 @@ class ShowWebhooks:
     async def _chosen(self, wish: RedeliverMany) -> tuple[list[DeliveryView], bool]:
         """What is to be sent again, and whether there may be more of it."""
         chosen: list[DeliveryView] = []
+        most = MOST_REDELIVERED if wish.owner is None else MOST_OWN_REDELIVERED
         query = ListDeliveries(tenant=wish.tenant, at=wish.at, hook_id=wish.hook_id, statuses=wish.statuses, limit=LONGEST_PAGE)
         while True:
             page = await self._deliveries.page(query)
             chosen.extend(one for one in page.deliveries if one.begun_at < wish.at and (wish.since is None or one.created_at >= wish.since))
-            if page.next is None or len(chosen) >= MOST_REDELIVERED:
-                return chosen[:MOST_REDELIVERED], page.next is not None
+            if page.next is None or len(chosen) >= most:
+                return chosen[:most], page.next is not None or len(chosen) > most
             query = query.model_copy(update={"after": page.next})
 
     async def _again(self, delivery: DeliveryView, wish: RedeliverMany) -> bool:

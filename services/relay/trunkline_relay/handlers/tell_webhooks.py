@@ -10,6 +10,7 @@ from typing import Final
 from trunkline.bus import Raced, Stored
 from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor
+from trunkline.contracts.errors import Unavailable
 from trunkline.contracts.record import Event
 from trunkline.contracts.task import TaskSubmitted
 from trunkline.contracts.views import TaskView
@@ -48,21 +49,25 @@ class TellWebhooks:
         """Raises Unavailable."""
         names = subjects.parse_event(stored.subject)
         record = stored.record
-        for index, fact in enumerate(record.facts):
-            event = Event(Cursor(self._epoch, stored.seq, index), names.tenant, names.task, names.part, record.at, fact)
-            await self._tell(event)
+        try:
+            async with asyncio.TaskGroup() as group:  # no subscriber waits for another, nor for another fact
+                for index, fact in enumerate(record.facts):
+                    event = Event(Cursor(self._epoch, stored.seq, index), names.tenant, names.task, names.part, record.at, fact)
+                    await self._tell(event, group)
+        except ExceptionGroup as errors:
+            raise _weightiest(errors) from None
 
-    async def _tell(self, event: Event) -> None:
+    async def _tell(self, event: Event, group: asyncio.TaskGroup) -> None:
+        """Waits for nothing but to know whose task it is."""
         word = hook_events.WORDS.get(type(event.fact))
         if word is None:
             return
         about = await self._about.of(event)
         hooks = self._hooks.concerned(event.tenant, about.submitted_by)
         listening = (hook for hook in hooks if hook_state.listens(hook) and event.cursor.seq > hook.from_seq)
-        async with asyncio.TaskGroup() as group:  # none of them waits for another
-            for hook in listening:
-                if name := hook_events.word_for(hook.events, word):
-                    group.create_task(self._deliver(hook, event, about, name))
+        for hook in listening:
+            if name := hook_events.word_for(hook.events, word):
+                group.create_task(self._deliver(hook, event, about, name))
 
     async def _deliver(self, hook: Hook, event: Event, about: Subject, name: str) -> None:
         body = hook_payload.body(event, about, name, self._base)
@@ -77,6 +82,11 @@ class TellWebhooks:
         except Raced:  # it is kept already, and may have gone further
             return
         faultpoint("webhook_kept.after_effect")
+
+
+def _weightiest(errors: ExceptionGroup[Exception]) -> Exception:
+    """A store that is away is nobody's fault, and does not count as one of the record's tries."""
+    return next((each for each in errors.exceptions if isinstance(each, Unavailable)), errors.exceptions[0])
 
 
 class TaskSubjects:

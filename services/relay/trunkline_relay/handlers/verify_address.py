@@ -11,9 +11,9 @@ from typing import Final
 
 from trunkline.bus import Raced
 from trunkline.contracts.webhook import Hook, HookFact, HookRecord, VerifyLater, WebhookStatus
-from trunkline_relay.handlers.deliver import Sender
+from trunkline_relay.handlers.deliver import Sender, line_of
 from trunkline_relay.handlers.slots import Slots
-from trunkline_relay.model import hook_payload, hook_state, trying, urls
+from trunkline_relay.model import hook_payload, hook_state, trying
 from trunkline_relay.model.trying import Attempt, Verdict
 from trunkline_relay.ports import Hooks, Known, Timers
 
@@ -55,12 +55,12 @@ class VerifyAddress:
             await self._keep(known, _problem(attempt, challenge))
 
     async def _asked(self, hook: Hook, challenge: str) -> Attempt | None:
-        async with self._slots.of(urls.host_of(hook.url)) as slot:
+        async with self._slots.of(line_of(hook)) as slot:
             if slot is None:
                 return None
             body = hook_payload.challenge_body(hook, challenge, self._now())
             attempt, _ = await self._sender.send(hook, f"verify_{hook.id}_{hook.asked}", body)
-            slot.well = not trying.unwell(attempt)
+            slot.sign = trying.sign(attempt)
             return attempt
 
     async def _keep(self, known: Known, problem: str) -> None:

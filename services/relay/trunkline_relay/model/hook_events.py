@@ -34,6 +34,7 @@ WORDS: Final[dict[type[Fact], str]] = {
     approval.ApprovalWithdrawn: "approval.withdrawn",
     run.PhaseBegan: "run.phase",
     run.SandboxReady: "run.sandbox_ready",
+    run.AgentChecked: "run.agent_checked",
     run.RepositoryCloned: "run.cloned",
     run.AgentStarted: "run.agent_started",
     run.AgentEnded: "run.agent_ended",

@@ -116,11 +116,16 @@ def _told(task_id: str, fact: Fact) -> Object:
 
 
 def _result(result: RunResult) -> Object:
-    """With what its models were counted to use, in the words of jobs, and as there what is not known left out; what it cost always."""
-    plain, used = _short(result.model_dump(mode="json", exclude={"usage"})), result.usage
+    """With what its models were counted to use, in the words of jobs, and as there what is not known left out.
+
+    What it cost and the size of the change are always there, null where they are not known or nothing was committed.
+    """
+    unmade = set() if result.pull_request else {"branch", "base", "commit", "pull_request", "pull_request_url"}
+    plain, used = _short(result.model_dump(mode="json", exclude={"usage"} | unmade)), result.usage
     told: Object = {"llmModel": used.model, "llmInputTokens": used.input_tokens, "llmOutputTokens": used.output_tokens}
     known = {name: value for name, value in told.items() if value is not None}
-    return {**(plain if isinstance(plain, dict) else {}), "estimatedCostUsd": used.cost_usd, **known}
+    sizes: Object = {} if result.commit else {"files_changed": None, "additions": None, "deletions": None}
+    return {**(plain if isinstance(plain, dict) else {}), **sizes, "estimatedCostUsd": used.cost_usd, **known}
 
 
 def _failed(fact: Fact) -> Object:

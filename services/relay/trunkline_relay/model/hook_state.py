@@ -123,6 +123,11 @@ def signing(hook: Hook, now: datetime) -> Sequence[SealedSecret]:
     return tuple(secret for secret in hook.secrets if secret.until is None or secret.until > now)
 
 
+def belongs(hook: Hook, owner: str | None) -> bool:
+    """Whether whoever asks may have it: an owner what hears of its own jobs and of nothing else, None every one of the tenant."""
+    return owner is None or (hook.own_only and hook.owner == owner)
+
+
 def asked_for(hook: Hook, query: ListWebhooks) -> bool:
     return query.owner in (None, hook.owner) and query.own_only in (None, hook.own_only)
 

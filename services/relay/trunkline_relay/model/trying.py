@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from trunkline.contracts.webhook import Answered, DeliveryStatus, DeliveryView, Try
+from trunkline_relay.model.lines import Sign
 
 PAUSES_S: Final = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Seconds between two of the ten tries: five seconds to a day, three days in all."""
@@ -17,11 +18,17 @@ JITTER: Final = 0.1
 LONGEST_WAIT_S: Final = 86400.0
 """What Retry-After may ask for at most."""
 LIFE: Final = timedelta(days=4)
-"""After this a delivery that was put off again and again is given up on."""
+"""After this nothing is waited for any more: one that cannot be tried then, or failed and would wait longer, is given up on."""
 KEPT_TRIES: Final = 10
 GONE: Final = 410
 _SAYS_WHEN: Final = (429, 503)
-_TO_DO: Final = f'{{"status":"{DeliveryStatus.PENDING}"'.encode()
+UNVERIFIED_S: Final = 5.0
+NO_ROOM_S: Final = 30.0
+"""Whoever put it off tries it as soon as there is room: its timer is for the case that this relay dies, or remembers too many."""
+LONGEST_PUT_OFF_S: Final = 300.0
+_PENDING: Final = f'{{"status":"{DeliveryStatus.PENDING}","'.encode()
+_TO_DO: Final = tuple(_PENDING + rest for rest in (b'put_off":0,', b'id"'))
+"""The second: as it was written before deliveries said how often they were put off."""
 
 
 class Verdict(StrEnum):
@@ -56,9 +63,11 @@ def verdict(attempt: Attempt) -> Verdict:
     return Verdict.DELIVERED if 200 <= attempt.answer.status < 300 else Verdict.FAILED
 
 
-def unwell(attempt: Attempt) -> bool:
-    """Whether it says that the whole host is not well, and not only that it does not want this."""
-    return attempt.unreachable if attempt.answer is None else attempt.answer.status >= 500 or attempt.answer.status == 429
+def sign(attempt: Attempt) -> Sign:
+    """What it says of whoever was asked; an answer that only says that this one thing is not wanted says that all is well there."""
+    if attempt.answer is None:
+        return Sign.SILENT if attempt.unreachable else Sign.WELL
+    return Sign.ILL if attempt.answer.status >= 500 or attempt.answer.status == 429 else Sign.WELL
 
 
 def why(attempt: Attempt) -> str:
@@ -79,17 +88,21 @@ def after(delivery: DeliveryView, attempt: Attempt, roll: float) -> DeliveryView
     """The delivery after one more try; `roll` is 0 to 1, by chance."""
     tried = Try(at=attempt.at, took_ms=attempt.took_ms, status=attempt.answer.status if attempt.answer else None, error=why(attempt))
     tries = delivery.tries + 1
-    known: dict[str, object] = {"tries": tries, "history": (*delivery.history, tried)[-KEPT_TRIES:], "answer": attempt.answer}
+    news: dict[str, object] = {"tries": tries, "history": (*delivery.history, tried)[-KEPT_TRIES:], "answer": attempt.answer}
+    known = {**news, "put_off": 0, "problem": ""}
     outcome = verdict(attempt)
     if outcome is Verdict.DELIVERED:
-        ended = {"status": DeliveryStatus.DELIVERED, "next_try_at": None, "ended_at": attempt.at, "problem": ""}
+        ended = {"status": DeliveryStatus.DELIVERED, "next_try_at": None, "ended_at": attempt.at}
         return delivery.model_copy(update={**known, **ended})
     tired = delivery.model_copy(update=known)
     if outcome is Verdict.GONE:
         return dead(tired, attempt.at, tried.error)
     if tries >= TRIES:
         return dead(tired, attempt.at, f"{TRIES} tries failed; at last {tried.error}")
-    return tired.model_copy(update={"status": DeliveryStatus.RETRYING, "next_try_at": attempt.at + _pause(tries, attempt, roll)})
+    next = attempt.at + _pause(tries, attempt, roll)
+    if too_old(delivery, next):
+        return dead(tired, attempt.at, f"{_times(tries)} failed within four days; at last {tried.error}")
+    return tired.model_copy(update={"status": DeliveryStatus.RETRYING, "next_try_at": next})
 
 
 def dead(delivery: DeliveryView, at: datetime, problem: str) -> DeliveryView:
@@ -98,7 +111,7 @@ def dead(delivery: DeliveryView, at: datetime, problem: str) -> DeliveryView:
 
 def again(delivery: DeliveryView, at: datetime) -> DeliveryView:
     """As it is when somebody wants it sent once more."""
-    fresh = {"status": DeliveryStatus.PENDING, "tries": 0, "round": delivery.round + 1, "begun_at": at}
+    fresh = {"status": DeliveryStatus.PENDING, "tries": 0, "put_off": 0, "round": delivery.round + 1, "begun_at": at}
     return delivery.model_copy(update={**fresh, "next_try_at": None, "ended_at": None, "problem": ""})
 
 
@@ -106,9 +119,36 @@ def too_old(delivery: DeliveryView, now: datetime) -> bool:
     return now > delivery.begun_at + LIFE
 
 
-def put_off_s(put_off: int, roll: float) -> float:
-    """Seconds until a delivery whose host was busy or down is looked at again: 2 s, twice as long each time, 10 min at most."""
-    return float(min(2 * 2 ** min(put_off, 20), 600) * (1 + roll))
+def put_off(delivery: DeliveryView, at: datetime, why: str) -> DeliveryView:
+    """As it waits for being tried, `at` the latest, and why it does."""
+    waits = "waits, and was not tried yet" if not delivery.tries else "waits to be tried again"
+    return delivery.model_copy(update={"put_off": delivery.put_off + 1, "next_try_at": at, "problem": f"{waits}: {why}"})
+
+
+def never_tried(delivery: DeliveryView, at: datetime, why: str) -> DeliveryView:
+    """One that is too old and cannot be tried even now."""
+    if not delivery.tries:
+        return dead(delivery, at, f"it could not be tried once in four days: {why}")
+    return dead(
+        delivery, at, f"{_times(delivery.tries)} failed, at last {delivery.history[-1].error}; then it waited until it was too old: {why}"
+    )
+
+
+def disabled(delivery: DeliveryView, at: datetime) -> DeliveryView:
+    failed = f"after {_times(delivery.tries)} that failed" if delivery.tries else "before it was tried"
+    return dead(delivery, at, f"its webhook was disabled {failed}")
+
+
+def put_off_s(put_off: int, first: float, roll: float) -> float:
+    """Seconds until a delivery that could not be tried is looked at again: `first`, then twice as long each time, 5 min at most.
+
+    `roll` is 0 to 1, by chance, and makes it up to twice that.
+    """
+    return float(min(first * 2.0 ** min(put_off, 20), LONGEST_PUT_OFF_S) * (1 + roll))
+
+
+def _times(tries: int) -> str:
+    return "one try" if tries == 1 else f"{tries} tries"
 
 
 def _pause(tries: int, attempt: Attempt, roll: float) -> timedelta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -33,8 +34,24 @@ def check_url(url: str, reach: Reach) -> None:
         raise _bad(f"must use one of the ports {', '.join(str(each) for each in reach.ports)}")
     if not _literal(parts.hostname):
         _check_name(parts.hostname.removesuffix("."), reach)
-    elif why := refusal(parts.hostname, port, secure=parts.scheme == "https", reach=reach):
+    elif parts.scheme == "http":
+        check_plain(parts.hostname, (parts.hostname,), reach)
+    elif why := refusal(parts.hostname, port, secure=True, reach=reach):
         raise _bad(f"cannot be told: {why}")
+
+
+def plain_name(url: str) -> str:
+    """The name that is to be told without TLS, whose addresses `check_plain` wants; empty for an address, this machine, and https."""
+    host = (_split(url)[0].hostname or "").removesuffix(".")
+    return "" if secure(url) or _literal(host) or _local(host) else host
+
+
+def check_plain(host: str, addresses: Iterable[str], reach: Reach) -> None:
+    """Without TLS nobody is told but in the networks that are allowed. Raises Invalid unless there are addresses, and all lie there."""
+    whys = [refusal(address, _PORTS["http"], secure=False, reach=reach) for address in addresses]
+    if not whys or any(whys):
+        found = "leads elsewhere" if whys else "has no address that could be found"
+        raise _bad(f"must begin with https://: without it only what lies in webhook_networks_allowed is told, and {host} {found}")
 
 
 def host_of(url: str) -> str:
@@ -44,7 +61,7 @@ def host_of(url: str) -> str:
 
 
 def secure(url: str) -> bool:
-    return url.startswith("https:")
+    return urlsplit(url).scheme == "https"
 
 
 def _split(url: str) -> tuple[SplitResult, int]:
@@ -70,9 +87,12 @@ def _check_name(host: str, reach: Reach) -> None:
         raise _bad("must name a host in letters, digits, hyphens and dots")
     if _NUMBER.fullmatch(host.rpartition(".")[2]):
         raise _bad("must name a host, or write its address in the usual way")
-    local = host == "localhost" or host.endswith(".localhost")
-    if local and not any(address in network for address in _LOOPBACK for network in reach.networks):
+    if _local(host) and not any(address in network for address in _LOOPBACK for network in reach.networks):
         raise _bad(f"cannot be told: {host} is the machine that Trunkline runs on")
+
+
+def _local(host: str) -> bool:
+    return host == "localhost" or host.endswith(".localhost")
 
 
 def _bad(why: str) -> Invalid:

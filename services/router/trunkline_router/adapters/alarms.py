@@ -22,7 +22,18 @@ MOST: Final = 256
 @dataclass(slots=True)
 class _Batch:
     tasks: list[DueTask]
-    stored: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    """Of everybody but whoever stores for all."""
+
+    def over(self, error: Exception | None = None) -> None:
+        for each in self.waiting:
+            if each.done():  # whoever waited has left
+                continue
+            if error is None:
+                each.set_result(None)
+            else:
+                each.set_exception(error)
+                each.exception()  # who leaves now does not see it
 
 
 class Alarms:
@@ -44,13 +55,15 @@ class Alarms:
         if batch is None:
             await self._lead(second, _Batch([due]))
         else:
-            self._join(second, batch, due)
-            await asyncio.shield(batch.stored)
+            await self._join(second, batch, due)
 
-    def _join(self, second: datetime, batch: _Batch, due: DueTask) -> None:
+    def _join(self, second: datetime, batch: _Batch, due: DueTask) -> asyncio.Future[None]:
+        """Done when it is on disk."""
         batch.tasks.append(due)
+        batch.waiting.append(stored := asyncio.get_running_loop().create_future())
         if len(batch.tasks) >= MOST:
             del self._open[second]
+        return stored
 
     async def _lead(self, second: datetime, batch: _Batch) -> None:
         """Whoever comes first waits a moment for others, and stores for all."""
@@ -61,10 +74,9 @@ class Alarms:
             await self._store(tuple(batch.tasks), second)
         except BaseException:
             self._close(second, batch)
-            batch.stored.set_exception(Unavailable("the alarm could not be set; it is tried again", code="NOT_STORED"))
-            batch.stored.exception()  # there may be nobody else to see it
+            batch.over(Unavailable("the alarm could not be set; it is tried again", code="NOT_STORED"))
             raise
-        batch.stored.set_result(None)
+        batch.over()
 
     def _close(self, second: datetime, batch: _Batch) -> None:
         if self._open.get(second) is batch:

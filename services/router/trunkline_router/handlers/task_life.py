@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+import orjson
+
 from trunkline.bus import Log
 from trunkline.contracts.errors import Conflict, NotFound
 from trunkline.contracts.message import Accepted, Message
@@ -97,4 +99,4 @@ def _submitted(task_id: str, task: Task) -> Submitted:
 
 def _answered(decided: Decided[Task], body: Callable[[Task], Message]) -> Accepted:
     assert decided.state is not None
-    return Accepted(seq=decided.seq, body=body(decided.state).model_dump(mode="json"))
+    return Accepted(seq=decided.seq, body=orjson.loads(body(decided.state).written()))

@@ -21,10 +21,14 @@ class _Pulls:
     numbers: set[int] = field(default_factory=set)
     addresses: set[str] = field(default_factory=set)
     """Paths of their pages: a repository that was renamed is known by them."""
+    named: bool = False
+    """It is worked on in a user's sandbox: whoever opens its pull request is not us, and names the task in its text."""
     pushed: bool = False
     over: bool = False
 
     def opened(self, repo: str, number: int) -> bool:
+        if self.named:
+            return True
         named, page = one_name(repo), f"/{one_name(repo)}/pull/{number}"
         return bool(self.asked) and number in self.numbers and (named == self.asked or page in self.addresses)
 
@@ -48,11 +52,12 @@ def _pulls(facts: Iterable[Fact]) -> _Pulls:
         match fact:
             case TaskSubmitted():
                 found.asked = one_name(fact.assignment.repo)
+                found.named = fact.assignment.sandbox is not None
             case BranchPushed():
                 found.pushed = True
             case PullRequestOpened():
                 _add(found, fact.number, fact.url)
-            case TaskSucceeded() if fact.result:
+            case TaskSucceeded() if fact.result and fact.result.pull_request:
                 _add(found, fact.result.pull_request, fact.result.pull_request_url)
             case _:
                 pass

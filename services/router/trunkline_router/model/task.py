@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from trunkline.contracts.message import Fact
 from trunkline.contracts.task import (
@@ -29,8 +29,7 @@ from trunkline.contracts.task import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """What must be known of a task to decide what comes next."""
 
     assignment: Assignment
@@ -75,19 +74,19 @@ def evolve(task: Task | None, fact: Fact, at: datetime) -> Task | None:
 def _evolved(task: Task, fact: Fact, at: datetime) -> Task:
     match fact:
         case TaskAssigned():
-            return replace(task, status=TaskStatus.ASSIGNED, attempt=fact.attempt)
+            return task._replace(status=TaskStatus.ASSIGNED, attempt=fact.attempt)
         case TaskStarted():
-            return replace(task, status=TaskStatus.IN_PROGRESS)
+            return task._replace(status=TaskStatus.IN_PROGRESS)
         case TaskRetryScheduled():
-            return replace(task, status=TaskStatus.SUBMITTED, retried_at=at)
+            return task._replace(status=TaskStatus.SUBMITTED, retried_at=at)
         case TaskStopRequested():
-            return replace(task, status=TaskStatus.STOPPING, stop=fact)
+            return task._replace(status=TaskStatus.STOPPING, stop=fact)
         case TaskSucceeded():
-            return replace(task, status=TaskStatus.SUCCEEDED, hold=None)
+            return task._replace(status=TaskStatus.SUCCEEDED, hold=None)
         case TaskFailed():
-            return replace(task, status=TaskStatus.FAILED, hold=None)
+            return task._replace(status=TaskStatus.FAILED, hold=None)
         case TaskCancelled():
-            return replace(task, status=TaskStatus.CANCELLED, hold=None)
+            return task._replace(status=TaskStatus.CANCELLED, hold=None)
         case _:
             return _beside(task, fact, at)
 
@@ -96,18 +95,18 @@ def _beside(task: Task, fact: Fact, at: datetime) -> Task:
     """Facts that leave the status as it is."""
     match fact:
         case TaskWaits():
-            return replace(task, waits_since=at, heard=fact.heard)
+            return task._replace(waits_since=at, heard=fact.heard)
         case TaskGoesOn():
-            return replace(task, waits_since=None, heard=fact.heard or task.heard, deadline_at=fact.deadline_at, moved=True)
+            return task._replace(waits_since=None, heard=fact.heard or task.heard, deadline_at=fact.deadline_at, moved=True)
         case TaskHeld():
-            return replace(task, hold=fact.hold)
+            return task._replace(hold=fact.hold)
         case TaskReleased():
-            return replace(task, hold=None, deadline_at=fact.deadline_at)
+            return task._replace(hold=None, deadline_at=fact.deadline_at)
         case TaskHoldDropped():
-            return replace(task, hold=None)
+            return task._replace(hold=None)
         case TaskSlaBreached():
-            return replace(task, sla_breached=True)
+            return task._replace(sla_breached=True)
         case TaskChildAdded():
-            return replace(task, children=(*task.children, fact.child))
+            return task._replace(children=(*task.children, fact.child))
         case _:
             return task

@@ -60,7 +60,6 @@ class LocalKeep:
         name = f"{prefix}-{secrets.token_hex(6)}"
         if held.session_files and not without:
             os.replace(home, folder / "homes" / name)
-        await snapshots.name(folder / "clean.git", name, commit)
         return Snapshot(name, commit, without)
 
     async def prepare(self, held: Held, at: int) -> None:

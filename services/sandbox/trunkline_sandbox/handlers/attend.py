@@ -45,7 +45,7 @@ class Attend:
         self._budget = SpendMore(sitting)
         self._talk = Converse(sitting)
         self._hold = Hold(sitting, wake)
-        self._keeper = Keeper(sitting, sitting.world.keep)
+        self._keeper = Keeper(sitting, None if sitting.job.named else sitting.world.keep)
         self._done = 0
         self._last = 0
         self._facts: list[Fact] = []
@@ -136,22 +136,24 @@ class Attend:
         sitting = self._sitting
         await gatherer.close()
         await sitting.stop()
-        await self._keeper.last()
-        waits = sitting.run.questions.waits
+        self._facts = [*await self._keeper.last(), *await self._outcome(exit)]
+
+    async def _outcome(self, exit: Exit) -> list[Fact]:
+        sitting, waits = self._sitting, self._sitting.run.questions.waits
         if sitting.end:
-            self._facts = sitting.end
-        elif waits and sitting.resumable and (sitting.parking or exit.cause in _ENDED_BY_US):
-            self._facts = await parked(sitting, self._wake, self._last)
-        else:
-            await self._asks.drop(GONE)
-            self._facts = await self._judged(exit)
+            return sitting.end
+        if waits and sitting.resumable and (sitting.parking or exit.cause in _ENDED_BY_US):
+            return await parked(sitting, self._wake, self._last)
+        await self._asks.drop(GONE)
+        return await self._judged(exit)
 
     async def _judged(self, exit: Exit) -> list[Fact]:
         sitting, run = self._sitting, self._sitting.run
         ending = sitting.agent.outcome(sitting.talk, exit)
         if not ending.ok:
             return [RunFailed(attempt=run.attempt, code=ending.code, error=ending.error, recoverable=ending.recoverable)]
-        await sitting.wires.inbox.close(sitting.job, run.attempt)
+        if not sitting.closed:
+            await sitting.wires.inbox.close(sitting.job, run.attempt)
         goes_on = bracket(run.attempt, run.questions.waits, (), paused=False)
         return [*goes_on, AgentEnded(summary=ending.summary, usage=ending.usage, caveat=ending.error)]
 

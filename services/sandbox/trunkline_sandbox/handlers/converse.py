@@ -119,5 +119,6 @@ class Converse:
 
     async def _part(self) -> None:
         sitting = self._sitting
-        if await sitting.wires.inbox.close(sitting.job, sitting.run.attempt, unless_waiting=True):
+        sitting.closed = await sitting.wires.inbox.close(sitting.job, sitting.run.attempt, unless_waiting=True)
+        if sitting.closed:
             await sitting.dismiss()

@@ -42,6 +42,8 @@ _RECORDED: Final = {
     Step.JUDGE: "judged",
     Step.PUSH: "pushed",
     Step.OPEN_PULL_REQUEST: "pull_request_opened",
+    Step.CHECK: "checked",
+    Step.CONCLUDE: "concluded",
 }
 """The moments of which the record is made here."""
 
@@ -75,7 +77,8 @@ class DriveRun:
             run = await run_log.load()
             submitted = await self._submitted(item)
             released = Released(item.attempt, item.round, item.release or "")
-            if submitted is not None and (facts := claim(run, released, self._owner, self._world.provider.isolation)):
+            place = (self._world.provider.isolation, submitted.assignment.sandbox if submitted else None)
+            if submitted is not None and (facts := claim(run, released, self._owner, *place)):
                 run = await run_log.append(facts, "claim")
                 if item.round and len(facts) > 1:
                     faultpoint("woken.after_record")
@@ -92,6 +95,8 @@ class DriveRun:
             return
         mine = run is not None and run.attempt == item.attempt
         await self._steps.clear(sandbox_id(item.task, item.attempt), run.sitting if run and mine else 1)
+        if run and mine:
+            await self._steps.forget(item.task, run)
         log.info("run.over")
 
     async def _drive(self, job: Job, run: Run) -> None:

@@ -32,9 +32,7 @@ class Hold:
     async def _pause(self, wishes: Wishes) -> None:
         sitting = self._sitting
         if wishes.paused != sitting.frozen and (wishes.paused or sitting.frozen is None or sitting.frozen):
-            provider = sitting.world.provider
-            await (provider.freeze if wishes.paused else provider.thaw)(sitting.job.sandbox_id)
-            sitting.frozen = wishes.paused
+            await sitting.stand(still=wishes.paused)
         await self._bracket(paused=wishes.paused or sitting.run.resting)
 
     async def _bracket(self, *, paused: bool) -> None:
@@ -70,7 +68,7 @@ class Hold:
         if sitting.resumable:
             sitting.parking = True
             await sitting.dismiss()
-        elif sitting.till is None and self._wake.keep(due_of(sitting.job)):
+        elif sitting.till is None and not sitting.job.named and self._wake.keep(due_of(sitting.job)):
             await self._stand_still()
         elif waited > sitting.world.park_s:
             sitting.end = [forgotten(sitting.run.attempt, sitting.run.questions.waits.why, sitting.world.park_s)]
@@ -80,6 +78,5 @@ class Hold:
         """It cannot be resumed, so that its program stays; it takes neither time nor a hand."""
         sitting = self._sitting
         if not sitting.frozen:
-            await sitting.world.provider.freeze(sitting.job.sandbox_id)
-            sitting.frozen = True
+            await sitting.stand(still=True)
         sitting.standing = True

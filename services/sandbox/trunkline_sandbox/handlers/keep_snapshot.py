@@ -124,7 +124,7 @@ class Keeper:
                 async with asyncio.timeout(max(SETTLE_S, self._next - time.monotonic())):
                     await self._parting.wait()
             if not self._parting.is_set() and self._taken < MOST:
-                await self._take()
+                await self._sitting.append(await self._take(), "snapshot")
         await self._prepare()
 
     async def _prepare(self) -> None:
@@ -140,11 +140,11 @@ class Keeper:
     def _scene(self, *, at_rest: bool = False) -> Scene:
         return Scene(self._sitting.job, self._sitting.agent, self._sitting.talk, self._line, at_rest)
 
-    async def last(self) -> None:
-        """As it stands at the end of the sitting, when no program is left."""
-        await self._take(at_rest=True)
+    async def last(self) -> list[Fact]:
+        """As it stands at the end of the sitting, when no program is left; told in one record with that end."""
+        return await self._take(at_rest=True)
 
-    async def _take(self, *, at_rest: bool = False) -> None:
+    async def _take(self, *, at_rest: bool = False) -> list[Fact]:
         async with self._turn:
             self._wanted.clear()
             sitting, began = self._sitting, time.monotonic()
@@ -152,7 +152,7 @@ class Keeper:
             facts = await kept(self._keep, scene, int(sitting.world.now().timestamp())) if self._keep else []
             self._next = time.monotonic() + max(EVERY_S, SHARE * (time.monotonic() - began))
             self._taken += 1
-            await sitting.append([fact for fact in facts if self._is_news(fact)], "snapshot")
+            return [fact for fact in facts if self._is_news(fact)]
 
     def _is_news(self, fact: Fact) -> bool:
         """What cannot be kept is said once, and not every few seconds."""

@@ -8,13 +8,18 @@ from datetime import datetime
 
 from trunkline.bus import Bus
 from trunkline.bus.streams import EVENTS
+from trunkline_sandbox.handlers.image_build import BuildImage
+from trunkline_sandbox.handlers.image_ends import ALL_IMAGES, ImageEnds
+from trunkline_sandbox.handlers.image_news import ImageNews
+from trunkline_sandbox.handlers.images import ImageMeans, Images
 from trunkline_sandbox.handlers.named_answer import AnswerNamed
 from trunkline_sandbox.handlers.named_book import ALL, Book
 from trunkline_sandbox.handlers.named_carry import Carry, Waits
 from trunkline_sandbox.handlers.named_host import NamedHost
-from trunkline_sandbox.handlers.named_minutes import Minutes
+from trunkline_sandbox.handlers.named_minutes import Minutes, MinutesCap
 from trunkline_sandbox.handlers.named_news import NamedNews
 from trunkline_sandbox.handlers.named_pages import NamedPages
+from trunkline_sandbox.handlers.named_places import GivePlace
 from trunkline_sandbox.handlers.named_terms import Caps
 from trunkline_sandbox.handlers.named_watch import Watch
 from trunkline_sandbox.model.named_deciding import Decide
@@ -22,7 +27,7 @@ from trunkline_sandbox.model.named_deciding import Decide
 
 @dataclass(frozen=True, slots=True)
 class Sandboxes:
-    """Everything about named sandboxes. `book` is to be started before anything is heard, and it and `watch` run beside."""
+    """Everything about named sandboxes. `book` and `image_ends` are to be started before anything is heard; they and `watch` run beside."""
 
     book: Book
     answer: AnswerNamed
@@ -30,27 +35,36 @@ class Sandboxes:
     news: NamedNews
     watch: Watch
     carry: Carry
+    images: Images
+    image_news: ImageNews
+    image_ends: ImageEnds
 
 
 @dataclass(frozen=True, slots=True)
 class NamedMeans:
-    """What named sandboxes stand on: providers by name, what may be had of them, and how long they are waited for."""
+    """What named sandboxes stand on: providers by name, what may be had of them, how long they are waited for, and images."""
 
     hosts: Mapping[str, NamedHost]
     caps: Caps
     waits: Waits = field(default_factory=Waits)
+    images: ImageMeans = field(default_factory=ImageMeans)
 
 
 def put_together(bus: Bus, means: NamedMeans, now: Callable[[], datetime]) -> Sandboxes:
     ledger = bus.ledger(EVENTS)
     book = Book(bus.log, ledger, bus.heard(ledger, ALL), Decide(means.caps.prices))
-    carry = Carry(book, means.hosts, now, means.waits)
+    images = Images(bus.log, means.images, now)
+    carry = Carry(book, means.hosts, now, means.waits, images)
     minutes = Minutes(book, bus.counters, now)
+    cap = MinutesCap(book, minutes, means.caps, now)
     return Sandboxes(
         book=book,
-        answer=AnswerNamed(book, bus.log, means.hosts, means.caps, minutes),
+        answer=AnswerNamed(book, bus.log, means.hosts, (means.caps, minutes, images), GivePlace(book, bus.memos, means.caps, now)),
         pages=NamedPages(book, minutes),
-        news=NamedNews(book, carry, minutes, bus.timers, now),
-        watch=Watch(book, means.hosts, carry, (means.caps, minutes), now),
+        news=NamedNews(book, carry, (minutes, cap), bus.timers, now),
+        watch=Watch(book, means.hosts, carry, cap, now),
         carry=carry,
+        images=images,
+        image_news=ImageNews(BuildImage(images, bus.log, now)),
+        image_ends=ImageEnds(bus.heard(ledger, ALL_IMAGES), book, carry, means.waits.orphaned_s),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -27,12 +26,14 @@ from trunkline.contracts.sandbox import (
     Why,
 )
 from trunkline.runtime.actor import Actor
+from trunkline_sandbox.handlers.images import Images
 from trunkline_sandbox.handlers.named_book import Book, Key
 from trunkline_sandbox.handlers.named_host import NamedHost
 from trunkline_sandbox.handlers.named_minutes import Minutes
+from trunkline_sandbox.handlers.named_places import GivePlace
 from trunkline_sandbox.handlers.named_terms import Caps
 from trunkline_sandbox.model import preferred
-from trunkline_sandbox.model.named import Effect, Named, next_effect, view
+from trunkline_sandbox.model.named import Named, view
 from trunkline_sandbox.model.named_cues import Cue, Delete, Start, Stop, Touch, Want
 from trunkline_sandbox.model.named_deciding import unknown
 from trunkline_sandbox.model.preferred import Prefer
@@ -41,23 +42,23 @@ log = structlog.get_logger()
 
 ROUNDS: Final = 8
 """Replacements of broken ones that one command follows."""
+_PASSING: Final = ("SANDBOX_RESTART_FAILED",)
+"""Of one that its provider does not say is broken."""
 One = GetSandbox | StartSandbox | StopSandbox | DeleteSandbox | TouchSandbox
 
 
 class AnswerNamed:
     """The body of each answer is a SandboxView."""
 
-    def __init__(self, book: Book, log: Log, hosts: Mapping[str, NamedHost], caps: Caps, minutes: Minutes) -> None:
+    def __init__(self, book: Book, log: Log, hosts: Mapping[str, NamedHost], caps: tuple[Caps, Minutes, Images], place: GivePlace) -> None:
         self._book = book
         self._hosts = hosts
-        self._caps = caps
-        self._minutes = minutes
+        self._caps, self._minutes, self._images = caps
+        self._place = place
         self._preferred: Actor[str, Prefer] = Actor(log, preferred.decide, preferred.evolve)
-        self._making = asyncio.Lock()
-        """So that what is counted is what there is; another replica may let in as many as are under way there."""
 
     async def ensure(self, command: EnsureSandbox) -> Accepted:
-        """Raises Invalid, Denied, Unsupported, Exhausted SANDBOX_CAP, Unavailable."""
+        """Raises Invalid, Denied, Unsupported, Exhausted SANDBOX_CAP, Broken SNAPSHOT_BUILD_FAILED, Unavailable."""
         name = command.provider or self._caps.provider
         host = self._hosts.get(name)
         if host is None:
@@ -65,7 +66,8 @@ class AnswerNamed:
         terms = self._caps.settled(command.terms, host)
         wanted = SandboxWanted(user=command.user, provider=name, terms=terms, by=command.by)
         if not command.reuse:
-            return await self._made(Key(command.tenant, SandboxId(command.sandbox_id)), wanted, command)
+            key = Key(command.tenant, SandboxId(command.sandbox_id))
+            return await self._made(key, wanted, command, new=await self._book.look(key) is None)
         return await self._reused(wanted, command)
 
     async def _reused(self, wanted: SandboxWanted, command: EnsureSandbox) -> Accepted:
@@ -78,29 +80,34 @@ class AnswerNamed:
             key = Key(command.tenant, SandboxId(chosen))
             named = await self._book.look(key)
             if named is None:
-                return await self._made(key, wanted, command)
-            if named.status not in (SandboxStatus.ERROR, SandboxStatus.DELETED):
+                return await self._made(key, wanted, command, new=True)
+            if named.status not in (SandboxStatus.ERROR, SandboxStatus.DELETED) or _may_rise(named):
                 return await self._started(key, named, command)
+            await self._admitted(key, wanted)  # nothing of the user's goes for one that is not made
             if named.status is SandboxStatus.ERROR:
                 await self._book.try_receive(key, Delete(Why.REPLACED, command.by), command.at, command.type)
             cue = Prefer(_next_id(key), instead_of=chosen)
         raise Unavailable("the sandboxes of this user break faster than they are made; try again in a moment", code="CONTENDED")
 
     async def _started(self, key: Key, named: Named, command: EnsureSandbox) -> Accepted:
-        if named.status is not SandboxStatus.STOPPED:
+        if named.status is not SandboxStatus.STOPPED and not _may_rise(named):
             return _accepted(key, named)
         self._caps.check_minutes(await self._minutes.used_s(key.tenant))
         return await self._told(key, Start(command.by), command.at, command.type)
 
-    async def _made(self, key: Key, wanted: SandboxWanted, command: EnsureSandbox) -> Accepted:
-        async with self._making:
-            if await self._book.look(key) is None:
-                there = [named for _, named in self._book.of(key.tenant) if not named.over and next_effect(named) is not Effect.CLEAN]
-                self._caps.check(sum(named.wanted.user == wanted.user for named in there), len(there))
-                self._caps.check_minutes(await self._minutes.used_s(key.tenant))
-            accepted = await self._told(key, Want(wanted), command.at, command.type)
+    async def _made(self, key: Key, wanted: SandboxWanted, command: EnsureSandbox, *, new: bool) -> Accepted:
+        if new:
+            await self._admitted(key, wanted)
+            await self._place(key, wanted.user)
+        accepted = await self._told(key, Want(wanted), command.at, command.type)
         log.info("named.wanted", tenant=key.tenant, sandbox=key.id, provider=wanted.provider, by=command.by)
         return accepted
+
+    async def _admitted(self, key: Key, wanted: SandboxWanted) -> None:
+        """Whether one may be made now, but for its place. Raises Unsupported, Exhausted, Broken."""
+        await self._images.admit(wanted.provider)
+        if self._caps.minutes_day:
+            self._caps.check_minutes(await self._minutes.used_s(key.tenant))
 
     async def get(self, command: GetSandbox) -> Accepted:
         """Raises NotFound, Unavailable."""
@@ -120,8 +127,10 @@ class AnswerNamed:
         return await self._told(key, Stop(command.at, Why.ASKED, command.by), command.at, command.type)
 
     async def delete(self, command: DeleteSandbox) -> Accepted:
-        """Raises NotFound, Unavailable."""
-        key, _ = await self._found(command)
+        """What is deleted is deleted again, for a wish may come twice. Raises NotFound, Unavailable."""
+        key, named = await self._found(command, over=True)
+        if named.over:
+            return _accepted(key, named)
         return await self._told(key, Delete(Why.ASKED, command.by), command.at, command.type)
 
     async def touch(self, command: TouchSandbox) -> Accepted:
@@ -129,10 +138,10 @@ class AnswerNamed:
         key, _ = await self._found(command)
         return await self._told(key, Touch(command.at), command.at, command.type)
 
-    async def _found(self, command: One) -> tuple[Key, Named]:
+    async def _found(self, command: One, *, over: bool = False) -> tuple[Key, Named]:
         key = Key(command.tenant, SandboxId(command.sandbox_id))
         named = await self._book.look(key)
-        if named is None or named.over or command.owner not in (None, named.wanted.by):
+        if named is None or (named.over and not over) or command.owner not in (None, named.wanted.by):
             raise unknown()
         return key, named
 
@@ -141,6 +150,11 @@ class AnswerNamed:
         if named is None:
             raise Conflict("this sandbox cannot be told anything now; try again", code="SANDBOX_NOT_READY")
         return _accepted(key, named)
+
+
+def _may_rise(named: Named) -> bool:
+    """Whether it only failed to start, as when its provider was away: what is in it may be whole, so it is started again."""
+    return named.status is SandboxStatus.ERROR and named.kept and named.code in _PASSING
 
 
 def _next_id(key: Key) -> str:

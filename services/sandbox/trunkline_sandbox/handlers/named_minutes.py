@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from trunkline.bus import Counters
 from trunkline.contracts.ids import TenantId
-from trunkline.contracts.sandbox import SandboxUsageView, SandboxUsed
+from trunkline.contracts.sandbox import SandboxUsageView, SandboxUsed, Why
 from trunkline_sandbox.handlers.named_book import Book
+from trunkline_sandbox.handlers.named_terms import Caps
+from trunkline_sandbox.model.named import Phase
+from trunkline_sandbox.model.named_cues import Stop
 
-SECONDS = "sandbox_ms"
-MONEY = "sandbox_microusd"
+SECONDS: Final = "sandbox_ms"
+MONEY: Final = "sandbox_microusd"
+SLACK_S: Final = 1.0
+"""Between two looks of a clock at minutes that are about to end."""
 
 
 class Minutes:
@@ -40,3 +46,31 @@ class Minutes:
         money = await self._counters.total(TenantId(tenant), day, MONEY)
         running = sum(named.counted_until is not None for _, named in self._book.of(tenant))
         return SandboxUsageView(day=day, seconds=seconds // 1000, cost_usd=money / 1e6, running=running)
+
+
+class MinutesCap:
+    """Nobody reserves minutes: what runs is stopped at the moment at which those of its tenant are used up."""
+
+    def __init__(self, book: Book, minutes: Minutes, caps: Caps, now: Callable[[], datetime]) -> None:
+        self._book = book
+        self._minutes = minutes
+        self._caps = caps
+        self._now = now
+
+    async def ends_at(self, tenant: str) -> datetime | None:
+        """When its minutes are used up if all goes on that runs now; None: never. Raises Unavailable."""
+        running = sum(named.counted_until is not None for _, named in self._book.of(tenant))
+        if not (self._caps.minutes_day and running):
+            return None
+        now, cap_s = self._now(), self._caps.minutes_day * 60
+        tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        today = now + timedelta(seconds=max(SLACK_S, (cap_s - await self._minutes.used_s(tenant)) / running))
+        return today if today < tomorrow else tomorrow + timedelta(seconds=cap_s / running)
+
+    async def hold(self, tenant: str) -> None:
+        """Stop what runs of a tenant whose minutes are used up. Raises Unavailable."""
+        if not self._caps.minutes_day or not self._caps.used_up(await self._minutes.used_s(tenant)):
+            return
+        for key, named in self._book.of(tenant):
+            if named.phase is Phase.READY:
+                await self._book.try_receive(key, Stop(at := self._now(), Why.CAP), at, "cap")

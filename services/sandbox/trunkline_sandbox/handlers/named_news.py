@@ -22,7 +22,8 @@ from trunkline.contracts.sandbox import (
 from trunkline.runtime.faults import faultpoint
 from trunkline_sandbox.handlers.named_book import Book, Key, key_of
 from trunkline_sandbox.handlers.named_carry import Carry
-from trunkline_sandbox.handlers.named_minutes import Minutes
+from trunkline_sandbox.handlers.named_minutes import Minutes, MinutesCap
+from trunkline_sandbox.model.named import Phase
 from trunkline_sandbox.model.named_cues import Rung
 
 TO_DO: Final = (SandboxWanted, SandboxStartWanted, SandboxStopWanted, SandboxDeleteWanted, SandboxBroke)
@@ -40,10 +41,10 @@ class NamedDue(Command):
 class NamedNews:
     """Everything here may happen twice."""
 
-    def __init__(self, book: Book, carry: Carry, minutes: Minutes, timers: Timers, now: Callable[[], datetime]) -> None:
+    def __init__(self, book: Book, carry: Carry, minutes: tuple[Minutes, MinutesCap], timers: Timers, now: Callable[[], datetime]) -> None:
         self._book = book
         self._carry = carry
-        self._minutes = minutes
+        self._minutes, self._cap = minutes
         self._timers = timers
         self._now = now
 
@@ -64,11 +65,15 @@ class NamedNews:
         """Raises Unavailable."""
         key = Key(wake.tenant, SandboxId(wake.sandbox_id))
         await self._book.try_receive(key, Rung(at := self._now()), at, "clock")
+        await self._cap.hold(key.tenant)
         await self._set_clock(key)
 
     async def _set_clock(self, key: Key) -> None:
         named = await self._book.look(key)
-        if named is None or named.next_due is None:
+        if named is None:
             return
-        wake = NamedDue(tenant=key.tenant, at=named.next_due, sandbox_id=key.id)
-        await self._timers.set("named", key.id, max(named.next_due, self._now()), ("sandbox", wake.type), wake)
+        ends = await self._cap.ends_at(key.tenant) if named.phase is Phase.READY else None
+        due = min((at for at in (named.next_due, ends) if at), default=None)
+        if due is not None:
+            wake = NamedDue(tenant=key.tenant, at=due, sandbox_id=key.id)
+            await self._timers.set("named", key.id, max(due, self._now()), ("sandbox", wake.type), wake)

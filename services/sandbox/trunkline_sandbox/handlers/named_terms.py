@@ -38,25 +38,42 @@ class Caps:
             raise Denied(f"sandboxes here may not reach {', '.join(refused)}; `sandbox_egress` would allow it", code="EGRESS_NOT_ALLOWED")
         if egress and not host.ability.egress_policy and terms.egress is not None:
             raise Unsupported(f"the provider {host.name} cannot keep to a list of hosts; choose another", code="PROVIDER_CANNOT_EGRESS")
+        if terms.egress and not host.ability.egress_ports and (ports := [rule for rule in egress if ":" in rule]):
+            told = (
+                f"the provider {host.name} allows whole hosts, and {', '.join(ports)} names a port; name the host alone, or choose another"
+            )
+            raise Unsupported(told, code="PROVIDER_CANNOT_EGRESS_PORT")
         return terms.model_copy(
             update={
                 "egress": tuple(egress),
-                "cpus": _within("cpus", terms.cpus, self.cpus),
-                "memory_mb": _within("memory_mb", terms.memory_mb, self.memory_mb),
-                "disk_mb": _within("disk_mb", terms.disk_mb, self.disk_mb),
+                **(self._sized(terms) if host.ability.sizes else _unsized(terms, host.name)),
                 "ttl_s": _within("ttl_s", terms.ttl_s, self.ttl_s),
                 "idle_s": self.idle_s if terms.idle_s is None else terms.idle_s,
             }
         )
 
+    def _sized(self, terms: SandboxTerms) -> dict[str, float]:
+        return {
+            "cpus": _within("cpus", terms.cpus, self.cpus),
+            "memory_mb": _within("memory_mb", terms.memory_mb, self.memory_mb),
+            "disk_mb": _within("disk_mb", terms.disk_mb, self.disk_mb),
+        }
+
     def check(self, of_user: int, of_tenant: int) -> None:
         """Raises Exhausted when one more would be too many."""
-        for count, cap, whose in ((of_user, self.per_user, "user"), (of_tenant, self.per_tenant, "tenant")):
+        for count, cap, whose in self._counted(of_user, of_tenant):
             if cap and count >= cap:
                 raise Exhausted(
                     f"this {whose} has {count} sandboxes, and may have {cap}; delete one first", code="SANDBOX_CAP", cap=cap, whose=whose,
                     retry_after=60,
                 )  # fmt: skip
+
+    def full(self, of_user: int, of_tenant: int) -> bool:
+        """Whether one more would be too many."""
+        return any(cap and count >= cap for count, cap, _ in self._counted(of_user, of_tenant))
+
+    def _counted(self, of_user: int, of_tenant: int) -> tuple[tuple[int, int, str], ...]:
+        return (of_user, self.per_user, "user"), (of_tenant, self.per_tenant, "tenant")
 
     def check_minutes(self, used_s: float) -> None:
         if self.used_up(used_s):
@@ -67,6 +84,14 @@ class Caps:
 
     def used_up(self, used_s: float) -> bool:
         return bool(self.minutes_day) and used_s >= self.minutes_day * 60
+
+
+def _unsized(terms: SandboxTerms, provider: str) -> dict[str, float]:
+    """As large as what the provider makes them of."""
+    if terms.cpus or terms.memory_mb or terms.disk_mb:
+        told = f"the provider {provider} makes all sandboxes as large as its image is meant to be; leave the size out, or choose another"
+        raise Unsupported(told, code="PROVIDER_CANNOT_SIZE")
+    return {}
 
 
 def _within(name: str, asked: float, most: float) -> float:

@@ -11,14 +11,12 @@ import structlog
 
 from trunkline.contracts.errors import DomainError
 from trunkline.contracts.ids import SandboxId
-from trunkline.contracts.sandbox import Why
 from trunkline_sandbox.handlers.named_book import Book, Key
 from trunkline_sandbox.handlers.named_carry import Carry
 from trunkline_sandbox.handlers.named_host import NAMED, NamedHost, Seen
-from trunkline_sandbox.handlers.named_minutes import Minutes
-from trunkline_sandbox.handlers.named_terms import Caps
+from trunkline_sandbox.handlers.named_minutes import MinutesCap
 from trunkline_sandbox.model.named import Effect, Named, Phase, next_effect
-from trunkline_sandbox.model.named_cues import Count, Rung, Stop
+from trunkline_sandbox.model.named_cues import Count, Rung
 from trunkline_sandbox.model.named_cues import Seen as Look
 
 log = structlog.get_logger()
@@ -31,13 +29,11 @@ LISTED_WITHIN: Final = 30.0
 
 
 class Watch:
-    def __init__(
-        self, book: Book, hosts: Mapping[str, NamedHost], carry: Carry, caps: tuple[Caps, Minutes], now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, book: Book, hosts: Mapping[str, NamedHost], carry: Carry, cap: MinutesCap, now: Callable[[], datetime]) -> None:
         self._book = book
         self._hosts = hosts
         self._carry = carry
-        self._caps, self._minutes = caps
+        self._cap = cap
         self._now = now
 
     async def run(self) -> None:
@@ -112,13 +108,8 @@ class Watch:
 
     async def _hold_caps(self) -> None:
         """Those of a tenant whose minutes are used up are stopped."""
-        if not self._caps.minutes_day:
-            return
-        running = [(key, named) for key, named in self._book.all() if named.phase is Phase.READY]
-        for tenant in {key.tenant for key, _ in running}:
-            if self._caps.used_up(await self._minutes.used_s(tenant)):
-                for key in (key for key, _ in running if key.tenant == tenant):
-                    await self._book.try_receive(key, Stop(now := self._now(), Why.CAP), now, "cap")
+        for tenant in {key.tenant for key, named in self._book.all() if named.phase is Phase.READY}:
+            await self._cap.hold(tenant)
 
 
 def _never(named: Named) -> bool:

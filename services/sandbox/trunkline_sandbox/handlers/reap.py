@@ -14,6 +14,7 @@ from trunkline.contracts import subjects
 from trunkline.contracts.errors import DomainError
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.task import ENDS
+from trunkline_sandbox.handlers.image_host import BUILD
 from trunkline_sandbox.handlers.named_host import NAMED
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.handlers.steps import Steps
@@ -45,7 +46,7 @@ class Reap:
 
     async def once(self) -> None:
         for sandbox in await self._provider.list():
-            if NAMED in sandbox.labels:  # it has a life of its own
+            if sandbox.labels.keys() & {NAMED, BUILD}:  # it has a life of its own
                 continue
             try:
                 await self._look_at(sandbox)

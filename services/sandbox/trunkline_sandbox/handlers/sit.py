@@ -19,7 +19,7 @@ from trunkline_sandbox.handlers.settle import settled
 from trunkline_sandbox.handlers.sitting import GO_ON, Sitting
 from trunkline_sandbox.handlers.wake import Wake
 from trunkline_sandbox.handlers.wires import Wires
-from trunkline_sandbox.handlers.world import Job, World, launch_key
+from trunkline_sandbox.handlers.world import Job, World
 from trunkline_sandbox.model import AgentTask, Late, Run, Talk
 from trunkline_sandbox.model.again import has, meanwhile
 from trunkline_sandbox.model.asking import told_later
@@ -53,7 +53,7 @@ class Sit:
         faultpoint("agent_running.before_effect")
         async with self._seated(job, agent, task) as sitting:  # a door that cannot be opened is told before anything runs
             launch = await self._go_on.launched(job.assignment.origin, task, agent.launch(task, sitting.key))
-            await self._world.provider.start(job.sandbox_id, launch)
+            await self._world.provider.start(job.sandbox_id, job.dressed(launch))
             faultpoint("agent_running.after_effect")
             began = AgentStarted(agent=agent.name, sitting=sitting.number, session=sitting.talk.session)
             await job.log.append([began], "start_agent")
@@ -74,12 +74,12 @@ class Sit:
         agent, keep = self._world.agent(job.assignment), self._world.keep
         if keep is None or job.run.cloned is None or job.run.agent is None:
             return []
-        talk, line = await self._heard(job, agent.opening(await self._task(job, agent), launch_key(job.sandbox_id, job.run.sitting)), agent)
+        talk, line = await self._heard(job, agent.opening(await self._task(job, agent), job.key(job.run.sitting)), agent)
         return await kept(keep, Scene(job, agent, talk, line, last=True), int(self._world.now().timestamp()))
 
     @asynccontextmanager
     async def _seated(self, job: Job, agent: Agent, task: AgentTask) -> AsyncIterator[Sitting]:
-        key = launch_key(job.sandbox_id, job.run.sitting)
+        key = job.key(job.run.sitting)
         async with AsyncExitStack() as stack:
             bell = await stack.enter_async_context(self._wires.bell(job, subjects.INBOX))
             sitting = Sitting(self._world, self._wires, job, agent, bell, agent.opening(task, key), frozen=False)
@@ -93,7 +93,8 @@ class Sit:
 
     def _plain(self, job: Job) -> AgentTask:
         always = asked_always(self._world.rules, job.assignment.tool_rules)
-        return AgentTask(self._world.struck(job, job.assignment.prompt), supervised=self._supervised(job), asked_always=always)
+        prompt, model = self._world.struck(job, job.assignment.prompt), job.assignment.model or ""
+        return AgentTask(prompt, supervised=self._supervised(job), asked_always=always, model=model)
 
     async def _task(self, job: Job, agent: Agent) -> AgentTask:
         plain, run = self._plain(job), job.run
@@ -119,14 +120,14 @@ class Sit:
         return [meanwhile(letter.text) for letter in taken if not has(talk, letter.id)]
 
     async def _said(self, job: Job, agent: Agent, number: int) -> Talk:
-        key = launch_key(job.sandbox_id, number)
+        key = job.key(number)
         plain = replace(self._plain(job), sitting=number)
         talk = agent.opening(first_task(plain, job.assignment.origin, agent.skill) if number == 1 else plain, key)
         return (await self._heard(job, talk, agent, number))[0]
 
     async def _heard(self, job: Job, talk: Talk, agent: Agent, number: int = 0) -> tuple[Talk, int]:
         """The conversation after all that it said in a sitting, if not in another then in this, and the last line of it."""
-        line, key = 0, launch_key(job.sandbox_id, number or job.run.sitting)
+        line, key = 0, job.key(number or job.run.sitting)
         async for thing in self._world.provider.output(job.sandbox_id, key):
             if isinstance(thing, Line):
                 talk, line = agent.hear(thing, talk).talk, thing.number

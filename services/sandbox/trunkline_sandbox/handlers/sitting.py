@@ -12,9 +12,10 @@ from trunkline.bus import Bell
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import Conflict
 from trunkline.contracts.message import Fact
+from trunkline_sandbox.handlers import named_ending
 from trunkline_sandbox.handlers.till import TaskTill
 from trunkline_sandbox.handlers.wires import Wires
-from trunkline_sandbox.handlers.world import Job, World, launch_key
+from trunkline_sandbox.handlers.world import Job, World
 from trunkline_sandbox.model import Ask, Entry, Run, Talk
 from trunkline_sandbox.model.asking import Asker
 from trunkline_sandbox.ports import Agent
@@ -50,6 +51,8 @@ class Sitting:
     waiting_since: float = 0.0
     leaves_by: float = 0.0
     """It was told to end, and is ended at this moment of the monotonic clock; 0: it was not."""
+    closed: bool = False
+    """Its inbox was seen to be: nothing that is said from here on reaches it."""
     parking: bool = False
     standing: bool = False
     """It stands still, and nobody needs to attend it until what it waits for has come."""
@@ -66,7 +69,7 @@ class Sitting:
 
     @property
     def key(self) -> str:
-        return launch_key(self.job.sandbox_id, self.number)
+        return self.job.key(self.number)
 
     @property
     def asker(self) -> Asker:
@@ -113,7 +116,12 @@ class Sitting:
 
     async def stop(self) -> None:
         """End it now, and nothing that was started after it."""
-        await self.world.provider.stop(self.job.sandbox_id, self.key)
+        await named_ending.end(self.world, self.job, self.key)
+
+    async def stand(self, *, still: bool) -> None:
+        """Let the program stand still where it is, or go on."""
+        await named_ending.hold(self.world, self.job, self.key, still)
+        self.frozen = still
 
     async def listen_for(self, name: str) -> None:
         """Ring when this approval moves."""

@@ -28,9 +28,11 @@ from trunkline.contracts.run import (
 )
 from trunkline.contracts.task import Onward, Origin
 from trunkline.runtime.faults import faultpoint
+from trunkline_sandbox.handlers import named_ending
 from trunkline_sandbox.handlers.clear_out import OutgoingDoor
 from trunkline_sandbox.handlers.entrust import Entrust
 from trunkline_sandbox.handlers.go_on import GoOn
+from trunkline_sandbox.handlers.named_steps import NamedSteps
 from trunkline_sandbox.handlers.sit import Sit
 from trunkline_sandbox.handlers.wake import Wake
 from trunkline_sandbox.handlers.wires import Wires
@@ -63,6 +65,7 @@ class Steps:
         self._wires = wires
         self._go_on = GoOn(world)
         self._sit = sit = Sit(world, wires, wake)
+        self._named = named = NamedSteps(world, wires)
         self._effects: dict[Step, Effect] = {
             Step.MAKE_SANDBOX: self._make_sandbox,
             Step.CLONE: self._clone,
@@ -72,11 +75,18 @@ class Steps:
             Step.JUDGE: OutgoingDoor(wires, wake, self._bare),
             Step.PUSH: self._push,
             Step.OPEN_PULL_REQUEST: self._open_pull_request,
+            Step.CHECK: named.check,
+            Step.CONCLUDE: named.conclude,
         }
 
     async def perform(self, step: Step, job: Job, run: Run) -> list[Fact]:
         """Do the step and return the facts that say so."""
-        return await self._effects[step](await self._entrust(job), run)
+        job, effect = await self._entrust(job), self._effects[step]
+        if not job.named:
+            return await effect(job, run)
+        if step is Step.MAKE_SANDBOX:
+            self._refuse_early(job)
+        return await self._named.within(step, job, run, effect)
 
     async def show(self, job: Job, state: str, told: str) -> None:
         """On the commit that was pushed, where the forge has such a thing; what fails of it does not matter."""
@@ -87,7 +97,7 @@ class Steps:
 
     async def stop(self, step: Step, job: Job) -> list[Fact]:
         """End whatever runs of it; what is kept of an agent that was in the middle of its work, if that is quick."""
-        await self.halt(job.sandbox_id)
+        await (named_ending.end(self._world, job) if job.named else self.halt(job.sandbox_id))
         if step not in (Step.START_AGENT, Step.WATCH_AGENT):
             return []
         try:
@@ -112,6 +122,13 @@ class Steps:
         await self._world.git.discard(self._world.folder / id)
         await self._world.provider.remove(id)  # last: what a crash leaves before is found by the sandbox and removed again
 
+    async def forget(self, task: str, run: Run) -> None:
+        """What a run that is over left in a sandbox that stays; what resists goes with that sandbox."""
+        try:
+            await self._named.forget(task, run)
+        except DomainError as error:
+            log.info("named.not_forgotten", task=task, error=error.code)
+
     async def sweep(self) -> None:
         """Drop what nobody may go on from any more."""
         if self._world.keep:
@@ -131,12 +148,13 @@ class Steps:
         return [ready, PhaseBegan(phase=Phase.CLONE, message="Cloning repository...")]
 
     def _refuse_early(self, job: Job) -> None:
-        """Before anything is made: an agent with a model door needs a unix socket of this machine. Raises Unsupported, Invalid."""
+        """Before anything is made: a model door that is a unix socket of this machine is reached from here alone. Raises Unsupported."""
         agent, provider = self._world.agent(job.assignment), self._world.provider
-        if agent.name in self._world.doors and not provider.ability.unix_sockets:
+        door = self._world.doors.get(agent.name)
+        if door and not (provider.ability.unix_sockets or door.afar):
             raise Unsupported(
                 f"The agent {agent.name} reaches its model by a unix socket, which sandboxes of {provider.name} cannot have; "
-                "choose the agent `command`, or TRUNKLINE_SANDBOX=local.",
+                "set TRUNKLINE_MODEL_DOOR_URL, or choose the agent `command`, or TRUNKLINE_SANDBOX=local.",
                 code="PROVIDER_CANNOT_UNIX_SOCKETS",
             )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,21 +10,31 @@ from pathlib import Path
 from typing import Final
 
 from trunkline.bus import WorkItem
+from trunkline.contracts import job_env
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.ids import SandboxId
 from trunkline.contracts.task import Assignment
 from trunkline.telemetry.redaction import Redactor
+from trunkline_sandbox.handlers.named_lodging import Lodging
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.model import Run, Skill
 from trunkline_sandbox.model.budget import BudgetLimits, BudgetScope, lower
 from trunkline_sandbox.model.patience import Patience
 from trunkline_sandbox.model.rules import Rules
 from trunkline_sandbox.naming import branch_name
-from trunkline_sandbox.ports import Access, Agent, Forge, Git, Keep, Limits, SandboxProvider, Till
+from trunkline_sandbox.ports import Access, Agent, Forge, Git, Keep, Launch, Limits, SandboxProvider, Till
 
 HOLD_S: Final = 120.0
 PARK_S: Final = 30 * 86400.0
 KEEPS: Final = 8
+USER_ID: Final = "USER_ID"
+"""Whose sandbox it is, in the word of whoever has it; no caller sets it otherwise."""
+TASK_ID: Final = "TRUNKLINE_TASK"
+"""For the trailer of commits and pull requests that an agent makes by itself."""
+
+
+async def _reached() -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,12 @@ class Door:
     open: Callable[[str, Till], AbstractAsyncContextManager[None]]
     forget: Callable[[str], None]
     """Remove what is left of it; may be repeated."""
+    check: Callable[[], None] = lambda: None
+    """Whether there is a key behind it. Raises Invalid."""
+    reach: Callable[[], Awaitable[None]] = _reached
+    """Whether its model answers. Raises Denied, Unavailable."""
+    afar: bool = False
+    """Sandboxes elsewhere reach it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,8 @@ class World:
     """Opens what callers entrusted; none: such tasks fail."""
     patience: Patience = field(default_factory=Patience)
     """With a forge that is away."""
+    lodging: Lodging | None = None
+    """Named sandboxes as places to work; None: no run of this service is in one."""
 
     def struck(self, job: Job, text: str) -> str:
         """Without any secret of ours, or of the job's."""
@@ -119,8 +137,23 @@ class Job:
         return limits
 
     @property
+    def named(self) -> bool:
+        """Whether it is carried out in a user's own sandbox, which others may work in and which stays."""
+        return self.assignment.sandbox is not None
+
+    @property
     def sandbox_id(self) -> SandboxId:
-        return sandbox_id(self.item.task, self.item.attempt)
+        named = self.assignment.sandbox
+        return SandboxId(named) if named else sandbox_id(self.item.task, self.item.attempt)
+
+    def key(self, sitting: int) -> str:
+        """Names one start of its agent's program, whatever sandbox it is in."""
+        return launch_key(sandbox_id(self.item.task, self.item.attempt), sitting)
+
+    def dressed(self, launch: Launch) -> Launch:
+        """With what its caller gives the program beside what the agent needs, which counts first."""
+        env = job_env.passed(self.assignment.env) | ({USER_ID: user} if (user := self.assignment.env.get(USER_ID)) else {})
+        return replace(launch, env={**env, TASK_ID: self.item.task, **launch.env}) if self.named else launch
 
     @property
     def branch(self) -> str:

@@ -48,6 +48,8 @@ class AgentTask:
     asked_always: tuple[str, ...] = ()
     """Tools that are asked about even where the agent itself would not ask."""
     sitting: int = 1
+    model: str = ""
+    """In the agent's own word; empty: its own choice."""
 
 
 @dataclass(frozen=True, slots=True)

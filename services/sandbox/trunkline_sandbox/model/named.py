@@ -79,6 +79,7 @@ class Named:
     ref: str = ""
     """The provider's own name for it, once it has one."""
     isolation: str = ""
+    image: str = ""
     again: bool = False
     """To be started once it is stopped."""
     ready_at: datetime | None = None
@@ -137,8 +138,8 @@ def evolve(named: Named | None, fact: Fact, at: datetime) -> Named | None:
     if named is None:
         return Named(fact, at, at) if isinstance(fact, SandboxWanted) else None
     match fact:
-        case SandboxMade(ref=ref, isolation=isolation):
-            return replace(named, ref=ref, isolation=isolation)
+        case SandboxMade(ref=ref, isolation=isolation, image=image):
+            return replace(named, ref=ref, isolation=isolation, image=image)
         case SandboxUsed(seconds=seconds, cost_usd=cost):
             total = named.cost_usd if cost is None else (named.cost_usd or 0) + cost
             return replace(named, used_s=named.used_s + seconds, cost_usd=total, counted_until=at)
@@ -185,9 +186,11 @@ def view(sandbox_id: str, named: Named) -> SandboxView:
         created_at=named.made_at,
         provider=named.wanted.provider,
         isolation=named.isolation,
+        image=named.image,
         terms=named.wanted.terms,
         ready_at=named.ready_at,
         expires_at=named.expires_at,
+        idle_at=named.idle_at,
         used_s=round(named.used_s, 3),
         cost_usd=named.cost_usd,
         code=named.code,

@@ -9,7 +9,7 @@ from typing import Literal
 from trunkline.contracts.sandbox import SandboxWanted, Why
 from trunkline_sandbox.model.named import Effect
 
-State = Literal["ready", "stopped", "creating", "error", "gone"]
+State = Literal["ready", "stopped", "creating", "moving", "error", "gone"]
 """How a provider says that a sandbox stands."""
 
 
@@ -61,6 +61,9 @@ class Count:
 class Made:
     ref: str
     isolation: str
+    image: str = ""
+    ready: bool = False
+    """At once, so that no second record has to say so."""
 
 
 @dataclass(frozen=True, slots=True)

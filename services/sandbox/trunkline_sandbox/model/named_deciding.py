@@ -52,9 +52,8 @@ class Decide:
                 return _rung(named, at)
             case Count(at=at):
                 return self._counted(named, at) if named.counted_until and (at - named.counted_until).total_seconds() >= COUNT_S else ()
-            case Made(ref=ref, isolation=isolation):
-                known = named.ref == ref and named.isolation == isolation
-                return () if known or named.phase is not Phase.MAKING else (SandboxMade(ref=ref, isolation=isolation),)
+            case Made():
+                return _made(named, cue) if named.phase is Phase.MAKING else ()
             case _:
                 return self._told(named, cue)
 
@@ -74,6 +73,12 @@ class Decide:
             return ()
         price = self.prices.get(named.wanted.provider)
         return (SandboxUsed(seconds=round(seconds, 3), cost_usd=None if price is None else round(price * seconds / 3600, 9)),)
+
+
+def _made(named: Named, cue: Made) -> tuple[Fact, ...]:
+    known = (named.ref, named.isolation, named.image) == (cue.ref, cue.isolation, cue.image)
+    made = () if known else (SandboxMade(ref=cue.ref, isolation=cue.isolation, image=cue.image),)
+    return (*made, SandboxIsReady()) if cue.ready else made
 
 
 def _did(effect: Effect) -> tuple[Fact, ...]:
@@ -119,7 +124,8 @@ def _stop(named: Named, why: Why, by: str) -> tuple[Fact, ...]:
 
 
 def _idles(named: Named, at: datetime) -> bool:
-    return named.phase is Phase.READY and named.touched_at is not None and (at - named.touched_at).total_seconds() >= TOUCH_S
+    often = min(TOUCH_S, named.wanted.terms.idle_s / 8) if named.wanted.terms.idle_s else TOUCH_S
+    return named.phase is Phase.READY and named.touched_at is not None and (at - named.touched_at).total_seconds() >= often
 
 
 def _rung(named: Named, at: datetime) -> tuple[Fact, ...]:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from trunkline.contracts.message import Fact
 from trunkline.contracts.run import (
+    AgentChecked,
     AgentEnded,
     AgentInterrupted,
     AgentStarted,
@@ -39,12 +40,14 @@ class Step(StrEnum):
 
     MAKE_SANDBOX = "make_sandbox"
     CLONE = "clone"
+    CHECK = "check"
     START_AGENT = "start_agent"
     WATCH_AGENT = "watch_agent"
     COMMIT = "commit"
     JUDGE = "judge"
     PUSH = "push"
     OPEN_PULL_REQUEST = "open_pull_request"
+    CONCLUDE = "conclude"
     NOTHING = "nothing"
 
 
@@ -57,6 +60,7 @@ class Run:
     began_at: datetime
     sandbox: SandboxReady | None = None
     sandbox_at: datetime | None = None
+    checked: AgentChecked | None = None
     cloned: RepositoryCloned | None = None
     agent: AgentStarted | None = None
     agent_ended: AgentEnded | None = None
@@ -108,6 +112,8 @@ def _evolved(run: Run, fact: Fact, at: datetime) -> Run:
     match fact:
         case SandboxReady():
             return replace(run, sandbox=fact, sandbox_at=at)
+        case AgentChecked():
+            return replace(run, checked=fact)
         case RepositoryCloned():
             return replace(run, cloned=fact)
         case AgentStarted():
@@ -153,6 +159,9 @@ def next_step(run: Run) -> Step:
     if run.over or run.parked:
         return Step.NOTHING
     seated = run.agent_ended or (run.agent and run.agent.sitting >= run.sitting)
+    if run.sandbox and run.sandbox.named:
+        named = ((run.checked, Step.CHECK), (seated, Step.START_AGENT), (run.agent_ended, Step.WATCH_AGENT))
+        return next((step for fact, step in named if not fact), Step.CONCLUDE)
     done = (
         (run.sandbox, Step.MAKE_SANDBOX),
         (run.cloned, Step.CLONE),
@@ -167,7 +176,7 @@ def next_step(run: Run) -> Step:
 
 def needs_sandbox(step: Step) -> bool:
     """Whether the step works on a sandbox that an earlier step made."""
-    return step in (Step.CLONE, Step.START_AGENT, Step.WATCH_AGENT, Step.COMMIT, Step.JUDGE)
+    return step in (Step.CLONE, Step.CHECK, Step.START_AGENT, Step.WATCH_AGENT, Step.COMMIT, Step.JUDGE)
 
 
 def may_stop(step: Step) -> bool:
@@ -177,7 +186,7 @@ def may_stop(step: Step) -> bool:
 
 def is_last_exit(step: Step) -> bool:
     """Whether this is the last step at which a stop is still honoured."""
-    return step is Step.JUDGE
+    return step in (Step.JUDGE, Step.CONCLUDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +199,15 @@ class Released:
     """Of two items of one round only that one counts which took the run up first."""
 
 
-def claim(run: Run | None, released: Released, owner: str, isolation: str) -> list[Fact]:
-    """Take an attempt. Nothing, when it is over, a later one was made, or it was parked since it was handed out."""
+def claim(run: Run | None, released: Released, owner: str, isolation: str, sandbox: str | None = None) -> list[Fact]:
+    """Take an attempt. Nothing, when it is over, a later one was made, or it was parked since it was handed out.
+
+    `sandbox`: the named one that it is to be carried out in.
+    """
     claimed = RunClaimed(attempt=released.attempt, owner=owner)
     if run is None or run.attempt < released.attempt:
-        return [claimed, PhaseBegan(phase=Phase.SANDBOX, message=f"Creating sandbox ({isolation})...")]
+        place = f"Using sandbox {sandbox}..." if sandbox else f"Creating sandbox ({isolation})..."
+        return [claimed, PhaseBegan(phase=Phase.SANDBOX, message=place)]
     if run.over or run.attempt > released.attempt or released.round < run.parks:
         return []
     if run.parked is None:
@@ -243,3 +256,11 @@ def succeeded(run: Run, opened: PullRequestOpened, at: datetime, usage: Usage) -
         usage=usage,
     )
     return [opened, RunSucceeded(attempt=run.attempt, result=result)]
+
+
+def concluded(run: Run, at: datetime, usage: Usage) -> list[Fact]:
+    """The end of a run in a named sandbox: it leaves what its agent said, and its files where they are."""
+    assert run.sandbox and run.sandbox_at and run.agent_ended
+    seconds = round((at - run.sandbox_at).total_seconds(), 3)
+    result = RunResult(sandbox_id=run.sandbox.sandbox_id, sandbox_seconds=seconds, summary=run.agent_ended.summary, usage=usage)
+    return [RunSucceeded(attempt=run.attempt, result=result)]

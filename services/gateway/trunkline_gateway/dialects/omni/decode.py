@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from multidict import MultiMapping
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from trunkline.contracts import job_env
 from trunkline.contracts.errors import Invalid
 from trunkline_gateway.dialects.omni.schemas import ConnectQuery, ResultsQuery, TokenBody
+from trunkline_gateway.dialects.omni.schemas_knowledge import ProcessBody
+from trunkline_gateway.usecases import struck
 from trunkline_gateway.usecases.realtime import TicketWish
 from trunkline_gateway.usecases.telling import Place
 
@@ -35,11 +38,23 @@ def ticket(body: JsonValue) -> TicketWish:
     return TicketWish(channels.pop(), names, since, history=any(topic.history for topic in topics))
 
 
-def connect(query: MultiMapping[str], headers: Mapping[str, str]) -> tuple[str, Place | None]:
-    """The ticket, and what was heard last. Raises Invalid."""
+def login(headers: Mapping[str, str]) -> str:
+    """The token that is shown; nothing where it is a key of some kind."""
+    scheme, _, text = headers.get("Authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" and text.count(".") == 2 else ""
+
+
+def connect(query: MultiMapping[str], headers: Mapping[str, str]) -> tuple[str, Place | None, float | None]:
+    """The ticket, beyond which place is wanted, and how fast what was is to be told; None: as fast as it is taken. Raises Invalid."""
     asked = read(ConnectQuery, once(query, ConnectQuery))
-    last = headers.get("Last-Event-ID") or asked.lastEventId
-    return asked.token, Place.parse(last) if last else None
+    return asked.token, _beyond(headers.get("Last-Event-ID") or asked.lastEventId, asked.from_), asked.speed
+
+
+def _beyond(last: str | None, first: str | None) -> Place | None:
+    """What was heard last wins, as on the streams of tasks."""
+    if last:
+        return Place.parse(last)
+    return Place.parse(first).before() if first else None
 
 
 def results(query: MultiMapping[str]) -> tuple[str, Place | None]:
@@ -48,12 +63,28 @@ def results(query: MultiMapping[str]) -> tuple[str, Place | None]:
     return asked.taskId, Place.parse(asked.after) if asked.after else None
 
 
+def process(body: JsonValue, allowed: Sequence[str]) -> ProcessBody:
+    """A job; `allowed`: patterns of the variables that may be given with it. Raises Invalid."""
+    asked = read(ProcessBody, body)
+    for name, value in asked.env.items():
+        if why := job_env.refused(name, allowed) or job_env.unfit(value) or _secret(value):
+            raise wrong("env", f"{name[:40]!r}: {why}")
+    if why := _secret(asked.taskId):
+        raise wrong("taskId", why)
+    return asked
+
+
+def _secret(text: str) -> str:
+    return "" if struck.text(text) == text else "this looks like a secret, and would be stored; leave it out"
+
+
 def once(query: MultiMapping[str], schema: type[BaseModel]) -> dict[str, str]:
     """What stands in a query under the names of `schema`. Raises Invalid for what stands there twice."""
-    for name in schema.model_fields:
+    names = [field.alias or name for name, field in schema.model_fields.items()]
+    for name in names:
         if len(query.getall(name, ())) > 1:
             raise wrong(name, "may be given once")
-    return {name: query[name] for name in schema.model_fields if name in query}
+    return {name: query[name] for name in names if name in query}
 
 
 def read(schema: type[Schema], said: JsonValue | Mapping[str, str]) -> Schema:

@@ -14,16 +14,21 @@ from trunkline.contracts.errors import DomainError
 from trunkline.contracts.ids import TenantId
 from trunkline_gateway.channel import Frame, Way
 from trunkline_gateway.dialect import status_of
-from trunkline_gateway.dialects.omni.names import CHANNEL, FUNCTION, STATUS, UPDATE
+from trunkline_gateway.dialects.omni.names import CHANNEL, FUNCTION, UPDATE
 from trunkline_gateway.dialects.omni.schemas import ErrorBody, Problem, Registered, Results, Told
-from trunkline_gateway.dialects.omni.story import IN_PROGRESS, Job
+from trunkline_gateway.dialects.omni.story import Job
 from trunkline_gateway.sockets import text_frame
 from trunkline_gateway.usecases.telling import Place, Spoken
 
 PING: Final = b'{"kind":"ping"}'
-GAP: Final = b": gap: what was heard last is not of this log; what comes from now on follows\n\n"
+GAP: Final = {
+    Way.EVENTS: b": gap: what follows the place named is lost, or further back than this token reaches; what it reaches follows\n\n",
+    Way.SOCKET: text_frame(b'{"kind":"gap"}'),
+}
+"""Said first where what comes does not begin where it was wanted. The npm client passes over kinds that it does not know."""
 _STATUS: Final = {
     "NOT_IMPLEMENTED": 501, "SANDBOX_NOT_FOUND": 404, "SANDBOX_NOT_READY": 409, "SANDBOX_ERROR": 500, "SANDBOX_RESTART_FAILED": 500,
+    "SNAPSHOT_BUILD_FAILED": 500,
 }  # fmt: skip
 _CODE: Final = {"invalid": "VALIDATION_ERROR", "exhausted": "RATE_LIMITED", "broken": "SERVER_ERROR"}
 """The document's word for a whole kind; our own is in the details."""
@@ -76,14 +81,13 @@ def frame(tenant: TenantId, spoken: Spoken) -> Frame:
 
 
 def results(job: Job, said: Sequence[Spoken], after: Place | None) -> Results:
-    """What was said of a job beyond a place."""
-    fresh = [spoken for spoken in said if after is None or spoken.place > after]
-    statuses = [str(spoken.message.data["status"]) for spoken in said if spoken.message.topic == STATUS]
+    """What was said of a job beyond a place; a place in another life of the log is beyond nothing."""
+    fresh = [spoken for spoken in said if after is None or spoken.place.cursor.epoch != after.cursor.epoch or spoken.place > after]
     told = [Told.model_validate(spoken.message.data) for spoken in fresh if spoken.message.topic == UPDATE]
     place = said[-1].place if said else after
     return Results.model_validate(
         {
-            "taskId": job.task_id, "jobId": job.job_id, "status": statuses[-1] if statuses else IN_PROGRESS,
+            "taskId": job.task_id, "jobId": job.job_id, "status": job.status,
             "sessionId": job.session or job.job_id, "results": told, "done": job.over, "next": str(place) if place else None,
         }
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
@@ -17,6 +18,11 @@ JOB_LABEL: Final = "omni_job"
 SANDBOX_LABEL: Final = "omni_sandbox"
 """On the assignment: the sandbox that it runs in."""
 FUNCTION: Final = "process-knowledge"
+
+
+def job_id(task: str, at: datetime) -> str:
+    """What the job of a task is called: the same whenever it is asked for, and nobody knows its task by it."""
+    return f"job_{round(at.timestamp() * 1000)}_{sha256(f'job/{task}'.encode()).hexdigest()[:10]}"
 
 
 def job_alias(job_id: str) -> str:

@@ -54,6 +54,10 @@ class Omni:
     error_model: type[BaseModel] = field(default=Problem, init=False)
     strict: bool = field(default=False, init=False)
     """Whoever shows none of our credentials may show a signing key; what is neither is refused by `visitors`."""
+    polled: results.Results[Job] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.polled = results.Results(self.tasks, STORY, story.begin_for_viewer)
 
     def routes(self) -> tuple[Route, ...]:
         own = (
@@ -76,6 +80,5 @@ class Omni:
 
     async def _results(self, request: web.Request, principal: Principal) -> web.Response:
         task, after = decode.results(request.query)
-        polled: results.Results[Job] = results.Results(self.tasks, STORY, story.begin_for_viewer)
-        job, said = await polled.of(principal, task_alias(task))
+        job, said = await self.polled.of(principal, task_alias(task), after)
         return encode.answer(encode.results(job, said, after))

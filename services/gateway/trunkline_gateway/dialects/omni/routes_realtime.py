@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +38,8 @@ MINT: Final = Spec(
 CONNECT: Final = Spec(
     "Hear a channel over a WebSocket",
     SURFACE,
-    "Text frames of JSON; a ping every 20 s, as a WebSocket ping and as a frame of kind `ping`.",
+    "Text frames of JSON; a ping every 20 s, as a WebSocket ping and as a frame of kind `ping`. A frame of kind `gap` comes first where "
+    "what follows `lastEventId` or `from` is lost, or further back than the ticket reaches.",
     query=ConnectQuery,
     answers={101: Media("", "The WebSocket.")},
     refusals=(400, 401, 503),
@@ -65,6 +67,15 @@ class Ways:
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """How somebody comes in, beyond which place it wants to hear, and how fast what was."""
+
+    admission: Admission
+    beyond: Place | None
+    speed: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RealtimeRoutes:
     realtime: Realtime
     ways: Ways
@@ -79,49 +90,58 @@ class RealtimeRoutes:
 
     async def _mint(self, request: web.Request, principal: Principal) -> web.Response:
         wish = decode.ticket(await self.body.any_json(request))
-        return encode.answer(TokenMade(jwt=self.realtime.mint(principal, wish).text), 201)
+        return encode.answer(TokenMade(jwt=self.realtime.mint(principal, wish, decode.login(request.headers)).text), 201)
 
     async def _connect(self, request: web.Request, _: Principal) -> web.StreamResponse:
-        admission, last = self._admitted(request)
-        async with self.ways.channels.hearing(admission.tenant) as channel:
-            place, _gap = await self._from(channel, admission, last)
+        asked = self._admitted(request)
+        async with self.ways.channels.hearing(asked.admission.tenant) as channel:
+            place, gap = await self._from(channel, asked)
+            wish = Wish(_topics(asked.admission), Way.SOCKET)
 
             async def carry(line: Line) -> Seated:
-                seat = await channel.sit(line, Wish(_topics(admission), Way.SOCKET), place)
+                if gap:
+                    await line.send(encode.GAP[Way.SOCKET])
+                if asked.speed is not None:
+                    play = partial(channel.hear, line, wish, place, asked.speed)
+                    return Seated(asyncio.get_running_loop().create_future(), _nothing, play)
+                seat = await channel.sit(line, wish, place)
                 return Seated(seat.cut, partial(channel.leave, seat))
 
-            return await self.ways.sockets.serve(request, carry, lambda: self.realtime.stands(admission))
+            return await self.ways.sockets.serve(request, carry, lambda: self.realtime.stands(asked.admission))
 
     async def _events(self, request: web.Request, _: Principal) -> web.StreamResponse:
-        admission, last = self._admitted(request)
-        request[STANDS] = lambda: self.realtime.stands(admission)
-        async with self.ways.channels.hearing(admission.tenant) as channel:
-            place, gap = await self._from(channel, admission, last)
+        asked = self._admitted(request)
+        request[STANDS] = lambda: self.realtime.stands(asked.admission)
+        async with self.ways.channels.hearing(asked.admission.tenant) as channel:
+            place, gap = await self._from(channel, asked)
 
             async def carry(line: Line) -> None:
-                await line.send(encode.GAP if gap else b"")
-                seat = await channel.sit(line, Wish(_topics(admission), Way.EVENTS), place)
-                try:
-                    await seat.cut
-                finally:
-                    channel.leave(seat)
+                await line.send(encode.GAP[Way.EVENTS] if gap else b"")
+                await channel.hear(line, Wish(_topics(asked.admission), Way.EVENTS), place, asked.speed)
 
             return await self.ways.streams.share(request, carry)
 
-    def _admitted(self, request: web.Request) -> tuple[Admission, Place | None]:
-        token, last = decode.connect(request.query, request.headers)
-        return self.realtime.admit(token), last
+    def _admitted(self, request: web.Request) -> _Asked:
+        token, beyond, speed = decode.connect(request.query, request.headers)
+        return _Asked(self.realtime.admit(token), beyond, speed)
 
-    async def _from(self, channel: Channel, admission: Admission, last: Place | None) -> tuple[Place, bool]:
-        """Where the reader begins, and whether what it heard last is lost."""
-        now = await channel.now()
-        if last and last.cursor.epoch == now.cursor.epoch:
-            return last, False
-        if admission.since:
-            return end_of(await self.ways.source.before(admission.since)), last is not None
-        return now, last is not None
+    async def _from(self, channel: Channel, asked: _Asked) -> tuple[Place, bool]:
+        """Where the reader begins, and whether something may be missing behind the place that it named."""
+        now, named = await channel.now(), asked.beyond
+        known = named if named and named.cursor.epoch == now.cursor.epoch else None
+        if known and known >= now:  # whoever has heard all has nothing to catch up with
+            return known, False
+        if known is None and not asked.admission.history:
+            return now, named is not None
+        earliest = end_of(await self.ways.source.before(asked.admission.earliest))
+        begin = max(known, earliest) if known else earliest
+        return begin, named is not None and begin != named
 
 
 def _topics(admission: Admission) -> frozenset[str]:
     """Nothing flows on another channel, and nothing of ours on other topics."""
     return admission.topics & FLOWING if admission.channel == CHANNEL else frozenset()
+
+
+def _nothing() -> None:
+    """Whoever plays leaves its seat by itself."""

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
-from trunkline.contracts.sandbox import ListSandboxes, SandboxStatus, SandboxTerms, SandboxView
+from trunkline.contracts.errors import NotFound
+from trunkline.contracts.sandbox import ListSandboxes, SandboxPage, SandboxStatus, SandboxTerms, SandboxView
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import IDS, Route, Spec
 from trunkline_gateway.dialects.omni import decode, encode
@@ -78,8 +79,16 @@ class SandboxRoutes:
 
     async def _list(self, request: web.Request, principal: Principal) -> web.Response:
         asked = decode.read(ListQuery, decode.once(request.query, ListQuery))
-        page = await self.sandboxes.all(principal, query_of(asked, principal, self.sandboxes.now()))
+        page = await self._page(principal, asked)
         return encode.answer(SandboxList(sandboxes=[shown(view) for view in page.sandboxes], total=page.total, next=page.next))
+
+    async def _page(self, principal: Principal, asked: ListQuery) -> SandboxPage:
+        if asked.id is None:
+            return await self.sandboxes.all(principal, query_of(asked, principal, self.sandboxes.now()))
+        try:
+            return SandboxPage(sandboxes=(await self.sandboxes.one(principal, asked.id),), total=1)
+        except NotFound:
+            return SandboxPage(sandboxes=(), total=0)
 
     async def _usage(self, request: web.Request, principal: Principal) -> web.Response:
         asked = decode.read(UsageQuery, decode.once(request.query, UsageQuery))
@@ -139,12 +148,14 @@ def shown(view: SandboxView) -> SandboxShown:
         userId=view.user,
         provider=view.provider,
         isolation=view.isolation,
+        image=view.image,
         labels=terms.labels,
         egress=list(terms.egress or ()),
         cpus=terms.cpus,
         memoryMb=terms.memory_mb,
         diskMb=terms.disk_mb,
         expiresAt=_ms(view.expires_at) if view.expires_at else None,
+        idleAt=_ms(view.idle_at) if view.idle_at else None,
         idleSeconds=terms.idle_s or 0,
         usedSeconds=view.used_s,
         costUsd=view.cost_usd,

@@ -6,6 +6,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
+from trunkline_gateway.usecases.replay import Speed
+
 LONGEST_NAME: Final = 1024
 MOST_TOPICS: Final = 20
 LATEST_MS: Final = 4_102_444_800_000
@@ -66,6 +68,17 @@ class ConnectQuery(BaseModel):
     token: Annotated[str, Field(min_length=1, max_length=8000, description="The ticket, as POST /v1/realtime/token gave it.")]
     lastEventId: Annotated[
         str | None, Field(max_length=100, description="`id` (WebSocket: `stream_id`) of what was heard last; the header wins.")
+    ] = None
+    from_: Annotated[
+        str | None,
+        Field(alias="from", max_length=100, description="Ours: `id` of the message to begin with; what was heard last wins."),
+    ] = None
+    speed: Annotated[
+        Speed | None,
+        Field(
+            description="Ours: what was said before is told so many times as fast as it was said, a pause counting as 60 s at most; then "
+            "what comes, as it comes. Without it the past comes as fast as it is taken."
+        ),
     ] = None
 
 

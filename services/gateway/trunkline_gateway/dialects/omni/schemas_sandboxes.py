@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from trunkline.contracts.ids import token
-from trunkline.contracts.sandbox import LONGEST_PAGE, Label, Labels, User
+from trunkline.contracts.sandbox import LONGEST_PAGE, Cpus, Label, Labels, Megabytes, Seconds, User
 
 _STRICT = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
 _LOOSE = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
@@ -25,13 +25,13 @@ class CreateBody(BaseModel):
     """Any text of at most 1 KiB. The user's preferred sandbox is returned, restarted or replaced."""
     provider: Annotated[str, Field(max_length=64)] = ""
     labels: Labels = {}
-    cpus: Annotated[float, Field(ge=0)] = 0
-    memoryMb: Annotated[int, Field(ge=0)] = 0
-    diskMb: Annotated[int, Field(ge=0)] = 0
+    cpus: Cpus = 0
+    memoryMb: Megabytes = 0
+    diskMb: Megabytes = 0
     egress: Annotated[list[Host], Field(max_length=100)] | None = None
     """Hosts that it may reach."""
-    ttlSeconds: Annotated[float, Field(ge=0)] = 0
-    idleSeconds: Annotated[float, Field(ge=0)] | None = None
+    ttlSeconds: Seconds = 0
+    idleSeconds: Seconds | None = None
     reuse: bool = True
     """Off: a new one beside those that are there."""
 
@@ -57,6 +57,7 @@ class ListQuery(BaseModel):
 
     model_config = _LOOSE
 
+    id: Annotated[SandboxId | None, Field(description="This one alone; nothing else is asked for then.")] = None
     userId: User | None = None
     status: Literal["creating", "ready", "stopped", "error"] | None = None
     label: Annotated[Label | None, Field(pattern=r"^[^=]+=.*$", description="`name=value`.")] = None
@@ -96,12 +97,16 @@ class SandboxShown(BaseModel):
     userId: str
     provider: str
     isolation: str
+    image: str
+    """The name of the snapshot that it began with; empty: none."""
     labels: dict[str, str]
     egress: list[str]
     cpus: float
     memoryMb: int
     diskMb: int
     expiresAt: int | None
+    idleAt: int | None
+    """When it is stopped unless somebody uses it; null: never, or it is not ready."""
     idleSeconds: float
     usedSeconds: float
     costUsd: float | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -30,11 +31,21 @@ MERGED: Final = "MERGED"
 NOT_AVAILABLE: Final = "CLAUDE_NOT_AVAILABLE"
 COMMAND_FAILED: Final = "CLAUDE_COMMAND_FAILED"
 EXECUTION_ERROR: Final = "EXECUTION_ERROR"
-_NOT_THERE: Final = frozenset({"AGENT_NOT_FOUND", "AGENT_NOT_CONFIGURED", "UNKNOWN_AGENT", "PROGRAM_MISSING", NOT_AVAILABLE})
+_NOT_THERE: Final = frozenset(
+    {"AGENT_NOT_FOUND", "AGENT_NOT_CONFIGURED", "UNKNOWN_AGENT", "PROGRAM_MISSING", NOT_AVAILABLE}
+    | {"MODEL_NOT_CONFIGURED", "MODEL_KEY_REFUSED", "MODEL_UNREACHABLE"}
+)
+"""What the checks before the agent's start end with."""
 _FAILED: Final = ("AGENT_", "MODEL_", COMMAND_FAILED)
 """How codes begin that say that the agent was there and did not do its work."""
+_CODES: Final[Mapping[str, Callable[[str], bool]]] = {
+    NOT_AVAILABLE: lambda code: code in _NOT_THERE,
+    COMMAND_FAILED: lambda code: code.startswith(_FAILED),
+}
 SHOWN: Final = frozenset({Said.MESSAGE, Said.TOOL_CALL, Said.NOTICE})
 """What of an agent's output becomes a log line."""
+_WHOLE: Final = 2 << 10
+"""Bytes. A summary is cut at 4 KiB, and secrets are struck out of it; a shorter one ends in `…` because its agent wrote that."""
 
 Messages = tuple[Message, ...]
 
@@ -49,9 +60,11 @@ class Job:
     session: str
     began: bool = False
     over: bool = False
+    status: str = IN_PROGRESS
     said: str = ""
-    """What the agent said last, whole."""
+    """What the agent said last in this attempt, whole."""
     summary: str = ""
+    """How the agent summed this attempt up."""
 
 
 def begin(task: TaskId, submitted: TaskSubmitted) -> Job | None:
@@ -74,7 +87,7 @@ def tell(job: Job, event: Event) -> tuple[Job, Messages]:
         case TaskStarted():
             return _began(job, at)
         case TaskSucceeded(result=result):
-            text = job.said or (result.summary if result else "") or job.summary
+            text = _answer(job.said, (result.summary if result else "") or job.summary)
             return _ended(job, at, _update(job, at, "result", format="text", data=text), exit_code=0)
         case TaskFailed(code=code, error=error):
             return _ended(job, at, _update(job, at, "error", code=code_of(code), message=error))
@@ -82,7 +95,7 @@ def tell(job: Job, event: Event) -> tuple[Job, Messages]:
             why = f"Cancelled: {reason}" if reason else "Cancelled"
             return _ended(job, at, _update(job, at, "error", code=EXECUTION_ERROR, message=why))
         case PullRequestEnded(merged=True):
-            return job, (_status(job, MERGED),)
+            return replace(job, status=MERGED), (_status(job, MERGED),)
         case _:
             return _went_on(job, event)
 
@@ -91,9 +104,11 @@ def _went_on(job: Job, event: Event) -> tuple[Job, Messages]:
     match event.fact:
         case SandboxReady(sandbox_id=sandbox) if not job.session:
             job = replace(job, session=sandbox)
+        case AgentStarted():
+            job = replace(job, said="", summary="")
         case AgentEnded(summary=summary):
             job = replace(job, summary=summary)
-        case AgentOutput(kind=Said.MESSAGE, text=text) if text:
+        case AgentOutput(kind=Said.MESSAGE, text=text, detail=detail) if text and detail.get("stream") != "stderr":
             job = replace(job, said=text)
     line = _line(event)
     if not line or job.over:
@@ -102,11 +117,15 @@ def _went_on(job: Job, event: Event) -> tuple[Job, Messages]:
     return job, (*first, _log(job, event.at, line))
 
 
+def _answer(said: str, summary: str) -> str:
+    """The agent's own summary, and what it said last where the summary is only the beginning of that."""
+    cut = summary.endswith("…") and len(summary.encode()) >= _WHOLE and said.strip().startswith(summary[:-1])
+    return said if cut else summary or said
+
+
 def code_of(code: str) -> str:
     """One of the three codes of the document."""
-    if code in _NOT_THERE:
-        return NOT_AVAILABLE
-    return COMMAND_FAILED if code.startswith(_FAILED) else EXECUTION_ERROR
+    return next((theirs for theirs, fits in _CODES.items() if fits(code)), EXECUTION_ERROR)
 
 
 def _line(event: Event) -> str:
@@ -133,7 +152,7 @@ def _began(job: Job, at: datetime) -> tuple[Job, Messages]:
 def _ended(job: Job, at: datetime, outcome: Message, exit_code: int = 1) -> tuple[Job, Messages]:
     job, first = _began(job, at)
     done = _update(job, at, "done", exitCode=exit_code)
-    return replace(job, over=True, said="", summary=""), (*first, outcome, done, _status(job, DONE))
+    return replace(job, over=True, status=DONE, said="", summary=""), (*first, outcome, done, _status(job, DONE))
 
 
 def _log(job: Job, at: datetime, line: str) -> Message:

@@ -13,7 +13,7 @@ from trunkline.auth.signing_keys import SigningKeys
 from trunkline.contracts.errors import Unauthenticated
 
 HOLDER: Final = Principal(HOME, "signing-key", Role.USER)
-"""Whoever holds the key: a backend that asks for tokens."""
+"""Whoever holds the key: a backend that asks for tokens. It reads; what an SDK sends to anybody must not start an agent."""
 DEVELOPER: Final = Principal(HOME, "dev", Role.AGENT)
 """Whoever asks a gateway that runs for development, on this machine."""
 _NOTHING: Final = SecretStr("")
@@ -37,7 +37,7 @@ class KeyHolders:
     async def who(self, token: SecretStr) -> Principal:
         text = token.get_secret_value()
         if text and self.keys.know(text):
-            return HOLDER
+            return DEVELOPER if self.dev else HOLDER  # whoever shows the key is no less than whoever shows nothing
         if self.dev and (not text or (not self.keys and text.startswith(_FORM))):
             return DEVELOPER
         raise Unauthenticated("this credential is not one of ours, and not the signing key that is set here", code="BAD_TOKEN")

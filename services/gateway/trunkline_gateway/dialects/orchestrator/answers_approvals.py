@@ -108,13 +108,13 @@ class ApprovalHistory(BaseModel):
 
 
 class Decided(BaseModel):
-    """The last three stand there when more people must agree, or when this one is no longer the last word."""
+    """The last three stand there when more people must agree, or when this one is no longer the last word; else it is as was asked."""
 
     model_config = CLOSED
 
     success: Literal[True]
     approval_id: str
     message: str
-    status: ApprovalStatus = "pending"
-    votes: int = 0
-    quorum: int = 1
+    status: ApprovalStatus | None = None
+    votes: int | None = None
+    quorum: int | None = None

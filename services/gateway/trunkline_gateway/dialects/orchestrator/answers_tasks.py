@@ -24,17 +24,17 @@ class Sla(BaseModel):
 
 
 class Result(BaseModel):
-    """What an agent of ours left behind."""
+    """What an agent of ours left behind; all but the last are null of one that worked without a repository."""
 
     model_config = CLOSED
 
-    branch: str
-    commit: str
-    pull_request: int
-    pull_request_url: str
-    files_changed: int
-    additions: int
-    deletions: int
+    branch: str | None
+    commit: str | None
+    pull_request: int | None
+    pull_request_url: str | None
+    files_changed: int | None
+    additions: int | None
+    deletions: int | None
     summary: str
 
 

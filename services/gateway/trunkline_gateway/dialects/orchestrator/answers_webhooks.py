@@ -119,7 +119,10 @@ class Try(BaseModel):
 
 
 class Delivery(BaseModel):
-    """One event on its way to a webhook. `dead` ones were given up, as `problem` says, and are not tried again by themselves."""
+    """One event on its way to a webhook. `dead` ones are not tried again by themselves.
+
+    `problem` says why one was given up on, or why it waits though it is due.
+    """
 
     model_config = CLOSED
 

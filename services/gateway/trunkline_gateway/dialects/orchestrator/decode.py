@@ -79,7 +79,7 @@ def task(sent: Object, now: datetime) -> Wish:
         source=asked.source or "user",
         payload=asked.payload,
         metadata=asked.metadata or {},
-        priority=Priority(asked.priority or "P2"),
+        priority=Priority[asked.priority or "P2"],
         parent=_parent(asked.parent_task_id or named.parent_task_id),
         max_retries=retries or 0,
         surface=SURFACE,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Final
 
+import orjson
 from pydantic import JsonValue
 
 from trunkline.auth.principal import Principal
@@ -41,20 +41,27 @@ def error(refusal: DomainError) -> tuple[Object, int]:
     return {"detail": refusal.message}, _STATUS_OF_CODE.get(refusal.code) or status_of(refusal)
 
 
-@lru_cache(1024)  # what is said at once has one time
 def moment(at: datetime) -> str:
     """`2025-10-22T06:00:00.123Z`."""
-    return f"{at.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+    said = orjson.dumps(at.astimezone(UTC)).decode()  # takes a tenth of `isoformat`
+    return f"{said[1:24]}Z" if at.microsecond else f"{said[1:20]}.000Z"
 
 
 def created(submitted: Submitted, assignment: Assignment, principal: Principal) -> Object:
     """As the router made it, without asking anybody again."""
     task_id = names.task(submitted.task_id)
-    held = _held(submitted)
+    held = _held(submitted) if submitted.hold else _NOT_HELD
+    at = moment(submitted.submitted_at)
     made: Object = {
         **_asked(submitted.task_id, assignment),
-        **_where(submitted.pool, submitted.status, held),
-        **_times(submitted.submitted_at, submitted.submitted_at),
+        "status": STATUS[submitted.status],
+        "assigned_agent": submitted.pool,
+        "assigned_to": submitted.pool,
+        **held,
+        "created_at": at,
+        "started_at": None,
+        "completed_at": None,
+        "updated_at": at,
         "trace_id": submitted.trace_id,
         "child_task_ids": [],
         "retry_count": 0,
@@ -118,18 +125,23 @@ def who(principal: Principal) -> Object:
     return {"user_id": principal.subject, "role": principal.role.value, "tenant": principal.tenant, "tier": principal.tier.value}
 
 
+MADE: Final = ("branch", "commit", "pull_request", "pull_request_url")
+COUNTED: Final = ("files_changed", "additions", "deletions")
+"""Both are what a run without a repository leaves none of."""
+
+
 def result(of: RunResult | None) -> Object | None:
-    named = {"branch", "commit", "pull_request", "pull_request_url", "files_changed", "additions", "deletions", "summary"}
-    return of.model_dump(include=named) if of else None
+    """What there is none of is null; a number is 0 only where something was committed."""
+    if of is None:
+        return None
+    made: Object = {name: getattr(of, name) or None for name in MADE}
+    counted: Object = {name: getattr(of, name) if of.commit else None for name in COUNTED}
+    return {**made, **counted, "summary": of.summary}
 
 
 def _held(submitted: Submitted) -> Object:
-    hold = submitted.hold
-    return {
-        "requires_approval": hold is not None,
-        "approval_id": names.approval(submitted.task_id, hold.approval_id) if hold else None,
-        "approval_status": "pending" if hold else None,
-    }
+    name = names.approval(submitted.task_id, submitted.hold.approval_id) if submitted.hold else None
+    return {"requires_approval": True, "approval_id": name, "approval_status": "pending"}
 
 
 def _asked(task_id: str, assignment: Assignment) -> Object:
@@ -195,6 +207,7 @@ def _waiting(view: TaskView | None) -> Object:
     }
 
 
+_NOT_HELD: Final[Object] = {"requires_approval": False, "approval_id": None, "approval_status": None}
 _NOT_BEGUN: Final = _waiting(None)
 
 

@@ -124,6 +124,7 @@ _TOLD: Final[Mapping[type[Fact], tuple[str, Tell]]] = {
     approval.ApprovalWithdrawn: ("approval.withdrawn", _about_approval),
     run.PhaseBegan: ("run.phase", _plain),
     run.SandboxReady: ("run.sandbox_ready", _plain),
+    run.AgentChecked: ("run.agent_checked", _plain),
     run.RepositoryCloned: ("run.cloned", _plain),
     run.AgentStarted: ("run.agent_started", _plain),
     run.AgentEnded: ("run.agent_ended", _agent_ended),

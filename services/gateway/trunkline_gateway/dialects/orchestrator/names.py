@@ -18,6 +18,7 @@ TRACE: Final = r"^[A-Za-z0-9._:-]{1,128}$"
 EVENT: Final = r"^[a-z0-9_]+(\.[a-z0-9_]+)*$"
 
 _TASK: Final = re.compile(TASK)
+_JOB: Final = re.compile(r"job_[0-9]{1,16}_[0-9a-f]{10}")
 _APPROVAL: Final = re.compile(r"approval_([0-9a-fA-F]{32})(?:_([A-Za-z0-9_-]{1,55}))?")
 _WEBHOOK: Final = re.compile(WEBHOOK)
 _DELIVERY: Final = re.compile(DELIVERY)
@@ -40,6 +41,11 @@ def read_task(text: str) -> TaskId:
     if not _matches(_TASK, text):
         raise unknown_task()
     return TaskId(UUID(text.removeprefix("task_")).hex)
+
+
+def read_name(text: str) -> TaskId:
+    """As `read_task`; and the `jobId` of the omni surface, by which the views find its task. Raises NotFound."""
+    return TaskId(f"omni:{text}") if _matches(_JOB, text) else read_task(text)
 
 
 def read_approval(text: str) -> tuple[TaskId, ApprovalId]:

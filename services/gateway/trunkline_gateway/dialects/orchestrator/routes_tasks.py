@@ -98,7 +98,7 @@ class TaskRoutes:
 
     async def _read(self, request: web.Request, principal: Principal) -> web.Response:
         try:
-            return json(encode.read(await self.tasks.task(principal, _task(request))))
+            return json(encode.read(await self.tasks.task(principal, names.read_name(request.match_info["task_id"]))))
         except NotFound:
             raise names.unknown_task() from None
 

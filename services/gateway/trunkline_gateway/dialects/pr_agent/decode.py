@@ -64,9 +64,9 @@ def fingerprint(body: Mapping[str, JsonValue]) -> str:
     return said if isinstance(said, str) else ""
 
 
-def cancel(body: Mapping[str, JsonValue]) -> str:
-    """The reason, or no text."""
-    return _read(CancelBody, body).reason or ""
+def cancel(body: Mapping[str, JsonValue]) -> CancelBody:
+    """Why, and what a stranger shows of itself. Raises Invalid."""
+    return _read(CancelBody, body)
 
 
 def job_id(text: str) -> TaskId:

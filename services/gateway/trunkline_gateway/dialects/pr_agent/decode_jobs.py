@@ -28,7 +28,8 @@ def jobs(query: MultiMapping[str], surface: str) -> Wish:
 
 def fingerprint(query: MultiMapping[str]) -> str:
     """No text when none is named. Raises Invalid."""
-    return _read(LimitsQuery, query).fingerprint or ""
+    asked = _read(LimitsQuery, query)
+    return asked.fingerprint or asked.client_fingerprint or ""
 
 
 def ends_well(query: MultiMapping[str]) -> bool:

@@ -121,7 +121,7 @@ def _asked(view: TaskView) -> Object:
     return {
         "id": job_id(view.task_id),
         "repoFullName": view.assignment.repo,
-        "branch": view.assignment.branch,
+        "branch": view.assignment.branch if view.assignment.repo else "",
         "task": view.assignment.prompt,
         "status": STATUS[view.status],
     }
@@ -141,7 +141,7 @@ def _outcome(view: TaskView) -> Object:
         "sandboxDurationSeconds": None if view.sandbox_seconds is None else round(view.sandbox_seconds, 3),
         "createdAt": moment(view.submitted_at),
         "completedAt": moment(view.ended_at) if view.ended_at else None,
-        "error": view.error,
+        "error": _stopped(view.error) if view.status is TaskStatus.CANCELLED else view.error,
         "errorCode": view.error_code,
     }
 
@@ -164,7 +164,7 @@ def _body(event: Event) -> Object | None:
         case TaskFailed(code=code, error=text):
             return _failed(text, code)
         case TaskCancelled(reason=reason):
-            return _failed(f"Cancelled: {reason}" if reason else "Cancelled", "CANCELLED")
+            return _failed(_stopped(reason), "CANCELLED")
         case _:
             return _status(event)
 
@@ -216,19 +216,23 @@ def _result(result: RunResult | None) -> Object:
     """The fields of the document always, unknown ones as null; the others when known."""
     if result is None:
         return {"success": True} | dict.fromkeys(_DOCUMENTED)
-    usage = _usage(result.usage)
+    usage, changed = _usage(result.usage), bool(result.commit)
     documented: Object = {
         "success": True,
-        "fixBranch": result.branch,
-        "prNumber": result.pull_request,
-        "prUrl": result.pull_request_url,
-        "commitSha": result.commit,
-        "filesChanged": result.files_changed,
+        "fixBranch": result.branch or None,
+        "prNumber": result.pull_request or None,
+        "prUrl": result.pull_request_url or None,
+        "commitSha": result.commit or None,
+        "filesChanged": result.files_changed if changed else None,
         "sandboxDurationSeconds": round(result.sandbox_seconds, 3),
         "estimatedCostUsd": usage.pop("estimatedCostUsd"),
     }
-    more: Object = {"additions": result.additions, "deletions": result.deletions, "sandboxId": result.sandbox_id}
-    return documented | more | {name: value for name, value in usage.items() if value is not None}
+    lines: Object = {"additions": result.additions, "deletions": result.deletions} if changed else {"additions": None, "deletions": None}
+    return documented | lines | {"sandboxId": result.sandbox_id} | {name: value for name, value in usage.items() if value is not None}
+
+
+def _stopped(reason: str | None) -> str:
+    return f"Cancelled: {reason}" if reason else "Cancelled"
 
 
 def _failed(text: str, code: str) -> Object:

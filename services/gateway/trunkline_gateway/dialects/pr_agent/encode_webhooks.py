@@ -26,7 +26,11 @@ def webhook(view: WebhookView) -> Object:
         "events": list(view.events),
         "status": view.status.value,
         "problem": view.problem or None,
+        "disabledBy": view.disabled_by.value if view.disabled_by else None,
         "secretHint": view.hint or None,
+        "signsWithBothUntil": moment(view.signs_with_both_until) if view.signs_with_both_until else None,
         "createdAt": moment(view.created_at),
+        "updatedAt": moment(view.updated_at),
         "verifiedAt": moment(view.verified_at) if view.verified_at else None,
+        "failingSince": moment(view.failing_since) if view.failing_since else None,
     }

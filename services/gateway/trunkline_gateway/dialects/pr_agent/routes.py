@@ -12,7 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from trunkline.auth.policy import Action
-from trunkline.auth.principal import Principal
+from trunkline.auth.principal import Principal, Role
 from trunkline.contracts.errors import DomainError, NotFound
 from trunkline.contracts.ids import TaskId
 from trunkline.contracts.record import Event, Gap
@@ -40,6 +40,7 @@ from trunkline_gateway.sse import Streams
 from trunkline_gateway.usecases import Tasks
 from trunkline_gateway.usecases.forge import Forge
 from trunkline_gateway.usecases.replay import Place
+from trunkline_gateway.usecases.strangers import Stranger
 from trunkline_gateway.usecases.tiers import Caller, Tiers
 from trunkline_gateway.usecases.webhooks import Webhooks
 
@@ -70,7 +71,7 @@ CANCEL: Final = Spec(
 
 @dataclass(slots=True)
 class PrAgent:
-    """Everything below `/api/pr-agent`. `frame_cache` in bytes."""
+    """Everything below `/api/pr-agent`. `frame_cache` in bytes. `seal` is what strangers are known again by."""
 
     tasks: Tasks
     streams: Streams
@@ -78,6 +79,7 @@ class PrAgent:
     frame_cache: int
     webhooks: Webhooks = field(kw_only=True)
     tiers: Tiers = field(kw_only=True)
+    seal: bytes = field(kw_only=True, repr=False)
     forge: Forge = field(default_factory=Forge)
     name: str = field(default=decode.SURFACE, init=False)
     claims: tuple[str, ...] = field(default=(ROOT,), init=False)
@@ -101,7 +103,7 @@ class PrAgent:
             Route("GET", f"{JOB}/replay", Action.OPEN_READ, self._replay, REPLAY, streams=True),
             Route("POST", f"{JOB}/cancel", Action.OPEN_CANCEL, self._cancel, CANCEL),
             *JobRoutes(self.tasks, self.tiers, self.streams).routes(),
-            *WebhookRoutes(self.webhooks, self.body).routes(),
+            *WebhookRoutes(self.webhooks.for_owners(), self.body).routes(),
         )
 
     def encode_error(self, error: DomainError) -> web.Response:
@@ -114,6 +116,8 @@ class PrAgent:
         async with admitted(self.tiers, request, Caller(principal, request[ADDRESS], decode.fingerprint(body)), id):
             visibility = await self.forge.visibility(principal, assignment.repo, token)
         assignment = decode.asked_by(principal, assignment, visibility)
+        if principal.role is Role.ANONYMOUS:
+            assignment = assignment.model_copy(update={"sent_from": self._stranger(request).mark(id)})
         made = await self.tasks.submit(principal, assignment, id=id, token=token)
         return _json(encode.accepted(made.submitted.task_id))
 
@@ -134,12 +138,17 @@ class PrAgent:
         return await self.streams.share(request, partial(self._live.tell, timeline, place))
 
     async def _cancel(self, request: web.Request, principal: Principal) -> web.Response:
-        reason = decode.cancel(await self.body.json_if_any(request))
+        asked = decode.cancel(await self.body.json_if_any(request))
+        stranger = self._stranger(request, asked.clientFingerprint or "")
         try:
-            view = await self.tasks.cancel(principal, _task(request), reason)
+            view = await self.tasks.cancel(principal, _task(request), asked.reason or "", stranger)
         except NotFound:
             raise decode.unknown_job() from None
         return _json(encode.cancelled(view), 202)
+
+    def _stranger(self, request: web.Request, fingerprint: str = "") -> Stranger:
+        """By what a caller is known again that shows no credential."""
+        return Stranger(self.seal, request[ADDRESS], fingerprint)
 
     async def _view(self, request: web.Request, principal: Principal) -> TaskView:
         try:

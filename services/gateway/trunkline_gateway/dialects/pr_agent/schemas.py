@@ -118,6 +118,8 @@ class CancelBody(BaseModel):
     model_config = _STRICT
 
     reason: str | None = Field(None, max_length=500)
+    clientFingerprint: str | None = Field(None, max_length=200)
+    """What the job was sent with: by it a stranger cancels from another address too. One that is not the job's cancels nothing."""
 
 
 JobId = Annotated[str, Field(json_schema_extra={"format": "uuid"})]

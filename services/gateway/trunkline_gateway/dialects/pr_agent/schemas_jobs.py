@@ -11,14 +11,12 @@ from pydantic_core import PydanticCustomError
 from trunkline_gateway.dialects.pr_agent.schemas import JobFields, Resume
 
 FURTHEST: Final = 10_000
-SHORTEST: Final = 8
-"""Characters of a fingerprint that lists jobs: a shorter one is soon guessed."""
 
 _QUERY: Final = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
 _CLOSED: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-_DIGITS: Final = re.compile(r"[0-9]{1,9}")
+_DIGITS: Final = re.compile(r"-?[0-9]{1,30}")
 
 
 def _whole(text: object) -> object:
@@ -41,8 +39,8 @@ class JobsQuery(BaseModel):
     status: Literal["pending", "running", "success", "failed", "all"] = "all"
     github_username: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     """Only jobs that were sent under this login; in any case of letters."""
-    fingerprint: Annotated[str, Field(min_length=SHORTEST, max_length=200)] | None = None
-    """Only jobs that were sent with this `clientFingerprint`. Without a credential it must be named."""
+    fingerprint: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Only jobs that were sent with this `clientFingerprint`. Without a credential it must be named, and have 8 characters."""
 
 
 class LimitsQuery(BaseModel):
@@ -52,6 +50,8 @@ class LimitsQuery(BaseModel):
 
     fingerprint: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """The `clientFingerprint` that execute would be sent with."""
+    client_fingerprint: Annotated[str | None, Field(alias="clientFingerprint", min_length=1, max_length=200)] = None
+    """The same by the name that execute has for it; `fingerprint` counts before it."""
 
 
 class DemonstrationQuery(Resume):

@@ -13,9 +13,14 @@ from trunkline.contracts.errors import Invalid, Unauthenticated, Unsupported
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialects.pr_agent import decode
 from trunkline_gateway.usecases.guests import Guests
+from trunkline_gateway.usecases.vaulted import borne
 
 _MAY_NAME_IT: Final = (b"githubToken", b"\\u")
 """A body with neither names no token, and is not read twice."""
+NOBODYS: Final = (
+    "the credential that was shown counts for nothing here: it is none of ours, and does not look like a token of GitHub's; "
+    "correct it, or show none and work as a stranger"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,8 @@ class TokenVisitors:
     """Said in the API document, whoever is asked here."""
 
     async def token(self, request: web.Request) -> SecretStr | None:
-        """Raises Invalid also when two different ones are shown; TooLarge, Overdue."""
+        """Raises Invalid also when two different ones are shown; Unauthenticated, TooLarge, Overdue."""
+        _check_shown(request)
         if self.people is None:
             return None
         sent = await self._sent(request) if request.method == "POST" else {}
@@ -51,3 +57,10 @@ class TokenVisitors:
             return await self.body.json(request)
         except (Invalid, Unsupported):
             return {}
+
+
+def _check_shown(request: web.Request) -> None:
+    """Raises Unauthenticated for a credential that is nobody's. Ours never comes here; a header with nothing in it shows nothing."""
+    key, authorization = request.headers.get("X-API-Key", "").strip(), request.headers.get("Authorization", "").strip()
+    if key or (authorization and authorization.lower() != "bearer" and borne(authorization) is None):
+        raise Unauthenticated(NOBODYS, code="AUTH_REQUIRED")

@@ -18,6 +18,7 @@ from trunkline_sandbox.ports import Exit, Launch, Line
 __all__ = ["ClaudeAgent", "ClaudeOptions", "session_of"]
 
 PROGRAM = "/opt/agent/claude"
+HOME = "/home/agent"
 SOCKETS = "model"
 SOCKET = f"/run/host/{SOCKETS}/model.sock"
 MODEL_HOST = "http://model.internal"
@@ -38,12 +39,17 @@ class ClaudeAgent:
         return Launch(
             key=key,
             argv=(PROGRAM, *arguments(self._options, task, session_of(key))),
-            env={"HOME": task.home, **self._env(door.token)},
+            env={"HOME": task.home, **self._env(door)},
             stdin=claude_hook.initialize_line(task) + (control.user_line(task.prompt, f"task-{session_of(key)}") if _begins(task) else b""),
             keep_stdin=True,
             tools={PROGRAM: find_claude(self._options.program, self._options.search_path)},
-            sockets={SOCKETS: door.socket.parent},
+            sockets={} if door.url else {SOCKETS: door.socket.parent},
         )
+
+    def probe(self, key: str) -> Launch:
+        """Its version."""
+        program = find_claude(self._options.program, self._options.search_path)
+        return Launch(key=key, argv=(PROGRAM, "--version"), env={"HOME": HOME}, tools={PROGRAM: program})
 
     def opening(self, task: AgentTask, key: str) -> Talk:
         """At work from its first moment, for its task is on its stdin, unless it only waits for what comes."""
@@ -83,11 +89,11 @@ class ClaudeAgent:
         sentence = f"Claude Code {how_it_ended(exit)} without a result{last_words(ending)}"
         return failed(ending, "AGENT_FAILED", sentence, recoverable=exit.signal is not None)
 
-    def _env(self, token: str) -> dict[str, str]:
+    def _env(self, door: DoorKey) -> dict[str, str]:
+        way = {"ANTHROPIC_BASE_URL": door.url} if door.url else {"ANTHROPIC_BASE_URL": MODEL_HOST, "ANTHROPIC_UNIX_SOCKET": SOCKET}
         return {
-            "ANTHROPIC_BASE_URL": MODEL_HOST,
-            "ANTHROPIC_UNIX_SOCKET": SOCKET,
-            "ANTHROPIC_API_KEY": token,
+            **way,
+            "ANTHROPIC_API_KEY": door.token,
             "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1",
             "CLAUDE_CODE_MAX_RETRIES": str(self._options.max_retries),
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",

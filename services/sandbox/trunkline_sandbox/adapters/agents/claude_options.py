@@ -37,7 +37,7 @@ class ClaudeOptions:
 def arguments(options: ClaudeOptions, task: AgentTask, session: str) -> tuple[str, ...]:
     """The words behind the program's name; `session` is what a new conversation is called. Nothing of the prompt is in them."""
     stream = ("-p", "--output-format", "stream-json", "--input-format", "stream-json", "--verbose", "--replay-user-messages")
-    model = ("--model", options.model) if options.model else ()
+    model = ("--model", chosen) if (chosen := task.model or options.model) else ()
     turns = ("--max-turns", str(options.max_turns)) if options.max_turns else ()
     return (*stream, *_conversation(task, session), *_permissions(task), *_without(options, task), *_sources(options), *model, *turns)
 

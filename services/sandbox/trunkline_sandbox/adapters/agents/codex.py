@@ -40,10 +40,10 @@ class CodexAgent:
             env={"HOME": task.home, "CODEX_HOME": f"{task.home}/.codex", KEY: door.token},
             stdin=codex_talk.hello(),
             keep_stdin=True,
-            home_files={".codex/config.toml": configuration(self._options, task).encode()},
+            home_files={".codex/config.toml": configuration(self._options, task, door.url).encode()},
             tools={PLACE: shown},
-            sockets={SOCKETS: door.socket.parent},
-            forwards={self._options.port: SOCKET},
+            sockets={} if door.url else {SOCKETS: door.socket.parent},
+            forwards={} if door.url else {self._options.port: SOCKET},
         )
 
     def opening(self, task: AgentTask, key: str) -> Talk:

@@ -36,7 +36,7 @@ class CodexOptions:
     """Each of them begins with `request_retries` of its own: about a minute in all."""
 
 
-def configuration(options: CodexOptions, task: AgentTask) -> str:
+def configuration(options: CodexOptions, task: AgentTask, door: str = "") -> str:
     """`config.toml`. Its own sandbox is off: it cannot stand inside ours.
 
     Supervised, no command gets a terminal: what is written to it later is not asked about, so a shell that was allowed would run anything.
@@ -60,7 +60,7 @@ enabled = false
 
 [model_providers.trunkline]
 name = "trunkline"
-base_url = "http://127.0.0.1:{options.port}/v1"
+base_url = "{door or f"http://127.0.0.1:{options.port}"}/v1"
 wire_api = "responses"
 env_key = "{KEY}"
 request_max_retries = {options.request_retries}

@@ -45,11 +45,15 @@ class CommandAgent:
         return Launch(
             key=key,
             argv=self._words(),
-            env={"HOME": task.home, "TRUNKLINE_TASK_FILE": TASK_FILE},
+            env={"HOME": task.home, "TRUNKLINE_TASK_FILE": TASK_FILE, **({"TRUNKLINE_MODEL": task.model} if task.model else {})},
             stdin=talked.task_line(task) if self._duplex else prompt,
             keep_stdin=self._duplex,
             files={TASK_FILE: prompt},
         )
+
+    def probe(self, key: str) -> Launch:
+        """Where it is, by the first of its words; that alone is looked for, and the word is no part of what the shell reads."""
+        return Launch(key=key, argv=("/bin/sh", "-c", 'command -v -- "$0"', self._words()[0]), env={})
 
     def opening(self, task: AgentTask, key: str) -> Talk:
         """At work from its first moment, for its task is on its stdin, unless it only waits for what comes."""

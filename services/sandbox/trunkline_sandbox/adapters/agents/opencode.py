@@ -59,12 +59,12 @@ def opencode_agent(door: Callable[[str], DoorKey], options: OpencodeOptions | No
         return Launch(
             key=key,
             argv=(PROGRAM, "acp", "--pure"),
-            env={"HOME": task.home, KEY: mine.token, **_environment(chosen, task)},
+            env={"HOME": task.home, KEY: mine.token, **_environment(chosen, task, mine.url)},
             stdin=HELLO,
             keep_stdin=True,
             tools={PROGRAM: find_opencode(chosen.program, chosen.search_path)},
-            sockets={SOCKETS: mine.socket.parent},
-            forwards={chosen.port: SOCKET},
+            sockets={} if mine.url else {SOCKETS: mine.socket.parent},
+            forwards={} if mine.url else {chosen.port: SOCKET},
         )
 
     voice = Voice("opencode", chosen.speaks.upper(), chosen.workspace)
@@ -76,14 +76,14 @@ def find_opencode(configured: Path | None = None, search_path: str | None = None
     return find_program(_OPENCODE, configured, search_path, in_modules("opencode-linux-x64/bin/opencode"))
 
 
-def _environment(options: OpencodeOptions, task: AgentTask) -> dict[str, str]:
+def _environment(options: OpencodeOptions, task: AgentTask, door: str) -> dict[str, str]:
     off = (*_OFF, *(() if options.trust_repository else _OF_THE_REPOSITORY))
-    return {"OPENCODE_CONFIG_CONTENT": json.dumps(_configuration(options, task)), **{f"OPENCODE_DISABLE_{name}": "1" for name in off}}
+    return {"OPENCODE_CONFIG_CONTENT": json.dumps(_configuration(options, task, door)), **{f"OPENCODE_DISABLE_{name}": "1" for name in off}}
 
 
-def _configuration(options: OpencodeOptions, task: AgentTask) -> dict[str, object]:
+def _configuration(options: OpencodeOptions, task: AgentTask, door: str) -> dict[str, object]:
     model = options.model or _MODELS[options.speaks]
-    place = {"baseURL": f"http://127.0.0.1:{options.port}/v1", "apiKey": f"{{env:{KEY}}}", "timeout": False}
+    place = {"baseURL": f"{door or f'http://127.0.0.1:{options.port}'}/v1", "apiKey": f"{{env:{KEY}}}", "timeout": False}
     known = {"name": model, "tool_call": True, "limit": {"context": 200_000, "output": 16_000}}
     provider = {"npm": _PACKAGES[options.speaks], "name": "Trunkline", "options": place, "models": {model: known}}
     return {

@@ -32,29 +32,30 @@ class Tree:
 
 
 async def snapshot(of: Tree, at: int) -> str:
-    """Commit it on top of its base, ignored files too, at `at` seconds since the epoch; returns the commit."""
-    await _lay(of.desk)
+    """Commit it on top of its base, ignored files too, at `at` seconds since the epoch; returns the commit, which is kept by its name."""
+    _lay(of)
     env = {"GIT_DIR": str(of.desk), "GIT_WORK_TREE": str(of.tree), "GIT_OBJECT_DIRECTORY": str(of.bare / "objects")}
     first = () if (of.desk / "index").is_file() else _ONE_PACK
     await _git((*first, "add", "--all", "--force"), env, of.tree)
     tree = (await _git(("write-tree",), env)).text
     date = f"@{at} +0000"
     signed = {**env, **_SIGNED, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-    return (await _git(("commit-tree", tree, "-p", known(of.base), "-m", "As it stood"), signed)).text
+    commit = known((await _git(("commit-tree", tree, "-p", known(of.base), "-m", "As it stood"), signed)).text)
+    await _git(("update-ref", f"{REFS}{commit}", commit), {"GIT_DIR": str(of.bare)})
+    return commit
 
 
-async def _lay(desk: Path) -> None:
-    (desk / "index.lock").unlink(missing_ok=True)
-    if (desk / "info" / "attributes").is_file():
+def _lay(of: Tree) -> None:
+    """As `git init` would, of the kind that the repository is, in a tenth of the time."""
+    (of.desk / "index.lock").unlink(missing_ok=True)
+    attributes = of.desk / "info" / "attributes"
+    if attributes.is_file():
         return
-    await _git(("init", "--quiet", "--bare", "--template=", str(desk)), {})
-    (desk / "info").mkdir(exist_ok=True)
-    (desk / "info" / "attributes").write_text(_ATTRIBUTES)
-
-
-async def name(bare: Path, snapshot: str, commit: str) -> None:
-    """Let it be found by its name, and by whoever copies the repository."""
-    await _git(("update-ref", f"{REFS}{snapshot}", known(commit)), {"GIT_DIR": str(bare)})
+    for name in ("objects", "refs", "info"):
+        (of.desk / name).mkdir(parents=True, exist_ok=True)
+    for name in ("HEAD", "config"):
+        (of.desk / name).write_bytes((of.bare / name).read_bytes())
+    attributes.write_text(_ATTRIBUTES)
 
 
 async def bring(source: Path, commit: str, bare: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +18,7 @@ from trunkline.contracts.spend import ModelAnswered
 from trunkline_sandbox.adapters.model.keys import DoorKey
 from trunkline_sandbox.adapters.model.relay import Relay
 from trunkline_sandbox.adapters.model.shapes import Upstreams
+from trunkline_sandbox.adapters.model.street import Street
 from trunkline_sandbox.ports import Till
 
 log = structlog.get_logger(__name__)
@@ -42,17 +43,19 @@ async def model_session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @asynccontextmanager
-async def model_door(key: DoorKey, upstreams: Upstreams, session: aiohttp.ClientSession, till: Till) -> AsyncIterator[None]:
+async def model_door(
+    key: DoorKey, upstreams: Upstreams, session: aiohttp.ClientSession, till: Till, street: Street | None = None
+) -> AsyncIterator[None]:
     """The door is open inside the block. It may be opened again at the same place, after a crash too: the agent finds it again.
 
-    Whoever runs sandboxes must show the socket's folder, not the socket: a new door is a new file.
+    Whoever runs sandboxes must show the socket's folder, not the socket: a new door is a new file. With a `street` it is on that too.
     """
     upstreams.check()
     async with asyncio.TaskGroup() as group:
         bookings = _Bookings(till, group)
         relay = Relay(session, upstreams, key.token, till, bookings.book)
         try:
-            async with _answering(key.socket, relay):
+            async with _answering(key, relay, street):
                 log.info("model_door.opened")
                 yield
         finally:
@@ -61,12 +64,12 @@ async def model_door(key: DoorKey, upstreams: Upstreams, session: aiohttp.Client
 
 
 @asynccontextmanager
-async def _answering(place: Path, relay: Relay) -> AsyncIterator[None]:
+async def _answering(key: DoorKey, relay: Relay, street: Street | None) -> AsyncIterator[None]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", relay.answer)
     # What is encoded is refused in the shape of the API, and never unpacked.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0, auto_decompress=False)
-    with _listening(place) as listener:
+    with _listening(key.socket) as listener, street.door(key.token, relay) if street else nullcontext():
         await runner.setup()
         try:
             await web.SockSite(runner, listener, backlog=64).start()

@@ -1,6 +1,7 @@
-"""The Daytona provider: the local provider's runner in a sandbox far away, reached by Daytona's own SDK."""
+"""Sandboxes at Daytona, reached by Daytona's own SDK."""
 
-from trunkline_sandbox.adapters.providers.daytona.options import DaytonaOptions
-from trunkline_sandbox.adapters.providers.daytona.provider import DaytonaProvider
+from trunkline_sandbox.adapters.providers.daytona.account import DaytonaAccount
+from trunkline_sandbox.adapters.providers.daytona.cloud import DaytonaCloud
+from trunkline_sandbox.adapters.providers.daytona.images import DaytonaImages
 
-__all__ = ["DaytonaOptions", "DaytonaProvider"]
+__all__ = ["DaytonaAccount", "DaytonaCloud", "DaytonaImages"]

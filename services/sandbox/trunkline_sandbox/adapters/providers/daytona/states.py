@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
-Meaning = Literal["ready", "stopped", "creating", "error", "gone"]
+from trunkline_sandbox.adapters.providers.remote.cloud import Meaning
 
 _MEANINGS: Final[dict[str, Meaning]] = {
     "started": "ready",
     "stopped": "stopped",
     "archived": "stopped",
+    "paused": "stopped",
     "creating": "creating",
     "starting": "creating",
     "restoring": "creating",
@@ -18,6 +19,13 @@ _MEANINGS: Final[dict[str, Meaning]] = {
     "pulling_snapshot": "creating",
     "destroyed": "gone",
     "destroying": "gone",
+    "stopping": "moving",
+    "archiving": "moving",
+    "pausing": "moving",
+    "resuming": "moving",
+    "resizing": "moving",
+    "snapshotting": "moving",
+    "forking": "moving",
 }
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from trunkline_sandbox.adapters.providers.local.limits import Groups
 from trunkline_sandbox.adapters.providers.local.places import Place, Record, Run
 from trunkline_sandbox.adapters.providers.local.starting import Engine, Order, start
 from trunkline_sandbox.model import Entry
-from trunkline_sandbox.ports import Launch, SandboxSpec
+from trunkline_sandbox.ports import Launch, Limits, SandboxSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +33,47 @@ class Boxes:
     isolation: str
 
     def prepare(self) -> None:
-        """Make the root, and clear what an interrupted removal left."""
+        """Make the root, and clear what those left who were interrupted while they made or removed one."""
         self.root.mkdir(parents=True, exist_ok=True)
         if self.first_uid is not None:
             self.root.chmod(0o711)
+        with locks.locked(self.root / ".lock"):  # whoever makes one holds it until it is there: what is half made is nobody's
+            for entry in self.root.glob(".new-*"):
+                trees.remove(entry)
+            self._drop_strays()
         for entry in self.root.glob(".gone-*"):
             trees.remove(entry)
+
+    def _drop_strays(self) -> None:
+        """The control groups of what is not there."""
+        prefix = self._group("")
+        for name in limits.names(self.groups, prefix):
+            if not Place(self.root / name.removeprefix(prefix)).record.exists():
+                limits.drop_empty(limits.named(self.groups, name))
 
     def ensure(self, spec: SandboxSpec) -> Record:
         place = self._place(spec.id)
         with locks.locked(self.root / ".lock"):
             record = places.load(place.record)
             if record is None:
-                record = self._record(spec)
-                self._build(place, record)
+                record = self._made(place, spec)
+        return record
+
+    def _made(self, place: Place, spec: SandboxSpec) -> Record:
+        """Whole, or nothing is left of it: without a record nobody would find the rest."""
+        try:
+            record = self._record(spec)
+            self._build(place, record)
+        except Exception:
+            limits.drop(self._groups(spec.id))
+            trees.remove(_new(place).dir)
+            raise
         return record
 
     def _record(self, spec: SandboxSpec) -> Record:
         uid = None
         if self.first_uid is not None:
-            uid = identity.free_uid(self.first_uid, (record.uid for _, record in reaping.known(self.root)))
+            uid = identity.free_uid(self.first_uid, reaping.users(self.root))
             if uid is None:
                 raise Exhausted(f"All {identity.COUNT} users for sandboxes are taken.", code="NO_SANDBOX_USER", retry_after=60)
         return Record(spec, uid, self.isolation, self._cage(spec), self._seats(spec))
@@ -65,7 +86,7 @@ class Boxes:
 
     def _build(self, place: Place, record: Record) -> None:
         """Lay it out beside its place, so that it is there whole or not at all."""
-        new = Place(place.dir.with_name(f".new-{place.dir.name}"))
+        new = _new(place)
         trees.remove(new.dir)
         for dir in (new.workspace, new.home):
             dir.mkdir(parents=True, mode=0o700)
@@ -73,7 +94,9 @@ class Boxes:
         (new.dir / "runs").mkdir(mode=0o700)
         (new.dir / "shown").mkdir(mode=0o755)
         new.dir.chmod(0o711)
-        trees.give_away(new.dir / "box", record.uid)
+        if record.uid is not None:
+            for dir in (new.dir / "box", new.workspace, new.home):
+                os.chown(dir, record.uid, record.uid)  # a program that did it would cost more than all the rest
         (new.dir / "box").chmod(0o711)
         places.save(new.record, record)
         os.rename(new.dir, place.dir)
@@ -96,6 +119,8 @@ class Boxes:
 
     def start(self, id: SandboxId, launch: Launch) -> None:
         with self._held(id) as (place, record):
+            if place.resting.exists():  # put to rest since whoever starts this looked: nothing runs in what counts as stopped
+                raise Conflict(f"The sandbox {id} was stopped before this began; start it, and ask again.", code="SANDBOX_STOPPED")
             start(self.engine, Order(place, self._caged(place, record), launch))
 
     def _caged(self, place: Place, record: Record) -> Record:
@@ -105,11 +130,17 @@ class Boxes:
         return record
 
     def _cage(self, spec: SandboxSpec) -> tuple[str, ...]:
-        name = f"trunkline-{hashlib.sha256(str(self.root).encode()).hexdigest()[:8]}-{spec.id}"
         try:
-            return limits.make(self.groups, name, spec.limits)
+            return limits.make(self.groups, self._group(spec.id), spec.limits)
         except OSError as error:
             raise Unavailable(f"The control group of {spec.id} cannot be made: {error}.", code="NO_CGROUP") from error
+
+    def _group(self, id: str) -> str:
+        """Its control group's name, in every hierarchy; of "", what those of all sandboxes below this root begin with."""
+        return f"trunkline-{hashlib.sha256(str(self.root).encode()).hexdigest()[:8]}-{id}"
+
+    def _groups(self, id: SandboxId) -> tuple[str, ...]:
+        return limits.named(self.groups, self._group(id))
 
     def stop(self, id: SandboxId, key: str = "", cause: str = "killed") -> None:
         try:
@@ -120,6 +151,21 @@ class Boxes:
                 limits.drop(record.cage)
         except NotFound:
             return
+
+    def end(self, id: SandboxId, key: str) -> None:
+        """End one start, and nothing else that runs inside."""
+        with suppress(NotFound), self._held(id) as (place, record):
+            reaping.end(record, place.run(key))
+
+    def forget(self, id: SandboxId, key: str) -> None:
+        """Remove the files of a start that has ended; one that just did is waited for a moment."""
+        with suppress(NotFound), self._held(id) as (place, _):
+            run, until = place.run(key), time.monotonic() + 2.0
+            while reaping.held(run) and reaping.ended(run) and time.monotonic() < until:
+                time.sleep(0.005)
+            if not reaping.held(run):
+                trees.remove(place.shown(key))
+                trees.remove(run.dir)
 
     def rest(self, id: SandboxId, still: bool) -> None:
         """End everything in it until it is roused; its files stay."""
@@ -138,12 +184,17 @@ class Boxes:
             return place.workspace
 
     def remove(self, id: SandboxId) -> None:
-        self.stop(id)
         place = self._place(id)
+        if places.readable(place.record) is not None:
+            self.stop(id)
+        else:  # half made, or its record cannot be read: its name says where to look
+            reaping.stop(place, Record(SandboxSpec(id, Limits()), None, self.isolation, self._groups(id)))
         gone = self.root / f".gone-{place.dir.name}-{os.getpid()}-{time.monotonic_ns()}"
         with locks.locked(self.root / ".lock"):
             if place.dir.exists():
                 os.rename(place.dir, gone)
+            trees.remove(_new(place).dir)
+            limits.drop(self._groups(id))
         trees.remove(gone)
 
     def tell(self, id: SandboxId, key: str, entry: Entry) -> None:
@@ -155,10 +206,10 @@ class Boxes:
         with self._journal(self.run(id, key)) as fd:
             return journal.told(fd)
 
-    def hold(self, id: SandboxId, still: bool) -> None:
-        """Let everything inside stand still, or go on; returns when it does."""
+    def hold(self, id: SandboxId, still: bool, key: str = "") -> None:
+        """Let everything inside stand still, or one start, or go on; returns when it does."""
         with self._held(id) as (place, _):
-            for run in place.runs():
+            for run in place.runs() if not key else (place.run(key),):
                 if reaping.held(run) and run.journal.exists():
                     standing.settle(run, still)
 
@@ -207,3 +258,8 @@ class Boxes:
             if time.monotonic() > end or not all(reaping.ended(run) for run in place.runs()):
                 raise Conflict(f"Something runs in sandbox {place.dir.name}; stop it first.", code="SANDBOX_RUNNING")
             time.sleep(0.005)
+
+
+def _new(place: Place) -> Place:
+    """Where it is laid out before it is there."""
+    return Place(place.dir.with_name(f".new-{place.dir.name}"))

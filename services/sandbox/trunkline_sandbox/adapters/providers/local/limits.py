@@ -89,6 +89,23 @@ def make(groups: Groups, name: str, limits: Limits) -> tuple[str, ...]:
     return tuple(_make_legacy(controller, parent / name, limits) for controller, parent in groups.parents.items())
 
 
+def named(groups: Groups, name: str) -> tuple[str, ...]:
+    """Where the group of that name has its directories, made or not."""
+    return tuple(str(parent / name) for parent in groups.parents.values())
+
+
+def names(groups: Groups, prefix: str) -> set[str]:
+    """Of the groups that are there, those that begin so."""
+    return {path.name for parent in groups.parents.values() for path in parent.glob(f"{prefix}*")}
+
+
+def drop_empty(cage: tuple[str, ...]) -> None:
+    """Remove the group where nothing is in it, without waiting for that."""
+    for dir in cage:
+        with suppress(OSError):
+            os.rmdir(dir)
+
+
 def _make_unified(dir: Path, limits: Limits) -> tuple[str, ...]:
     dir.mkdir(exist_ok=True)
     (dir / "pids.max").write_text(str(limits.processes + _OURS))

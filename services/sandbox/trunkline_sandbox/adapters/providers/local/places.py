@@ -8,9 +8,15 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import structlog
+
+from trunkline.contracts.errors import Broken
 from trunkline.contracts.ids import SandboxId, token
 from trunkline_sandbox.ports import Limits, SandboxSpec
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +139,26 @@ def save(path: Path, record: Record) -> None:
 
 
 def load(path: Path) -> Record | None:
-    """The record at `path`, or None when there is none."""
+    """The record at `path`, or None when there is none. Raises Broken when it cannot be read."""
     try:
-        data = json.loads(path.read_bytes())
+        return _record(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise Broken(f"The record {path} cannot be read ({said}); mend it, or delete the sandbox.", code="SANDBOX_ERROR") from error
+
+
+def readable(path: Path) -> Record | None:
+    """The record at `path`, for whoever looks at many: one that cannot be read must not keep the others."""
+    try:
+        return load(path)
+    except Broken as error:
+        log.warning("sandbox.record_unreadable", sandbox=path.parent.name, error=error.message)
+        return None
+
+
+def _record(data: Mapping[str, Any]) -> Record:
     return Record(_spec(data["spec"]), data["uid"], data["isolation"], tuple(data["cage"]), tuple(data.get("seats", ())))
 
 
@@ -149,11 +170,21 @@ def _spec(data: Mapping[str, object]) -> SandboxSpec:
 
 def write_durably(path: Path, data: bytes) -> None:
     """Write whole or not at all, and on the disk when this returns."""
+    _write(path, data, durably=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write whole or not at all; for what means nothing any more when the machine was started anew."""
+    _write(path, data, durably=False)
+
+
+def _write(path: Path, data: bytes, *, durably: bool) -> None:
     new = path.with_name(f".{path.name}.{os.getpid()}")
     with open(new, "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        if durably:
+            os.fsync(file.fileno())
     os.replace(new, path)
 
 

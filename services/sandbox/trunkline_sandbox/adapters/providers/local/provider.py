@@ -13,7 +13,7 @@ import structlog
 
 from trunkline.contracts.errors import NotFound, Unavailable
 from trunkline.contracts.ids import SandboxId
-from trunkline_sandbox.adapters.providers.local import copying, setting_up
+from trunkline_sandbox.adapters.providers.local import copying, images, setting_up
 from trunkline_sandbox.adapters.providers.local.boxes import Boxes
 from trunkline_sandbox.adapters.providers.local.egress import Egress
 from trunkline_sandbox.adapters.providers.local.following import Follow
@@ -42,7 +42,7 @@ class LocalProvider:
 
     def __init__(self, root: Path, *, unsafe: bool = False, reserve: int = RESERVE) -> None:
         self._boxes: Boxes = setting_up.boxes(root.absolute(), unsafe, reserve)
-        self.ability = Ability(egress_policy=not unsafe, unix_sockets=True)
+        self.ability = Ability(egress_policy=not unsafe, unix_sockets=True, snapshots=True, egress_ports=True, sizes=not unsafe)
         self._ways_out: dict[SandboxId, Egress] = {}
         self._mirrors: dict[SandboxId, copying.Mirror] = {}
         if unsafe:
@@ -53,8 +53,18 @@ class LocalProvider:
         """How sandboxes are isolated here, for people."""
         return self._boxes.isolation
 
+    @property
+    def root(self) -> Path:
+        return self._boxes.root
+
+    def owner(self, id: SandboxId) -> int | None:
+        """Whose a sandbox's files are; None: ours. Raises NotFound."""
+        return self._boxes.record(id).uid
+
     async def ensure(self, spec: SandboxSpec) -> Sandbox:
         record = await _blocking(self._boxes.ensure, spec)
+        if images.wanted(record):
+            await _blocking(images.lay, self._boxes.root, record)
         await self._open_way_out(record)
         return _sandbox(record)
 
@@ -65,7 +75,7 @@ class LocalProvider:
     async def start(self, id: SandboxId, launch: Launch) -> None:
         """Returns when the program runs, or did. Raises Invalid, NotFound, Unavailable."""
         await self._open_way_out(self._boxes.record(id))
-        await _blocking(self._boxes.start, id, launch)
+        await _blocking(self._boxes.start, id, images.dressed(place(self._boxes.root, id), launch))
 
     async def output(self, id: SandboxId, key: str) -> AsyncIterator[Line | Exit]:
         """Raises NotFound when nothing was started under this key."""
@@ -92,6 +102,18 @@ class LocalProvider:
     async def stop(self, id: SandboxId, key: str = "") -> None:
         """A sandbox that is not there is stopped."""
         await _blocking(self._boxes.stop, id, key)
+
+    async def end(self, id: SandboxId, key: str) -> None:
+        """End one start and no other; one that is not there has ended."""
+        await _blocking(self._boxes.end, id, key)
+
+    async def hold(self, id: SandboxId, key: str, still: bool) -> None:
+        """One start alone. Raises NotFound, Unavailable."""
+        await _blocking(self._boxes.hold, id, still, key)
+
+    async def forget(self, id: SandboxId, key: str) -> None:
+        """One that runs is left alone."""
+        await _blocking(self._boxes.forget, id, key)
 
     async def mirror(self, id: SandboxId, folder: Path) -> bool:
         """One call for a sandbox at a time; False when nothing changed since. Raises Exhausted when it holds too much, NotFound."""

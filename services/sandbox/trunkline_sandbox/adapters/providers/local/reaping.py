@@ -11,7 +11,7 @@ from pathlib import Path
 from trunkline.contracts.errors import Broken
 from trunkline_sandbox.adapters.providers.local import limits, locks, processes, spool, unsafe
 from trunkline_sandbox.adapters.providers.local.handed import Handed
-from trunkline_sandbox.adapters.providers.local.places import Place, Record, Run, load, places, write_durably
+from trunkline_sandbox.adapters.providers.local.places import Place, Record, Run, places, readable, write_durably
 from trunkline_sandbox.adapters.providers.local.processes import Process
 from trunkline_sandbox.adapters.providers.local.starting import first_process
 from trunkline_sandbox.ports import Exit
@@ -36,6 +36,24 @@ def stop(place: Place, record: Record, cause: str = "killed") -> int:
     for run in active:
         settle(record, run)
     return len(seen)
+
+
+def end(record: Record, run: Run, cause: str = "killed") -> None:
+    """End one start, and no other in its sandbox: without its first process nothing of its namespace lives. Raises Broken."""
+    if ended(run) or not held(run):
+        return
+    if not run.stopping.exists():
+        write_durably(run.stopping, cause.encode())
+    until = time.monotonic() + PATIENCE
+    while held(run):
+        if first := _first(run):
+            below = processes.below(first.pid) if record.isolation == unsafe.ISOLATION else ()
+            for process in (first, *below):
+                processes.kill(process)
+        if time.monotonic() > until:
+            raise Broken(f"A start in {run.dir.parent.parent.name} cannot be ended.", code="SANDBOX_NOT_STOPPED")
+        time.sleep(0.002)
+    settle(record, run)
 
 
 def _kill(place: Place, record: Record, left: set[Process]) -> None:
@@ -124,11 +142,21 @@ def settle(record: Record, run: Run) -> None:
 
 
 def known(root: Path) -> Iterator[tuple[Place, Record]]:
-    """Every sandbox below `root` with its record."""
+    """Every sandbox below `root` with its record; one that cannot be read is passed over."""
     for place in places(root):
-        record = load(place.record)
+        record = readable(place.record)
         if record is not None:
             yield place, record
+
+
+def users(root: Path) -> Iterator[int | None]:
+    """Whom the sandboxes below `root` run as; the folder says it where the record cannot be read."""
+    for place in places(root):
+        record = readable(place.record)
+        if record is not None:
+            yield record.uid
+        elif (box := place.workspace.parent).exists():
+            yield box.stat().st_uid
 
 
 def kill_all(root: Path) -> int:

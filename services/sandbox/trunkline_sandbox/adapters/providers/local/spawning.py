@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from trunkline.contracts.errors import Unavailable
-from trunkline_sandbox.adapters.providers.local import limits, seats
+from trunkline_sandbox.adapters.providers.local import limits, mounting, seats
 from trunkline_sandbox.adapters.providers.local.places import Record
 from trunkline_sandbox.adapters.providers.local.staging import Stage
 
@@ -33,28 +33,39 @@ class Plan:
     stage: Stage
 
     def popen(self, argv: tuple[str, ...], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-        """`argv` in its own session; root drops to the user here, or behind the mounts where there are some."""
-        staged = bool(self.stage.mounts)
-        uid = None if staged else self.stage.uid
+        """`argv` in its own session, as the stage's user and behind its mounts. Raises OSError."""
+        return mounting.apart(lambda: self._staged(argv, stderr)) if self.stage.mounts else self._popen(argv, stderr)
+
+    def _staged(self, argv: tuple[str, ...], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+        self.stage.lay_out()
+        return self._popen(argv, stderr)
+
+    def _popen(self, argv: tuple[str, ...], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            self.stage.wrap(argv) if staged else argv,
+            self.stage.dropped(argv),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, pass_fds=self.fds, env={"PATH": _PATH, **self.env}, cwd="/",
-            user=uid, group=uid, extra_groups=None if uid is None else [], start_new_session=True,
+            start_new_session=True,
         )  # fmt: skip
 
 
 def spawn(plan: Plan, record: Record, log: Path) -> int:
     """Start it in its control groups, or on its processors, and return its pid; it is not our child. Raises Unavailable."""
-    with open(log, "ab") as stderr, seats.seated(record.seats):
-        doors = limits.doors(record.cage, plan.stage.uid)
-        child = plan.popen(("/bin/sh", "-c", _DETACH, "sh", *doors, "--", *plan.command), stderr)
+    try:
+        with open(log, "ab") as stderr, seats.seated(record.seats):
+            doors = limits.doors(record.cage, plan.stage.uid)
+            child = plan.popen(("/bin/sh", "-c", _DETACH, "sh", *doors, "--", *plan.command), stderr)
+        return _let_go(child, record)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        why = log.read_bytes()[-300:].decode(errors="replace").strip() or error
+        raise Unavailable(f"The sandbox could not be started: {why}.", code="SANDBOX_START_FAILED") from error
+
+
+def _let_go(child: subprocess.Popen[bytes], record: Record) -> int:
+    """The pid of what it starts, in the groups where it waits for our word."""
     try:
         limits.join(record.cage, child.pid)
         said, _ = child.communicate(b"go\n", timeout=10)
         return int(said)
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        why = log.read_bytes()[-300:].decode(errors="replace").strip() or error
-        raise Unavailable(f"The sandbox could not be started: {why}.", code="SANDBOX_START_FAILED") from error
     finally:
         if child.poll() is None:
             child.kill()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from trunkline.contracts.errors import Unavailable
+from trunkline_sandbox.adapters.providers.local import mounting
 
 _NEUTRAL = ("/mnt", "/media", "/srv", "/opt", "/home", "/var/tmp")
 
@@ -32,16 +32,19 @@ class Stage:
             self.mounts.append((top, name))
         return str(Path(name) / path.relative_to(top))
 
-    def wrap(self, command: tuple[str, ...]) -> tuple[str, ...]:
-        """`command` as the sandbox's user, behind the mounts; run by root."""
-        lines = [f"mount -t tmpfs -o mode=0755 trunkline {dir}" for dir in sorted({os.path.dirname(name) for _, name in self.mounts})]
-        # Each program that is run here costs some 2 ms of every start.
-        folders = [name for source, name in self.mounts if source.is_dir()]
-        files = [name for source, name in self.mounts if not source.is_dir()]
-        lines += [" ".join((make, *names)) for make, names in (("mkdir", folders), ("touch", files)) if names]
-        lines += [f"mount --bind {shlex.quote(str(source))} {name}" for source, name in self.mounts]
-        drop = f'exec setpriv --reuid {self.uid} --regid {self.uid} --clear-groups -- "$@"'
-        return ("unshare", "-m", "--propagation", "private", "/bin/sh", "-e", "-c", "\n".join([*lines, drop]), "sh", *command)
+    def lay_out(self) -> None:
+        """Make the mounts, as root, for this thread and what it starts; see `mounting.apart`. Raises OSError."""
+        for dir in sorted({os.path.dirname(name) for _, name in self.mounts}):
+            mounting.tmpfs(dir)
+        for source, name in self.mounts:
+            os.mkdir(name, 0o755) if source.is_dir() else os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+            mounting.bind(str(source), name)
+
+    def dropped(self, command: tuple[str, ...]) -> tuple[str, ...]:
+        """`command` as the sandbox's user; run by root, which by itself would have to copy all its page tables to become that user."""
+        if self.uid is None:
+            return command
+        return ("setpriv", "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups", "--", *command)
 
 
 def reachable(path: Path) -> bool:

@@ -14,7 +14,7 @@ from trunkline_sandbox.adapters.providers.local import bubblewrap, journal, limi
 from trunkline_sandbox.adapters.providers.local.bubblewrap import Bubblewrap
 from trunkline_sandbox.adapters.providers.local.handed import Handed
 from trunkline_sandbox.adapters.providers.local.interpreter import Python
-from trunkline_sandbox.adapters.providers.local.places import Place, Record, Run, write_durably
+from trunkline_sandbox.adapters.providers.local.places import Place, Record, Run, write_whole
 from trunkline_sandbox.adapters.providers.local.profile import Bind, Profile
 from trunkline_sandbox.adapters.providers.local.spawning import Plan, spawn
 from trunkline_sandbox.adapters.providers.local.staging import Stage
@@ -227,7 +227,7 @@ def _remember(engine: Engine, run: Run, pid: int) -> None:
     first = pid if engine.walls is None else first_process(run)
     process = None if first is None else processes.find(first)
     if process is not None:
-        write_durably(run.process, json.dumps(asdict(process)).encode())
+        write_whole(run.process, json.dumps(asdict(process)).encode())
 
 
 def first_process(run: Run) -> int | None:

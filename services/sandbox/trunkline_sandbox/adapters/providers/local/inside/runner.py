@@ -75,6 +75,7 @@ class Watch:
     def __init__(self, job: Job, spool: Spool, journal: Journal, fds: tuple[int, int, int | None]) -> None:
         self.job, self.spool, self.journal = job, spool, journal
         first, self.bell, self.oom = fds
+        self.kills_before = self.kills()
         spool.append(spool.put(START, b"%.3f %d" % (time.clock_gettime(time.CLOCK_BOOTTIME), os.getpid())))
         self.pid, stdin, out, err = launch(job)
         shape = (int(job.number["line"]), job.ends_with)
@@ -185,11 +186,13 @@ class Watch:
             stream.close()
 
     def out_of_memory(self) -> bool:
-        """Whether the kernel killed for memory; the group's counter was opened for us from outside."""
-        if self.oom is None:
-            return False
-        words = os.pread(self.oom, 4096, 0).split()
-        return b"oom_kill" in words and words[words.index(b"oom_kill") + 1] != b"0"
+        """Whether the kernel killed for memory since this start: a sandbox that stays had others before."""
+        return self.kills() != self.kills_before
+
+    def kills(self) -> bytes:
+        """By the group's counter, which was opened for us from outside."""
+        words = [] if self.oom is None else os.pread(self.oom, 4096, 0).split()
+        return words[words.index(b"oom_kill") + 1] if b"oom_kill" in words else b"0"
 
     def finish(self, status: int) -> None:
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None

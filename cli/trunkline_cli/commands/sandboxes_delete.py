@@ -1,0 +1,17 @@
+"""Deletes a named sandbox and its files; nobody gets them back."""
+
+from __future__ import annotations
+
+import argparse
+
+from trunkline_cli.sandbox_flags import add_json, add_sandbox, tell
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_sandbox(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Raises NotFound, Conflict, Unavailable."""
+    return tell(args, "delete")

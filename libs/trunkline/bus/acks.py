@@ -1,0 +1,45 @@
+"""Acknowledgements wait a moment for company: nobody waits for one, and each alone would cost a write here and a read at the server."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+GATHER: Final = 0.005
+"""Seconds; far less than the server waits before it delivers again."""
+MOST: Final = 32
+"""Of a server's patience with a consumer (256 unacknowledged messages) this is little."""
+
+
+class Acks:
+    """What was done and is not told yet. What is never told comes again, and is found to be done."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._done: list[Msg] = []
+        self._telling: set[asyncio.Task[None]] = set()
+
+    async def put(self, message: Msg) -> None:
+        """The message need not come again."""
+        self._done.append(message)
+        if len(self._done) == 1:
+            asyncio.get_running_loop().call_later(GATHER, self._tell)
+        elif len(self._done) >= MOST:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Tell what is waiting to be told, all in one write."""
+        done, self._done = self._done, []
+        with suppress(NatsError):
+            for message in done:
+                await self._client.publish(message.reply)
+
+    def _tell(self) -> None:
+        task = asyncio.get_running_loop().create_task(self.flush())
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
