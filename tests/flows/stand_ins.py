@@ -101,7 +101,8 @@ class Command:
     lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -119,7 +120,9 @@ class Command:
         """Send a signal; exit code and seconds until the end."""
         began = time.monotonic()
         self.process.send_signal(number)
-        return self.process.wait(30), time.monotonic() - began
+        code, seconds = self.process.wait(30), time.monotonic() - began
+        self.reader.join(5)
+        return code, seconds
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

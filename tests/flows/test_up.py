@@ -53,6 +53,11 @@ def gone(processes: list[psutil.Process], seconds: float = 5) -> bool:
     return all(each.status() == psutil.STATUS_ZOMBIE for each in left)
 
 
+def standing(tmp_path: Path) -> list[Path]:
+    """What each service that stands has left of its environment."""
+    return list((tmp_path / "data").glob("environ-*"))
+
+
 def url_of(command: Command) -> str:
     return next(word for word in command.await_line("is ready at").split() if word.startswith("http://"))
 
@@ -172,6 +177,8 @@ def test_a_killed_nursery_takes_its_services_along_and_all_of_them_come_back(
     nursery = child(command, "trunkline_cli.nursery")
     lost = [nursery, *nursery.children()]
     assert (len(lost), nursery.num_threads()) == (6, 1)
+    for environ in standing(tmp_path):
+        environ.unlink()
 
     nursery.kill()
 
@@ -179,7 +186,8 @@ def test_a_killed_nursery_takes_its_services_along_and_all_of_them_come_back(
     assert "starting it again in 0.2 s" in command.await_line("nursery ended (signal 9)")
     for name in NAMES:
         command.await_line(f"{name} ended (its nursery ended)")
-    until(lambda: answers(f"{url}/health"), 20, command)
+    until(lambda: len(standing(tmp_path)) == 5, 20, command)
+    assert answers(f"{url}/health")
     assert command.stop()[0] == 0
     assert str(command).count("drained") == 5
 
@@ -202,7 +210,7 @@ def test_a_service_that_cannot_be_imported_says_why_and_the_others_live(started:
     command = up(started, services, tmp_path, "--split")
     command.await_line("ModuleNotFoundError: No module named 'no_such_module'")
     assert "starting it again" in command.await_line("relay ended (exit code 1)")
-    until(lambda: len(list((tmp_path / "data").glob("environ-*"))) == 4, 20, command)
+    until(lambda: len(standing(tmp_path)) == 4, 20, command)
     assert command.stop()[0] == 0
 
 
