@@ -47,7 +47,7 @@ check: $(MADE)/project ## ruff, mypy, import contracts, budgets, generated files
 	@echo "check: all good"
 
 # What looks at the source and not at the program is left to `make check`.
-test: $(MADE)/project ## run every test of the program (ARGS="-k name", WORKERS=2)
+test: $(MADE)/compiled ## run every test of the program (ARGS="-k name", WORKERS=2)
 	@echo "test: pytest on $(WORKERS) workers"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --no-loadscope-reorder --durations=15 --ignore=tests/architecture $(ARGS)
 
@@ -56,7 +56,8 @@ kills: $(MADE)/project ## the long form: kill everything at every moment of a jo
 
 campaigns: $(MADE)/project ## the long form of every test that has one: kills, cut streams, state machines, requests (half an hour)
 	@TRUNKLINE_KILLS=all TRUNKLINE_LONG=on TRUNKLINE_SCHEMATHESIS=300 $(BIN)/python -m pytest --timeout 3700 -n $(WORKERS) $(ARGS) \
-	  tests/flows/test_nothing_is_lost.py tests/flows/test_parking.py tests/flows/test_github_matrix.py \
+	  tests/flows/test_nothing_is_lost.py tests/flows/test_parking.py tests/flows/test_paused.py tests/flows/test_tool_calls.py \
+	  tests/flows/test_going_on_again.py tests/flows/test_hostile_agents.py tests/flows/test_github_matrix.py tests/conformance/test_github_matrix.py \
 	  tests/flows/test_schemathesis.py tests/flows/test_approvals_many.py \
 	  tests/flows/test_cut_streams.py tests/flows/test_typescript_sdk.py \
 	  tests/flows/test_named_sandboxes.py tests/flows/test_named_in_clouds.py tests/flows/test_named_killed.py tests/flows/test_knowledge.py \
@@ -86,6 +87,13 @@ $(MADE)/venv: tools/python.sh
 $(MADE)/packages: $(MADE)/venv requirements/dev.txt
 	@echo "setup 2/3: $$(grep -c '==' requirements/dev.txt) pinned packages (some minutes the first time)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The tests and what they import are compiled by two processes that share the work: every worker of the first run would do all of it.
+$(MADE)/compiled: $(MADE)/packages | $(MADE)/project
+	@echo "test: compiling, the first time"
+	@for part in "tests/flows tests/conformance" "tests/unit tests/dialects tests/contracts"; do \
+	  $(BIN)/python -m pytest --collect-only -qq $$part >/dev/null 2>&1 & done; wait
 	@touch $@
 
 $(MADE)/project: $(MADE)/packages pyproject.toml

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import sys
@@ -175,19 +176,21 @@ async def read(port: int, in_flight: int, seconds: float) -> Heard:
     return await loop(in_flight, seconds, task)
 
 
-async def create(port: int, in_flight: int, seconds: float, pause: float = 0.0) -> Heard:
-    """POST /tasks, over and over; `pause` seconds between two of one hand make half a load of a full one."""
+async def create(port: int, in_flight: int, seconds: float) -> Heard:
+    """POST /tasks, over and over."""
     lines = [await connected(port, token()) for _ in range(in_flight)]
 
     async def task(number: int) -> Told:
-        line, told, began = lines[number], Told(), time.perf_counter()
-        line.ask("POST", "/tasks", CREATE)
-        status, body = await line.answer()
-        told.first, told.whole = time.perf_counter() - began, status == 200 and body["success"]
-        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # hands that keep step would come in bursts
-        return told
+        return await created(lines[number], time.perf_counter())
 
     return await loop(in_flight, seconds, task)
+
+
+async def created(line: Line, due: float) -> Told:
+    """POST /tasks once; late is what comes late after `due`, whoever made it wait."""
+    line.ask("POST", "/tasks", CREATE)
+    status, body = await line.answer()
+    return Told(first=time.perf_counter() - due, whole=status == 200 and body["success"])
 
 
 async def get(port: int, in_flight: int, seconds: float) -> Heard:
@@ -207,10 +210,19 @@ async def get(port: int, in_flight: int, seconds: float) -> Heard:
 
 
 async def half(port: int, in_flight: int, seconds: float) -> Heard:
-    """As `create`, at half the rate that the same hands reach at full speed."""
+    """POST /tasks at half the rate that `in_flight` hands reach, each at its own time whether or not those before it were answered."""
     full = await create(port, in_flight, seconds / 2)
-    each = full.seconds * in_flight / max(len(full.tasks), 1)
-    return await create(port, in_flight, seconds, pause=each)
+    between = 2 * full.seconds / max(len(full.tasks), 1)
+    lines = [await connected(port, token()) for _ in range(in_flight)]
+    began = time.perf_counter()
+    dues = (began + (number + random.uniform(0, 1)) * between for number in itertools.count())
+
+    async def task(number: int) -> Told:
+        due = next(dues)
+        await asyncio.sleep(due - time.perf_counter())
+        return await created(lines[number], due)
+
+    return await loop(in_flight, seconds, task)
 
 
 async def main() -> None:

@@ -12,6 +12,7 @@ from typing import ClassVar, cast
 import uvloop
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_AFTER = re.compile(rb"[?]after=(\d+) ")
 _CHALLENGE = re.compile(rb'"challenge":"([^"]+)"')
 THANKS = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -37,7 +38,8 @@ class Ear(asyncio.Protocol):
 
     def _answer(self, request: bytes) -> bytes:
         if request.startswith(b"GET"):
-            return _json(json.dumps(self.moments).encode())
+            known = _AFTER.search(request)
+            return _json(json.dumps(self.moments[int(known[1]) if known else 0 :]).encode())
         challenge = _CHALLENGE.search(request)
         if challenge:
             return _json(b'{"challenge":"%b"}' % challenge[1])

@@ -93,10 +93,10 @@ def floor(name: str, way: str) -> Iterator[System]:
 
 
 @contextmanager
-def trunkline(name: str, groups: Sequence[Sequence[str]]) -> Iterator[System]:
-    """Our services, one process a group, up and healthy."""
+def trunkline(name: str, groups: Sequence[Sequence[str]], within: Path | None = None) -> Iterator[System]:
+    """Our services, one process a group, up and healthy; the log lies `within`, else where files for a while do."""
     port = free_port()
-    with nats_server() as server, ExitStack() as stack:
+    with nats_server(within) as server, ExitStack() as stack:
         children = [stack.enter_context(python("bench.services", server.url, str(port), *group)) for group in groups]
         await_health(port, children)
         yield System(name, "trunkline", port, server, children)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,8 +18,9 @@ import uvloop
 
 from bench import processes
 from bench.figures import Figure, median
+from bench.messenger import AT_ONCE
 from bench.plan import Plan
-from trunkline.bus import Bus, connect
+from trunkline.bus import Bus, BusSettings, connect
 from trunkline.contracts import subjects
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.record import Record
@@ -21,11 +28,8 @@ from trunkline.contracts.task import Assignment, TaskSubmitted
 from trunkline.contracts.webhook import GetWebhook, RegisterWebhook
 from trunkline.testing.nats import free_port, nats_server
 from trunkline_relay.model import signing
-from trunkline_relay.settings import Settings
-from trunkline_relay.wiring import running
 
 TENANT: Final = "acme"
-AT_ONCE: Final = 64
 KEY: Final = b"k" * 32
 WITHIN: Final = 120.0
 
@@ -34,23 +38,33 @@ def measure(plan: Plan) -> list[Figure]:
     return uvloop.run(_measured(plan, 200 if plan.quick else 4_000))
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a round is played."""
+
+    bus: Bus
+    client: aiohttp.ClientSession
+    url: str
+    """The listener's."""
+    relay: tuple[str, str]
+    """What it is started with: nats-server, and a folder for its views, so that each round folds no more than its own tasks."""
+
+
 async def _measured(plan: Plan, events: int) -> list[Figure]:
     port = free_port()
-    url = f"http://127.0.0.1:{port}/in"
-    with nats_server() as server, processes.python("bench.listener", str(port)):
-        settings = Settings.model_validate(
-            {"nats_url": server.url, "vault_key": "k" * 32, "webhook_networks_allowed": ("127.0.0.0/8",), "webhook_per_host": AT_ONCE}
-        )
-        floors, rates, processor = [], [], []
-        async with connect(settings, "bench") as bus, aiohttp.ClientSession() as client:
-            await _up(client, url)
-            async with running(settings):
-                await _register(bus, url)
+    floors, rates, processor = [], [], []
+    with nats_server() as server, processes.python("bench.listener", str(port)), tempfile.TemporaryDirectory() as folder:
+        async with connect(BusSettings(nats_url=server.url), "bench") as bus, aiohttp.ClientSession() as client:
+            place = Place(bus, client, f"http://127.0.0.1:{port}/in", (server.url, folder))
+            await _up(place)
+            async with _relay(place) as child:
+                await _spent(child)
+                await _register(place)
             for round in range(plan.rounds):
                 plan.say(f"webhooks: round {round + 1}/{plan.rounds}")
-                floors.append(await _floor(client, url, events))
+                floors.append(await _floor(place, events))
                 await _happen(bus, events, round)
-                rate, cost = await _told(client, url, settings, events)
+                rate, cost = await _told(place, events)
                 rates.append(rate)
                 processor.append(cost)
     floor, rate = median(floors), median(rates)
@@ -62,30 +76,51 @@ async def _measured(plan: Plan, events: int) -> list[Figure]:
     ]
 
 
-async def _up(client: aiohttp.ClientSession, url: str) -> None:
+async def _up(place: Place) -> None:
     async with asyncio.timeout(10):
         while True:
             try:
-                await _moments(client, url)
+                await _moments(place, 0)
             except aiohttp.ClientError:
                 await asyncio.sleep(0.02)
             else:
                 return
 
 
-async def _moments(client: aiohttp.ClientSession, url: str) -> list[float]:
-    async with client.get(url) as answer:
+async def _moments(place: Place, after: int) -> list[float]:
+    """When each came that was told, but for the first so many."""
+    async with place.client.get(f"{place.url}?after={after}") as answer:
         found: list[float] = await answer.json()
         return found
 
 
-async def _register(bus: Bus, url: str) -> None:
+@asynccontextmanager
+async def _relay(place: Place) -> AsyncIterator[subprocess.Popen[str]]:
+    """One that hears from now on; at the end it may let go of what it has in hand."""
+    with processes.python("bench.messenger", *place.relay, talking=True) as child:
+        yield child
+        assert child.stdin
+        child.stdin.close()
+        await asyncio.to_thread(child.wait, 10)
+
+
+async def _spent(child: subprocess.Popen[str]) -> tuple[float, float]:
+    """The moment, and its seconds of processor until then."""
+    assert child.stdout
+    said = await asyncio.to_thread(child.stdout.readline)
+    if not said:
+        raise RuntimeError("the relay broke; run again with BENCH_DEBUG=1 to see why")
+    told = json.loads(said)
+    return told["at"], told["processor"]
+
+
+async def _register(place: Place) -> None:
     about: dict[str, Any] = {"tenant": TENANT, "at": datetime.now(UTC), "hook_id": "wh_bench"}
-    wish = RegisterWebhook(**about, url=url, events=("task.*",), owner="ann", surface="bench", own_only=False)
-    await bus.commands.send("relay", "wh_bench", wish)
+    wish = RegisterWebhook(**about, url=place.url, events=("task.*",), owner="ann", surface="bench", own_only=False)
+    await place.bus.commands.send("relay", "wh_bench", wish)
     async with asyncio.timeout(10):
         while True:
-            if (await bus.commands.send("relay", "wh_bench", GetWebhook(**about))).body["status"] == "active":
+            if (await place.bus.commands.send("relay", "wh_bench", GetWebhook(**about))).body["status"] == "active":
                 return
             await asyncio.sleep(0.05)
 
@@ -106,30 +141,36 @@ async def _happen(bus: Bus, events: int, round: int) -> None:
             group.create_task(submit(number))
 
 
-async def _told(client: aiohttp.ClientSession, url: str, settings: Settings, events: int) -> tuple[float, float]:
-    """Deliveries a second from the first to the last, and microseconds of this process for each, in which the relay runs."""
-    before = len(await _moments(client, url))
-    began = time.process_time()
-    async with running(settings), asyncio.timeout(WITHIN):
-        came = await _all(client, url, before, events)
-    return (len(came) - 1) / (came[-1] - came[0]), (time.process_time() - began) / len(came) * 1e6
+async def _told(place: Place, events: int) -> tuple[float, float]:
+    """Deliveries a second from the first to the last, and microseconds of the relay's processor for each that came once it was ready.
+
+    It hears nothing before its views are built, so what that costs is no part of either.
+    """
+    before = len(await _moments(place, 0))
+    async with _relay(place) as child, asyncio.timeout(WITHIN):
+        ready, began = await _spent(child)
+        came = await _all(place, before, events)
+        assert child.stdin
+        print(file=child.stdin, flush=True)
+        _, ended = await _spent(child)
+    return (len(came) - 1) / (came[-1] - came[0]), (ended - began) / sum(moment > ready for moment in came) * 1e6
 
 
-async def _all(client: aiohttp.ClientSession, url: str, before: int, events: int) -> list[float]:
+async def _all(place: Place, before: int, events: int) -> list[float]:
     while True:
-        moments = await _moments(client, url)
-        if len(moments) >= before + events:
-            return moments[before:]
+        moments = await _moments(place, before)
+        if len(moments) >= events:
+            return moments
         await asyncio.sleep(0.25)
 
 
-async def _floor(client: aiohttp.ClientSession, url: str, events: int) -> float:
+async def _floor(place: Place, events: int) -> float:
     body, hands = b'{"type":"task.created","data":{"task_id":"' + b"x" * 700 + b'"}}', asyncio.Semaphore(AT_ONCE)
 
     async def post(number: int) -> None:
         async with hands:
             headers = {"content-type": "application/json"} | signing.headers(f"dlv_{number}", 1_700_000_000, body, [KEY])
-            async with client.post(url, data=body, headers=headers) as answer:
+            async with place.client.post(place.url, data=body, headers=headers) as answer:
                 await answer.read()
 
     began = time.monotonic()

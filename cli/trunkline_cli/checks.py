@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -131,6 +132,20 @@ def disk(root: Path) -> Check:
     state = State.MISSING if free < LEAST_FREE else State.WARN if free < COMFORT else State.OK
     remedy = "" if state is State.OK else f"Free some space: {COMFORT >> 30} GiB let agents work, {LEAST_FREE >> 20} MiB are the least."
     return Check("disk", state, f"{free / (1 << 30):.1f} GiB free", remedy)
+
+
+def open_files(hard: int, streams: int) -> Check:
+    """Whether one gateway may hold as many readers as it is to: it raises its own limit of open files as far as `hard`. Pure."""
+    counting = import_module("trunkline_gateway.adapters.descriptors")
+    needed = streams + int(counting.SPARE)
+    if hard == resource.RLIM_INFINITY or hard >= needed:
+        return Check("open files", State.OK, f"enough for {streams:,} readers of one gateway")
+    fits = int(counting.fitting(streams, hard))
+    remedy = (
+        f"For {streams:,} a gateway needs {needed}: raise the hard limit (`ulimit -Hn {needed}` as root, of systemd LimitNOFILE={needed}, "
+        f"of a container --ulimit nofile={needed}:{needed}), start more gateways, or set TRUNKLINE_STREAM_LIMIT={fits}."
+    )
+    return Check("open files", State.WARN, f"at most {hard}: one gateway takes {fits:,} readers, and refuses the next (NO_ROOM)", remedy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,22 @@ async def test_what_changes_after_it_was_prepared_is_kept(place: Place) -> None:
     assert found["calc.py"] == b"two\n" and "lib/deep.py" not in found
 
 
+@pytest.mark.parametrize("more", [b"", b"and so on\n"])
+async def test_a_conversation_that_was_packed_ahead_is_kept_as_it_stands_at_the_end(place: Place, more: bytes) -> None:
+    talk = place.home / ".talk" / "one"
+    talk.parent.mkdir()
+    talk.write_bytes(b"so it began\n")
+    await place.keep.prepare(Held(ID, place.base, (".talk/*",)), 1)
+    [packed] = (place.bare.parent / "homes").iterdir()
+    inode = packed.stat().st_ino
+    with talk.open("ab") as file:
+        file.write(more)
+    [first, second] = [await place.kept(".talk/*"), await place.kept(".talk/*")]
+    assert {**await place.keep.home(ID, first.name)} == {**await place.keep.home(ID, second.name)} == {".talk/one": b"so it began\n" + more}
+    left = {file.name: file.stat().st_ino for file in (place.bare.parent / "homes").iterdir()}
+    assert set(left) == {first.name, second.name} and (left[first.name] == inode) is (more == b"")
+
+
 @pytest.mark.parametrize(
     "change", [lambda ws: (ws / "d/a").unlink(), lambda ws: (ws / "new").mkdir(), lambda ws: (ws / "b").write_text("x")]
 )
@@ -229,7 +245,7 @@ async def test_a_workspace_is_kept_without_a_conversation_that_is_too_long(place
     snapshot = await place.kept(".conversation/**/*")
     assert read_files(place.bare, snapshot.commit)["calc.py"] == b"two\n"
     assert "conversation is longer" in snapshot.without
-    assert list((place.root / "runs" / ID / "homes").iterdir()) == []
+    assert list((place.root / "runs" / ID / "homes").glob("*")) == []
 
 
 async def test_nobody_else_of_this_machine_reads_what_is_kept(place: Place) -> None:

@@ -79,6 +79,10 @@ class Roll:
     tokens: list[Token] = field(default_factory=list)
     subjects: list[tuple[TenantId, str]] = field(default_factory=list)
 
+    @property
+    def changes(self) -> int:
+        return len(self.tokens) + len(self.subjects)
+
     def revoked(self, token: Token) -> bool:
         return token.mark in [revoked.mark for revoked in self.tokens]
 
@@ -337,7 +341,7 @@ class Served:
 
 @asynccontextmanager
 async def served(world: World, limits: StreamLimits | None = None, body: BodyReader | None = None) -> AsyncIterator[Served]:
-    streams = Streams(limits or StreamLimits())
+    streams = Streams(limits or StreamLimits(), lambda: world.roll.changes)
     dialects = speaking(world, streams, body or BodyReader())
     site = app.build((*dialects, documents()), lambda request, strict: world.principal, world.limiter, world)
     async with serving(site, Settings.model_validate({"port": 0, "cors_origins": world.omni.cors_origins})) as port:

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -34,6 +33,8 @@ from trunkline.contracts.task import Assignment, Hold, TaskAssigned, TaskCancell
 from trunkline.runtime.clock import now
 from trunkline.runtime.faults import DIRECTORY
 from trunkline.runtime.ids import new_id
+from trunkline.testing import warm
+from trunkline.testing.warm import Forked
 from trunkline_approvals.settings import Settings
 from trunkline_approvals.wiring import running
 
@@ -144,13 +145,12 @@ class Desk:
     url: str
     folder: Path
     policies: Policies = ()
-    process: subprocess.Popen[bytes] | None = None
+    process: Forked | None = None
 
     def start(self) -> None:
         said = {"TRUNKLINE_NATS_URL": self.url, DIRECTORY: str(self.folder), "TRUNKLINE_APPROVAL_POLICIES": json.dumps(list(self.policies))}
         with (self.folder / "log").open("ab") as log:
-            argv = [sys.executable, "-m", "trunkline_approvals"]
-            self.process = subprocess.Popen(argv, env={**os.environ, **said}, stdout=log, stderr=log)
+            self.process = warm.start(["trunkline_approvals"], {**os.environ, **said}, log)
 
     async def ready(self, bus: Bus) -> None:
         async with asyncio.timeout(30):
@@ -172,7 +172,7 @@ class Desk:
         (self.folder / ".draft").rename(self.folder / point)
 
 
-async def dead(process: subprocess.Popen[bytes] | None) -> None:
+async def dead(process: Forked | subprocess.Popen[bytes] | None) -> None:
     """Waits until it is."""
     async with asyncio.timeout(30):
         while process and process.poll() is None:  # noqa: ASYNC110 - a process, and nobody tells

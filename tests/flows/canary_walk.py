@@ -126,7 +126,7 @@ def walking(folder: Path) -> Iterator[Walk]:
         hub = opened.enter_context(in_a_thread(fake_github(folder / "forge", App("12345", public, {"acme": 100}))))
         hub.public = {f"acme/{name}" for name in REPOS}
         told = _settings(folder, hub, cages)
-        running = opened.enter_context(stack(told, "--split", "--log-level", "debug", "--config", str(folder / "settings.toml")))
+        running = opened.enter_context(stack(told, "--split", "--log-level", "debug", "--config", str(folder / "settings.toml"), cold=True))
         walk = Walk(running, hub, folder / "forge", cages)
         yield walk
 

@@ -31,6 +31,7 @@ from trunkline_sandbox.handlers.named import NamedMeans, Sandboxes, put_together
 from trunkline_sandbox.handlers.named_book import Key, key_of
 from trunkline_sandbox.handlers.named_carry import Waits
 from trunkline_sandbox.handlers.named_host import NamedHost
+from trunkline_sandbox.handlers.named_sites import LOST_S
 from trunkline_sandbox.handlers.named_terms import Caps
 from trunkline_sandbox.subscriptions import subscribe_images, subscribe_named
 
@@ -87,10 +88,14 @@ class Desk:
 
     def means(self, caps: Caps) -> NamedMeans:
         """Of another replica beside this one."""
-        return NamedMeans({self.cloud.name: self.cloud}, replace(caps, provider=self.cloud.name), QUICK)
+        return means(self.cloud, caps)
 
     def key(self, sandbox_id: str) -> Key:
         return key_of(f"evt.{self.tenant}.{sandbox_id}.sandbox")
+
+
+def means(host: NamedHost, caps: Caps, site_lost_s: float = LOST_S) -> NamedMeans:
+    return NamedMeans({host.name: host}, replace(caps, provider=host.name), QUICK, site_lost_s=site_lost_s)
 
 
 async def eventually(true: Callable[[], object], what: str) -> None:
@@ -130,5 +135,5 @@ async def replica(url: str, means: NamedMeans) -> AsyncIterator[tuple[Bus, Sandb
         subscribe_named(bus.inlet, named)
         subscribe_images(bus.inlet, named)
         await bus.inlet.start("sandbox")
-        async with vital(named.book.run):
+        async with vital(named.book.run, named.errands.run):
             yield bus, named

@@ -11,8 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
+
+from trunkline.testing import warm
+from trunkline.testing.warm import Forked
 
 NAMES = ("router", "approvals", "sandbox", "relay", "gateway")
 REPOSITORY = Path(__file__).parents[2]
@@ -97,7 +101,8 @@ def write(folder: Path) -> Path:
 class Command:
     """A `trunkline` process whose output is read as it comes."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes] | Forked
+    output: IO[bytes]
     lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -105,9 +110,9 @@ class Command:
         self.reader.start()
 
     def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
+        with self.output:
+            for line in self.output:
+                self.lines.append(line.decode().rstrip("\n"))
 
     def await_line(self, part: str, seconds: float = 15, *, count: int = 1) -> str:
         """The `count`th line that holds `part`."""
@@ -138,17 +143,19 @@ def until(found: Callable[[], object], seconds: float, what: object = "") -> str
     raise AssertionError(f"not within {seconds} s; so far:\n{what}")
 
 
-def trunkline(services: Path | None, *words: str | Path, **env: str) -> Command:
-    """Start `trunkline WORDS`, with the stand-ins in place of the services when given."""
-    roots = ["libs", *(f"services/{name}" for name in NAMES), "cli"]
-    path = [*([str(services)] if services else []), *(str(REPOSITORY / root) for root in roots)]
+def trunkline(services: Path | None, *words: str | Path, cold: bool = False, **env: str) -> Command:
+    """Start `trunkline WORDS`, with the stand-ins in place of the services when given. A split one starts cold, as by a shell."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("TRUNKLINE_", "ANTHROPIC_"))}
+    argv = ["trunkline_cli", *map(str, words)]
+    roots = (REPOSITORY / root for root in ("libs", *(f"services/{name}" for name in NAMES), "cli"))
+    path = [services, *roots] if services else []
+    environment = {**clean, "PYTHONPATH": ":".join(map(str, path)), **env}
+    if not cold and "--split" not in words:
+        read, write = os.pipe()
+        with open(write, "wb") as output:
+            return Command(warm.start(argv, environment, output), open(read, "rb"))
     process = subprocess.Popen(
-        [sys.executable, "-m", "trunkline_cli", *map(str, words)],
-        env={**clean, "PYTHONPATH": ":".join(path), **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+        [sys.executable, "-m", *argv], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
-    return Command(process)
+    assert process.stdout
+    return Command(process, process.stdout)

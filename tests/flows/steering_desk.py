@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -36,6 +35,8 @@ from trunkline.runtime.clock import now
 from trunkline.runtime.faults import DIRECTORY
 from trunkline.runtime.ids import new_id
 from trunkline.telemetry.redaction import Redactor
+from trunkline.testing import warm
+from trunkline.testing.warm import Forked
 from trunkline_sandbox.handlers.answer_inbox import AnswerInbox
 from trunkline_sandbox.handlers.inbox import Inbox, Inboxes
 from trunkline_sandbox.handlers.world import Job
@@ -154,12 +155,12 @@ class Desk:
 
     url: str
     folder: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: Forked | None = None
 
     def start(self) -> None:
-        argv = [sys.executable, "-m", "tests.flows.steering_desk", self.url, str(self.folder)]
+        words = ["tests.flows.steering_desk", self.url, str(self.folder)]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(argv, env={**os.environ, DIRECTORY: str(self.folder)}, stdout=log, stderr=log)
+            self.process = warm.start(words, {**os.environ, DIRECTORY: str(self.folder)}, log)
 
     async def ready(self, bus: Bus) -> None:
         async with asyncio.timeout(30):

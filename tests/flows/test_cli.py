@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ import requests
 
 from tests.flows.jobs import ACTING, WORK, until
 from tests.unit.cli.terminal import in_a_pipe, on_a_terminal
+from trunkline.testing import warm
 from trunkline.testing.repositories import make_bare
 from trunkline.testing.stack import Stack, stack
 from trunkline_cli.__main__ import main
@@ -78,9 +77,8 @@ class Watching:
 
     def __init__(self, who: Person, task: str, place: Path) -> None:
         self._output = place / f"{uuid4().hex}.txt"
-        argv = [sys.executable, "-m", "trunkline_cli", "watch", task]
         with self._output.open("wb") as file:
-            self._process = subprocess.Popen(argv, env=os.environ | who.environment, stdout=file, stderr=file)
+            self._process = warm.start(["trunkline_cli", "watch", task], os.environ | who.environment, file)
 
     def await_said(self, text: str) -> None:
         until(lambda: text in self.said, 30, self)

@@ -33,7 +33,7 @@ COUNTING = f"import time\nfor n in range({LINES}): print('line', n, flush=True);
     ("flags", "number"), [(ONE_PROCESS, signal.SIGINT), (("--split",), signal.SIGTERM)], ids=["Ctrl-C", "SIGTERM split"]
 )
 def test_a_stop_in_the_middle_of_work_is_clean_and_the_work_goes_on_at_the_next_start(flags: tuple[str, ...], number: int) -> None:
-    with stack(ENVIRONMENT, *flags) as running:
+    with stack(ENVIRONMENT, *flags, cold="--split" in flags) as running:
         mark = f"mark-{secrets.token_hex(6)}"
         bare = make_bare(running.forge, "acme/app", {"README.md": "sample\n"})
         make_bare(running.forge, "acme/other", {"README.md": "sample\n"})
@@ -55,6 +55,7 @@ def test_a_stop_in_the_middle_of_work_is_clean_and_the_work_goes_on_at_the_next_
         assert not listens(running.port)
         assert "Traceback" not in running.log() and "bus.disconnected" not in running.log()
 
+        running.cold = False
         running.start()
         result = job.succeeded()
         for id in taken:  # what was acknowledged is carried out

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from tests import campaigns
 from tests.flows.jobs import ACTING, WORK, Job, living, outputs, submit, until
 from trunkline.testing.repositories import git, make_bare, read_files
 from trunkline.testing.stack import ONE_PROCESS, Stack, stack
@@ -21,7 +22,7 @@ FILES = {"README.md": "sample\n", "src/a.txt": "a\n", "src/b.txt": "b\n"}
 LIMITS = {
     "TRUNKLINE_AGENT": "command",
     "TRUNKLINE_AGENT_COMMAND": ACTING,
-    "TRUNKLINE_OUTPUT_MB": "4",
+    "TRUNKLINE_OUTPUT_MB": "2",
     "TRUNKLINE_DISK_MB": "48",
     "TRUNKLINE_MEMORY_MB": "192",
     "TRUNKLINE_PROCESSES": "48",
@@ -63,7 +64,8 @@ def added(job: Job) -> dict[str, bytes]:
     return {path: content for path, content in after.items() if before.get(path) != content}
 
 
-Check = Callable[[Job], None]
+GREEDY = ("prints 4", "prints 2", "fills", "hogs", "bombs", "forks", "deletes")
+"""What takes from others; beside the rest an honest job runs in the long form only."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,10 @@ class Case:
 
 
 CASES = (
-    Case("prints 200 MiB", "for _ in range(200): print(('x' * 1023 + '\\n') * 1024, end='')" + DONE, hears="bytes of its output"),
-    Case("prints 100,000 short lines", "print('\\n'.join(map(str, range(100000))))" + DONE, hears="more than 20,000 lines"),
-    Case("prints one line of 5 MiB", "print('y' * (5 << 20)); print('after it')" + DONE, hears="bytes of its output"),
-    Case("prints one line of 3 MiB", "print('y' * (3 << 20)); print('after it')" + DONE, hears="after it"),
+    Case("prints 40 MiB", "for _ in range(40): print(('x' * 1023 + '\\n') * 1024, end='')" + DONE, hears="bytes of its output"),
+    Case("prints 21,000 short lines", "print('\\n'.join(map(str, range(21000))))" + DONE, hears="more than 20,000 lines"),
+    Case("prints one line of 3 MiB", "print('y' * (3 << 20)); print('after it')" + DONE, hears="bytes of its output"),
+    Case("prints one line of 1.5 MiB", "print('y' * (3 << 19)); print('after it')" + DONE, hears="after it"),
     Case("prints invalid UTF-8", "import os; os.write(1, b'\\xff\\xfe\\xc3( \\xed\\xa0\\x80 \\x00 nul\\n')" + DONE, hears="nul"),
     Case("prints ANSI", "print('\\x1b[31mred\\x1b[0m\\x1b]0;owned\\x07\\x1b[2J', flush=True)" + DONE, hears="red"),
     Case("prints frames of a stream", "print('data: {}\\n\\nevent: result\\nid: 9-9\\rdata: x\\n\\n: c')" + DONE, hears="event: result"),
@@ -146,7 +148,9 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_an_agent_has_one_clear_outcome_whatever_it_does(running: Stack, beside: None, case: Case) -> None:
+def test_an_agent_has_one_clear_outcome_whatever_it_does(running: Stack, request: pytest.FixtureRequest, case: Case) -> None:
+    if campaigns.LONG or case.name.startswith(GREEDY):
+        request.getfixturevalue("beside")
     job, mark = hostile(running, case.does)
     if case.code:
         job.failed(case.code, *case.says)
@@ -205,7 +209,7 @@ while True: time.sleep(0.1)
 def test_an_agent_that_ignores_every_signal_and_forks_away_is_gone_soon_after_the_cancel(running: Stack, beside: None) -> None:
     job, mark = hostile(running, DEAF)
     job.await_said("deaf")
-    assert len(living(mark)) >= 2
+    until(lambda: len(living(mark)) >= 2, 10, "it did not fork")
 
     status, answer = job.cancel("enough")
 

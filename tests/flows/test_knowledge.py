@@ -9,8 +9,10 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -22,6 +24,7 @@ from tests.flows.channel import Hearer
 from tests.flows.jobs import ACTING, until
 from tests.flows.talkers import SECRET, person
 from trunkline.runtime.faults import NAMED, SIDES
+from trunkline.testing import warm
 from trunkline.testing.stack import SERVICES, Stack, stack
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(120)]
@@ -199,6 +202,37 @@ def test_a_job_goes_on_when_whoever_carries_it_dies(ann: User) -> None:
     assert len(said) == len(set(said[:-1])) + 1, "everything is said once"
 
 
+@pytest.fixture
+def another_site(running: Stack) -> Iterator[str]:
+    """Where a second sandbox service keeps its sandboxes, in a directory of its own."""
+    secrets = json.loads((running.folder / "data" / "nats" / "secrets.json").read_text())
+    url, folder = f"nats://127.0.0.1:{secrets['clients']}", running.folder / "second"
+    said = {"TRUNKLINE_NATS_URL": url, "TRUNKLINE_NATS_USER": "control", "TRUNKLINE_NATS_PASSWORD": secrets["control"]}
+    words = ["trunkline_cli", "serve", "sandbox", "--data-dir", str(folder), "--accept-unsafe-nats"]
+    with (running.folder / "second.log").open("ab") as log:
+        process = warm.start(words, {**os.environ, **ENVIRONMENT, **said}, log, running.folder)
+    try:
+        until(lambda: b"is ready" in (running.folder / "second.log").read_bytes(), 30, "the second service does not come up")
+        yield (folder / "sandbox" / "boxes" / ".site").read_text()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def test_a_job_is_done_at_the_site_that_keeps_its_sandbox(running: Stack, another_site: str) -> None:
+    far = None
+    while far is None:
+        running.kill("sandbox")  # whoever hears a wish first makes it, and that is the other one as long as it is alone
+        user = User(running).ready()
+        running.await_ready()
+        _, listed = running.ask("GET", f"/api/sandbox/list?id={user.sandbox}")
+        far = user if listed["sandboxes"][0]["site"] == another_site else None
+    near = User(running).ready()
+    for note in ("x", "xx"):
+        jobs = [who.asks("open('note', 'a').write('x')\nprint(open('note').read())") for who in (far, near)]
+        assert [texts(job.over())[-1] for job in jobs] == [note, note]
+
+
 def test_a_sandbox_that_goes_while_a_job_works_in_it_ends_the_job(running: Stack) -> None:
     bob = User(running).ready()
     for verb in ("stop", "delete"):
@@ -218,8 +252,12 @@ def test_a_ticket_counts_no_more_when_the_token_is_revoked_that_it_was_got_with(
     address = f"{running.url}/v1/realtime/sse?token={said['jwt']}"
     with requests.get(address, stream=True, timeout=20) as stream:
         assert stream.status_code == 200
-    status, _ = root.ask("POST", "/auth/revoke", {"token": eve.headers["Authorization"].removeprefix("Bearer ")})
-    assert status == 200
+        status, _ = root.ask("POST", "/auth/revoke", {"token": eve.headers["Authorization"].removeprefix("Bearer ")})
+        assert status == 200
+        began = time.monotonic()
+        with suppress(requests.exceptions.ChunkedEncodingError):
+            stream.content  # noqa: B018  # all that comes, to the end
+        assert time.monotonic() - began < 8, "it heard on until its next sign of life"
     until(lambda: asked(address) == (401, "TOKEN_REVOKED"), 20, "the gateway does not know of it")
 
 

@@ -122,6 +122,20 @@ async def test_what_is_put_while_the_only_hand_is_busy_goes_by_its_lane_and_not_
     assert hands.lanes == ["P3", "P0", "P3"]
 
 
+async def test_a_pool_that_was_opened_has_lanes_of_its_own_however_often_it_is_opened(bus: Bus) -> None:
+    mine, others = Hands(), Hands()
+    for _ in range(2):
+        await bus.work.open("site-1a2b")
+    async with taking(bus, others, 2), asyncio.TaskGroup() as group:
+        task = group.create_task(bus.work.take("site-1a2b", 2, mine.carry))
+        await bus.work.put(WorkItem(tenant="acme", task="here", attempt=1, pool="site-1a2b", priority="P2"))
+        await put(bus, "P2", "anywhere")
+        await mine.until(1)
+        await others.until(1)
+        task.cancel()
+    assert [[item.task for item in hands.carried] for hands in (mine, others)] == [["here"], ["P2-anywhere"]]
+
+
 @asynccontextmanager
 async def questions(server: NatsServer) -> AsyncIterator[list[str]]:
     """Every question for work that anybody asks meanwhile."""

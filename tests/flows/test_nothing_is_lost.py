@@ -1,13 +1,13 @@
 """Whatever is killed at whatever moment of a job: one branch, one pull request, one result, and a timeline without gap or repeat.
 
 Every moment has three sides: before the effect, after the effect but before the record, after the record but before the
-acknowledgement. `TRUNKLINE_KILLS=all` takes every victim at every side; without it the one that passes, and another at each moment.
+acknowledgement. `TRUNKLINE_KILLS=all` takes every victim at every side; without it whoever passes each moment at one of its sides, and
+another at the next, in turns, so that every side and every victim comes up.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 import requests
 
+from tests import campaigns
 from tests.flows.jobs import until
 from tests.flows.reader import Reader, history, order
-from trunkline.runtime.faults import MOMENTS, POINTS
+from trunkline.runtime.faults import MOMENTS, POINTS, SIDES
 from trunkline.testing.repositories import make_bare
 from trunkline.testing.stack import SERVICES, Stack, stack
 from trunkline_sandbox.adapters.providers.local import kill_all
@@ -44,11 +45,14 @@ STRANGERS = ("router", "nats-server", "gateway", "relay", "approvals")
 
 
 def cases() -> list[tuple[str, str]]:
-    """(point, victim): every point with whoever passes it; others at one side of each moment, or at all."""
-    own = [(point, "self") for point in POINTS]
-    if os.environ.get("TRUNKLINE_KILLS") == "all":
-        return own + [(point, victim) for point in POINTS for victim in OTHERS]
-    return own + [(f"{moment}.after_effect", victim) for moment, victim in zip(MOMENTS, cycle(STRANGERS), strict=False)]
+    """(point, victim): every point with everybody; else two sides of each moment, one with whoever passes it and one with another."""
+    if campaigns.KILLS:
+        return [(point, victim) for point in POINTS for victim in ("self", *OTHERS)]
+    own, others = cycle(SIDES), cycle((*SIDES[1:], SIDES[0]))
+    return [
+        *((f"{moment}.{side}", "self") for moment, side in zip(MOMENTS, own, strict=False)),
+        *((f"{moment}.{side}", victim) for moment, side, victim in zip(MOMENTS, others, cycle(STRANGERS), strict=False)),
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from tests import campaigns
 from tests.flows.jobs import Job, bus_settings, living, until
 from tests.flows.looking import look
 from tests.flows.talkers import ASKS_ONCE, Person, awaited, committed, environment, given, of, person
@@ -151,15 +151,18 @@ MOMENTS = [
 ]
 
 
+SIDES = ("before_effect", "after_record", "after_effect")
+
+
 def kills() -> list[tuple[str, str, str]]:
-    """(moment, side, victim): whoever passes it; somebody else at each moment, or everybody at each side in the long campaign."""
+    """(moment, side, victim): everybody at each side; else at each moment whoever passes it, at one side in turns, and somebody else."""
     others = ("approvals", "nats-server", "router")
-    if os.environ.get("TRUNKLINE_KILLS") == "all":
+    if campaigns.KILLS:
         return [(moment, side, victim) for moment, side in MOMENTS for victim in ("self", *others)]
-    last = [moment for moment, side in MOMENTS if side == "after_record"]
+    moments = list(dict(MOMENTS))
     return [
-        *((*each, "self") for each in MOMENTS),
-        *((moment, "after_record", victim) for moment, victim in zip(last, cycle(others), strict=False)),
+        *((moment, side, "self") for moment, side in zip(moments, cycle(SIDES), strict=False)),
+        *((moment, "after_record", victim) for moment, victim in zip(moments, cycle(others), strict=False)),
     ]
 
 

@@ -23,7 +23,7 @@ from trunkline.contracts.errors import Broken, Unsupported
 from trunkline.contracts.ids import TenantId
 from trunkline.contracts.image import GetImage, ImageBuilt, ImageFailed, ImageSaid, ImageStatus, ImageView, ImageWanted, InvalidateImages
 from trunkline.contracts.message import Fact
-from trunkline.contracts.sandbox import SandboxStatus, SandboxView
+from trunkline.contracts.sandbox import EnsureSandbox, SandboxStatus, SandboxView
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
 from trunkline.testing.nats import nats_server
@@ -67,9 +67,9 @@ class Place:
     def write(self, *lines: str) -> None:
         self.file.write_text("\n".join(("FROM scratch", f"LABEL unique={new_id()}", *lines, "")))
 
-    def means(self, provider: LocalProvider, pause_s: float) -> ImageMeans:
+    def means(self, provider: LocalProvider, pause_s: float, build_s: float = 30) -> ImageMeans:
         host = LocalImages(provider, self.dir, replace(SMALL, disk=1 << 30))
-        return ImageMeans(Dockerfile(self.file), {"local": host}, build_s=30, pause_s=pause_s, strike=struck)
+        return ImageMeans(Dockerfile(self.file), {"local": host}, build_s=build_s, pause_s=pause_s, strike=struck)
 
 
 def struck(text: str) -> str:
@@ -81,7 +81,8 @@ def place() -> Iterator[Place]:
     dir = Path(tempfile.mkdtemp(prefix="tls-", dir="/tmp"))
     dir.chmod(0o711)
     yield Place(dir)
-    kill_all(dir / "boxes")
+    for boxes in dir.glob("boxes*"):
+        kill_all(boxes)
     shutil.rmtree(dir)
 
 
@@ -114,6 +115,45 @@ async def replica(
     async with before(url, NamedMeans({"local": provider}, Caps(per_user=0), waits, place.means(provider, pause_s)), subscribe) as here:
         yield replace(here, tenant=f"t-{place.dir.name[4:]}")
     provider.close()
+
+
+@asynccontextmanager
+async def at_another_site(url: str, place: Place, build_s: float = 30) -> AsyncIterator[Desk]:
+    provider = LocalProvider(place.dir / "boxes-too")
+    async with before(url, NamedMeans({"local": provider}, Caps(per_user=0), QUICK, place.means(provider, 60.0, build_s))) as here:
+        yield replace(here, tenant=f"t-{place.dir.name[4:]}")
+    provider.close()
+
+
+async def made_at(here: Desk, other: Desk, *statuses: SandboxStatus) -> SandboxView:
+    """A new sandbox at one of two sites: whoever hears the wish first makes it, so the other one is held until it cannot any more."""
+    wish = EnsureSandbox(tenant=here.tenant, at=now(), sandbox_id=f"sbx-{new_id()}", user="ann", by="key", reuse=False)
+    async with other.named.carry._turns.setdefault(here.key(wish.sandbox_id), asyncio.Lock()):
+        await here.send(wish)
+        await here.named.carry.drive(here.key(wish.sandbox_id))
+        return await here.until(wish.sandbox_id, *statuses)
+
+
+async def test_a_site_that_lacks_what_another_one_built_builds_it_too_and_drops_it_for_nobody(url: str, place: Place) -> None:
+    place.write("RUN echo once >> made")
+    async with replica(url, place) as near, at_another_site(url, place) as far:
+        views = [await made_at(near, far, SandboxStatus.READY), await made_at(far, near, SandboxStatus.READY)]
+        views += [await made_at(near, far, SandboxStatus.READY)]
+        assert len({view.site for view in views}) == 2
+        (built,) = await told(near, place, ImageBuilt)
+        assert {view.image for view in views} == {built.name}, "each site's build undid the other's"
+        assert built.site == views[0].site
+    for boxes, view in (("boxes", views[0]), ("boxes-too", views[1])):
+        assert (place.dir / boxes / view.sandbox_id / "box" / "workspace" / "made").read_text() == "once\n"
+
+
+async def test_a_site_that_cannot_build_what_another_one_built_says_so_and_harms_nobody(url: str, place: Place) -> None:
+    place.write("RUN sleep 0.3; touch made")
+    async with replica(url, place) as near, at_another_site(url, place, build_s=0.05) as far:
+        await made_at(near, far, SandboxStatus.READY)
+        failed = await made_at(far, near, SandboxStatus.ERROR)
+        assert (failed.code, "0.05 s" in failed.error) == ("SNAPSHOT_BUILD_FAILED", True)
+        assert (await made_at(near, far, SandboxStatus.READY)).image
 
 
 @asynccontextmanager

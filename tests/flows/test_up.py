@@ -36,8 +36,8 @@ def started(services: Path, tmp_path: Path) -> Iterator[list[Command]]:
         psutil.wait_procs(family, timeout=5)
 
 
-def up(started: list[Command], services: Path, tmp_path: Path, *words: str, **env: str) -> Command:
-    command = trunkline(services, "up", "--port", "0", "--data-dir", tmp_path / "data", *words, **env)
+def up(started: list[Command], services: Path, tmp_path: Path, *words: str, cold: bool = False, **env: str) -> Command:
+    command = trunkline(services, "up", "--port", "0", "--data-dir", tmp_path / "data", *words, cold=cold, **env)
     started.append(command)
     return command
 
@@ -66,7 +66,7 @@ def url_of(command: Command) -> str:
 def test_it_says_when_it_is_ready_and_a_signal_ends_all_of_it_within_five_seconds(
     started: list[Command], services: Path, tmp_path: Path, mode: list[str], number: int
 ) -> None:
-    command = up(started, services, tmp_path, *mode)
+    command = up(started, services, tmp_path, *mode, cold=True)
     line = command.await_line("is ready at")
     assert str(tmp_path / "data") in line and "Ctrl-C stops it" in line
     assert urllib.request.urlopen(f"{url_of(command)}/health", timeout=5).status == 200
@@ -82,14 +82,15 @@ def test_it_says_when_it_is_ready_and_a_signal_ends_all_of_it_within_five_second
     assert str(command).index("drained gateway") < str(command).index("drained router")
 
 
-def test_a_second_up_on_the_same_data_is_refused_and_told_who_holds_it(started: list[Command], services: Path, tmp_path: Path) -> None:
+def test_a_second_up_on_the_same_data_is_refused_and_told_who_holds_it_on_the_same_port_too(
+    started: list[Command], services: Path, tmp_path: Path
+) -> None:
     first = up(started, services, tmp_path)
-    first.await_line("is ready at")
-
-    second = up(started, services, tmp_path)
-
-    assert second.process.wait(10) == 2
-    assert f"process {first.process.pid}" in second.await_line("already running", 1)
+    port = url_of(first).rpartition(":")[2]
+    for words in ((), ("--port", port)):
+        second = up(started, services, tmp_path, *words)
+        assert second.process.wait(10) == 2
+        assert f"process {first.process.pid}" in second.await_line("already running", 1)
     assert first.process.poll() is None
 
 
@@ -117,14 +118,6 @@ def _say_trunkline(server: socket.socket) -> None:
         client.recv(4096)
         body = b'{"service": "trunkline"}'
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-
-
-def test_a_second_up_on_the_same_port_and_data_is_told_of_the_data(started: list[Command], services: Path, tmp_path: Path) -> None:
-    first = up(started, services, tmp_path)
-    port = url_of(first).rpartition(":")[2]
-    second = up(started, services, tmp_path, "--port", port)
-    assert second.process.wait(10) == 2
-    second.await_line(f"process {first.process.pid}", 1)
 
 
 def test_a_data_directory_that_is_a_file_is_refused_with_the_remedy(started: list[Command], services: Path, tmp_path: Path) -> None:
@@ -286,18 +279,10 @@ def test_running_without_isolation_is_said_at_every_start(started: list[Command]
     command.await_line("WITHOUT ISOLATION", 1)
 
 
-def test_no_secret_is_in_any_command_line_or_readable_by_others(started: list[Command], services: Path, tmp_path: Path) -> None:
-    command = up(started, services, tmp_path, "--split", ANTHROPIC_API_KEY="sk-secret")
-    command.await_line("is ready at")
-    password = json.loads((tmp_path / "data/nats/secrets.json").read_text())["control"]
-    words = " ".join(" ".join(each.cmdline()) for each in command.family())
-    assert password not in words and "sk-secret" not in words
-    for name in ("secrets.json", "nats.conf"):
-        assert (tmp_path / "data/nats" / name).stat().st_mode & 0o077 == 0
-
-
-def test_a_service_of_its_own_process_has_only_the_variables_that_it_reads(started: list[Command], services: Path, tmp_path: Path) -> None:
-    strays = {"AWS_SECRET_ACCESS_KEY": "stray", "https_proxy": "http://u:p@proxy.example", "TRUNKLINE_AGENT": "command"}
+def test_a_service_of_its_own_process_has_only_the_variables_that_it_reads_and_nobody_shows_a_secret(
+    started: list[Command], services: Path, tmp_path: Path
+) -> None:
+    strays = {"AWS_SECRET_ACCESS_KEY": "sk-secret-too", "https_proxy": "http://u:p@proxy.example", "TRUNKLINE_AGENT": "command"}
     needed = {"TRUNKLINE_FAULTS": str(tmp_path), "TZ": "UTC", "LC_TIME": "C"}
     command = up(started, services, tmp_path, "--split", ANTHROPIC_API_KEY="sk-secret", STAND_IN_KEY="its own", **strays, **needed)
     command.await_line("is ready at")
@@ -308,14 +293,17 @@ def test_a_service_of_its_own_process_has_only_the_variables_that_it_reads(start
     assert not any(strays.keys() & environ.keys() for environ in found.values())
     assert all(needed.items() <= environ.items() for environ in found.values())
     assert all({"PATH", "HOME"} <= environ.keys() for environ in found.values())
+    assert_no_secret_is_shown(command, tmp_path)
 
 
-def test_no_process_shows_a_secret_in_its_environment(started: list[Command], services: Path, tmp_path: Path) -> None:
-    command = up(started, services, tmp_path, "--split", ANTHROPIC_API_KEY="sk-secret", AWS_SECRET_ACCESS_KEY="sk-secret-too")
-    command.await_line("is ready at")
+def assert_no_secret_is_shown(command: Command, tmp_path: Path) -> None:
+    """Not in an environment, not in a command line, not in a file that others may read."""
     password = json.loads((tmp_path / "data/nats/secrets.json").read_text())["control"]
+    for name in ("secrets.json", "nats.conf"):
+        assert (tmp_path / "data/nats" / name).stat().st_mode & 0o077 == 0
     shown = {" ".join(each.cmdline()): each.environ() for each in command.family()}
     assert len(shown) == 7
+    assert not any(secret in words for words in shown for secret in ("sk-secret", password))
     assert not any(secret in repr(environ) for environ in shown.values() for secret in ("sk-secret", password))
     assert "sk-secret" not in psutil.Process(command.process.pid).environ().values()
     assert child(command, "nats-server").environ().keys() <= {"PATH", "LC_CTYPE"}

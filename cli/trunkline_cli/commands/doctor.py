@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import resource
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -57,6 +58,7 @@ def _machine(said: Sources) -> list[Check]:
         "control groups": checks.cgroups,
         "data directory": partial(checks.data_dir, root),
         "disk": partial(checks.disk, root),
+        "open files": partial(_open_files, said),
         "daytona": partial(_cloud, said, "daytona", "api_url"),
         "e2b": partial(_cloud, said, "e2b", "domain"),
         "agent": partial(_agent, said),
@@ -65,6 +67,11 @@ def _machine(said: Sources) -> list[Check]:
         "running server": partial(_server, stack),
     }
     return [guarded(name, look) for name, look in looks.items()]
+
+
+def _open_files(said: Sources) -> Check:
+    streams = getattr(said.load(settings_of("gateway")).settings, "stream_limit", 0)
+    return checks.open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1], streams)
 
 
 def _agent(said: Sources) -> Check:

@@ -10,6 +10,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from trunkline.bus.writing import publish_empty
+
 GATHER: Final = 0.005
 """Seconds; far less than the server waits before it delivers again."""
 MOST: Final = 32
@@ -36,8 +38,7 @@ class Acks:
         """Tell what is waiting to be told, all in one write."""
         done, self._done = self._done, []
         with suppress(NatsError):
-            for message in done:
-                await self._client.publish(message.reply)
+            await publish_empty(self._client, [message.reply for message in done])
 
     def _tell(self) -> None:
         task = asyncio.get_running_loop().create_task(self.flush())

@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, ConnectionDrainingError, ConnectionReconnectingError, OutboundBufferLimitError
 
 from trunkline.bus.away import BusAway
+from trunkline.bus.writing import publish
 
 OPEN_QUESTIONS: Final = 10_000
 """Unanswered ones that are kept; beyond that the oldest counts as never answered."""
@@ -59,7 +60,7 @@ class Answers:
         question = self._opened(token)
         timer = asyncio.get_running_loop().call_later(seconds, _settle, question, None)
         try:
-            await self.client.publish(subject, body, reply=f"{self._inbox}.{token}", headers=dict(headers))
+            await publish(self.client, subject, body, f"{self._inbox}.{token}", headers)
             return await question
         finally:
             timer.cancel()

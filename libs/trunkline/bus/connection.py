@@ -115,7 +115,7 @@ def _assembled(answers: Answers, js: JetStreamContext, broker: NatsBroker, life:
     live = Live(client, js, direct, life.epoch)
     dead = DeadLetters(answers)
     counted, memos = Limits(answers, life.replicas), Memos(answers, js, replicated=life.replicas > 1)
-    log_, work, timers = Log(answers, js, direct, live), Work(client, answers, dead), Timers(answers, js)
+    log_, work, timers = Log(answers, js, direct, live), Work(client, js, answers, dead), Timers(answers, js)
     inlet = Inlet(client, broker, dead, log_.own)
     roll, nudges = Roll(answers, js, replicated=life.replicas > 1), Nudges(client)
     counters = Counters(answers, js, replicated=life.replicas > 1)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from trunkline.bus.acks import Acks
 from trunkline.bus.commands import DEADLINE, Ping, Reply
 from trunkline.bus.dead import DeadLetters
-from trunkline.bus.delivery import settle
+from trunkline.bus.delivery import seq_of, settle
 from trunkline.bus.direct import OwnRecords, Stored
 from trunkline.bus.pull import AS_USUAL, DRAIN, How, Pull
 from trunkline.bus.streams import EVENTS, TIMERS
@@ -125,7 +125,7 @@ class Inlet:
         where some are named, is passed over unread."""
 
         async def receive(message: Msg) -> None:
-            stored = self._own.stored(message.metadata.sequence.stream, message.subject, message.data)
+            stored = self._own.stored(seq_of(message), message.subject, message.data)
             await settle(message, lambda: answer(stored), self._dead.put, self._acks.put)
 
         words = tuple(str(kind.model_fields["type"].default).encode() for kind in kinds)
@@ -139,7 +139,7 @@ class Inlet:
         """Act on what lies in a stream; each is shown to one replica until it is done."""
 
         async def receive(message: Msg) -> None:
-            stored = Stored(message.metadata.sequence.stream, message.subject, message.data)
+            stored = Stored(seq_of(message), message.subject, message.data)
             await settle(message, lambda: answer(stored), self._dead.put, self._acks.put)
 
         self._pulls.append(Pull(self._client, (stream, durable), (receive, self._acks.put), how))

@@ -61,6 +61,8 @@ class Roll:
         self._now = now
         self._marks: dict[str, float] = {}
         self._owners: dict[str, _Entry] = {}
+        self.changes = 0
+        """How often anything was found to be revoked: whoever looked at this number needs no further look while it stays."""
         self._last = 0
         self._started = asyncio.Event()
         self._behind = asyncio.Event()
@@ -149,6 +151,7 @@ class Roll:
             self._marks[name] = entry.until
         elif kind == SUBJECT:
             self._owners[name] = entry
+        self.changes += 1
 
     def _forget(self) -> None:
         now = self._now()

@@ -264,6 +264,13 @@ def _from_now_on(consumer: api.ConsumerConfig) -> api.ConsumerConfig:
     return consumer.evolve(deliver_policy=api.DeliverPolicy.NEW, max_ack_pending=MOST_ON_THEIR_WAY)
 
 
+def lanes_of(pool: str) -> tuple[api.ConsumerConfig, ...]:
+    return tuple(
+        durable(f"work-{pool}-{lane}", subjects.work_of(pool, lane), f"Sandbox: released tasks of the pool {pool}, {lane}.")
+        for lane in Priority
+    )
+
+
 CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (EVENTS, durable("router-tasks", subjects.events_of_part("task"), "Router: release, timers, retries of its own tasks.")),
     (EVENTS, durable("router-runs", subjects.events_of_part("run"), "Router: how the runs of its tasks go.")),
@@ -271,10 +278,7 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (EVENTS, durable("router-approvals", subjects.events_of_part(subjects.approval_part(RELEASE)), "Router: may its held tasks begin?")),
     (EVENTS, durable("approvals-runs", subjects.events_of_part("run"), "Approvals: what runs want allowed, and runs that ended.")),
     (EVENTS, durable("approvals-tasks", subjects.events_of_part("task"), "Approvals: tasks that are held, and those that end so.")),
-    *(
-        (WORK, durable(f"work-dev-{lane}", subjects.work_of("dev", lane), f"Sandbox: released tasks of the pool dev, {lane}."))
-        for lane in Priority
-    ),
+    *((WORK, lane) for lane in lanes_of("dev")),
     (TIMERS, durable("due-router-sla", subjects.due("router", "sla"), "Router: tasks promised for now.")),
     (TIMERS, durable("due-router-deadline", subjects.due("router", "deadline"), "Router: tasks whose time is up.")),
     (TIMERS, durable("due-router-retry", subjects.due("router", "retry"), "Router: runs to be tried again.")),
@@ -315,6 +319,12 @@ async def bootstrap(js: JetStreamContext, *, replicas: int, events_days: int) ->
     for stream, consumer in CONSUMERS:
         await _consumer(js, stream, consumer)
     return await _life(js)
+
+
+async def open_pool(js: JetStreamContext, pool: str) -> None:
+    """Make what the work of a pool is taken from; what is there stays."""
+    for lane in lanes_of(pool):
+        await _consumer(js, WORK, lane)
 
 
 async def _life(js: JetStreamContext) -> LogLife:

@@ -9,11 +9,14 @@ from contextlib import suppress
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 
 from trunkline.bus.answers import Answers
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import deliveries, settle
+from trunkline.bus.patience import patiently
 from trunkline.bus.publish import publish
+from trunkline.bus.streams import open_pool
 from trunkline.bus.taker import Taker
 from trunkline.contracts import subjects
 from trunkline.contracts.ids import TenantId, Token
@@ -39,8 +42,9 @@ Carry = Callable[[WorkItem, int], Awaitable[None]]
 
 
 class Work:
-    def __init__(self, client: Client, answers: Answers, dead: DeadLetters) -> None:
+    def __init__(self, client: Client, js: JetStreamContext, answers: Answers, dead: DeadLetters) -> None:
         self._client = client
+        self._js = js
         self._answers = answers
         self._takers: set[Taker] = set()
         self._dead = dead
@@ -51,6 +55,10 @@ class Work:
         again = f":{item.round}" if item.round else ""
         name = f"work:{item.tenant}:{item.task}:{item.attempt}{again}"
         await publish(self._answers, subject, item.written(), id=name)
+
+    async def open(self, pool: str) -> None:
+        """For a pool that not every installation has, before anything is taken from it. Raises BusAway."""
+        await patiently(lambda: open_pool(self._js, pool))
 
     async def take(self, pool: str, capacity: int, carry: Carry) -> None:
         """For ever: take work while there are hands, the urgent first, carry it, and acknowledge it when it is done.

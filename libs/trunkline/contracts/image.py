@@ -86,6 +86,8 @@ class ImageSaid(Fact):
 class ImageBuilt(Fact):
     type: Literal["image.built"] = "image.built"
     name: Token
+    site: str = ""
+    """Where it is, if other sites build it anew when they need it; empty: wherever its provider is reached from."""
 
 
 class ImageFailed(Fact):

@@ -18,6 +18,11 @@ LONGEST_PAGE: Final = 200
 _LABELS: Final = 32
 
 
+def pool_of(site: str) -> str:
+    """Whose services alone take jobs for the sandboxes of a site; those of all sites share the usual pool."""
+    return f"site-{site}" if site else "dev"
+
+
 class SandboxStatus(StrEnum):
     """How a sandbox stands, in the words of the surfaces."""
 
@@ -169,6 +174,8 @@ class SandboxView(Message):
     isolation: str = ""
     image: str = ""
     """The name of the snapshot that it began with; empty: none, or nobody recorded it."""
+    site: str = ""
+    """Which machine keeps it, where only that one's services reach it; empty: all do."""
     terms: SandboxTerms
     ready_at: datetime | None = None
     """Since when it is ready, or was last."""
@@ -216,6 +223,8 @@ class SandboxMade(Fact):
     isolation: str
     image: str = ""
     """The name of the snapshot that it began with; empty: none, and in records of before there was one."""
+    site: str = ""
+    """Whose services alone reach it; empty: every replica does, and in records of before there were sites."""
 
 
 class SandboxIsReady(Fact):

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from trunkline.contracts.ids import Token
-from trunkline.contracts.message import Command, Message
+from trunkline.contracts.message import EMPTY, Command, Message
 
 SERVICE: Final = "relay"
 MOST_EVENTS: Final = 50
@@ -223,7 +223,7 @@ class Answered(Message):
     """What a subscriber said."""
 
     status: int
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = EMPTY
     body: str = ""
     """At most LONGEST_ANSWER bytes of it; what is no UTF-8 shows as U+FFFD."""
     cut: bool = False
@@ -258,7 +258,7 @@ class DeliveryView(Message):
     task_id: str = ""
     url: str = ""
     """Where the last try went."""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = EMPTY
     """What was sent last, without the signature."""
     body: str
     answer: Answered | None = None

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, Generic, TypeVar
 from weakref import WeakValueDictionary
 
-from trunkline.bus import Log, Raced
+from trunkline.bus import Log, Raced, Stored
 from trunkline.contracts.errors import DomainError, Unavailable
 from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Record
@@ -97,13 +97,22 @@ class Actor(Generic[S, C]):
         return known, tuple(self._decide(known.state, command))
 
     async def _load(self, subject: str) -> _Known[S]:
-        loaded = await self._log.load(subject)
-        state: S | None = None
-        for stored in loaded.records:
+        """As the log has it now. What is remembered is gone on from, where its last record lies there still."""
+        known = self._known.get(subject, _Known())
+        if known.seq:
+            loaded = await self._log.load(subject, known.seq - 1)
+            if loaded.records and loaded.records[0].seq == known.seq:
+                return self._folded(known, loaded.records[1:])
+        return self._folded(_Known(), (await self._log.load(subject)).records)
+
+    def _folded(self, known: _Known[S], records: Sequence[Stored]) -> _Known[S]:
+        state = known.state
+        for stored in records:
             record = stored.record
             for fact in record.facts:
                 state = self._evolve(state, fact, record.at)
-        return _Known(state, loaded.seq, sum(len(stored.body) for stored in loaded.records))
+        seq = records[-1].seq if records else known.seq
+        return _Known(state, seq, known.size + sum(len(stored.body) for stored in records))
 
     def _remember(self, subject: str, known: _Known[S]) -> None:
         self._held += known.size - self._known.get(subject, _Known()).size

@@ -88,9 +88,9 @@ class NatsServer:
 
 
 @contextmanager
-def nats_server() -> Iterator[NatsServer]:
-    """A started server; stopped and removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="trunkline-nats-") as folder:
+def nats_server(within: Path | None = None) -> Iterator[NatsServer]:
+    """A started server with its folder `within`, else where files for a while are kept; stopped and removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="trunkline-nats-", dir=within) as folder:
         server = NatsServer(Path(folder))
         server.start()
         try:

@@ -11,16 +11,18 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
 from trunkline.runtime.faults import DIRECTORY
+from trunkline.testing import warm
 from trunkline.testing.nats import free_port
+from trunkline.testing.warm import Forked
 
 SERVICES = ("gateway", "router", "approvals", "sandbox", "relay")
 READY_WITHIN = 60.0
@@ -36,7 +38,9 @@ class Stack:
     environment: Mapping[str, str]
     flags: tuple[str, ...] = ("--split",)
     port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    cold: bool = False
+    """Started as by a shell, where a test is about just that; else out of a process that has imported everything."""
+    process: subprocess.Popen[bytes] | Forked | None = None
 
     @property
     def url(self) -> str:
@@ -53,11 +57,11 @@ class Stack:
     def start(self) -> None:
         """Start and wait until ready. Raises RuntimeError with the log when it does not come up."""
         self.faults.mkdir(exist_ok=True)
-        argv = [sys.executable, "-m", "trunkline_cli", "up", "--port", str(self.port), "--data-dir", str(self.folder / "data"), *self.flags]
+        words = ["trunkline_cli", "up", "--port", str(self.port), "--data-dir", str(self.folder / "data"), *self.flags]
         ours = {"TRUNKLINE_FORGE_ROOT": str(self.forge), "TRUNKLINE_RATE_LIMITS": "off", DIRECTORY: str(self.faults)}
         environment = {**os.environ, **ours, **self.environment}
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(argv, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder)
+            self.process = (_cold if self.cold else warm.start)(words, environment, log, self.folder)
         self.await_ready()
 
     def await_ready(self) -> None:
@@ -121,6 +125,10 @@ class Stack:
             return refusal.code, json.loads(refusal.read())
 
 
+def _cold(words: Sequence[str], environment: Mapping[str, str], log: IO[bytes], folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", *words], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=folder)
+
+
 def _is(process: psutil.Process, name: str) -> bool:
     try:
         words = process.cmdline()
@@ -132,11 +140,11 @@ def _is(process: psutil.Process, name: str) -> bool:
 
 
 @contextmanager
-def stack(environment: Mapping[str, str], *flags: str) -> Iterator[Stack]:
+def stack(environment: Mapping[str, str], *flags: str, cold: bool = False) -> Iterator[Stack]:
     """A started stack in a folder of its own; stopped and removed at the end, whatever happened."""
     with tempfile.TemporaryDirectory(prefix="trunkline-stack-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)  # sandboxes run as users of their own and must be able to pass through
-        running = Stack(Path(folder), environment, flags or ("--split",))
+        running = Stack(Path(folder), environment, flags or ("--split",), cold=cold)
         try:
             running.start()
             yield running

@@ -190,6 +190,11 @@ class Tickets(Protocol):
 class Roll(Protocol):
     """What was revoked, known to every gateway. Moments are epoch seconds; `until` is when it may be forgotten."""
 
+    @property
+    def changes(self) -> int:
+        """Another number whenever something was revoked."""
+        ...
+
     def revoked(self, token: Token) -> bool: ...
 
     async def revoke_token(self, token: Token, until: float) -> None:

@@ -21,8 +21,8 @@ PING_S: Final = 20.0
 SILENT_S: Final = 70.0
 """Whoever answers no ping for so long is gone."""
 CLOSING_S: Final = 1.0
-SWEEPS: Final = 8
-"""Looks at every socket between two pings."""
+SWEEPS: Final = 10
+"""Looks at every socket between two pings: whoever was shut out is gone after two seconds."""
 HEARD: Final = 1 << 12
 """Bytes of one message of a client's; they have nothing to say here."""
 STANDS_S: Final = 1.0

@@ -6,9 +6,11 @@ import asyncio
 import fcntl
 import sys
 import termios
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Final, Protocol, TypeVar, cast
 
 import structlog
@@ -32,9 +34,11 @@ OPENING: Final = b": open\n\n"
 BEAT: Final = b": keep-alive\n\n"
 NO_ROOM: Final = "NO_ROOM"
 LOOKED: Final = 1.0
-"""Seconds for which a credential that stood is believed to stand."""
+"""Seconds for which a credential that stood is believed to stand while its reader is written to."""
 SWEEPS: Final = 8
 """Looks at every stream in one heartbeat: so much later at most than meant comes a word, or a cut."""
+TURN: Final = 250
+"""Streams that are looked at before others get a turn: to look at a credential may be to check a signature."""
 BURST: Final = 64 << 10
 """Bytes that are gathered at most before they are written."""
 
@@ -93,10 +97,12 @@ class Others(Protocol):
 class Streams:
     """Every open stream of this process."""
 
-    def __init__(self, limits: StreamLimits) -> None:
+    def __init__(self, limits: StreamLimits, revocations: Callable[[], int] = lambda: 0) -> None:
+        """`revocations`: a number that changes when any credential is revoked."""
         self._limits = limits
+        self._revocations, self._known = revocations, revocations()
         self._open: dict[_Line, asyncio.Timeout] = {}
-        self._sweep: asyncio.TimerHandle | None = None
+        self._sweep: asyncio.Handle | None = None
         self._ended = False
         self._others: list[Others] = []
 
@@ -174,9 +180,19 @@ class Streams:
             self._sweep = asyncio.get_running_loop().call_later(often, self._swept)
 
     def _swept(self) -> None:
+        known, self._known = self._known, self._revocations()
+        self._go_on(iter(tuple(self._open)), doubtful=known != self._known)
+
+    def _go_on(self, lines: Iterator[_Line], *, doubtful: bool) -> None:
+        """Look at some, then at others when the loop has had a turn."""
+        some = tuple(islice(lines, TURN))
+        for line in some:
+            if line in self._open:
+                line.tick(doubtful=doubtful)
+        if len(some) == TURN:
+            self._sweep = asyncio.get_running_loop().call_soon(partial(self._go_on, lines, doubtful=doubtful))
+            return
         self._sweep = None
-        for line in tuple(self._open):
-            line.tick()
         if self._open:
             self._look_after()
 
@@ -250,9 +266,9 @@ class _Line:
     def cut(self) -> None:
         self._transport.abort()
 
-    def _revoked(self) -> bool:
+    def _revoked(self, believed: float = LOOKED) -> bool:
         """Cuts a reader whose credential has ended: it comes back with its last event id, and is refused."""
-        if self._stands is None or (now := self._loop.time()) - self._looked_at < LOOKED:
+        if self._stands is None or (now := self._loop.time()) - self._looked_at < believed:
             return False
         self._looked_at = now
         if self._stands():
@@ -284,11 +300,13 @@ class _Line:
         self._leaving.wrote(len(data))
         self._wrote_at = self._loop.time()
 
-    def tick(self) -> None:
-        """A word to whoever has heard nothing for long; the end for whoever takes nothing."""
+    def tick(self, *, doubtful: bool) -> None:
+        """A word to whoever has heard nothing for long; the end for whoever takes nothing, or (`doubtful`) may have been shut out."""
         now = self._loop.time()
         if self._leaving.stuck(now) >= self._limits.stall:
             log.info("stream.stalled", buffered=self._transport.get_write_buffer_size())
             self.cut()
+        elif doubtful and self._revoked(0.0):
+            return
         elif not self._writing and now - self._wrote_at >= self._limits.heartbeat and not self._revoked():
             self._put(BEAT)

@@ -75,7 +75,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
     """Entered, it serves; left, open streams are closed cleanly and requests under way get `drain_s` to end."""
     async with connect(settings, "gateway") as bus, vouching(settings) as forge:
         await bus.roll.start()
-        streams, who = Streams(_stream_limits(settings)), identity(settings, bus.roll, clock.now)
+        streams, who = Streams(_stream_limits(settings), lambda: bus.roll.changes), identity(settings, bus.roll, clock.now)
         counting, memory = await limiter.limiter(bus.limits, settings), BusMemory(bus.memos, ids.new_id)
         spoken = dialects(bus, streams, Callers(who.desk, forge, Tiers(counting, settings.upgrade_url, forge.guests is not None)), settings)
         site = app.build(spoken, who.credentials.identify, counting, memory, _body(settings))

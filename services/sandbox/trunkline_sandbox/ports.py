@@ -350,8 +350,11 @@ class Copies(Protocol):
     async def mirror(self, id: SandboxId, folder: Path) -> bool:
         """Bring `folder` up to date with the workspace, without its repositories; False if it surely was. Raises Exhausted if too much."""
 
-    async def keep_home(self, id: SandboxId, patterns: tuple[str, ...], file: Path) -> None:
-        """Pack what matches below the agent's home into `file`. Raises Exhausted when that is too much."""
+    async def keep_home(self, id: SandboxId, patterns: tuple[str, ...], file: Path, unless: str = "") -> str:
+        """Pack what matches below the agent's home into `file` and return its digest; nothing is packed where that is `unless`.
+
+        Raises Exhausted when it is too much.
+        """
         ...
 
 

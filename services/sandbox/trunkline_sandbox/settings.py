@@ -177,7 +177,13 @@ class Settings(BusSettings):
     )
     unsafe_local: bool = Field(False, description="Without isolation an agent can do whatever you can; only you can want that.")
     egress: tuple[str, ...] = Field((), description="Agents reach no host unless it is named here (`name` or `name:port`).")
-    runs: int = Field(4, ge=1, le=256, description="Two agents per core of a small machine; each waits for its model most of the time.")
+    runs: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="Two agents per core of a small machine; each waits for its model most of the time. Jobs in the named sandboxes that "
+        "only this machine keeps come on top, as many at once.",
+    )
     cpus: float = Field(
         0, ge=0, description="0: all, shared evenly; half where no control group can share. A fixed number leaves some idle."
     )
@@ -197,6 +203,12 @@ class Settings(BusSettings):
     )
     sandbox_days: float = Field(30, gt=0, le=60, description="What a named sandbox lives at most; half of `events_days` if that is less.")
     sandbox_idle_s: float = Field(1800, ge=0, description="A named sandbox that nobody uses for so long is stopped; 0: never.")
+    sandbox_site_lost_s: float = Field(
+        900,
+        ge=180,
+        description="A machine that keeps named sandboxes and is silent for so long is given up, longer than one takes to start anew; "
+        "what it keeps is in error until it speaks again.",
+    )
     sandbox_egress: tuple[str, ...] = Field((), description="Hosts that a named sandbox may ask for, besides those of `egress`.")
     sandbox_dockerfile: Path | None = Field(
         None, description="What named sandboxes begin with is built from it and kept until it changes; unset: they begin empty."

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from trunkline.bus import Bus, WorkItem, connect
 from trunkline.bus.vital import vital
 from trunkline.contracts.errors import Unsupported
 from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.sandbox import pool_of
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
@@ -33,7 +35,7 @@ from trunkline_sandbox.adapters.forges.github import GitHubOptions, github_forge
 from trunkline_sandbox.adapters.forges.local import LocalForge
 from trunkline_sandbox.adapters.git import GitProgram
 from trunkline_sandbox.adapters.keeping import LocalKeep
-from trunkline_sandbox.adapters.model.door import forget_door, model_door, model_session
+from trunkline_sandbox.adapters.model.door import forget_door, model_door, model_session, place_door
 from trunkline_sandbox.adapters.model.keys import DoorKeys
 from trunkline_sandbox.adapters.model.preflight import reach
 from trunkline_sandbox.adapters.model.reach import fits
@@ -53,8 +55,10 @@ from trunkline_sandbox.handlers.images import ImageMeans
 from trunkline_sandbox.handlers.inbox import Inbox, Inboxes
 from trunkline_sandbox.handlers.judge_push import JudgePush
 from trunkline_sandbox.handlers.named import NamedMeans, put_together
+from trunkline_sandbox.handlers.named_heirs import Heirs
 from trunkline_sandbox.handlers.named_host import NamedHost
 from trunkline_sandbox.handlers.named_lodging import Lodging
+from trunkline_sandbox.handlers.named_sites import Sites
 from trunkline_sandbox.handlers.named_terms import Caps
 from trunkline_sandbox.handlers.reap import Reap
 from trunkline_sandbox.handlers.show_pull_request import ShowPullRequestPage
@@ -86,8 +90,8 @@ async def running(settings: Settings) -> AsyncIterator[None]:
     async with _street(settings, street), model_session() as session, _forge(settings) as forge, connect(settings, "sandbox") as bus:
         world = replace(assemble(settings, forge, session, street), timeline=timelines(settings, bus.seal))
         async with (
-            named_sandboxes(bus, named_means(settings, world.provider)) as lodging,
-            serving(bus, replace(world, lodging=lodging), settings.runs, outgoing(settings)),
+            named_sandboxes(bus, named_means(settings, world.provider)) as (lodging, sites),
+            serving(bus, replace(world, lodging=lodging), settings.runs, outgoing(settings), sites),
         ):
             yield
         if isinstance(world.provider, RemoteProvider):
@@ -95,15 +99,15 @@ async def running(settings: Settings) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def named_sandboxes(bus: Bus, means: NamedMeans) -> AsyncIterator[Lodging]:
-    """Named sandboxes on the bus, to be declared before anything is heard; and how runs come to work in them."""
+async def named_sandboxes(bus: Bus, means: NamedMeans) -> AsyncIterator[tuple[Lodging, Sites]]:
+    """Named sandboxes on the bus, to be declared before anything is heard; how runs come to work in them, and where."""
     named = put_together(bus, means, now)
     await named.book.start()
     await named.image_ends.start()
     subscribe_named(bus.inlet, named)
     subscribe_images(bus.inlet, named)
-    async with vital(named.book.run, named.image_ends.run, named.watch.run):
-        yield Lodging(named.book, named.answer, now)
+    async with vital(named.book.run, named.image_ends.run, named.watch.run, named.errands.run):
+        yield Lodging(named.book, named.answer, now), named.sites
 
 
 def named_means(settings: Settings, *providers: object) -> NamedMeans:
@@ -123,7 +127,7 @@ def named_means(settings: Settings, *providers: object) -> NamedMeans:
         egress_too=settings.sandbox_egress,
         prices=settings.sandbox_prices,
     )
-    return NamedMeans(hosts, caps, images=image_means(settings, *providers))
+    return NamedMeans(hosts, caps, images=image_means(settings, *providers), site_lost_s=settings.sandbox_site_lost_s)
 
 
 def image_means(settings: Settings, *providers: object) -> ImageMeans:
@@ -149,8 +153,10 @@ def _image_host(provider: object, context: Path, may: Limits, egress: tuple[str,
 
 
 @asynccontextmanager
-async def serving(bus: Bus, world: World, hands: int, policy: OutgoingPolicy | None = None) -> AsyncIterator[None]:
-    """Serve an assembled world on the bus."""
+async def serving(
+    bus: Bus, world: World, hands: int, policy: OutgoingPolicy | None = None, sites: Sites | None = None
+) -> AsyncIterator[None]:
+    """Serve an assembled world on the bus. What works in the sandboxes of its sites has hands of its own, for nobody else can do it."""
     inboxes: Inboxes = Actor(bus.log, inbox_model.decide, inbox_model.evolve)
     wires = _wires(bus, world, Inbox(inboxes, bus.log, now), policy or ANYTHING_GOES)
 
@@ -166,8 +172,12 @@ async def serving(bus: Bus, world: World, hands: int, policy: OutgoingPolicy | N
         stop, ShowPullRequestPage(world.forge), AnswerInbox(inboxes, bus.log, entrust.knowing, world.skill), wires.inbox, wake, entrust
     )
     subscribe(bus.inlet, answers)
+    own = [pool_of(site) for site in sites.here] if sites else []
+    for pool in own:
+        await bus.work.open(pool)
+    heirs = [Heirs(sites, partial(bus.work.take, capacity=1, carry=drive.carry)).run] if sites else []
     await bus.inlet.start("sandbox")
-    async with vital(reap.run, wake.run, lambda: bus.work.take(POOL, hands, drive.carry)):
+    async with vital(reap.run, wake.run, *heirs, *(partial(bus.work.take, pool, hands, drive.carry) for pool in (POOL, *own))):
         yield
 
 
@@ -294,7 +304,14 @@ def _doors(settings: Settings, keys: DoorKeys, session: aiohttp.ClientSession, s
         def open_(key: str, till: Till) -> AbstractAsyncContextManager[None]:
             return model_door(keys(key), to, session, till, street)
 
-        return Door(open_, lambda key: forget_door(keys(key)), to.check, lambda: reach(to, session), afar=bool(keys.url))
+        return Door(
+            open_,
+            lambda key: forget_door(keys(key)),
+            to.check,
+            lambda key: place_door(keys(key)),
+            lambda: reach(to, session),
+            afar=bool(keys.url),
+        )
 
     return {"claude": door(Shape.ANTHROPIC), "codex": door(Shape.OPENAI), "opencode": door(Shape(_opencode_speaks(settings)))}
 

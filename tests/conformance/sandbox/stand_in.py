@@ -36,6 +36,7 @@ class Cloud:
 
     name: str = "cloud"
     isolation: str = "none"
+    site: str = ""
     ability: Ability = Ability(egress_policy=False, unix_sockets=False, sizes=True)
     machines: dict[str, Seen] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=dict)

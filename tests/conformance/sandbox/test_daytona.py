@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from trunkline.testing.fake_daytona import FakeDaytona
 from trunkline_sandbox.adapters.providers.daytona.states import meaning
 from trunkline_sandbox.adapters.providers.remote.frames import LOST
 from trunkline_sandbox.ports import Exit
+
+SDK_LOOK_S = 1.0
+"""Between two looks of the SDK at a sandbox that boots."""
 
 
 @pytest.fixture
@@ -32,6 +36,18 @@ async def test_what_is_asked_of_daytona_is_what_was_wanted(box: Far) -> None:
     await box.other("shut").ensure()
     shut = next(one.body for one in box.fake.boxes.values() if one.name == "trunkline-shut")
     assert shut["networkBlockAll"] is True and dict((await box.provider.list())[0].labels) == {"task": "x"}
+
+
+async def test_a_sandbox_that_boots_is_waited_for_no_longer_than_until_the_next_look_of_the_sdk(box: Far) -> None:
+    await box.run(shell("true"))  # the SDK is loaded, which takes two seconds once
+    took = []
+    for boot in (0.0, 0.9):  # what a loaded machine makes of our own part is in both
+        box.fake.boot_s, new, began = boot, box.other(f"in-{boot * 10:.0f}"), time.monotonic()
+        await new.start(shell("echo up"))
+        assert await new.first_line() == b"up"
+        took.append(time.monotonic() - began - boot)
+    at_once, booting = took
+    assert booting - at_once <= SDK_LOOK_S
 
 
 async def test_a_sandbox_that_was_stopped_by_daytona_is_started_and_its_run_is_lost(box: Far) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from tests.conformance.sandbox.conftest import CLOUDS
 from tests.conformance.sandbox.stand_in import Cloud
-from trunkline.contracts.errors import Conflict, NotFound
-from trunkline.contracts.ids import SandboxId
+from trunkline.contracts.errors import Broken, Conflict, NotFound
+from trunkline.contracts.ids import SandboxId, token
 from trunkline_sandbox.adapters.providers.local import LocalProvider
 from trunkline_sandbox.handlers.named_host import NamedHost
 from trunkline_sandbox.model.limits import Span
@@ -105,3 +105,17 @@ async def test_nothing_is_started_in_what_counts_as_stopped(root: Path) -> None:
     async with asyncio.timeout(20):
         heard = [one async for one in provider.output(ID, "late")]
     assert isinstance(heard[-1], Exit) and heard[-1].code == 0
+
+
+def test_services_that_share_a_directory_share_its_site_and_others_do_not(root: Path) -> None:
+    sites = [LocalProvider(root / name, unsafe=True).site for name in ("one", "one", "two")]
+    assert sites[0] == sites[1] != sites[2]
+    assert all(token(site) == site for site in sites)
+
+
+def test_a_directory_whose_name_is_spoilt_is_refused_and_not_renamed(root: Path) -> None:
+    LocalProvider(root, unsafe=True)
+    (root / ".site").write_text("not a name/")
+    with pytest.raises(Broken) as refused:
+        LocalProvider(root, unsafe=True)
+    assert str(root / ".site") in refused.value.message

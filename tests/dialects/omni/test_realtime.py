@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
-from aiohttp import ClientSession, ClientTimeout, WSMsgType
+from aiohttp import ClientPayloadError, ClientSession, ClientTimeout, WSMsgType
 
 from tests.dialects.omni.hearing import KEY, events, hearing, kinds, signer, token
 from tests.dialects.omni.stories import CALLERS, JOB, TASK, merged, runs_ill, runs_well, started, submitted
@@ -241,6 +241,26 @@ async def test_a_revoked_ticket_ends_what_is_open_and_lets_nobody_in() -> None:
         async with session.get("/v1/realtime/sse", params={"token": jwt}) as answer:
             assert answer.status == 401
             assert (await answer.json())["error"]["code"] == "TOKEN_REVOKED"
+
+
+async def test_a_quiet_reader_of_events_is_gone_long_before_its_next_sign_of_life() -> None:
+    world = small()
+    async with served(world, StreamLimits(heartbeat=8, stall=2)) as gateway, ClientSession(gateway.url) as session:
+        jwt = await token(session)
+        async with (
+            session.get("/v1/realtime/sse", params={"token": jwt}) as shut_out,
+            session.get("/v1/realtime/sse", params={"token": await token(session)}) as stays,
+        ):
+            assert shut_out.status == stays.status == 200
+            world.roll.tokens.append(signer().verify_ticket("realtime", jwt).token)
+            async with asyncio.timeout(4):
+                with suppress(ClientPayloadError):
+                    await shut_out.content.read()
+            await world.say(TASK, submitted())
+            await world.say(TASK, *started())
+            async with asyncio.timeout(4):
+                while b"IN_PROGRESS" not in await stays.content.readline():
+                    pass
 
 
 async def test_a_ticket_ends_with_the_token_that_it_was_got_with_and_with_no_other() -> None:

@@ -14,6 +14,7 @@ from tests.dialects.world import EPOCH, World, talking
 from trunkline.auth.principal import HOME, Principal, Role
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.record import Event, Gap
+from trunkline.contracts.run import Phase, PhaseBegan
 from trunkline.contracts.task import TaskSucceeded
 from trunkline_gateway.ports import Timeline
 
@@ -33,8 +34,8 @@ class Counting(World):
             yield item
 
 
-async def polled(session: ClientSession, after: str | None = None) -> dict[str, Any]:
-    query = {"taskId": CALLERS, **({"after": after} if after else {})}
+async def polled(session: ClientSession, after: str | None = None, limit: int | None = None) -> dict[str, Any]:
+    query = {"taskId": CALLERS, **({"after": after} if after else {}), **({"limit": str(limit)} if limit else {})}
     async with session.get("/api/task/results", params=query) as answer:
         assert answer.status == 200, await answer.text()
         return dict(await answer.json())
@@ -75,6 +76,40 @@ async def test_polls_one_after_the_other_give_every_message_once_and_read_every_
     assert statuses == [("IN_PROGRESS", False)] * 5 + [("DONE", True)] * 2 + [("MERGED", True)] * 2
     assert world.read[2:9] == [3, 0, 3, 1, 0, 1, 0], "each poll begins where the one before ended"
     assert whole["status"] == "MERGED"
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+async def test_pages_give_every_message_once_and_are_done_with_the_last(limit: int) -> None:
+    world = World(principal=ANN)
+    await world.say(TASK, submitted())
+    await runs_well(world)
+    pages, after = [], None
+    async with talking(world) as session:
+        whole = await polled(session)
+        while not pages or pages[-1]["more"]:
+            pages.append(await polled(session, after, limit))
+            after = pages[-1]["next"]
+        again = await polled(session, after, limit)
+    assert [told for page in pages for told in page["results"]] == whole["results"]
+    assert max(len(page["results"]) for page in pages) <= limit
+    assert [page["done"] for page in pages] == [False] * (len(pages) - 1) + [True], "whoever asks until it is done hears all"
+    assert (again["results"], again["more"], again["done"]) == ([], False, True)
+
+
+async def test_a_page_costs_what_it_holds_and_not_what_is_behind_it() -> None:
+    world = Counting(principal=ANN)
+    await world.say(TASK, submitted())
+    await world.say(TASK, *started(), *(PhaseBegan(phase=Phase.AGENT, message=f"line {number}") for number in range(3000)))
+    async with talking(world) as session:
+        first = await polled(session)
+        second = await polled(session, first["next"], 10)
+        refused = [
+            (await session.get("/api/task/results", params={"taskId": CALLERS, "limit": text})).status for text in ("0", "1001", "x")
+        ]
+    assert (len(first["results"]), first["more"], first["status"]) == (1000, True, "IN_PROGRESS")
+    assert [told["message"]["data"] for told in second["results"]] == [f"line {number}" for number in range(999, 1009)]
+    assert world.read[0] < 1100 and world.read[1] < 20
+    assert refused == [400, 400, 400]
 
 
 async def test_two_who_poll_at_their_own_pace_hear_the_same() -> None:

@@ -10,7 +10,9 @@ from trunkline.bus.acks import MOST, Acks
 
 
 class Wire:
-    """Stands for the connection."""
+    """Stands for the connection, which is away for a moment."""
+
+    is_connected = False
 
     def __init__(self) -> None:
         self.said: list[str] = []

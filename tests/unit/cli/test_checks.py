@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
 
-from trunkline_cli.checks import State, agent, cloud, limits, model_door, vault
+from trunkline_cli.checks import State, agent, cloud, limits, model_door, open_files, vault
 
 
 def test_a_machine_without_control_groups_is_told_what_that_means() -> None:
@@ -25,6 +26,14 @@ def test_a_key_that_seals_is_there_or_is_made_or_is_missed_where_nobody_makes_on
     assert "makes one" in vault(key=False, made=False, outside=False).found
     missed = vault(key=False, made=False, outside=True)
     assert (missed.state, "NO_VAULT_KEY" in missed.found, "TRUNKLINE_VAULT_KEY" in missed.remedy) == (State.WARN, True, True)
+
+
+def test_open_files_are_counted_against_the_readers_that_one_gateway_is_to_hold() -> None:
+    assert [open_files(hard, 10_000).state for hard in (11_000, 1 << 20, resource.RLIM_INFINITY)] == [State.OK] * 3
+    few = open_files(4096, 10_000)
+    assert (few.state, few.state.enough) == (State.WARN, True)
+    assert "3,096 readers" in few.found
+    assert all(word in few.remedy for word in ("11000", "LimitNOFILE", "nofile", "TRUNKLINE_STREAM_LIMIT=3096"))
 
 
 def test_what_is_missing_or_refused_is_not_enough() -> None:

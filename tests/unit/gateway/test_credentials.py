@@ -34,6 +34,7 @@ class Roll:
     def __init__(self) -> None:
         self.marks: set[str] = set()
         self.owners: dict[str, float] = {}
+        self.changes = 0
 
     def revoked(self, token: Token) -> bool:
         return token.mark in self.marks or token.issued_at <= self.owners.get(token.owner, float("-inf"))

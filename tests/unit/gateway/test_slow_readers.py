@@ -57,7 +57,7 @@ async def by_events(request: web.Request) -> tuple[Line, Look]:
     response = web.StreamResponse()
     await response.prepare(request)
     line = _Line(request, response, StreamLimits(stall=AT_ONCE, buffer=PIECE))
-    return line, line.tick
+    return line, lambda: line.tick(doubtful=False)
 
 
 @asynccontextmanager

@@ -78,6 +78,31 @@ async def test_who_gave_up_or_was_cancelled_stands_in_nobodys_way(monkeypatch: p
     assert await told(room, line("b"))
 
 
+async def test_a_slot_that_is_given_back_as_whoever_waits_is_cancelled_goes_to_the_next() -> None:
+    room, took = Slots(1, 10), list[str]()
+
+    async def ask(name: str) -> None:
+        if await told(room, line(name)):
+            took.append(name)
+
+    async with asyncio.TaskGroup() as group, room.of(line("a")):
+        first, _ = group.create_task(ask("b")), group.create_task(ask("c"))
+        await asyncio.sleep(0)
+        first.cancel()
+    assert took == ["c"]
+
+
+async def test_a_slot_that_came_to_one_who_was_cancelled_at_that_moment_is_given_back() -> None:
+    room = Slots(1, 10)
+    async with asyncio.TaskGroup() as group:
+        async with room.of(line("a")):
+            waiting = group.create_task(told(room, line("b")))
+            await asyncio.sleep(0)
+        waiting.cancel()
+    assert waiting.cancelled()
+    assert await told(room, line("c"))
+
+
 async def test_what_waits_is_woken_by_a_slot_that_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wake_deliveries, "TICK", 1e6)
     room, woken = Slots(1, 10), asyncio.Queue[str]()

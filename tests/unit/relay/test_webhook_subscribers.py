@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
 from typing import Any
 
@@ -119,6 +121,66 @@ async def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPa
         attempt, came = await told(always(200))
         assert verdict(attempt) is Verdict.DELIVERED
         assert (len(came), len(proxy.came)) == (1, 0)
+
+
+@asynccontextmanager
+async def saying(*answers: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Says this to one request after the other, whatever it is asked, and hangs up where it says nothing; its url, and what came."""
+    left, came = iter(answers), list[bytes]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                came.append(head + await reader.readexactly(len(BODY)))
+                answer = next(left)
+                writer.write(answer)
+                if not answer:
+                    break
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/in?a=b%20c", came
+
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+async def test_a_request_is_what_its_headers_and_body_say_and_goes_to_the_address_as_it_is_written() -> None:
+    async with saying(OK) as (url, came), subscribers(LOCAL, WITHIN) as outside:
+        assert verdict(await outside.post(url, {"content-type": "application/json", "webhook-id": "dlv_1"}, BODY)) is Verdict.DELIVERED
+    lines = came[0].decode().split("\r\n")
+    assert (lines[0], lines[-2:]) == ("POST /in?a=b%20c HTTP/1.1", ["", BODY.decode()])
+    assert sorted(line.lower() for line in lines[1:-2]) == sorted(
+        ["accept: */*", f"content-length: {len(BODY)}", "content-type: application/json", f"host: {url.split('/')[2]}", "webhook-id: dlv_1"]
+    )
+
+
+async def test_what_is_said_before_the_answer_is_no_answer() -> None:
+    async with saying(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + OK) as (url, _), subscribers(LOCAL, WITHIN) as outside:
+        attempt = await outside.post(url, {}, BODY)
+        assert (attempt.answer and attempt.answer.status, attempt.answer and attempt.answer.body) == (200, "ok")
+
+
+async def test_a_kept_connection_that_was_closed_meanwhile_is_no_failure() -> None:
+    async with saying(OK, b"", OK) as (url, came), subscribers(LOCAL, WITHIN) as outside:
+        assert [verdict(await outside.post(url, {}, BODY)) for _ in range(2)] == [Verdict.DELIVERED] * 2
+        assert len(came) == 3
+
+
+async def test_who_answers_no_http_has_failed_and_a_connection_where_more_came_than_was_asked_for_is_not_used_again() -> None:
+    async with saying(b"SSH-2.0-OpenSSH_9.6\r\n\r\n") as (url, _), subscribers(LOCAL, WITHIN) as outside:
+        assert why(await outside.post(url, {}, BODY)) == "what it answered is no HTTP"
+    async with saying(OK + OK, b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n") as (url, _), subscribers(LOCAL, WITHIN) as outside:
+        assert [verdict(await outside.post(url, {}, BODY)) for _ in range(2)] == [Verdict.DELIVERED, Verdict.FAILED]
+
+
+@pytest.mark.parametrize("text", ["a\r\nx: y", "a\nx: y", "a\rb"])
+async def test_a_header_of_two_lines_is_never_sent(text: str) -> None:
+    async with saying(OK) as (url, came), subscribers(LOCAL, WITHIN) as outside:
+        assert verdict(await outside.post(url, {"webhook-id": text}, BODY)) is Verdict.FAILED
+        assert came == []
 
 
 async def test_plain_http_goes_to_allowed_networks_only() -> None:

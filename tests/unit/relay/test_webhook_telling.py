@@ -73,6 +73,20 @@ async def test_who_hangs_delays_nobody_with_the_next_fact_of_a_record() -> None:
     assert told == [(name, word) for word in ("task.created", "task.completed") for name in ("quick", "own")]
 
 
+async def test_what_is_told_to_many_is_written_once_for_each_name_of_it() -> None:
+    bodies: dict[str, set[int]] = {}
+
+    async def at_once(hook: Hook, delivery: DeliveryView) -> bool:
+        bodies.setdefault(delivery.type, set()).add(id(delivery.body))
+        kept.append(delivery)
+        return True
+
+    kept: list[DeliveryView] = []
+    await telling(at_once)(record())
+    assert len(kept) == 6
+    assert {name: len(each) for name, each in bodies.items()} == {"task.created": 1, "task.completed": 1}
+
+
 @pytest.mark.parametrize(
     ("errors", "raised"),
     [

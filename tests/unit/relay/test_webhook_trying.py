@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import orjson
 import pytest
@@ -16,10 +17,11 @@ from trunkline.contracts.record import Event
 from trunkline.contracts.run import AgentEnded, RunResult, Usage
 from trunkline.contracts.task import TaskCancelled, TaskFailed, TaskSucceeded
 from trunkline.contracts.webhook import Answered, DeliveryStatus, DeliveryView
-from trunkline_relay.model import trying
+from trunkline_relay.model import hook_events, hook_payload, trying
 from trunkline_relay.model.hook_payload import LONGEST, Subject, body
 from trunkline_relay.model.trying import PAUSES_S, TRIES, Attempt
 
+GOLDENS = Path(__file__).parents[2] / "contracts" / "goldens"
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 FRESH = DeliveryView(
     status=DeliveryStatus.PENDING,
@@ -173,6 +175,12 @@ def test_a_task_without_a_repository_tells_no_size_of_a_change() -> None:
     told = orjson.loads(body(event(TaskSucceeded(result=result)), Subject("ann", "omni", "", ""), "job.completed", ""))["data"]["result"]
     assert [told[name] for name in ("files_changed", "additions", "deletions")] == [None] * 3
     assert not told.keys() & {"branch", "commit", "pull_request"}
+
+
+@pytest.mark.parametrize("kind", hook_events.WORDS)
+def test_every_fact_is_told_as_pydantic_writes_it(kind: type[Fact]) -> None:
+    fact = kind.model_validate_json((GOLDENS / f"{kind.__name__}.json").read_bytes())
+    assert hook_payload._plain(fact) == fact.model_dump(mode="json", exclude=set(hook_payload._TOLD_NOT))
 
 
 def test_a_long_error_is_cut() -> None:

@@ -37,6 +37,7 @@ class Inbox:
     settled: list[SimpleNamespace] = field(default_factory=list)
     waiting: list[SimpleNamespace] = field(default_factory=list)
     resumed: str = ""
+    wished: bool = False
     closed: bool = False
 
     async def taken(self, job: object, sitting: int) -> tuple[SimpleNamespace, ...]:
@@ -53,8 +54,8 @@ class Inbox:
     async def wishes(self, job: object) -> SimpleNamespace:
         return SimpleNamespace(resumed=self.resumed)
 
-    async def close(self, job: object, attempt: int, *, unless_waiting: bool) -> bool:
-        self.closed = not (unless_waiting and self.waiting)
+    async def close(self, job: object, attempt: int, *, unless_waiting: bool, unless_wished: bool) -> bool:
+        self.closed = not (unless_waiting and self.waiting) and not (unless_wished and self.wished)
         return self.closed
 
 
@@ -76,7 +77,8 @@ class Sat:
     number: int = 1
     leaving: bool = False
     end: None = None
-    frozen: bool = False
+    till: None = None
+    frozen: bool | None = False
     words: dict[str, str] = field(default_factory=dict)
     flying: dict[str, float] = field(default_factory=dict)
     dismissed: bool = False
@@ -273,3 +275,31 @@ async def test_whoever_takes_over_does_not_wait_for_what_was_told_once_more_and_
     next_one.talk = heard(AT_REST, "m0", "go-on-r1", "again-m1")
     await converse.look()
     assert (next_one.dismissed, next_one.words) == (True, {})
+
+
+async def test_who_comes_to_rest_and_is_wished_nothing_is_sent_home_without_a_look() -> None:
+    sat = Sat(Inbox(), talk=AT_REST)
+    await sat.converse().part_at_once()
+    assert sat.dismissed and sat.inbox.closed
+
+
+@pytest.mark.parametrize("wanted", ["a message", "a wish", "not known", "paused", "at rest", "told something", "at work"])
+async def test_who_may_be_wanted_for_something_is_looked_after_first(wanted: str) -> None:
+    sat = Sat(Inbox(), talk=AT_REST)
+    match wanted:
+        case "a message":
+            sat.inbox.waiting.append(letter())
+        case "a wish":
+            sat.inbox.wished = True
+        case "not known":
+            sat.frozen = None
+        case "paused":
+            sat.frozen = True
+        case "at rest":
+            sat.run.resting = True
+        case "told something":
+            sat.flying["m1"] = 0.0
+        case _:
+            sat.talk = AT_WORK
+    await sat.converse().part_at_once()
+    assert not sat.dismissed and not sat.inbox.closed

@@ -210,6 +210,17 @@ def test_an_inbox_with_a_message_in_it_is_left_open_for_an_agent_that_could_go_o
     assert decide(after(say("a"), Take("a", 1, 1)), Close(1, unless_waiting=True)) == (InboxClosed(attempt=1),)
 
 
+@pytest.mark.parametrize("cue", [say("a"), steer("w", Steer.PAUSE), steer("w", Steer.INTERRUPT)])
+def test_an_inbox_of_which_anything_is_wished_is_left_open_by_who_did_not_look(cue: Cue) -> None:
+    assert decide(after(cue), Close(1, unless_waiting=True, unless_wished=True)) == ()
+
+
+def test_an_inbox_with_what_an_earlier_attempt_took_is_left_open_by_who_did_not_look() -> None:
+    gently = Close(2, unless_waiting=True, unless_wished=True)
+    assert decide(after(say("a"), Take("a", 1, 1)), gently) == ()
+    assert decide(after(say("a"), Take("a", 2, 1), steer("w", Steer.INTERRUPT)), gently) == (InboxClosed(attempt=2),)
+
+
 def test_facts_of_other_versions_change_nothing() -> None:
     inbox = after(say("a"))
     assert evolve(inbox, UnknownFact(type="inbox.blessed"), NOW) == inbox

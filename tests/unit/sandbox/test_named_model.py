@@ -32,7 +32,7 @@ from trunkline.contracts.sandbox import (
 )
 from trunkline_sandbox.model import preferred
 from trunkline_sandbox.model.named import Effect, Named, Phase, evolve, next_effect, view
-from trunkline_sandbox.model.named_cues import Count, Cue, Delete, Done, Failed, Made, Rung, Seen, Start, State, Stop, Touch, Want
+from trunkline_sandbox.model.named_cues import Count, Cue, Delete, Done, Failed, Lost, Made, Rung, Seen, Start, State, Stop, Touch, Want
 from trunkline_sandbox.model.named_deciding import COUNT_S, Decide
 from trunkline_sandbox.model.preferred import Prefer
 
@@ -155,6 +155,28 @@ def test_the_provider_is_believed(state: State, facts: tuple[Fact, ...]) -> None
     assert told.tell(1, Seen(state, later(1))) == (), "a look from before it was ready says nothing"
     assert told.tell(10, Seen(state, later(10))) == facts
     assert told.tell(11, Seen(state, later(11))) == ()
+
+
+AT_A_SITE = (1.0, Made("m1", "none", ready=True, site="here"))
+
+
+@pytest.mark.parametrize("cues", [(), ((2, Stop(later(2))),), ((2, Stop(later(2))), (3, Done(Effect.STOP, later(3)))), ((2, Start()),)])
+def test_what_a_silent_site_keeps_is_in_error_until_it_speaks_again(cues: tuple[tuple[float, Cue], ...]) -> None:
+    sandbox = Told(AT_A_SITE, *cues)
+    *counted, broke = sandbox.tell(900, Lost(later(900), 900))
+    assert isinstance(broke, SandboxBroke) and broke.code == "SANDBOX_SITE_LOST" and "15 minutes" in broke.error
+    assert [type(fact) for fact in counted] in ([], [SandboxUsed])
+    assert sandbox.tell(960, Lost(later(960), 960)) == ()
+    assert sandbox.tell(1000, Seen("ready", later(999))) == (SandboxFound(state="ready"),)
+    assert (sandbox.there.phase, sandbox.there.code) == (Phase.READY, "")
+
+
+def test_what_is_to_go_from_a_silent_site_counts_as_gone() -> None:
+    assert Told(AT_A_SITE, (2, Delete())).tell(900, Lost(later(900), 900))[-1] == SandboxIsDeleted()
+
+
+def test_what_every_replica_reaches_has_no_site_to_lose() -> None:
+    assert Told(made()).tell(900, Lost(later(900), 900)) == ()
 
 
 def test_what_was_in_error_is_taken_back_when_the_provider_takes_it_back() -> None:

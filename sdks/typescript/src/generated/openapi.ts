@@ -653,7 +653,7 @@ export interface paths {
         };
         /**
          * Read what the channel has said about a task
-         * @description For clients that cannot hear the channel: the same messages, of the newest job that a `taskId` has.
+         * @description For clients that cannot hear the channel: the same messages, of the newest job that a `taskId` has, page by page. Ask on with the `next` of the answer before as `after`: at once while there is `more`, else when you like, until it is `done`.
          *
          *     Open to the roles user, agent, approver, admin.
          */
@@ -2807,6 +2807,8 @@ export interface components {
             /** @description Nothing more comes but, perhaps, the status MERGED. */
             done: boolean;
             jobId: string;
+            /** @description There is more already: ask for it with `after`. `status` and `done` are of where this page ends. */
+            more: boolean;
             /** @description For `after` of the next question; null while nothing was said. */
             next: string | null;
             results: components["schemas"]["Told"][];
@@ -2885,6 +2887,7 @@ export interface components {
             memoryMb: number;
             provider: string;
             sandboxId: string;
+            site: string;
             /** @enum {string} */
             status: "creating" | "ready" | "stopped" | "error" | "deleted";
             usedSeconds: number;
@@ -5524,6 +5527,8 @@ export interface operations {
             query: {
                 /** @description `next` of the answer before: only what came since. */
                 after?: string;
+                /** @description Messages in one answer. */
+                limit?: number;
                 /** @description As it was given to /api/knowledge/process. */
                 taskId: string;
             };

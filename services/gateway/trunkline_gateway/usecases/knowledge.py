@@ -8,6 +8,7 @@ from datetime import datetime
 from trunkline.auth.principal import Principal
 from trunkline.contracts.approval import OpenApproval
 from trunkline.contracts.ids import TaskId
+from trunkline.contracts.sandbox import pool_of
 from trunkline.contracts.task import Assignment, SubmitTask, Submitted
 from trunkline_gateway.usecases import struck
 from trunkline_gateway.usecases.sandboxes import Sandboxes
@@ -36,12 +37,14 @@ class Knowledge:
         """
         assert wish.assignment.sandbox
         # A caller keeps its users apart by naming them: one user's work never comes into another's sandbox.
-        await self.sandboxes.started(principal, wish.assignment.sandbox, user=wish.user)
+        view = await self.sandboxes.started(principal, wish.assignment.sandbox, user=wish.user)
         command = SubmitTask(
             tenant=principal.tenant,
             at=wish.at,
             task_id=id,
-            assignment=struck.assignment(wish.assignment).model_copy(update={"deadline_s": self.tasks.deadline_s}),
+            assignment=struck.assignment(wish.assignment).model_copy(
+                update={"deadline_s": self.tasks.deadline_s, "pool": pool_of(view.site)}
+            ),
             submitted_by=principal.subject,
             aliases=wish.aliases,
         )

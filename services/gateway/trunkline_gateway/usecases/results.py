@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final, Generic
+from typing import Final, Generic, cast
 
 from trunkline.auth.principal import Principal
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.ids import TaskId, TenantId
-from trunkline.contracts.record import Event
+from trunkline.contracts.record import Event, Gap
 from trunkline.contracts.task import TaskSubmitted
 from trunkline_gateway.ports import Timeline
 from trunkline_gateway.usecases.tasks import Tasks
@@ -30,6 +31,30 @@ class Reached(Generic[State]):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Which messages: those of a topic beyond a place, so many at most."""
+
+    topic: str
+    after: Place | None
+    limit: int
+
+    def wants(self, spoken: Spoken) -> bool:
+        """A place in another life of the log is beyond nothing."""
+        after = self.after
+        beyond = after is None or spoken.place.cursor.epoch != after.cursor.epoch or spoken.place > after
+        return beyond and spoken.message.topic == self.topic
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[State]):
+    """What was said, and how the task stands with that; `more`: more was said since, and the task may stand otherwise."""
+
+    state: State
+    said: tuple[Spoken, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Results(Generic[State]):
     """The polling form of a channel: the same fold, over one timeline."""
 
@@ -39,8 +64,8 @@ class Results(Generic[State]):
     """As that of the story, for one who may see the task."""
     _kept: OrderedDict[tuple[Timeline, Place], Reached[State]] = field(default_factory=OrderedDict, init=False, repr=False)
 
-    async def of(self, principal: Principal, alias: str, after: Place | None = None) -> tuple[State, tuple[Spoken, ...]]:
-        """Where it stands, and what was said: at least what lies beyond `after`. Raises NotFound, also for what the caller may not see."""
+    async def of(self, principal: Principal, alias: str, asked: Asked) -> Page[State]:
+        """Raises NotFound, also for what the caller may not see."""
         try:
             view = await self.tasks.task(principal, TaskId(alias))
         except NotFound:
@@ -50,22 +75,28 @@ class Results(Generic[State]):
         begun = self.begin(timeline.task, made) if made else None
         if begun is None:
             raise _unknown()
-        kept = self._kept.get((timeline, after)) if after else None
-        reached, said = await self._onward(timeline, begun, kept)
-        if place := said[-1].place if said else after if kept else None:
+        kept = self._kept.get((timeline, asked.after)) if asked.after else None
+        reached, page = await self._onward(timeline, begun, kept, asked)
+        if place := page.said[-1].place if page.said else asked.after if kept else None:
             self._keep(timeline, place, reached)
-        return reached.state, said
+        return page
 
-    async def _onward(self, timeline: Timeline, begun: State, kept: Reached[State] | None) -> tuple[Reached[State], tuple[Spoken, ...]]:
+    async def _onward(
+        self, timeline: Timeline, begun: State, kept: Reached[State] | None, asked: Asked
+    ) -> tuple[Reached[State], Page[State]]:
+        """No further than the page is long: what it costs does not grow with what is behind it."""
         at, said = kept or Reached(begun), list[Spoken]()
-        async for item in self.tasks.feed.recent(timeline, at.up_to):
-            if isinstance(item, Event):
-                state, more = self.story.over(at.state, item)
+        async with aclosing(cast(AsyncGenerator[Event | Gap, None], self.tasks.feed.recent(timeline, at.up_to))) as items:
+            async for item in items:
+                if not isinstance(item, Event):  # the log does not reach back to there: all that it has follows
+                    at, said = Reached(begun), []
+                    continue
+                state, told = self.story.over(at.state, item)
+                said += filter(asked.wants, told)
+                if len(said) > asked.limit:  # the next page begins with this fact once more
+                    return at, Page(at.state, tuple(said[: asked.limit]), more=True)
                 at = Reached(state, item.cursor)
-                said += more
-            else:  # the log does not reach back to there: all that it has follows
-                at, said = Reached(begun), []
-        return at, tuple(said)
+        return at, Page(at.state, tuple(said), more=False)
 
     def _keep(self, timeline: Timeline, place: Place, reached: Reached[State]) -> None:
         self._kept[timeline, place] = reached

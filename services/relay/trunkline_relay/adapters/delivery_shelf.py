@@ -39,7 +39,7 @@ class DeliveryShelf:
     async def append(self, delivery: DeliveryView, expect: int) -> int:
         subject = subjects.delivery(TenantId(delivery.tenant), delivery.hook_id, delivery.id)
         name = f"{delivery.id}:{delivery.round}:{delivery.tries}:{delivery.status}:{delivery.put_off}"
-        return await self._ledger.append(subject, delivery.model_dump_json().encode(), expect=expect, id=name)
+        return await self._ledger.append(subject, delivery.written(), expect=expect, id=name)
 
     async def load(self, tenant: str, hook_id: str, delivery_id: str) -> Kept | None:
         stored = await self._ledger.last(subjects.delivery(TenantId(tenant), hook_id, delivery_id))

@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractResolver
 from trunkline.contracts.webhook import LONGEST_ANSWER, Answered
 from trunkline.runtime.clock import now
 from trunkline_relay.adapters.names import Resolver
+from trunkline_relay.adapters.posting import Garbled, Posting
 from trunkline_relay.model.addresses import Reach, refusal
 from trunkline_relay.model.trying import Attempt
 from trunkline_relay.model.urls import secure
@@ -36,7 +37,7 @@ class Refused(OSError):
 class HttpSubscribers:
     """ports.Subscribers."""
 
-    def __init__(self, plain: aiohttp.ClientSession, safe: aiohttp.ClientSession, within_s: float) -> None:
+    def __init__(self, plain: Posting, safe: Posting, within_s: float) -> None:
         """`within_s` is for one request, the answer included."""
         self._plain = plain
         self._safe = safe
@@ -62,21 +63,26 @@ class HttpSubscribers:
             return await self._once(url, headers, body)
 
     async def _once(self, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
-        session = self._safe if secure(url) else self._plain
-        async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-            told, cut = await _told(response.content)
-            if cut:
-                response.close()
-            return Answered(status=response.status, headers=_headers(response), body=told.decode("utf-8", "replace"), cut=cut)
+        connection, head, content = await (self._safe if secure(url) else self._plain).open(url, headers, body)
+        try:
+            told, cut = await _told(content)
+        except BaseException:
+            connection.close()
+            raise
+        if cut:
+            connection.close()
+        else:
+            connection.release()
+        return Answered(status=head.code, headers=_headers(head.headers), body=told.decode("utf-8", "replace"), cut=cut)
 
 
 @asynccontextmanager
 async def subscribers(reach: Reach, within_s: float) -> AsyncIterator[HttpSubscribers]:
-    async with _session(reach, safe=False) as plain, _session(reach, safe=True) as safe:
-        yield HttpSubscribers(plain, safe, within_s)
+    async with _connector(reach, safe=False) as plain, _connector(reach, safe=True) as safe:
+        yield HttpSubscribers(Posting(plain), Posting(safe), within_s)
 
 
-def _session(reach: Reach, *, safe: bool) -> aiohttp.ClientSession:
+def _connector(reach: Reach, *, safe: bool) -> aiohttp.TCPConnector:
     def judged(info: Any) -> socket.socket:
         """A socket for this address, if it may be told: asked when it is connected to, so that a name cannot mean another one later."""
         family, kind, proto, _, peer = info
@@ -85,7 +91,7 @@ def _session(reach: Reach, *, safe: bool) -> aiohttp.ClientSession:
             raise Refused(why)
         return socket.socket(family, kind, proto)
 
-    connector = aiohttp.TCPConnector(
+    return aiohttp.TCPConnector(
         resolver=cast(AbstractResolver, Resolver()),
         use_dns_cache=False,
         limit=0,
@@ -93,30 +99,18 @@ def _session(reach: Reach, *, safe: bool) -> aiohttp.ClientSession:
         socket_factory=judged,
         ssl=ssl.create_default_context(),
     )
-    timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-    return aiohttp.ClientSession(
-        connector=connector,
-        timeout=timeout,
-        trust_env=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,  # 64 KiB are 64 KiB
-        skip_auto_headers=("Accept-Encoding", "User-Agent"),
-    )
 
 
 async def _told(content: aiohttp.StreamReader) -> tuple[bytes, bool]:
     """What the body begins with, and whether it goes on."""
-    told = bytearray()
-    while len(told) <= LONGEST_ANSWER:
-        piece = await content.read(LONGEST_ANSWER + 1 - len(told))
-        if not piece:
-            return bytes(told), False
-        told += piece
-    return bytes(told[:LONGEST_ANSWER]), True
+    told = bytearray(await content.readany())
+    while not content.at_eof() and len(told) <= LONGEST_ANSWER:
+        told += await content.readany()
+    return bytes(told[:LONGEST_ANSWER]), len(told) > LONGEST_ANSWER
 
 
-def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    kept = [(name.lower(), text) for name, text in response.headers.items() if name.lower() not in _SECRET_HEADERS]
+def _headers(came: Mapping[str, str]) -> dict[str, str]:
+    kept = [(name.lower(), text) for name, text in came.items() if name.lower() not in _SECRET_HEADERS]
     return {name[:100]: text[:LONGEST_HEADER] for name, text in kept[:MOST_HEADERS]}
 
 
@@ -140,6 +134,8 @@ def _in_words(error: BaseException) -> str:
         return "its certificate is not trusted, or TLS failed"
     if isinstance(error, aiohttp.ClientConnectorError):
         return "it cannot be connected to"
+    if isinstance(error, Garbled):
+        return "what it answered is no HTTP"
     return f"the connection broke ({type(error).__name__})"
 
 

@@ -111,14 +111,17 @@ class Deliver:
         begun = begun if begun and begun.key == line else None
         if begun is None and self._slots.behind(line):
             return False
-        async with self._slots.of(line, begun) as slot:
-            if slot is None:
-                return False
+        slot = begun or await self._slots.take(line)
+        if slot is None:
+            return False
+        try:
             faultpoint("webhook_sent.before_effect")
             attempt, headers = await self._sender.send(hook, kept.delivery.id, kept.delivery.body)
             faultpoint("webhook_sent.after_effect")
             slot.sign = trying.sign(attempt)
-        tried = trying.after(kept.delivery.model_copy(update={"url": hook.url, "headers": headers}), attempt, random.random())
+        finally:
+            self._slots.give_back(slot)
+        tried = trying.after(kept.delivery, attempt, random.random(), {"url": hook.url, "headers": headers})
         await self._keep(tried, kept.seq)
         faultpoint("webhook_sent.after_record")
         await self._health.learn(hook, tried, trying.verdict(attempt))

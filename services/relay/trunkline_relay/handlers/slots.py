@@ -38,10 +38,14 @@ class Slot:
         self.over = False
 
 
+Waiter = asyncio.Future[Slot | None]
+"""Who waits for a slot in person; its result is None when that took too long."""
+
+
 class _Place:
     def __init__(self, slots: int) -> None:
         self.host = Host(slots)
-        self.asking: OrderedDict[Key, dict[asyncio.Future[Slot], None]] = OrderedDict()
+        self.asking: OrderedDict[Key, dict[Waiter, None]] = OrderedDict()
         """Who wants to begin a request and waits for it in person; the line whose turn is next comes first."""
 
     @property
@@ -71,12 +75,16 @@ class Slots:
 
         None when the webhook or its host rests, is slow, or would have room too late.
         """
-        slot = begun or await self._slot(self._place(key), key)
+        slot = begun or await self.take(key)
         try:
             yield slot
         finally:
             if slot:
                 self.give_back(slot)
+
+    async def take(self, key: Key) -> Slot | None:
+        """As `of`, to be given back."""
+        return await self._slot(self._place(key), key)
 
     def give_back(self, slot: Slot) -> None:
         """Its request is over. A second time does nothing."""
@@ -157,11 +165,12 @@ class Slots:
 
     def _hand_on(self, place: _Place) -> None:
         """To those that wait in person, line after line, for as long as any may begin."""
-        while key := next((each for each in place.asking if self._free(place, each)), None):
+        while place.asking and (key := next((each for each in place.asking if self._free(place, each)), None)):
             place.asking.move_to_end(key)
             waiter = next(iter(place.asking[key]))
             _leave(place, key, waiter)
-            waiter.set_result(self._begin(place, key))
+            if not waiter.done():  # else whoever waited was cancelled at this very moment
+                waiter.set_result(self._begin(place, key))
 
     def _place(self, key: Key) -> _Place:
         name = _host_of(key.url)
@@ -204,20 +213,28 @@ class Slots:
             return self._begin(place, key)
         if not place.host.soon(key, len(asking), self.now()):
             return None
-        waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: Waiter = loop.create_future()
         place.asking.setdefault(key, {})[waiter] = None
+        late = loop.call_later(PATIENCE, _give_up, place, key, waiter)
         try:
-            await asyncio.wait((waiter,), timeout=PATIENCE)
+            return await waiter
         except asyncio.CancelledError:
-            if waiter.done():
-                self.give_back(waiter.result())
+            if waiter.done() and not waiter.cancelled() and (slot := waiter.result()):
+                self.give_back(slot)
             raise
         finally:
+            late.cancel()
             _leave(place, key, waiter)
-        return waiter.result() if waiter.done() else None
 
 
-def _leave(place: _Place, key: Key, waiter: asyncio.Future[Slot]) -> None:
+def _give_up(place: _Place, key: Key, waiter: Waiter) -> None:
+    _leave(place, key, waiter)
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _leave(place: _Place, key: Key, waiter: Waiter) -> None:
     asking = place.asking.get(key, {})
     asking.pop(waiter, None)
     if not asking:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from trunkline.bus import Raced, Stored
 from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Unavailable
-from trunkline.contracts.record import Event
+from trunkline.contracts.record import Event, read_told
 from trunkline.contracts.task import TaskSubmitted
 from trunkline.contracts.views import TaskView
 from trunkline.contracts.webhook import DeliveryView, Hook
@@ -25,6 +25,8 @@ MOST_KNOWN: Final = 10_000
 NOBODY: Final = Subject("", "", "", "")
 FindTask = Callable[[str, str], TaskView | None]
 """By tenant and task."""
+Wanted = tuple[Hook, DeliveryView]
+"""A webhook that asked to be told, and its delivery."""
 TryAtOnce = Callable[[Hook, DeliveryView], Awaitable[bool]]
 """False when it has to be kept first."""
 
@@ -47,31 +49,39 @@ class TellWebhooks:
 
     async def __call__(self, stored: Stored) -> None:
         """Raises Unavailable."""
-        names = subjects.parse_event(stored.subject)
-        record = stored.record
-        try:
-            async with asyncio.TaskGroup() as group:  # no subscriber waits for another, nor for another fact
-                for index, fact in enumerate(record.facts):
-                    event = Event(Cursor(self._epoch, stored.seq, index), names.tenant, names.task, names.part, record.at, fact)
-                    await self._tell(event, group)
-        except ExceptionGroup as errors:
-            raise _weightiest(errors) from None
+        names, (at, facts), wanted = subjects.parse_event(stored.subject), read_told(stored.body), list[Wanted]()
+        for index, fact in enumerate(facts):
+            wanted += await self._wanted(Event(Cursor(self._epoch, stored.seq, index), *names, at, fact))
+        if len(wanted) == 1:  # as most often, and a task of its own would cost more than all else that is done here
+            await self._deliver(*wanted[0])
+        elif wanted:
+            await self._deliver_all(wanted)
 
-    async def _tell(self, event: Event, group: asyncio.TaskGroup) -> None:
+    async def _wanted(self, event: Event) -> list[Wanted]:
         """Waits for nothing but to know whose task it is."""
         word = hook_events.WORDS.get(type(event.fact))
         if word is None:
-            return
+            return []
         about = await self._about.of(event)
-        hooks = self._hooks.concerned(event.tenant, about.submitted_by)
-        listening = (hook for hook in hooks if hook_state.listens(hook) and event.cursor.seq > hook.from_seq)
-        for hook in listening:
-            if name := hook_events.word_for(hook.events, word):
-                group.create_task(self._deliver(hook, event, about, name))
+        at, bodies, wanted = now(), dict[str, str](), list[Wanted]()
+        for hook in self._hooks.concerned(event.tenant, about.submitted_by):
+            name = hook_events.word_for(hook.events, word) if _hears(hook, event) else None
+            if name is not None:
+                if name not in bodies:  # one, however many are told it
+                    bodies[name] = hook_payload.body(event, about, name, self._base)
+                wanted.append((hook, hook_payload.delivery(hook, event, name, bodies[name], at)))
+        return wanted
 
-    async def _deliver(self, hook: Hook, event: Event, about: Subject, name: str) -> None:
-        body = hook_payload.body(event, about, name, self._base)
-        delivery = hook_payload.delivery(hook, event, name, body, now())
+    async def _deliver_all(self, wanted: Iterable[Wanted]) -> None:
+        """No subscriber waits for another, nor for another fact."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for hook, delivery in wanted:
+                    group.create_task(self._deliver(hook, delivery))
+        except ExceptionGroup as errors:
+            raise _weightiest(errors) from None
+
+    async def _deliver(self, hook: Hook, delivery: DeliveryView) -> None:
         if not await self._at_once(hook, delivery):
             await self._keep(delivery)
 
@@ -82,6 +92,10 @@ class TellWebhooks:
         except Raced:  # it is kept already, and may have gone further
             return
         faultpoint("webhook_kept.after_effect")
+
+
+def _hears(hook: Hook, event: Event) -> bool:
+    return hook_state.listens(hook) and event.cursor.seq > hook.from_seq
 
 
 def _weightiest(errors: ExceptionGroup[Exception]) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,7 @@ LIFE: Final = timedelta(days=4)
 """After this nothing is waited for any more: one that cannot be tried then, or failed and would wait longer, is given up on."""
 KEPT_TRIES: Final = 10
 GONE: Final = 410
+NOTHING_NEW: Final[Mapping[str, object]] = {}
 _SAYS_WHEN: Final = (429, 503)
 UNVERIFIED_S: Final = 5.0
 NO_ROOM_S: Final = 30.0
@@ -84,12 +86,12 @@ def why(attempt: Attempt) -> str:
     return f"it answered {answer.status}"
 
 
-def after(delivery: DeliveryView, attempt: Attempt, roll: float) -> DeliveryView:
-    """The delivery after one more try; `roll` is 0 to 1, by chance."""
+def after(delivery: DeliveryView, attempt: Attempt, roll: float, sent: Mapping[str, object] = NOTHING_NEW) -> DeliveryView:
+    """The delivery after one more try; `roll` is 0 to 1, by chance, and `sent` what else the try made known."""
     tried = Try(at=attempt.at, took_ms=attempt.took_ms, status=attempt.answer.status if attempt.answer else None, error=why(attempt))
     tries = delivery.tries + 1
     news: dict[str, object] = {"tries": tries, "history": (*delivery.history, tried)[-KEPT_TRIES:], "answer": attempt.answer}
-    known = {**news, "put_off": 0, "problem": ""}
+    known = {**sent, **news, "put_off": 0, "problem": ""}
     outcome = verdict(attempt)
     if outcome is Verdict.DELIVERED:
         ended = {"status": DeliveryStatus.DELIVERED, "next_try_at": None, "ended_at": attempt.at}

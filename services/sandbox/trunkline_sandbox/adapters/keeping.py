@@ -47,6 +47,8 @@ class LocalKeep:
     """What the attempts under way weighed before their first snapshots."""
     _commits: dict[str, str] = field(default_factory=dict)
     """Of the attempts under way, as their workspaces were last looked at."""
+    _packed: dict[str, tuple[str, Path]] = field(default_factory=dict)
+    """Their conversations as they were packed ahead: the digest, and where it lies."""
 
     async def keep(self, held: Held, prefix: str, at: int) -> Snapshot:
         """One call for an attempt at a time."""
@@ -54,16 +56,21 @@ class LocalKeep:
         if not held.last:
             await self._measure(held.id)
         commit = await self._committed(held, at)
-        home = folder / "homes" / f".{secrets.token_hex(8)}"
-        without = await self._home(held, home) if held.session_files else ""
         # Its own name each time: what a fact told of earlier is never written over.
         name = f"{prefix}-{secrets.token_hex(6)}"
-        if held.session_files and not without:
-            os.replace(home, folder / "homes" / name)
-        return Snapshot(name, commit, without)
+        if not held.session_files:
+            return Snapshot(name, commit, "")
+        try:
+            os.replace(await self._home(held), folder / "homes" / name)
+        except Exhausted as error:  # the workspace is worth something without it
+            return Snapshot(name, commit, error.message)
+        return Snapshot(name, commit, "")
 
     async def prepare(self, held: Held, at: int) -> None:
         await self._committed(held, at)
+        if held.session_files:
+            packed = self._aside(held.id)
+            self._packed[held.id] = (await self.copies.keep_home(held.id, held.session_files, packed), packed)
 
     async def _committed(self, held: Held, at: int) -> str:
         """The workspace as it stands; what did not change since it was last committed is not committed anew."""
@@ -74,13 +81,18 @@ class LocalKeep:
         self._commits[held.id] = commit = known if known and not changed else await snapshots.snapshot(tree, at)
         return commit
 
-    async def _home(self, held: Held, file: Path) -> str:
-        """Why it is not kept, if it is too much: the workspace is worth something without it."""
-        try:
-            await self.copies.keep_home(held.id, held.session_files, file)
-        except Exhausted as error:
-            return error.message
-        return ""
+    async def _home(self, held: Held) -> Path:
+        """The conversation packed as it stands; what did not change since it was packed ahead is not packed anew. Raises Exhausted."""
+        fresh = self._aside(held.id)
+        digest, packed = self._packed.pop(held.id, ("", fresh))
+        if await self.copies.keep_home(held.id, held.session_files, fresh, digest) == digest:
+            return packed
+        if packed != fresh:
+            packed.unlink(missing_ok=True)
+        return fresh
+
+    def _aside(self, id: SandboxId) -> Path:
+        return self.runs / id / "homes" / f".{secrets.token_hex(8)}"
 
     async def _measure(self, id: SandboxId) -> None:
         """An agent that writes much anew again and again must not fill the disk with what it had. Raises Exhausted."""
@@ -94,6 +106,7 @@ class LocalKeep:
         run, kept = self.runs / id, self.kept / id
         self._before.pop(id, None)
         self._commits.pop(id, None)
+        self._packed.pop(id, None)
         if not (run / "clean.git" / "HEAD").is_file() or kept.exists():
             return
         for place in (run / "mirror", run / "desk.git", run / "tree", *(run / "homes").glob(".*")):

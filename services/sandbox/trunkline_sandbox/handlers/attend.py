@@ -110,13 +110,13 @@ class Attend:
         await self._say(gatherer, _kept(heard.said, line, notices))
         self._keeper.hear(heard.said, line.number)
         if quiet and sitting.idle:
-            await self._look()
+            await self._look(came_to_rest=True)
 
     async def _say(self, gatherer: Gatherer, said: tuple[AgentOutput, ...]) -> None:
         if said and said[0].line > self._done:
             await gatherer.put(said)
 
-    async def _look(self) -> None:
+    async def _look(self, *, came_to_rest: bool = False) -> None:
         """At everything that may have changed; each may lead to the next."""
         sitting = self._sitting
         if sitting.leaving:
@@ -124,6 +124,8 @@ class Attend:
                 await sitting.stop()
             return
         try:
+            if came_to_rest:
+                await self._talk.part_at_once()
             for part in (self._asks, self._budget, self._hold, self._talk):
                 await part.look()
         except BusAway as error:  # what is meant for the agent waits as long as the bus is away

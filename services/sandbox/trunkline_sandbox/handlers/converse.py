@@ -47,6 +47,15 @@ class Converse:
         elif sitting.idle:
             await self._part()
 
+    async def part_at_once(self) -> None:
+        """Send it home without a look, where it came to rest and nothing is known to be wanted; what is wanted all the same keeps the inbox
+        open, and is found by the look that follows."""
+        sitting, run = self._sitting, self._sitting.run
+        busy = sitting.leaving or sitting.end or sitting.flying or sitting.words or not sitting.idle
+        held = sitting.frozen is not False or run.resting or run.questions.open or run.questions.waits
+        if not busy and not held and not (sitting.till and sitting.till.what):
+            await self._part(unless_wished=True)
+
     async def _rested(self) -> None:
         """Somebody let it go on after an interruption. It is told before that is said: whoever dies in between tells it again, as one."""
         sitting, run = self._sitting, self._sitting.run
@@ -117,8 +126,9 @@ class Converse:
             sitting.flying[name] = 0.0
         await sitting.tell(entries)
 
-    async def _part(self) -> None:
+    async def _part(self, *, unless_wished: bool = False) -> None:
         sitting = self._sitting
-        sitting.closed = await sitting.wires.inbox.close(sitting.job, sitting.run.attempt, unless_waiting=True)
+        inbox, attempt = sitting.wires.inbox, sitting.run.attempt
+        sitting.closed = await inbox.close(sitting.job, attempt, unless_waiting=True, unless_wished=unless_wished)
         if sitting.closed:
             await sitting.dismiss()

@@ -16,14 +16,17 @@ from trunkline.contracts.errors import DomainError, NotFound, Unavailable
 from trunkline.contracts.image import LONGEST_LINE, Drop, ImageWanted
 from trunkline.runtime.alongside import alongside
 from trunkline.runtime.faults import faultpoint
+from trunkline_sandbox.handlers.image_here import Lack
 from trunkline_sandbox.handlers.image_host import ImageHost
 from trunkline_sandbox.handlers.image_log import Said
 from trunkline_sandbox.handlers.images import FAILED, Images
-from trunkline_sandbox.model.image import Built, Failed, Invalidate, Recipe, builds
+from trunkline_sandbox.model.image import Built, Failed, Image, Invalidate, Recipe, builds, stands
 
 log = structlog.get_logger()
 
 LOOKS_S: Final = 2.0
+Counts = Callable[[Image | None, str], bool]
+"""Whether what is built under a name is still wanted."""
 
 
 class BuildImage:
@@ -43,14 +46,26 @@ class BuildImage:
             await self._images.receive(id, Invalidate(Drop.CHANGED, wanted.name), Drop.CHANGED)
             return
         log.info("image.building", image=wanted.name, provider=wanted.provider)
-        failed = await self._tried(id, host, recipe, wanted.name)
+        failed = await self._tried(id, host, recipe, wanted.name, builds)
         faultpoint("image.built.before_record")
         if failed and await _there(host, wanted.name):
             failed = None  # another replica was thought dead, and was not
         if failed:
             await self._discard(host, wanted.name)
             log.warning("image.failed", image=wanted.name, code=failed.code, error=failed.error)
-        await self._images.receive(id, failed or Built(wanted.name), "build")
+        await self._images.receive(id, failed or Built(wanted.name, host.site), "build")
+
+    async def here(self, lack: Lack) -> Failed | None:
+        """What another site built, built here too, as long as it counts; why not. Raises Unavailable when the bus is away."""
+        host, recipe = self._images.means.hosts.get(lack.provider), self._recipe()
+        if host is None or recipe is None or recipe.digest != lack.digest:
+            return None  # whoever waits needs another one by now
+        log.info("image.building_here", image=lack.name, provider=lack.provider, site=host.site)
+        failed = await self._tried(lack.image_id, host, recipe, lack.name, stands)
+        if failed:
+            await self._discard(host, lack.name)
+            log.warning("image.failed_here", image=lack.name, code=failed.code, error=failed.error)
+        return failed
 
     def _recipe(self) -> Recipe | None:
         try:
@@ -58,14 +73,14 @@ class BuildImage:
         except NotFound:
             return None
 
-    async def _tried(self, id: str, host: ImageHost, recipe: Recipe, name: str) -> Failed | None:
+    async def _tried(self, id: str, host: ImageHost, recipe: Recipe, name: str, counts: Counts) -> Failed | None:
         """Why it is not there; None when it is."""
         strike, most = self._images.means.strike, self._images.means.build_s
         said = Said(self._events, (subjects.image_log(self._images.means.tenant, id), name), strike, self._now)
         await said.start()
         try:
             async with asyncio.timeout(most):
-                await alongside(alongside(_spoken(host, recipe, name, said), said.run()), self._while_it_counts(id, name))
+                await alongside(alongside(_spoken(host, recipe, name, said), said.run()), self._while(counts, id, name))
         except TimeoutError:
             return Failed(name, "SNAPSHOT_TIMEOUT", f"it was not built within {most:g} s; `snapshot_build_s` is what it may take")
         except _Dropped:
@@ -79,12 +94,12 @@ class BuildImage:
             await said.flush()
         return None
 
-    async def _while_it_counts(self, id: str, name: str) -> None:
+    async def _while(self, counts: Counts, id: str, name: str) -> None:
         """Raises _Dropped as soon as the build counts no more."""
         while True:
             await asyncio.sleep(LOOKS_S)
             try:
-                if not builds(await self._images.look(id), name):
+                if not counts(await self._images.look(id), name):
                     raise _Dropped
             except Unavailable as error:
                 log.info("image.not_looked_at", image=name, error=error.code)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Final
 
 import structlog
@@ -21,13 +23,16 @@ log = structlog.get_logger()
 ALL_IMAGES: Final = subjects.events_of_part(subjects.IMAGE)
 ENDS: Final = (ImageBuilt, ImageFailed, ImageInvalidated)
 AT_ONCE: Final = 8
+Here = Callable[[Callable[[], None]], Coroutine[None, None, None]]
 
 
 class ImageEnds:
     """`start` it, and let `run` run. One that is still being made when its build ends is looked at again after that."""
 
-    def __init__(self, heard: Heard, book: Book, carry: Carry, orphaned_s: float) -> None:
+    def __init__(self, heard: Heard, book: Book, carry: Carry, orphaned_s: float, here: Here) -> None:
+        """`here`: what is built at this site alone, for ever, and calls when one of these builds ends."""
         self._heard = heard
+        self._here = here
         self._book = book
         self._carry = carry
         self._orphaned_s = orphaned_s
@@ -42,14 +47,18 @@ class ImageEnds:
         """For ever. Whoever waited for an end that came while no replica was there is an orphan too."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._adopt())
+            group.create_task(self._here(partial(self._waiters, group)))
             async for stored in self._heard.records():
                 if ends(stored):
                     self._go_on(group)
 
     def _go_on(self, group: asyncio.TaskGroup) -> None:
+        self._waiters(group)
+        group.create_task(self._adopt())
+
+    def _waiters(self, group: asyncio.TaskGroup) -> None:
         for key in tuple(self._carry.waiting):
             group.create_task(self._drive(key))
-        group.create_task(self._adopt())
 
     async def _adopt(self) -> None:
         """Go on with those whose replica is gone. Each that is there goes on with its own: twice made is dear, so it is given time."""

@@ -33,6 +33,11 @@ class ImageHost(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def site(self) -> str:
+        """Where what it builds is kept, if it is nowhere else for that; empty: wherever its provider is reached from."""
+        ...
+
     def check(self, recipe: Recipe) -> None:
         """Raises Invalid, Unsupported with the line that cannot be done here."""
         ...

@@ -16,6 +16,7 @@ from trunkline.contracts.ids import TenantId
 from trunkline.contracts.image import Drop, GetImage, ImageStatus, ImageView, InvalidateImages
 from trunkline.contracts.message import Accepted
 from trunkline.runtime.actor import Actor
+from trunkline_sandbox.handlers.image_here import ImagesHere, Lack
 from trunkline_sandbox.handlers.image_host import Dockerfile, ImageHost, Strike
 from trunkline_sandbox.model.image import Cue, DecideImage, Image, Invalidate, Need, Phase, Recipe, evolve, image_id
 
@@ -48,6 +49,7 @@ class Images:
         self._now = now
         self._decide = DecideImage(means.pause_s, means.build_s)
         self._actor: Actor[Image, Cue] = Actor(log, self._decide, evolve)
+        self.here = ImagesHere(means.pause_s)
 
     async def admit(self, provider: str) -> None:
         """Whether a sandbox may be made there at all, as far as it is known. Raises Unsupported PROVIDER_CANNOT, Broken."""
@@ -68,10 +70,18 @@ class Images:
         host = self._host(provider, recipe)
         image = await self._needed(provider, recipe)
         if image.phase is Phase.BUILT and await _misses(host, image.name):
+            if image.site not in ("", host.site):
+                self._lacked(Lack(image_id(provider, recipe.digest), provider, recipe.digest, image.name))
+                return None
             await self._dropped(provider, recipe, image.name)
             image = await self._needed(provider, recipe)
         self._check(image)
         return image.name if image.phase is Phase.BUILT else None
+
+    def _lacked(self, lack: Lack) -> None:
+        """Another site has it, and it is built here too. Raises Broken while that failed a moment ago."""
+        if failed := self.here.lack(lack):
+            raise _failed(failed.error, reason=failed.code)
 
     async def lost(self, provider: str, name: str) -> None:
         """Its provider refuses to make a sandbox of it, whatever it says: whoever needs one next builds another. Raises Unavailable."""

@@ -77,9 +77,9 @@ class Inbox:
         resumed = next((wish.wish_id for wish in reversed(held) if wish.steer is Steer.RESUME), "")
         return Wishes(state.paused, held[-1].by if held else "", heard, "" if state.rests == job.item.attempt else resumed)
 
-    async def close(self, job: Job, attempt: int, *, unless_waiting: bool = False) -> bool:
-        """Whether it is closed: nothing said from here on is taken. What waits is withdrawn; `unless_waiting` leaves it open then."""
-        return (await self._cue(_subject(job.item), Close(attempt, unless_waiting))).closed >= attempt
+    async def close(self, job: Job, attempt: int, *, unless_waiting: bool = False, unless_wished: bool = False) -> bool:
+        """Whether it is closed: nothing said from here on is taken. What waits is withdrawn; see Close for what leaves it open."""
+        return (await self._cue(_subject(job.item), Close(attempt, unless_waiting, unless_wished))).closed >= attempt
 
     async def over(self, stored: Stored) -> None:
         """News of a task: when it is over, nothing more is taken, and what was never taken is on the timeline as withdrawn."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from trunkline.bus import Bus
 from trunkline.bus.streams import EVENTS
@@ -15,11 +16,13 @@ from trunkline_sandbox.handlers.images import ImageMeans, Images
 from trunkline_sandbox.handlers.named_answer import AnswerNamed
 from trunkline_sandbox.handlers.named_book import ALL, Book
 from trunkline_sandbox.handlers.named_carry import Carry, Waits
+from trunkline_sandbox.handlers.named_errands import Errands
 from trunkline_sandbox.handlers.named_host import NamedHost
 from trunkline_sandbox.handlers.named_minutes import Minutes, MinutesCap
 from trunkline_sandbox.handlers.named_news import NamedNews
 from trunkline_sandbox.handlers.named_pages import NamedPages
 from trunkline_sandbox.handlers.named_places import GivePlace
+from trunkline_sandbox.handlers.named_sites import LOST_S, Sites
 from trunkline_sandbox.handlers.named_terms import Caps
 from trunkline_sandbox.handlers.named_watch import Watch
 from trunkline_sandbox.model.named_deciding import Decide
@@ -27,7 +30,7 @@ from trunkline_sandbox.model.named_deciding import Decide
 
 @dataclass(frozen=True, slots=True)
 class Sandboxes:
-    """Everything about named sandboxes. `book` and `image_ends` are to be started before anything is heard; they and `watch` run beside."""
+    """Everything about named sandboxes. `book` and `image_ends` are to be started before anything is heard; all with a `run` run beside."""
 
     book: Book
     answer: AnswerNamed
@@ -35,6 +38,8 @@ class Sandboxes:
     news: NamedNews
     watch: Watch
     carry: Carry
+    errands: Errands
+    sites: Sites
     images: Images
     image_news: ImageNews
     image_ends: ImageEnds
@@ -48,6 +53,8 @@ class NamedMeans:
     caps: Caps
     waits: Waits = field(default_factory=Waits)
     images: ImageMeans = field(default_factory=ImageMeans)
+    site_lost_s: float = LOST_S
+    """Of silence, after which what a site keeps is in error."""
 
 
 def put_together(bus: Bus, means: NamedMeans, now: Callable[[], datetime]) -> Sandboxes:
@@ -57,14 +64,19 @@ def put_together(bus: Bus, means: NamedMeans, now: Callable[[], datetime]) -> Sa
     carry = Carry(book, means.hosts, now, means.waits, images)
     minutes = Minutes(book, bus.counters, now)
     cap = MinutesCap(book, minutes, means.caps, now)
+    build = BuildImage(images, bus.log, now)
+    sites, errands = Sites(bus.memos, means.hosts, means.site_lost_s), Errands(means.hosts, carry)
+    book.listeners.append(errands.heard)
     return Sandboxes(
         book=book,
         answer=AnswerNamed(book, bus.log, means.hosts, (means.caps, minutes, images), GivePlace(book, bus.memos, means.caps, now)),
         pages=NamedPages(book, minutes),
         news=NamedNews(book, carry, (minutes, cap), bus.timers, now),
-        watch=Watch(book, means.hosts, carry, cap, now),
+        watch=Watch(book, means.hosts, (carry, cap, sites), now),
         carry=carry,
+        errands=errands,
+        sites=sites,
         images=images,
-        image_news=ImageNews(BuildImage(images, bus.log, now)),
-        image_ends=ImageEnds(bus.heard(ledger, ALL_IMAGES), book, carry, means.waits.orphaned_s),
+        image_news=ImageNews(build),
+        image_ends=ImageEnds(bus.heard(ledger, ALL_IMAGES), book, carry, means.waits.orphaned_s, partial(images.here.run, build.here)),
     )

@@ -35,7 +35,7 @@ from trunkline_sandbox.handlers.named_terms import Caps
 from trunkline_sandbox.model import preferred
 from trunkline_sandbox.model.named import Named, view
 from trunkline_sandbox.model.named_cues import Cue, Delete, Start, Stop, Touch, Want
-from trunkline_sandbox.model.named_deciding import unknown
+from trunkline_sandbox.model.named_deciding import SITE_LOST, unknown
 from trunkline_sandbox.model.preferred import Prefer
 
 log = structlog.get_logger()
@@ -84,7 +84,7 @@ class AnswerNamed:
             if named.status not in (SandboxStatus.ERROR, SandboxStatus.DELETED) or _may_rise(named):
                 return await self._started(key, named, command)
             await self._admitted(key, wanted)  # nothing of the user's goes for one that is not made
-            if named.status is SandboxStatus.ERROR:
+            if named.status is SandboxStatus.ERROR and named.code != SITE_LOST:  # an outage must not cost the files that lie there
                 await self._book.try_receive(key, Delete(Why.REPLACED, command.by), command.at, command.type)
             cue = Prefer(_next_id(key), instead_of=chosen)
         raise Unavailable("the sandboxes of this user break faster than they are made; try again in a moment", code="CONTENDED")

@@ -1,8 +1,12 @@
-"""All named sandboxes that are not deleted, as every replica knows them: folded from the log at the start, then kept up."""
+"""All named sandboxes that are not deleted, as every replica knows them: folded from the log at the start, then kept up.
+
+A look folds only what came since the one before; what is remembered for that can be thrown away at any time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +26,16 @@ from trunkline_sandbox.model.named_deciding import Decide
 log = structlog.get_logger()
 
 ALL: Final = subjects.events_of_part(subjects.SANDBOX)
+OVER: Final = 4096
+"""Deleted ones that are remembered, for whoever asks again; of others the log is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A sandbox, and the sequence of the last record that is in it; 0 before the first."""
+
+    seq: int = 0
+    named: Named | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,16 +58,19 @@ class Book:
         self._ledger = ledger
         self._heard = heard
         self._actor: Actor[Named, Cue] = Actor(log, decide, evolve)
-        self._known: dict[Key, tuple[int, Named | None]] = {}
+        self._known: dict[Key, _Known] = {}
+        self._over: OrderedDict[Key, _Known] = OrderedDict()
+        self.listeners: list[Callable[[Key, Named], None]] = []
+        """Each is told of every sandbox that came further, whichever replica was told to bring it there; maybe twice."""
 
     async def start(self) -> None:
         """Returns when everything that lies there is known. Raises Unavailable."""
         await self._ledger.start()
         async for stored in await self._heard.start():
             key = key_of(stored.subject)
-            seq, named = self._known.get(key, (0, None))
-            if stored.seq > seq:
-                self._learn(key, stored.seq, _folded(named, stored))
+            known = self._remembered(key)
+            if stored.seq > known.seq:
+                self._learn(key, _folded(known, (stored,)))
 
     async def run(self) -> None:
         """For ever: learn what is stored, whoever stored it."""
@@ -62,7 +79,7 @@ class Book:
     async def receive(self, key: Key, cue: Cue, at: datetime, cause: str = "") -> Named | None:
         """The sandbox after `cue`. Raises what the model refuses with, and Unavailable."""
         outcome = await self._actor.receive(key.subject, cue, at, cause)
-        self._learn(key, outcome.seq, outcome.state)
+        self._learn(key, _Known(outcome.seq, outcome.state))
         return outcome.state
 
     async def try_receive(self, key: Key, cue: Cue, at: datetime, cause: str = "") -> None:
@@ -72,12 +89,13 @@ class Book:
 
     async def look(self, key: Key) -> Named | None:
         """As the log has it now. Raises Unavailable."""
-        loaded = await self._log.load(key.subject)
-        named: Named | None = None
-        for stored in loaded.records:
-            named = _folded(named, stored)
-        self._learn(key, loaded.seq, named)
-        return named
+        known = self._remembered(key)
+        loaded = await self._log.load(key.subject, max(known.seq - 1, 0))
+        if known.seq and not (loaded.records and loaded.records[0].seq == known.seq):  # it is another log, or it reaches less far back
+            known, loaded = _Known(), await self._log.load(key.subject)
+        found = _folded(known, loaded.records)
+        self._learn(key, found)
+        return found.named
 
     def of(self, tenant: str) -> list[tuple[Key, Named]]:
         """Those of a tenant, a moment old."""
@@ -85,29 +103,47 @@ class Book:
 
     def all(self) -> list[tuple[Key, Named]]:
         """Those that are not deleted, a moment old."""
-        return [(key, named) for key, (_, named) in self._known.items() if named and named.phase is not Phase.DELETED]
+        return [(key, known.named) for key, known in self._known.items() if known.named]
 
     async def _hear(self, records: AsyncIterator[Stored]) -> None:
         async for stored in records:
             key = key_of(stored.subject)
-            if self._known.get(key, (0, None))[0] < stored.seq:
+            if self._remembered(key).seq < stored.seq:
                 await self.look(key)  # records may come twice, or an older one after a newer: only the log has their order
+            if named := self._remembered(key).named:
+                for listener in self.listeners:
+                    listener(key, named)
 
-    def _learn(self, key: Key, seq: int, named: Named | None) -> None:
-        known = self._known.get(key, (0, None))[0]
-        if seq >= known and named is not None:
-            self._known[key] = (seq, named if named.phase is not Phase.DELETED else None)
+    def _remembered(self, key: Key) -> _Known:
+        return self._known.get(key) or self._over.get(key) or _Known()
+
+    def _learn(self, key: Key, found: _Known) -> None:
+        if found.named is None or found.seq < self._remembered(key).seq:
+            return
+        if found.named.phase is not Phase.DELETED:
+            self._known[key] = found
+            return
+        self._known.pop(key, None)
+        self._over[key] = found
+        self._over.move_to_end(key)
+        if len(self._over) > OVER:
+            self._over.popitem(last=False)
 
 
-def _folded(named: Named | None, stored: Stored) -> Named | None:
-    try:
-        record = stored.record
-    except ValueError as error:  # one record that nobody can read must not hide every sandbox behind it
-        log.error("named.unreadable", subject=stored.subject, seq=stored.seq, error=str(error)[:200])
-        return named
-    for fact in record.facts:
-        named = evolve(named, fact, record.at)
-    return named
+def _folded(known: _Known, records: Sequence[Stored]) -> _Known:
+    named, seq = known.named, known.seq
+    for stored in records:
+        if stored.seq <= seq:
+            continue
+        seq = stored.seq
+        try:
+            record = stored.record
+        except ValueError as error:  # one record that nobody can read must not hide every sandbox behind it
+            log.error("named.unreadable", subject=stored.subject, seq=stored.seq, error=str(error)[:200])
+            continue
+        for fact in record.facts:
+            named = evolve(named, fact, record.at)
+    return _Known(seq, named)
 
 
 def key_of(subject: str) -> Key:

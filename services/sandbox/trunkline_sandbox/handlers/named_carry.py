@@ -18,7 +18,7 @@ from trunkline.runtime.faults import faultpoint
 from trunkline_sandbox.handlers.image_host import IMAGE, IMAGE_GONE
 from trunkline_sandbox.handlers.images import NONE, Images
 from trunkline_sandbox.handlers.named_book import Book, Key
-from trunkline_sandbox.handlers.named_host import NAMED, NamedHost, Seen
+from trunkline_sandbox.handlers.named_host import NAMED, NamedHost, Seen, reaches
 from trunkline_sandbox.model.limits import Span
 from trunkline_sandbox.model.named import Effect, Named, next_effect
 from trunkline_sandbox.model.named_cues import Done, Failed, Made
@@ -66,14 +66,16 @@ class Carry:
         """Those that this replica left, or is about to leave, because their image is not there yet; `image_ends` goes on with them."""
 
     async def drive(self, key: Key) -> None:
-        """Until nothing is wanted, or its provider does not do it. Raises Unavailable when the bus is away."""
+        """Until nothing is wanted, or its provider does not do it; at its own site alone. Raises Unavailable when the bus is away."""
         turn = self._turns.setdefault(key, asyncio.Lock())
         async with turn:
             self.waiting.discard(key)
             for _ in range(ROUNDS):
                 named = await self._book.look(key)
                 effect = next_effect(named) if named else None
-                if named is None or effect is None or not await self._further(key, named, effect):
+                if named is None or effect is None or not reaches(self._hosts.get(named.wanted.provider), named.site):
+                    return
+                if not await self._further(key, named, effect):
                     return
 
     def in_hand(self, key: Key) -> bool:
@@ -166,7 +168,7 @@ class Carry:
         seen = await host.look(key.id)
         if seen is None:
             raise Unavailable("the provider has no such sandbox right after making it", code="SANDBOX_VANISHED")
-        made = Made(seen.ref, sandbox.isolation, seen.labels.get(IMAGE, NONE), ready=seen.state == "ready")
+        made = Made(seen.ref, sandbox.isolation, seen.labels.get(IMAGE, NONE), ready=seen.state == "ready", site=host.site)
         await self._book.receive(key, made, self._now(), Effect.MAKE)
         faultpoint("named.make.made")
         if seen.state != "ready":

@@ -38,6 +38,11 @@ class NamedHost(Protocol):
     @property
     def ability(self) -> Ability: ...
 
+    @property
+    def site(self) -> str:
+        """Where what it makes here is kept, if only services of that site can reach it; empty: every replica can."""
+        ...
+
     async def ensure(self, spec: SandboxSpec) -> Sandbox:
         """Made, or found by its id. It need not be ready yet."""
         ...
@@ -65,3 +70,8 @@ class NamedHost(Protocol):
     async def drop(self, twin: Seen) -> None:
         """Remove exactly this one of several that were made of one wish."""
         ...
+
+
+def reaches(host: NamedHost | None, site: str) -> bool:
+    """Whether a replica with this provider can do anything to what is kept at `site`."""
+    return not site or (host is not None and host.site == site)

@@ -13,10 +13,12 @@ from trunkline.contracts.run import AgentChecked, Phase, PhaseBegan, RunFailed, 
 from trunkline.runtime.alongside import alongside
 from trunkline.runtime.faults import faultpoint
 from trunkline_sandbox.handlers.named_ending import Shared, end
+from trunkline_sandbox.handlers.named_host import NamedHost, reaches
 from trunkline_sandbox.handlers.named_lodging import Lodging
 from trunkline_sandbox.handlers.wires import Wires
 from trunkline_sandbox.handlers.world import Job, World, launch_key, sandbox_id
 from trunkline_sandbox.model import AgentTask, Run, Step, concluded
+from trunkline_sandbox.model.named import Named
 from trunkline_sandbox.model.patience import MENDABLE
 from trunkline_sandbox.ports import Agent, Exit, Launch
 
@@ -49,7 +51,7 @@ class NamedSteps:
             return await effect(job, run)
         tenant, sandbox = job.item.tenant, str(job.sandbox_id)
         if step in _AT_WORK:
-            await self._lodging.ready(tenant, sandbox)
+            await self._lodged(job)
         facts = await alongside(self._done(step, job, run, effect), self._lodging.used(tenant, sandbox))
         failed = next((fact for fact in facts if isinstance(fact, RunFailed) and fact.recoverable), None)
         if failed and (why := await self._lodging.away(tenant, sandbox)):
@@ -64,13 +66,20 @@ class NamedSteps:
     async def _enter(self, job: Job) -> list[Fact]:
         provider = self._world.provider
         faultpoint("entered.before_effect")
-        named = await self._lodging.ready(job.item.tenant, str(job.sandbox_id))
+        named = await self._lodged(job)
         faultpoint("entered.after_effect")
+        ready = SandboxReady(sandbox_id=job.sandbox_id, provider=provider.name, isolation=named.isolation, named=True)
+        return [ready, PhaseBegan(phase=Phase.CHECK, message="Checking the agent, its key and its model...")]
+
+    async def _lodged(self, job: Job) -> Named:
+        """Its sandbox, ready, where this service can work in it. Raises NotFound, Conflict, Unavailable, Exhausted."""
+        provider, named = self._world.provider, await self._lodging.ready(job.item.tenant, str(job.sandbox_id))
         if named.wanted.provider != provider.name:
             told = f"the sandbox is one of {named.wanted.provider}, and agents run at {provider.name} here; create one there"
             raise Conflict(told, code="SANDBOX_ELSEWHERE")
-        ready = SandboxReady(sandbox_id=job.sandbox_id, provider=provider.name, isolation=named.isolation, named=True)
-        return [ready, PhaseBegan(phase=Phase.CHECK, message="Checking the agent, its key and its model...")]
+        if not reaches(provider if isinstance(provider, NamedHost) else None, named.site):
+            raise Conflict(f"the sandbox is kept at {named.site}, which this service cannot reach; ask again", code="SANDBOX_ELSEWHERE")
+        return named
 
     async def check(self, job: Job, run: Run) -> list[Fact]:
         """Whether the agent can work there: its program, its key, its model. All in one record, so that it is said once."""

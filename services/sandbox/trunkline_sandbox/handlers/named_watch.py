@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -13,11 +14,13 @@ from trunkline.contracts.errors import DomainError
 from trunkline.contracts.ids import SandboxId
 from trunkline_sandbox.handlers.named_book import Book, Key
 from trunkline_sandbox.handlers.named_carry import Carry
-from trunkline_sandbox.handlers.named_host import NAMED, NamedHost, Seen
+from trunkline_sandbox.handlers.named_host import NAMED, NamedHost, Seen, reaches
 from trunkline_sandbox.handlers.named_minutes import MinutesCap
+from trunkline_sandbox.handlers.named_sites import Sites
 from trunkline_sandbox.model.named import Effect, Named, Phase, next_effect
-from trunkline_sandbox.model.named_cues import Count, Rung
+from trunkline_sandbox.model.named_cues import Count, Lost, Rung
 from trunkline_sandbox.model.named_cues import Seen as Look
+from trunkline_sandbox.model.named_deciding import SITE_LOST
 
 log = structlog.get_logger()
 
@@ -29,11 +32,12 @@ LISTED_WITHIN: Final = 30.0
 
 
 class Watch:
-    def __init__(self, book: Book, hosts: Mapping[str, NamedHost], carry: Carry, cap: MinutesCap, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, book: Book, hosts: Mapping[str, NamedHost], means: tuple[Carry, MinutesCap, Sites], now: Callable[[], datetime]
+    ) -> None:
         self._book = book
         self._hosts = hosts
-        self._carry = carry
-        self._cap = cap
+        self._carry, self._cap, self._sites = means
         self._now = now
 
     async def run(self) -> None:
@@ -45,6 +49,7 @@ class Watch:
     async def once(self, patience: float = PATIENCE) -> None:
         """One pass. What resists is left for the next one."""
         began = self._now()
+        await self._spared("named.sites_failed", "", self._sites.speak())
         for name, host in self._hosts.items():
             await self._spared("named.list_failed", name, self._compare(name, host))
         hands = asyncio.Semaphore(AT_ONCE)
@@ -57,6 +62,7 @@ class Watch:
             for key, named in self._book.all():
                 group.create_task(one(key, named))
         await self._spared("named.caps_failed", "", self._hold_caps())
+        await self._spared("named.sites_failed", "", self._give_up())
 
     async def _spared(self, event: str, what: str, work: Awaitable[None]) -> None:
         try:
@@ -76,7 +82,7 @@ class Watch:
         for key, twins in by_key.items():
             await self._spared("named.reap_failed", key.id, self._match(host, key, twins, began))
         for key, named in self._book.all():
-            if named.wanted.provider == name and key not in by_key and named.kept:
+            if named.wanted.provider == name and key not in by_key and named.kept and reaches(host, named.site):
                 await self._spared("named.look_failed", key.id, self._miss(host, key))
 
     async def _match(self, host: NamedHost, key: Key, twins: Sequence[Seen], began: datetime) -> None:
@@ -85,11 +91,18 @@ class Watch:
             await host.remove(key.id)
             log.info("named.reaped", sandbox=key.id, tenant=key.tenant, provider=host.name, why="deleted" if named else "unknown")
             return
+        if not reaches(host, named.site):  # two made it, and the other one was noted
+            await host.remove(key.id)
+            log.info("named.twin_dropped", sandbox=key.id, provider=host.name, ref=host.site)
+            return
         kept = next((seen for seen in twins if seen.ref == named.ref), min(twins, key=lambda seen: seen.ref))
         for twin in twins:
             if twin is not kept:
                 await host.drop(twin)
                 log.info("named.twin_dropped", sandbox=key.id, provider=host.name, ref=twin.ref)
+        if named.code == SITE_LOST and kept.state == "ready":  # its jobs were ended by others meanwhile, and their programs were not
+            await host.rest(key.id)
+            kept = replace(kept, state="stopped")
         await self._book.try_receive(key, Look(kept.state, began), self._now(), "reconcile")
 
     async def _miss(self, host: NamedHost, key: Key) -> None:
@@ -101,10 +114,17 @@ class Watch:
         now = self._now()
         if named.next_due and named.next_due <= now:
             await self._book.try_receive(key, Rung(now), now, "clock")
-        if named.counted_until:
+        if named.counted_until and reaches(self._hosts.get(named.wanted.provider), named.site):
             await self._book.try_receive(key, Count(now), now, "count")
         if next_effect(named) not in (None, Effect.CLEAN) and (began - named.changed_at).total_seconds() >= patience:
             await self._carry.drive(key)
+
+    async def _give_up(self) -> None:
+        """Those of sites that are silent for too long are in error: nobody says that they stand who cannot know."""
+        silent = await self._sites.look(named.site for _, named in self._book.all())
+        for key, named in self._book.all():
+            if named.site in silent:
+                await self._book.try_receive(key, Lost(at := self._now(), silent[named.site]), at, "silence")
 
     async def _hold_caps(self) -> None:
         """Those of a tenant whose minutes are used up are stopped."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 from trunkline.contracts import subjects
 from trunkline.contracts.approval import ApprovalDecided
-from trunkline.contracts.errors import Unsupported
+from trunkline.contracts.errors import DomainError, Unsupported
+from trunkline.contracts.ids import SandboxId
 from trunkline.contracts.message import Fact
 from trunkline.contracts.run import AgentStarted
 from trunkline.runtime.faults import faultpoint
@@ -24,7 +26,7 @@ from trunkline_sandbox.model import AgentTask, Late, Run, Talk
 from trunkline_sandbox.model.again import has, meanwhile
 from trunkline_sandbox.model.asking import told_later
 from trunkline_sandbox.model.rules import asked_always, supervised
-from trunkline_sandbox.ports import Agent, Line
+from trunkline_sandbox.ports import Agent, Launch, Line
 
 CANNOT_ASK = "rules here ask about calls or deny them, and this agent cannot be asked; take one that can, or change TRUNKLINE_TOOL_RULES"
 PUT_ASIDE = (
@@ -33,6 +35,15 @@ PUT_ASIDE = (
     "Make again what you still need, but for what is named here."
 )
 A_MESSAGE = "Somebody has a message for you: it comes next."
+
+
+@runtime_checkable
+class Foresighted(Protocol):
+    """A provider that can do most of a start before the workspace is there."""
+
+    async def start_ahead(self, id: SandboxId, launch: Launch) -> None:
+        """Begin with it and return; the start itself makes up for what does not come of it."""
+        ...
 
 
 class Sit:
@@ -60,6 +71,17 @@ class Sit:
             faultpoint("agent_running.after_record")
             # Started by somebody who died, it may have been told something already; nobody but its journal knows.
             return await Attend(sitting, self._wake)(anew=run.claims == 0)
+
+    async def start_ahead(self, job: Job) -> None:
+        """Begin with what the start of the program needs beside its workspace; nothing of the program runs before `start`."""
+        provider, agent, key = self._world.provider, self._world.agent(job.assignment), job.key(job.run.sitting)
+        if job.named or not isinstance(provider, Foresighted):
+            return
+        with suppress(DomainError):  # `start` tells it, if it still is so then
+            launch = agent.launch(await self._task(job, agent), key)
+            if door := self._world.doors.get(agent.name):
+                door.place(key)
+            await provider.start_ahead(job.sandbox_id, launch)
 
     async def watch(self, job: Job, run: Run) -> list[Fact]:
         """Attend a program that runs, or did."""

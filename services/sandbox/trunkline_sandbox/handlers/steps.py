@@ -165,6 +165,7 @@ class Steps:
     async def _clone(self, job: Job, _: Run) -> list[Fact]:
         agent = self._world.agent(job.assignment)
         faultpoint("cloned.before_effect")
+        await self._sit.start_ahead(job)
         branch = await self._branch(job)
         origin = job.assignment.origin
         base = await self._go_on.clone(job, origin, self._bare(job)) if origin else await self._fetched(job, branch)

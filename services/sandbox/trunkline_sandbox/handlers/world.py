@@ -46,6 +46,8 @@ class Door:
     """Remove what is left of it; may be repeated."""
     check: Callable[[], None] = lambda: None
     """Whether there is a key behind it. Raises Invalid."""
+    place: Callable[[str], None] = lambda _: None
+    """Let its place be there before it is opened; may be repeated."""
     reach: Callable[[], Awaitable[None]] = _reached
     """Whether its model answers. Raises Denied, Unavailable."""
     afar: bool = False

@@ -64,6 +64,8 @@ class Image:
     """In a row."""
     code: str = ""
     error: str = ""
+    site: str = ""
+    """Where it was built, if it is nowhere else for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Invalidate:
 @dataclass(frozen=True, slots=True)
 class Built:
     name: str
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,8 @@ class DecideImage:
             case Invalidate(why=why, name=name, by=by):
                 counts = image is not None and image.phase is not Phase.DROPPED and name in ("", image.name)
                 return (ImageInvalidated(name=image.name, why=why, by=by),) if image and counts else ()
-            case Built(name=name):
-                return (ImageBuilt(name=name),) if builds(image, name) else ()
+            case Built(name=name, site=site):
+                return (ImageBuilt(name=name, site=site),) if builds(image, name) else ()
             case Failed(name=name, code=code, error=error):
                 return (ImageFailed(name=name, code=code, error=error),) if builds(image, name) else ()
 
@@ -159,8 +162,8 @@ def evolve(image: Image | None, fact: Fact, at: datetime) -> Image | None:
     if image is None:
         return None
     match fact:
-        case ImageBuilt(name=image.name):
-            return Image(image.name, at, Phase.BUILT)
+        case ImageBuilt(name=image.name, site=site):
+            return Image(image.name, at, Phase.BUILT, site=site)
         case ImageFailed(name=image.name, code=code, error=error):
             return replace(image, changed_at=at, phase=Phase.FAILED, failures=image.failures + 1, code=code, error=error)
         case ImageInvalidated(name=image.name):
@@ -172,6 +175,11 @@ def evolve(image: Image | None, fact: Fact, at: datetime) -> Image | None:
 def builds(image: Image | None, name: str) -> bool:
     """Whether the build of that name still counts."""
     return image is not None and image.phase is Phase.BUILDING and image.name == name
+
+
+def stands(image: Image | None, name: str) -> bool:
+    """Whether what was built under that name still counts."""
+    return image is not None and image.phase is Phase.BUILT and image.name == name
 
 
 def image_id(provider: str, digest: str) -> str:

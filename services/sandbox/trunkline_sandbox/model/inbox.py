@@ -64,10 +64,12 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The agent hears nothing any more. With `unless_waiting` only if nothing waits for it."""
+    """The agent hears nothing any more. With `unless_waiting` only if nothing waits for it; with `unless_wished` only if, beside that,
+    nobody ever wished anything of this attempt: for who did not look before."""
 
     attempt: int
     unless_waiting: bool = False
+    unless_wished: bool = False
     reason: str = DONE
 
 
@@ -175,7 +177,13 @@ def _taken(inbox: Inbox, take: Take) -> tuple[Fact, ...]:
 def _closed(inbox: Inbox, close: Close) -> tuple[Fact, ...]:
     if inbox.closed >= close.attempt or (close.unless_waiting and inbox.waiting):
         return ()
+    if close.unless_wished and (inbox.waiting or inbox.lost(close.attempt) or _wished(inbox, close.attempt)):
+        return ()
     return (*_dropped(inbox.waiting, close.reason), InboxClosed(attempt=close.attempt))
+
+
+def _wished(inbox: Inbox, attempt: int) -> bool:
+    return inbox.paused or any(wish.attempt == attempt for wish in inbox.wishes)
 
 
 def _dropped(letters: Iterable[Letter], reason: str) -> tuple[Fact, ...]:

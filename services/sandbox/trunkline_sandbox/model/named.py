@@ -80,6 +80,8 @@ class Named:
     """The provider's own name for it, once it has one."""
     isolation: str = ""
     image: str = ""
+    site: str = ""
+    """Whose services alone reach it; empty: every replica does."""
     again: bool = False
     """To be started once it is stopped."""
     ready_at: datetime | None = None
@@ -138,8 +140,8 @@ def evolve(named: Named | None, fact: Fact, at: datetime) -> Named | None:
     if named is None:
         return Named(fact, at, at) if isinstance(fact, SandboxWanted) else None
     match fact:
-        case SandboxMade(ref=ref, isolation=isolation, image=image):
-            return replace(named, ref=ref, isolation=isolation, image=image)
+        case SandboxMade(ref=ref, isolation=isolation, image=image, site=site):
+            return replace(named, ref=ref, isolation=isolation, image=image, site=site)
         case SandboxUsed(seconds=seconds, cost_usd=cost):
             total = named.cost_usd if cost is None else (named.cost_usd or 0) + cost
             return replace(named, used_s=named.used_s + seconds, cost_usd=total, counted_until=at)
@@ -187,6 +189,7 @@ def view(sandbox_id: str, named: Named) -> SandboxView:
         provider=named.wanted.provider,
         isolation=named.isolation,
         image=named.image,
+        site=named.site,
         terms=named.wanted.terms,
         ready_at=named.ready_at,
         expires_at=named.expires_at,

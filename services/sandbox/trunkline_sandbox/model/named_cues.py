@@ -64,6 +64,7 @@ class Made:
     image: str = ""
     ready: bool = False
     """At once, so that no second record has to say so."""
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +93,12 @@ class Seen:
     at: datetime
 
 
-Cue = Want | Start | Stop | Delete | Touch | Rung | Count | Made | Done | Failed | Seen
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Its site has not been heard of for too long."""
+
+    at: datetime
+    silent_s: float
+
+
+Cue = Want | Start | Stop | Delete | Touch | Rung | Count | Made | Done | Failed | Seen | Lost

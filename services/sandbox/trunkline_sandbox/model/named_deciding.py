@@ -24,11 +24,12 @@ from trunkline.contracts.sandbox import (
     Why,
 )
 from trunkline_sandbox.model.named import Effect, Named, Phase, next_effect
-from trunkline_sandbox.model.named_cues import Count, Cue, Delete, Done, Failed, Made, Rung, Seen, Start, Stop, Touch, Want
+from trunkline_sandbox.model.named_cues import Count, Cue, Delete, Done, Failed, Lost, Made, Rung, Seen, Start, Stop, Touch, Want
 
 COUNT_S: Final = 900.0
 """Between two counts of one that stays ready; each stop counts what is left."""
 TOUCH_S: Final = 30.0
+SITE_LOST: Final = "SANDBOX_SITE_LOST"
 _GONE: Final = "the provider has it no more"
 _WORD: Final = "the provider says that it is in error"
 
@@ -57,9 +58,11 @@ class Decide:
             case _:
                 return self._told(named, cue)
 
-    def _told(self, named: Named, cue: Done | Failed | Seen) -> tuple[Fact, ...]:
+    def _told(self, named: Named, cue: Done | Failed | Seen | Lost) -> tuple[Fact, ...]:
         """What a provider did, or says; what is not waited for any more changes nothing."""
-        if isinstance(cue, Seen):
+        if isinstance(cue, Lost):
+            told = _lost(named, cue)
+        elif isinstance(cue, Seen):
             told = _seen(named, cue)
         elif next_effect(named) is not cue.effect:
             return ()
@@ -76,8 +79,9 @@ class Decide:
 
 
 def _made(named: Named, cue: Made) -> tuple[Fact, ...]:
-    known = (named.ref, named.isolation, named.image) == (cue.ref, cue.isolation, cue.image)
-    made = () if known else (SandboxMade(ref=cue.ref, isolation=cue.isolation, image=cue.image),)
+    told = SandboxMade(ref=cue.ref, isolation=cue.isolation, image=cue.image, site=cue.site)
+    known = (named.ref, named.isolation, named.image, named.site) == (told.ref, told.isolation, told.image, told.site)
+    made = () if known else (told,)
     return (*made, SandboxIsReady()) if cue.ready else made
 
 
@@ -151,6 +155,17 @@ def _seen(named: Named, cue: Seen) -> tuple[Fact, ...]:
             return (SandboxFound(state="stopped"),)
         case _:
             return ()
+
+
+def _lost(named: Named, cue: Lost) -> tuple[Fact, ...]:
+    """Nobody else can do what is left to be done; should its site come back, that says how it stands."""
+    if named.phase is Phase.DELETING:
+        return (SandboxIsDeleted(),)
+    if named.phase in (Phase.BROKEN, Phase.DELETED) or not named.site:
+        return ()
+    silent = f"{cue.silent_s / 60:.0f} minutes" if cue.silent_s >= 120 else f"{cue.silent_s:.0f} s"
+    told = f"the site that keeps it, {named.site}, has not been heard of for {silent}; it is there again, stopped, when that comes back"
+    return (SandboxBroke(code=SITE_LOST, error=told),)
 
 
 def unknown() -> NotFound:

@@ -11,10 +11,12 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from trunkline.contracts import job_env
 from trunkline.contracts.errors import Invalid
+from trunkline_gateway.dialects.omni.names import UPDATE
 from trunkline_gateway.dialects.omni.schemas import ConnectQuery, ResultsQuery, TokenBody
 from trunkline_gateway.dialects.omni.schemas_knowledge import ProcessBody
 from trunkline_gateway.usecases import struck
 from trunkline_gateway.usecases.realtime import TicketWish
+from trunkline_gateway.usecases.results import Asked
 from trunkline_gateway.usecases.telling import Place
 
 VALIDATION: Final = "VALIDATION_ERROR"
@@ -57,10 +59,10 @@ def _beyond(last: str | None, first: str | None) -> Place | None:
     return Place.parse(first).before() if first else None
 
 
-def results(query: MultiMapping[str]) -> tuple[str, Place | None]:
-    """The caller's name of the task, and what is known of it. Raises Invalid."""
+def results(query: MultiMapping[str]) -> tuple[str, Asked]:
+    """The caller's name of the task, and which messages are wanted. Raises Invalid."""
     asked = read(ResultsQuery, once(query, ResultsQuery))
-    return asked.taskId, Place.parse(asked.after) if asked.after else None
+    return asked.taskId, Asked(UPDATE, Place.parse(asked.after) if asked.after else None, asked.limit)
 
 
 def process(body: JsonValue, allowed: Sequence[str]) -> ProcessBody:
@@ -93,7 +95,7 @@ def read(schema: type[Schema], said: JsonValue | Mapping[str, str]) -> Schema:
         return schema.model_validate(said)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise wrong(".".join(map(str, first["loc"])), first["msg"]) from None
+        raise wrong(".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")) from None
 
 
 def wrong(field: str, why: str) -> Invalid:

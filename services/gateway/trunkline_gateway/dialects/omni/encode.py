@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC
 from typing import Final
 
@@ -14,10 +13,11 @@ from trunkline.contracts.errors import DomainError
 from trunkline.contracts.ids import TenantId
 from trunkline_gateway.channel import Frame, Way
 from trunkline_gateway.dialect import status_of
-from trunkline_gateway.dialects.omni.names import CHANNEL, FUNCTION, UPDATE
+from trunkline_gateway.dialects.omni.names import CHANNEL, FUNCTION
 from trunkline_gateway.dialects.omni.schemas import ErrorBody, Problem, Registered, Results, Told
 from trunkline_gateway.dialects.omni.story import Job
 from trunkline_gateway.sockets import text_frame
+from trunkline_gateway.usecases.results import Page
 from trunkline_gateway.usecases.telling import Place, Spoken
 
 PING: Final = b'{"kind":"ping"}'
@@ -80,14 +80,13 @@ def frame(tenant: TenantId, spoken: Spoken) -> Frame:
     return Frame(spoken.place, message.topic, {Way.EVENTS: event, Way.SOCKET: text_frame(said)})
 
 
-def results(job: Job, said: Sequence[Spoken], after: Place | None) -> Results:
-    """What was said of a job beyond a place; a place in another life of the log is beyond nothing."""
-    fresh = [spoken for spoken in said if after is None or spoken.place.cursor.epoch != after.cursor.epoch or spoken.place > after]
-    told = [Told.model_validate(spoken.message.data) for spoken in fresh if spoken.message.topic == UPDATE]
-    place = said[-1].place if said else after
+def results(page: Page[Job], after: Place | None) -> Results:
+    """What was said of a job, as far as the page goes."""
+    job, told = page.state, [Told.model_validate(spoken.message.data) for spoken in page.said]
+    place = page.said[-1].place if page.said else after
     return Results.model_validate(
         {
-            "taskId": job.task_id, "jobId": job.job_id, "status": job.status,
-            "sessionId": job.session or job.job_id, "results": told, "done": job.over, "next": str(place) if place else None,
+            "taskId": job.task_id, "jobId": job.job_id, "status": job.status, "sessionId": job.session or job.job_id,
+            "results": told, "done": job.over, "more": page.more, "next": str(place) if place else None,
         }
     )  # fmt: skip

@@ -29,7 +29,8 @@ REFUSE: Final = Spec("Refused: there is nothing to register", SURFACE, refusals=
 POLL: Final = Spec(
     "Read what the channel has said about a task",
     SURFACE,
-    "For clients that cannot hear the channel: the same messages, of the newest job that a `taskId` has.",
+    "For clients that cannot hear the channel: the same messages, of the newest job that a `taskId` has, page by page. Ask on with the "
+    "`next` of the answer before as `after`: at once while there is `more`, else when you like, until it is `done`.",
     query=ResultsQuery,
     answers={200: Results},
     refusals=(400, 401, 403, 404, 429, 503),
@@ -79,6 +80,5 @@ class Omni:
         raise Unsupported(message, code="NOT_IMPLEMENTED")
 
     async def _results(self, request: web.Request, principal: Principal) -> web.Response:
-        task, after = decode.results(request.query)
-        job, said = await self.polled.of(principal, task_alias(task), after)
-        return encode.answer(encode.results(job, said, after))
+        task, asked = decode.results(request.query)
+        return encode.answer(encode.results(await self.polled.of(principal, task_alias(task), asked), asked.after))

@@ -149,6 +149,7 @@ def shown(view: SandboxView) -> SandboxShown:
         provider=view.provider,
         isolation=view.isolation,
         image=view.image,
+        site=view.site,
         labels=terms.labels,
         egress=list(terms.egress or ()),
         cpus=terms.cpus,

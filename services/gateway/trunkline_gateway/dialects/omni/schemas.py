@@ -10,6 +10,8 @@ from trunkline_gateway.usecases.replay import Speed
 
 LONGEST_NAME: Final = 1024
 MOST_TOPICS: Final = 20
+MOST_RESULTS: Final = 1000
+"""Of some hundred bytes each; few jobs say so much."""
 LATEST_MS: Final = 4_102_444_800_000
 """The year 2100: later moments were meant as something else, microseconds perhaps."""
 
@@ -95,6 +97,7 @@ class ResultsQuery(BaseModel):
 
     taskId: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, description="As it was given to /api/knowledge/process.")]
     after: Annotated[str | None, Field(max_length=100, description="`next` of the answer before: only what came since.")] = None
+    limit: Annotated[int, Field(ge=1, le=MOST_RESULTS, description="Messages in one answer.")] = MOST_RESULTS
 
 
 class Told(BaseModel):
@@ -116,6 +119,8 @@ class Results(BaseModel):
     results: list[Told]
     done: bool
     """Nothing more comes but, perhaps, the status MERGED."""
+    more: bool
+    """There is more already: ask for it with `after`. `status` and `done` are of where this page ends."""
     next: str | None
     """For `after` of the next question; null while nothing was said."""
 

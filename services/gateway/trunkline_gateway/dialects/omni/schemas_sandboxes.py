@@ -99,6 +99,8 @@ class SandboxShown(BaseModel):
     isolation: str
     image: str
     """The name of the snapshot that it began with; empty: none."""
+    site: str
+    """The machine that keeps it, where its provider is this machine or another of the installation; else empty."""
     labels: dict[str, str]
     egress: list[str]
     cpus: float

@@ -116,9 +116,7 @@ class _Bookings:
 @contextmanager
 def _listening(path: Path) -> Iterator[socket.socket]:
     """A socket bound beside `path` and moved onto it, so that an old one gives way without a moment in which there is none."""
-    # The folder may be passed through by the sandbox's user, but not be listed; its name is secret.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.chmod(0o711)
+    _make_folder(path)
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -148,6 +146,17 @@ def _take_down(path: Path, mine: int) -> None:
     with suppress(FileNotFoundError):
         if path.stat().st_ino == mine:
             path.unlink()
+
+
+def place_door(key: DoorKey) -> None:
+    """Make the folder that its socket is going to be in, so that it can be shown before the door is open. May be repeated."""
+    _make_folder(key.socket)
+
+
+def _make_folder(socket: Path) -> None:
+    """The sandbox's user may pass through it, but not list it; its name is secret."""
+    socket.parent.mkdir(parents=True, exist_ok=True)
+    socket.parent.chmod(0o711)
 
 
 def forget_door(key: DoorKey) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from trunkline.contracts.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
 from trunkline.contracts.ids import SandboxId
-from trunkline_sandbox.adapters.providers.local import identity, journal, limits, locks, places, reaping, seats, standing, trees
+from trunkline_sandbox.adapters.providers.local import giving, identity, journal, limits, locks, places, reaping, seats, standing, trees
+from trunkline_sandbox.adapters.providers.local.ahead import Ahead
 from trunkline_sandbox.adapters.providers.local.handed import Handed
 from trunkline_sandbox.adapters.providers.local.limits import Groups
 from trunkline_sandbox.adapters.providers.local.places import Place, Record, Run
-from trunkline_sandbox.adapters.providers.local.starting import Engine, Order, start
+from trunkline_sandbox.adapters.providers.local.starting import Engine, Order, make_ahead, start
 from trunkline_sandbox.model import Entry
 from trunkline_sandbox.ports import Launch, Limits, SandboxSpec
 
@@ -31,6 +32,8 @@ class Boxes:
     first_uid: int | None
     """Each sandbox gets a user of its own from here on; None when we are no root."""
     isolation: str
+    site: str = ""
+    """What this root is called by those who cannot see it."""
 
     def prepare(self) -> None:
         """Make the root, and clear what those left who were interrupted while they made or removed one."""
@@ -101,27 +104,45 @@ class Boxes:
         places.save(new.record, record)
         os.rename(new.dir, place.dir)
 
-    def give(self, id: SandboxId, workspace: Path) -> None:
+    def give(self, id: SandboxId, workspace: Path, ahead: Ahead | None = None) -> None:
+        """What was started `ahead` has the folder in its sight already: it stays the folder that it is."""
         with self._held(id) as (place, record):
-            self._idle(place, record)
-            given, old = place.dir / "given", place.workspace.with_name(".old")
-            if workspace.is_dir() and not workspace.is_symlink():
-                trees.remove(old)
-                if os.path.lexists(place.workspace):
-                    os.rename(place.workspace, old)
-                trees.move(workspace, place.workspace)
-                given.touch()
-            elif not given.exists() or not place.workspace.exists():
-                raise NotFound(f"There is no tree at {workspace} to be given.", code="NO_WORKSPACE")
+            beside = ahead.run if ahead and ahead.stands() else None
+            self._send_away(place, beside)
+            self._idle(place, record, beside)
+            giving.give(place, workspace, in_place=beside is not None)
             place.workspace.chmod(0o700)
             trees.give_away(place.workspace, record.uid)
-            trees.remove(old)
+            giving.clear(place)
 
-    def start(self, id: SandboxId, launch: Launch) -> None:
+    def make_ahead(self, id: SandboxId, launch: Launch) -> Ahead | None:
+        """See starting.make_ahead."""
         with self._held(id) as (place, record):
-            if place.resting.exists():  # put to rest since whoever starts this looked: nothing runs in what counts as stopped
-                raise Conflict(f"The sandbox {id} was stopped before this began; start it, and ask again.", code="SANDBOX_STOPPED")
-            start(self.engine, Order(place, self._caged(place, record), launch))
+            self._send_away(place)
+            if place.resting.exists() or reaping.busy(place):
+                return None
+            return make_ahead(self.engine, Order(place, self._caged(place, record), launch))
+
+    def _send_away(self, place: Place, beside: Run | None = None) -> None:
+        """Who waits for the word of somebody else, who hangs or is no more."""
+        for run in place.runs():
+            if run != beside:
+                reaping.send_away(run)
+
+    def start(self, id: SandboxId, launch: Launch, ahead: Ahead | None = None) -> None:
+        """`ahead` is used, or sent away."""
+        try:
+            with self._held(id) as (place, record):
+                if place.resting.exists():  # put to rest since whoever starts this looked: nothing runs in what counts as stopped
+                    raise Conflict(f"The sandbox {id} was stopped before this began; start it, and ask again.", code="SANDBOX_STOPPED")
+                run = place.run(launch.key)
+                wanted = ahead if ahead and ahead.fits(run, launch) and ahead.stands() else None
+                if wanted is None:
+                    reaping.send_away(run)
+                start(self.engine, Order(place, self._caged(place, record), launch), wanted)
+        finally:
+            if ahead:
+                ahead.close()
 
     def _caged(self, place: Place, record: Record) -> Record:
         """The record with control groups that are there; they do not outlive a stop or a reboot."""
@@ -251,11 +272,12 @@ class Boxes:
         except ValueError as error:
             raise Invalid(f"A sandbox id {error}.", code="BAD_SANDBOX_ID") from error
 
-    def _idle(self, place: Place, record: Record) -> None:
-        """Wait a moment for an ended run to be gone altogether. Raises Conflict when something runs."""
+    def _idle(self, place: Place, record: Record, beside: Run | None = None) -> None:
+        """Wait a moment for an ended run to be gone altogether. Raises Conflict when something runs, not counting `beside`, which waits."""
         end = time.monotonic() + 2.0
-        while reaping.busy(place) or reaping.running(place, record):
-            if time.monotonic() > end or not all(reaping.ended(run) for run in place.runs()):
+        works = [run for run in place.runs() if run != beside]
+        while any(map(reaping.held, works)) or (beside is None and reaping.running(place, record)):
+            if time.monotonic() > end or any(reaping.held(run) and not reaping.ended(run) for run in works):
                 raise Conflict(f"Something runs in sandbox {place.dir.name}; stop it first.", code="SANDBOX_RUNNING")
             time.sleep(0.005)
 

@@ -38,6 +38,10 @@ class LocalImages:
         self._limits = limits
         self._egress = egress
 
+    @property
+    def site(self) -> str:
+        return self._provider.site
+
     def check(self, recipe: Recipe) -> None:
         """Raises Invalid, Unsupported with the line."""
         _read(recipe)

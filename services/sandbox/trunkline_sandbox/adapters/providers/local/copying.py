@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import shutil
@@ -105,16 +106,42 @@ class Mirror:
             raise _too_much(f"it holds more than {self.most >> 20} MiB")
 
 
-def keep_home(home: Path, patterns: tuple[str, ...], file: Path) -> None:
-    """Pack the regular files below `home` that match into `file`. Raises Exhausted when they are more than MOST_HOME."""
-    left = MOST_HOME
+def keep_home(home: Path, patterns: tuple[str, ...], file: Path, unless: str = "") -> str:
+    """Pack the regular files below `home` that match into `file`; returns their digest, and packs nothing where that is `unless`.
+
+    Raises Exhausted when they are more than MOST_HOME.
+    """
+    with _opened(home) as dir:
+        found = _bounded(_matching(dir, patterns))
+    digest = _digest(found)
+    if digest != unless:
+        _pack(found, file)
+    return digest
+
+
+def _bounded(files: Iterator[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    found, left = [], MOST_HOME
+    for name, data in files:
+        left -= len(data)
+        if left < 0:
+            raise _too_much(f"its conversation is longer than {MOST_HOME >> 20} MiB")
+        found.append((name, data))
+    return found
+
+
+def _digest(files: list[tuple[str, bytes]]) -> str:
+    told = hashlib.blake2b()
+    for name, data in files:
+        told.update(f"{len(os.fsencode(name))} {len(data)} ".encode() + os.fsencode(name))
+        told.update(data)
+    return told.hexdigest()
+
+
+def _pack(files: list[tuple[str, bytes]], file: Path) -> None:
     part = file.with_name(f".{file.name}.part")
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _created(part) as raw, tarfile.open(fileobj=raw, mode="w:gz", compresslevel=1) as tar, _opened(home) as dir:
-        for name, data in _matching(dir, patterns):
-            left -= len(data)
-            if left < 0:
-                raise _too_much(f"its conversation is longer than {MOST_HOME >> 20} MiB")
+    with _created(part) as raw, tarfile.open(fileobj=raw, mode="w:gz", compresslevel=1) as tar:
+        for name, data in files:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))

@@ -19,6 +19,9 @@ class Handed:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
         for fd in self.fds:
             os.close(fd)
         self.fds.clear()
@@ -34,6 +37,18 @@ class Handed:
             left = left[os.write(fd, left) :]
         os.lseek(fd, 0, os.SEEK_SET)
         return fd
+
+    def pipe(self) -> tuple[int, int]:
+        """Its reading end, then its writing end."""
+        read, write = os.pipe2(os.O_CLOEXEC)
+        return self._keep(read), self._keep(write)
+
+    def take_over(self, other: Handed, *fds: int) -> Handed:
+        """Close with this bundle what was opened in another."""
+        for fd in fds:
+            other.fds.remove(fd)
+            self._keep(fd)
+        return self
 
     def listening(self) -> tuple[int, int]:
         """A socket that listens on a free port of the loopback, and the port."""

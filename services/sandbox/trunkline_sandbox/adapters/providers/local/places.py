@@ -59,6 +59,11 @@ class Run:
         return self.dir / "stopping"
 
     @property
+    def waiting(self) -> Path:
+        """There while a start that was made ahead waits for its word, or did when its maker died."""
+        return self.dir / "waiting"
+
+    @property
     def log(self) -> Path:
         return self.dir / "log"
 

@@ -18,6 +18,7 @@ from trunkline_sandbox.adapters.providers.local.boxes import Boxes
 from trunkline_sandbox.adapters.providers.local.egress import Egress
 from trunkline_sandbox.adapters.providers.local.following import Follow
 from trunkline_sandbox.adapters.providers.local.places import Record, place
+from trunkline_sandbox.adapters.providers.local.starts_ahead import StartsAhead
 from trunkline_sandbox.handlers.named_host import Seen
 from trunkline_sandbox.model import Entry
 from trunkline_sandbox.ports import Ability, Exit, Launch, Line, Sandbox, SandboxSpec
@@ -45,6 +46,7 @@ class LocalProvider:
         self.ability = Ability(egress_policy=not unsafe, unix_sockets=True, snapshots=True, egress_ports=True, sizes=not unsafe)
         self._ways_out: dict[SandboxId, Egress] = {}
         self._mirrors: dict[SandboxId, copying.Mirror] = {}
+        self._ahead = StartsAhead()
         if unsafe:
             log.warning("sandbox.unsafe_local", meaning="agents run with no isolation at all, as this user", uid=os.getuid())
 
@@ -52,6 +54,11 @@ class LocalProvider:
     def isolation(self) -> str:
         """How sandboxes are isolated here, for people."""
         return self._boxes.isolation
+
+    @property
+    def site(self) -> str:
+        """What is below this root only services that share it can reach."""
+        return self._boxes.site
 
     @property
     def root(self) -> Path:
@@ -70,12 +77,17 @@ class LocalProvider:
 
     async def give(self, id: SandboxId, workspace: Path) -> None:
         """Raises Conflict while something runs; NotFound when there is no such tree or sandbox."""
-        await _blocking(self._boxes.give, id, workspace)
+        await _blocking(self._boxes.give, id, workspace, await self._ahead.made(id))
+
+    async def start_ahead(self, id: SandboxId, launch: Launch) -> None:
+        """Begin with a start, as far as it goes without the workspace, and return; nothing ever comes of it but speed."""
+        self._ahead.begin(id, lambda: self._boxes.make_ahead(id, launch))
 
     async def start(self, id: SandboxId, launch: Launch) -> None:
         """Returns when the program runs, or did. Raises Invalid, NotFound, Unavailable."""
         await self._open_way_out(self._boxes.record(id))
-        await _blocking(self._boxes.start, id, images.dressed(place(self._boxes.root, id), launch))
+        dressed = images.dressed(place(self._boxes.root, id), launch)
+        await _blocking(self._boxes.start, id, dressed, await self._ahead.take(id))
 
     async def output(self, id: SandboxId, key: str) -> AsyncIterator[Line | Exit]:
         """Raises NotFound when nothing was started under this key."""
@@ -101,6 +113,7 @@ class LocalProvider:
 
     async def stop(self, id: SandboxId, key: str = "") -> None:
         """A sandbox that is not there is stopped."""
+        self._ahead.drop(id)
         await _blocking(self._boxes.stop, id, key)
 
     async def end(self, id: SandboxId, key: str) -> None:
@@ -121,10 +134,10 @@ class LocalProvider:
         mirror = self._mirrors.setdefault(id, copying.Mirror(MIRRORED))
         return await _blocking(mirror.update, place(self._boxes.root, id).workspace, folder)
 
-    async def keep_home(self, id: SandboxId, patterns: tuple[str, ...], file: Path) -> None:
+    async def keep_home(self, id: SandboxId, patterns: tuple[str, ...], file: Path, unless: str = "") -> str:
         """Raises Exhausted when it is too much, NotFound."""
         self._boxes.record(id)
-        await _blocking(copying.keep_home, place(self._boxes.root, id).home, patterns, file)
+        return await _blocking(copying.keep_home, place(self._boxes.root, id).home, patterns, file, unless)
 
     async def take(self, id: SandboxId) -> Path:
         """Raises Conflict while something runs."""
@@ -133,6 +146,7 @@ class LocalProvider:
     async def remove(self, id: SandboxId) -> None:
         """A sandbox that is not there is removed."""
         self._mirrors.pop(id, None)
+        self._ahead.drop(id)
         if way_out := self._ways_out.pop(id, None):
             way_out.close()
         await _blocking(self._boxes.remove, id)
@@ -174,6 +188,7 @@ class LocalProvider:
 
     def close(self) -> None:
         """Stop carrying traffic; what runs goes on running, for the next service to find."""
+        self._ahead.close()
         for way_out in self._ways_out.values():
             way_out.close()
         self._ways_out.clear()

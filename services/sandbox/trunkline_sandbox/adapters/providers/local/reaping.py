@@ -56,6 +56,20 @@ def end(record: Record, run: Run, cause: str = "killed") -> None:
     settle(record, run)
 
 
+def send_away(run: Run) -> None:
+    """End a start that was made ahead and still waits for its word; what began is left alone. Raises Broken."""
+    if not run.waiting.exists():
+        return
+    until = time.monotonic() + PATIENCE
+    while held(run):
+        if first := _first(run):
+            processes.kill(first)
+        if time.monotonic() > until:
+            raise Broken(f"A start in {run.dir.parent.parent.name} that waits cannot be ended.", code="SANDBOX_NOT_STOPPED")
+        time.sleep(0.002)
+    run.waiting.unlink(missing_ok=True)
+
+
 def _kill(place: Place, record: Record, left: set[Process]) -> None:
     """The runners first: one that saw its agent die would put an end of its own on record."""
     first = {process for run in place.runs() if (process := _first(run)) is not None}

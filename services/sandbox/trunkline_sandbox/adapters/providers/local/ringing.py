@@ -53,8 +53,16 @@ def ringing(file: Path) -> Iterator[Ring]:
         yield ring
     finally:
         loop.remove_reader(fd)
-        os.close(fd)
         _free.release()
+        _deafen(loop, fd)
+
+
+def _deafen(loop: asyncio.AbstractEventLoop, fd: int) -> None:
+    """Beside the loop: the kernel takes 15 ms for it, in which nobody would hear anything."""
+    try:
+        loop.run_in_executor(None, os.close, fd)
+    except RuntimeError:  # the loop is at its end, and nobody waits for it any more
+        os.close(fd)
 
 
 def _listening(file: Path) -> int | None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from trunkline_sandbox.adapters.providers.local import bubblewrap, identity, interpreter, limits, trees, unsafe
+from trunkline_sandbox.adapters.providers.local import bubblewrap, identity, interpreter, limits, site, trees, unsafe
 from trunkline_sandbox.adapters.providers.local.boxes import Boxes
 from trunkline_sandbox.adapters.providers.local.interpreter import Python
 from trunkline_sandbox.adapters.providers.local.limits import Groups
@@ -26,7 +26,7 @@ def boxes(root: Path, without_walls: bool, reserve: int) -> Boxes:
     groups = limits.find()
     if without_walls:
         python = Python(getattr(sys, "_base_executable", "") or sys.executable)
-        made = Boxes(root, Engine(None, python, install(root, python), reserve), groups, None, unsafe.ISOLATION)
+        made = Boxes(root, Engine(None, python, install(root, python), reserve), groups, None, unsafe.ISOLATION, site.of(root))
     else:
         made = _walled(root, groups, reserve)
     made.prepare()
@@ -38,7 +38,7 @@ def _walled(root: Path, groups: Groups, reserve: int) -> Boxes:
     python = interpreter.choose()
     walls = bubblewrap.find(python, root, uid)
     parts = [walls.version, limits.words(groups), *(["own user"] if uid is not None else [])]
-    return Boxes(root, Engine(walls, python, install(root, python), reserve), groups, uid, ", ".join(parts))
+    return Boxes(root, Engine(walls, python, install(root, python), reserve), groups, uid, ", ".join(parts), site.of(root))
 
 
 def install(root: Path, python: Python) -> Path:

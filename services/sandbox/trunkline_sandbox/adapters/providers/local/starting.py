@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trunkline.contracts.errors import Conflict, Invalid, NotFound, Unavailable
 from trunkline_sandbox.adapters.providers.local import bubblewrap, journal, limits, locks, processes, profile, seats, spool, trees, unsafe
+from trunkline_sandbox.adapters.providers.local.ahead import Ahead, built_in
 from trunkline_sandbox.adapters.providers.local.bubblewrap import Bubblewrap
 from trunkline_sandbox.adapters.providers.local.handed import Handed
 from trunkline_sandbox.adapters.providers.local.interpreter import Python
@@ -61,10 +62,23 @@ class Order:
         return bool(self.record.spec.egress)
 
 
-def start(engine: Engine, order: Order) -> None:
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The open files and words that the runner is given beside those of the start itself."""
+
+    spool: int
+    job: int
+    stdin: int
+    ways: tuple[str, ...]
+    gate: int | None = None
+
+
+def start(engine: Engine, order: Order, ahead: Ahead | None = None) -> None:
     """Start the program, unless it was started before; returns when it runs. The caller holds the lock. Raises Invalid, Unavailable."""
     check(order.launch)
     order.run.dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if ahead is not None and _let_begin(engine, order, ahead):
+        return
     with Handed() as handed:
         fd = handed.open(order.run.spool, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         if not _claim(fd):
@@ -73,9 +87,43 @@ def start(engine: Engine, order: Order) -> None:
             raise Conflict("This start was stopped before it began; start under another key.", code="START_STOPPED")
         order, ways = _with_ways(engine, order, handed)
         lay_out(order)
-        pid = _spawn(engine, order, handed, (fd, ways))
+        told = (handed.memory(_job(engine, order)), handed.memory(order.launch.stdin))
+        pid = _spawn(engine, order, handed, Inherited(fd, *told, ways))
     _await(order.run)
     _remember(engine, order.run, pid)
+
+
+def make_ahead(engine: Engine, order: Order) -> Ahead | None:
+    """All of a start but for the program; None where it cannot be, or somebody has it in hand. The caller holds the lock."""
+    check(order.launch)
+    order.run.dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with Handed() as handed, Handed() as hidden:
+        fd = handed.open(order.run.spool, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        if engine.walls is None or not locks.take(fd) or spool.began(fd) is not None or order.run.stopping.exists():
+            return None
+        order.run.waiting.touch()  # first: whoever finds it knows that it may send away who waits
+        order.place.shown(order.launch.key).mkdir(parents=True, exist_ok=True, mode=0o755)
+        journal.make(order.run, order.launch.keep_stdin)
+        gate, word = handed.pipe()
+        hidden.take_over(handed, word)  # who waits must not hold it itself
+        job, stdin, (_, ways) = handed.memory(b""), handed.memory(b""), _with_ways(engine, order, handed)
+        _spawn(engine, order, handed, Inherited(fd, job, stdin, ways, gate))
+        files = Handed().take_over(hidden, word).take_over(handed, job, stdin)
+        return Ahead(order.run, built_in(order.launch), job, stdin, word, files)
+
+
+def _let_begin(engine: Engine, order: Order, ahead: Ahead) -> bool:
+    """Give the word to who waits; False when nobody heard it. Whoever dies on the way sends away who waits, or has started it."""
+    lay_out(order)
+    order.run.waiting.unlink(missing_ok=True)
+    ahead.tell(_job(engine, order), order.launch.stdin)
+    ahead.close()
+    try:
+        _await(order.run)
+    except Unavailable:
+        return False
+    _remember(engine, order.run, None)
+    return True
 
 
 def _claim(fd: int) -> bool:
@@ -134,14 +182,15 @@ def _with_ways(engine: Engine, order: Order, handed: Handed) -> tuple[Order, tup
     return replace(order, launch=unsafe.translated(launch, paths, ports)), ways
 
 
-def _spawn(engine: Engine, order: Order, handed: Handed, told: tuple[int, tuple[str, ...]]) -> int:
-    launch, record, (spool_fd, ways) = order.launch, order.record, told
+def _spawn(engine: Engine, order: Order, handed: Handed, told: Inherited) -> int:
+    record = order.record
     files = (handed.open(order.run.journal, os.O_RDWR), handed.open(order.run.bell, os.O_RDWR))
     events = limits.memory_events(record.cage)
     oom = "-" if events is None else str(handed.open(events, os.O_RDONLY))
-    numbers = (handed.memory(_job(engine, order)), spool_fd, *files, handed.memory(launch.stdin))
+    gate = () if told.gate is None else (f"+{told.gate}",)
     inside = engine.runner if engine.walls is None else Path("/run/runner")
-    words = (*(str(number) for number in numbers), oom, *((str(inside / "forwarder.py"), *ways) if ways else ()))
+    ways = (str(inside / "forwarder.py"), *told.ways) if told.ways else ()
+    words = (*(str(number) for number in (told.job, told.spool, *files, told.stdin)), oom, *gate, *ways)
     stage = Stage(record.uid, order.place.dir.parent)
     if engine.walls is None:
         command: tuple[str, ...] = (engine.python.path, "-I", "-S", "-E", str(runner_file(engine.runner)), *words)
@@ -222,7 +271,7 @@ def _await(run: Run) -> None:
             time.sleep(0.001)
 
 
-def _remember(engine: Engine, run: Run, pid: int) -> None:
+def _remember(engine: Engine, run: Run, pid: int | None) -> None:
     """Note the first process of the sandbox by pid and start time; it may have ended already."""
     first = pid if engine.walls is None else first_process(run)
     process = None if first is None else processes.find(first)

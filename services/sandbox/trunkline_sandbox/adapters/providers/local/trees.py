@@ -54,6 +54,12 @@ def move(source: Path, target: Path) -> None:
         remove(source)
 
 
+def move_all(source: Path, target: Path) -> None:
+    """Rename everything in one folder into another on the same filesystem; what is there already by that name gives way."""
+    for name in os.listdir(source):
+        os.rename(source / name, target / name)
+
+
 def plant(root: Path, files: Mapping[str, bytes], uid: int | None) -> None:
     """Write `files` below `root`, a directory that the agent may have filled with links. Raises Invalid for a path that leads out."""
     for name, data in files.items():

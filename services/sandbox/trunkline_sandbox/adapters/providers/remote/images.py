@@ -32,6 +32,8 @@ MOST_DROPPED: Final = 20
 class CloudImages:
     """image_host.ImageHost; `context` is the folder of the Dockerfile."""
 
+    site = ""
+
     def __init__(self, cloud: ImageCloud, options: RemoteOptions, context: Path) -> None:
         self._cloud, self._options, self._context = cloud, options, context
 

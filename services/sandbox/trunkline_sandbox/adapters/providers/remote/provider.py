@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 class RemoteProvider:
     """ports.SandboxProvider; another process may use the same account and fleet at the same time."""
 
+    site = ""
+
     def __init__(self, cloud: Cloud, options: RemoteOptions, images: ImageCloud | None = None) -> None:
         self.ability = Ability(egress_policy=True, unix_sockets=False, snapshots=images is not None)
         self._options, self._cloud, self._images = options, cloud, images

@@ -27,6 +27,15 @@ class Job:
         self.env = dict(field.split(b"=", 1) for field in words[int(count) :] if field)
 
 
+def warm() -> None:
+    """Load what a start needs, while there is time."""
+    try:
+        import _ctypes  # noqa: F401
+        import fcntl  # noqa: F401
+    except ImportError:
+        pass
+
+
 def call_c(name: str, *args: int) -> None:
     """Call a C function without the 6 ms of `ctypes`; a Python without _ctypes does nothing."""
     try:

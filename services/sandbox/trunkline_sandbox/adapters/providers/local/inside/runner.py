@@ -13,12 +13,14 @@ from trunkline_sandbox.adapters.providers.local.inside.everybody import SIGKILL,
 from trunkline_sandbox.adapters.providers.local.inside.journal import BEFORE, SINCE, WISH, Input, Journal
 from trunkline_sandbox.adapters.providers.local.inside.lines import CHUNK, ERR, OUT, START, Spool, Stream
 from trunkline_sandbox.adapters.providers.local.inside.memory import held, pause
-from trunkline_sandbox.adapters.providers.local.inside.program import Job, adopt, keep_only, launch
+from trunkline_sandbox.adapters.providers.local.inside.program import Job, adopt, keep_only, launch, warm
 
 SIGTERM = 15
 MARK = b"TRUNKLINE_SANDBOX_MARK"
 """By this, what is ours is found without a namespace."""
 CAUSES = {b"d": "disk", b"m": "memory"}
+AHEAD_MS = 60_000
+"""For how long a runner that was started ahead waits for its word."""
 
 
 def usage(paths: tuple[bytes, ...], stop: float) -> int:
@@ -258,13 +260,27 @@ def forward(program: str, ways: list[str], env: dict[bytes, bytes]) -> None:
         os.close(fd)
 
 
+def is_wanted(gate: int) -> bool:
+    """Wait for the word to begin; it never comes from a service that died, and nobody waits for it for ever."""
+    warm()
+    poll = select.poll()
+    poll.register(gate, select.POLLIN)
+    return bool(poll.poll(AHEAD_MS)) and bool(os.read(gate, 1))
+
+
 def main() -> None:
-    """Arguments: job, spool, journal, bell, first stdin, memory events ('-' when none), then the forwarder and its ways, if any."""
+    """Arguments: job, spool, journal, bell, first stdin, memory events ('-' when none), then the gate of a start made ahead (`+7`), then
+    the forwarder and its ways, if any."""
     job_fd, spool_fd, journal, bell, first = (int(word) for word in sys.argv[1:6])
     oom = None if sys.argv[6] == "-" else int(sys.argv[6])
     words = sys.argv[7:]
+    gate = int(words.pop(0)) if words and words[0].startswith("+") else None
     listening = [int(way[1:].partition(":")[0]) for way in words[1:] if way.startswith("@")]
-    keep_only([fd for fd in (job_fd, spool_fd, journal, bell, first, oom, *listening) if fd is not None])
+    keep_only([fd for fd in (job_fd, spool_fd, journal, bell, first, oom, gate, *listening) if fd is not None])
+    if gate is not None:
+        if not is_wanted(gate):
+            return
+        os.close(gate)
     job = Job(job_fd)
     os.close(job_fd)
     if job.number["open"]:
@@ -272,6 +288,7 @@ def main() -> None:
     if words:
         forward(words[0], words[1:], {name: value for name, value in job.env.items() if name == MARK})
     Watch(job, Spool(spool_fd, int(job.number["output"])), Journal(journal), (first, bell, oom)).run()
+    os._exit(0)  # Python takes milliseconds to go, and whoever waits for the end of all in here waits for that
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""Jobs that wait for a site which is given up: taken here, so that each ends and says why, instead of waiting for nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from trunkline.contracts.sandbox import pool_of
+from trunkline_sandbox.handlers.named_sites import Sites
+
+log = structlog.get_logger()
+
+
+class Heirs:
+    def __init__(self, sites: Sites, take: Callable[[str], Awaitable[None]]) -> None:
+        """`take`: carry the work of a pool, for ever."""
+        self._sites = sites
+        self._take = take
+        self._taking: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """For ever."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._sites.looked.wait()
+                self._sites.looked.clear()
+                lost = self._sites.given_up.keys()
+                for site in lost - self._taking.keys():
+                    log.warning("named.site_given_up", site=site)
+                    self._taking[site] = group.create_task(self._of(site))
+                for site in self._taking.keys() - lost:
+                    log.info("named.site_is_back", site=site)
+                    self._taking.pop(site).cancel()  # what is in hand is handed back
+
+    async def _of(self, site: str) -> None:
+        await self._take(pool_of(site))

@@ -1,0 +1,75 @@
+"""What we write ourselves arrives as what nats-py writes, on a real nats-server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import ConnectionClosedError, MaxPayloadError
+
+from trunkline.bus.writing import publish, publish_empty
+from trunkline.testing.nats import NatsServer, nats_server
+
+HEADERS = {"Nats-Msg-Id": "dlv_1:0:1", "Nats-Expected-Last-Subject-Sequence": "7"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[NatsServer]:
+    with nats_server() as one:
+        yield one
+
+
+@asynccontextmanager
+async def heard(server: NatsServer) -> AsyncIterator[tuple[Client, asyncio.Queue[Msg]]]:
+    client, messages = await nats.connect(server.url), asyncio.Queue[Msg]()
+    await client.subscribe("said.>", cb=messages.put)
+    await client.flush()
+    try:
+        yield client, messages
+    finally:
+        await client.close()
+
+
+async def told(messages: asyncio.Queue[Msg]) -> tuple[str, str, bytes, dict[str, str] | None]:
+    async with asyncio.timeout(10):
+        message = await messages.get()
+    return message.subject, message.reply, message.data, message.headers
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b'{"a":1}', HEADERS),
+        (b"", HEADERS),
+        (b"\r\nPUB said.else  0\r\n\r\n", {}),
+        (b"x", {"Nats-Msg-Id": " été "}),
+        (b"x", {"Nats-Msg-Id": "one\r\nNats-Rollup: all"}),
+        (b"x", {"Nats-Msg-Id": "one\rtwo", "Other": "\n"}),
+    ],
+)
+async def test_a_message_with_headers_arrives_as_nats_py_sends_it(server: NatsServer, body: bytes, headers: dict[str, str]) -> None:
+    async with heard(server) as (client, messages):
+        await client.publish("said.this", body, reply="to.me", headers=headers)
+        await publish(client, "said.this", body, "to.me", headers)
+        assert await told(messages) == await told(messages)
+
+
+async def test_empty_messages_arrive_in_order_as_nats_py_sends_them(server: NatsServer) -> None:
+    async with heard(server) as (client, messages):
+        await publish_empty(client, [f"said.{number}" for number in range(40)])
+        await client.publish("said.last")
+        assert [(await told(messages))[:3] for _ in range(41)] == [(f"said.{name}", "", b"") for name in (*range(40), "last")]
+
+
+async def test_what_is_too_large_or_comes_too_late_is_refused_as_nats_py_refuses_it(server: NatsServer) -> None:
+    async with heard(server) as (client, _):
+        with pytest.raises(MaxPayloadError):
+            await publish(client, "said.this", b"x" * (client.max_payload + 1), "to.me", {})
+    for late in (publish(client, "said.this", b"", "to.me", {}), publish_empty(client, ["said.this"])):
+        with pytest.raises(ConnectionClosedError):
+            await late
