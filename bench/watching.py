@@ -101,6 +101,6 @@ def real_stack(agent: str, *flags: str, **more: str) -> Iterator[Stack]:
     """`trunkline up` with a sample repository; `agent` is the command of the agent. Flags: `--split`, else one process. `more` is set in
     the environment."""
     environment = {"TRUNKLINE_AGENT": "command", "TRUNKLINE_AGENT_COMMAND": agent, "HOME": gettempdir()}
-    with stack({**environment, **more}, *(flags or ("--log-level", "warning"))) as running:
+    with stack({**environment, **more}, *(flags or ("--log-level", "warning")), cold=True) as running:
         make_bare(Path(running.forge), REPO, SAMPLE)
         yield running
