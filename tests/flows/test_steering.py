@@ -24,7 +24,9 @@ pytestmark = [pytest.mark.flow, pytest.mark.timeout(180)]
 
 AGENT = r"""
 import json, sys, threading, time
-def say(**line): print(json.dumps(line), flush=True)
+def say(**line):
+    sys.stdout.write(json.dumps(line) + chr(10))  # in one piece: the ticks come from another thread
+    sys.stdout.flush()
 def heard(text):
     with open('told.txt', 'a') as file: file.write(text[:200] + chr(10))
 def tick():

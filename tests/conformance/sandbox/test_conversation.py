@@ -85,7 +85,7 @@ async def test_the_program_finds_what_was_told_before_it_began_to_read(box: Box)
 
 
 async def test_a_program_that_closed_its_stdin_goes_on(box: Box) -> None:
-    await box.start(listening(shell("exec <&-; echo closed; sleep 0.5; echo done")))
+    await box.start(listening(shell("exec <&-; echo closed; sleep 1.5; echo done")))
     assert await box.first_line() == b"closed"
     await box.provider.tell(box.id, "k", Entry("a", b"x" * (1 << 20)))
     await box.provider.tell(box.id, "k", Entry("b", b"x"))
