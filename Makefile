@@ -20,7 +20,7 @@ help: ## show this list
 	@echo "Trunkline. Needs Python 3.11+, git and make; everything else goes into $(VENV)."
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-17s%s\n' "$$name" "$$text"; done
 
-setup: $(MADE)/project ## make .venv and install the pinned packages
+setup: $(MADE)/project $(MADE)/omnara ## make .venv and install the pinned packages
 	@sh tools/bwrap.sh
 	@echo "setup: ready. Next: make demo"
 
@@ -47,7 +47,7 @@ check: $(MADE)/project ## ruff, mypy, import contracts, budgets, generated files
 	@echo "check: all good"
 
 # What looks at the source and not at the program is left to `make check`.
-test: $(MADE)/compiled ## run every test of the program (ARGS="-k name", WORKERS=2)
+test: $(MADE)/compiled $(MADE)/omnara ## run every test of the program (ARGS="-k name", WORKERS=2)
 	@echo "test: pytest on $(WORKERS) workers"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --no-loadscope-reorder --durations=15 --ignore=tests/architecture $(ARGS)
 
@@ -59,7 +59,7 @@ campaigns: $(MADE)/project ## the long form of every test that has one: kills, c
 	  tests/flows/test_nothing_is_lost.py tests/flows/test_parking.py tests/flows/test_paused.py tests/flows/test_tool_calls.py \
 	  tests/flows/test_going_on_again.py tests/flows/test_hostile_agents.py tests/flows/test_github_matrix.py tests/conformance/test_github_matrix.py \
 	  tests/flows/test_schemathesis.py tests/flows/test_approvals_many.py \
-	  tests/flows/test_cut_streams.py tests/flows/test_typescript_sdk.py \
+	  tests/flows/test_cut_streams.py tests/flows/test_typescript_sdk.py tests/flows/test_omnara_sdk_killed.py \
 	  tests/flows/test_named_sandboxes.py tests/flows/test_named_in_clouds.py tests/flows/test_named_killed.py tests/flows/test_knowledge.py \
 	  tests/unit/sandbox/test_named_model.py \
 	  tests/unit/approvals/test_approval_story.py tests/unit/router/test_task_machine.py tests/conformance/test_agents.py
@@ -100,3 +100,9 @@ $(MADE)/project: $(MADE)/packages pyproject.toml
 	@echo "setup 3/3: trunkline itself, editable"
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $@
+
+# In a folder of its own, which is on no path: the real client brings modules of names that anybody may have. Its wheel fits some machines only.
+$(MADE)/omnara: $(MADE)/venv requirements/omnara.txt
+	@echo "setup: the real omnara client, for the tests alone"
+	@rm -rf $(VENV)/omnara && $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-compile --require-hashes \
+	  --target $(VENV)/omnara -r requirements/omnara.txt && touch $@ || echo "setup: it does not fit this machine; what is tried with it is skipped"

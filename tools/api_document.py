@@ -10,7 +10,7 @@ from trunkline.bus import Bus
 from trunkline_gateway import openapi, wiring
 from trunkline_gateway.dialect import Dialect
 from trunkline_gateway.openapi.shapes import Object
-from trunkline_gateway.ports import Limiter
+from trunkline_gateway.ports import Bearers, Limiter
 from trunkline_gateway.settings import Settings
 from trunkline_gateway.sse import StreamLimits, Streams
 from trunkline_gateway.usecases.desk import Desk
@@ -38,7 +38,7 @@ def dialects() -> Sequence[Dialect]:
 
 
 def _callers(nobody: Nobody) -> wiring.Callers:
-    return wiring.Callers(cast(Desk, nobody), Forge(), Tiers(cast(Limiter, nobody)))
+    return wiring.Callers(cast(Desk, nobody), Forge(), Tiers(cast(Limiter, nobody)), cast(Bearers, nobody))
 
 
 def document() -> Object:

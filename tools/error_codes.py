@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,11 +35,14 @@ def of(source: str) -> set[str]:
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Module constants that hold text."""
+    """Module constants that hold text, those that the contracts lend included."""
     for node in tree.body:
         match node:
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=str(text))):
                 yield name, text
+            case ast.ImportFrom(module=str(module), names=names) if module.startswith("trunkline.contracts."):
+                lent = vars(import_module(module))
+                yield from ((each.asname or each.name, lent[each.name]) for each in names if isinstance(lent.get(each.name), str))
 
 
 def _in(tree: ast.Module, constants: dict[str, str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -41,6 +42,20 @@ def compile_lock(wanted: list[str], held: str) -> str:
         return HEADER + out.read_text()
 
 
+def alone() -> dict[str, list[str]]:
+    """What is tried against us and installed by itself, without what it asks for: what that is, `dev` holds already."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    return {name: wanted for name, wanted in groups.items() if name != "dev"}
+
+
+def lock_alone(wanted: list[str]) -> str:
+    """Each by the hash of the file that fits this machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, *wanted], check=True)
+        found = {path.name.split("-")[0]: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(Path(folder).iterdir())}
+    return HEADER + "".join(f"{wish} \\\n    --hash=sha256:{found[wish.partition('==')[0]]}\n" for wish in wanted)
+
+
 def kept() -> str:
     """The versions in force; `--upgrade` lets go of them."""
     lock = OUT / "dev.txt"
@@ -59,6 +74,9 @@ def main() -> int:
         (OUT / f"{name}.txt").write_text(text)
         print(f"lock: requirements/{name}.txt holds {len(pins(text).splitlines())} packages")
         held = pins((OUT / "dev.txt").read_text())
+    for name, wanted in alone().items():
+        (OUT / f"{name}.txt").write_text(lock_alone(wanted))
+        print(f"lock: requirements/{name}.txt holds {len(wanted)} packages, by themselves")
     return 0
 
 

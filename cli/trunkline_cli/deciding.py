@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from rich.markup import escape
 
 from trunkline.contracts.errors import Conflict, Denied, DomainError, Invalid, NotFound
+from trunkline_cli import questions
 from trunkline_cli.console import FAILED, OK, err, out, print_json
 from trunkline_cli.door import add_gateway, opened
 from trunkline_cli.orchestrator import Object, Orchestrator
@@ -56,10 +57,11 @@ def add_allowance(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", default="", metavar=CALLS, help="for the run, every call of the tool that fits: 'Bash: make *'")
     parser.add_argument("--input", default="", metavar="JSON|@FILE", help="let this run instead of what was asked")
     parser.add_argument("--usd", type=dollars, metavar="N", help="how much more may be spent, where a budget is asked about")
+    questions.add_answer(parser)
 
 
 def allowance(args: argparse.Namespace) -> Object:
-    """What of it was said, as the gateway takes it. Raises Invalid."""
+    """What of it was said, as the gateway takes it. Raises Invalid; NotFound, Unavailable where a question is to be shown first."""
     said: Object = {"scope": "run"} if args.for_run or args.rule else {}
     if args.rule:
         said["rule"] = calls("--rule", args.rule)
@@ -67,8 +69,10 @@ def allowance(args: argparse.Namespace) -> Object:
         said["input"] = json_object("--input", args.input)
     if args.usd is not None:
         said["usd"] = args.usd
+    if (answer := questions.answer(args)) is not None:
+        said["answer"] = answer
     if said and said != {"scope": "run"} and len(set(args.approvals)) > 1:
-        raise Invalid("--rule, --input and --usd are about one approval: name one at a time.")
+        raise Invalid("--rule, --input, --usd and --answer are about one approval: name one at a time.")
     return said
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from trunkline_cli import tidings_home
 from trunkline_cli.shapes import TaskEvent
 from trunkline_cli.timeline import Told, brief, tell_agent, tell_phase
 
@@ -208,6 +209,7 @@ _TOLD: Final[Mapping[str, Tell]] = {
     "task.goes_on": lambda _: None,
     "model.answered": lambda _: None,
     "pull_request.ended": _pull_request,
+    **tidings_home.TOLD,
 }
 """By the name of the event. What the phases tell already is not told again."""
 NAMES: Final = tuple(_TOLD)

@@ -1,6 +1,7 @@
-"""A second opinion: the App, its tokens, pull requests and comments against an emulator of GitHub that others wrote.
+"""A second opinion: the App, its tokens, pull requests, comments and workflow runs against an emulator of GitHub that others wrote.
 
-It takes unknown tokens and lets a head have two pull requests, so those belong to our own fake; and it has no git and no statuses.
+It takes unknown tokens and lets a head have two pull requests, so those belong to our own fake; and it has no git, no statuses and no
+events that start workflows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -20,6 +22,8 @@ import pytest
 from tests.conformance.github_place import keys
 from trunkline.contracts.errors import Denied, NotFound
 from trunkline.testing.nats import free_port
+from trunkline_relay.adapters.workflows import Options, github_workflows
+from trunkline_relay.ports import Start
 from trunkline_sandbox.adapters.forges.github import GitHubForge, GitHubOptions, github_forge
 from trunkline_sandbox.ports import Access, PullRequestSpec
 
@@ -92,7 +96,7 @@ def running(program: Path, folder: Path) -> Iterator[str]:
 
 
 def seed() -> dict[str, object]:
-    granted = {"contents": "write", "pull_requests": "write", "issues": "write", "metadata": "read"}
+    granted = dict.fromkeys(("contents", "pull_requests", "issues", "actions"), "write") | {"metadata": "read"}
     installed = [{"installation_id": 100, "account": "acme", "repository_selection": "all"}]
     app = {
         "app_id": 12345,
@@ -174,3 +178,25 @@ async def test_a_repository_without_the_app_is_told_so(emulator: Emulator) -> No
 
 async def test_a_token_of_the_callers_own_serves_too(emulator: Emulator) -> None:
     assert (await emulator.forge.open_pull_request(Access("acme/app", "tok_octocat"), emulator.spec())).number == 1
+
+
+@pytest.mark.parametrize("installation", [None, 100])
+async def test_the_apps_token_may_start_show_and_cancel_workflow_runs(emulator: Emulator, installation: int | None) -> None:
+    account = Options(emulator.url, app_id="12345", app_key_file=emulator.key, gap_s=0, doubt_s=0)
+    async with github_workflows(account) as workflows:
+        assert await workflows.runs("acme/app", datetime.now(UTC), installation) == []
+        with pytest.raises(NotFound):
+            await workflows.run("acme/app", 1, installation)
+        with pytest.raises(NotFound) as refused:
+            await workflows.cancel("acme/app", 1, installation)
+        assert refused.value.details["outcome"] == "request_failed"
+    (made,) = (await asked(emulator.url, "/_emulate/installation-tokens"))["installation_tokens"]
+    assert made["permissions"] == {"contents": "write", "actions": "write"}
+
+
+async def test_an_installation_that_is_none_of_the_apps_gives_no_token(emulator: Emulator) -> None:
+    account = Options(emulator.url, app_id="12345", app_key_file=emulator.key, gap_s=0, doubt_s=0)
+    async with github_workflows(account) as workflows:
+        with pytest.raises(NotFound) as refused:
+            await workflows.start(Start("acme/app", "omnara_trigger", {}, installation_id=7))
+    assert refused.value.details["outcome"] == "request_failed"

@@ -12,13 +12,14 @@ import pytest
 
 from tests.conformance.github_place import BRANCH, CALC, Hub, hub
 from trunkline.contracts.errors import Conflict, Denied, DomainError, Exhausted, Invalid, NotFound, Unavailable, Unsupported
+from trunkline.github.failures import Reply, wait_told
+from trunkline.github.pacing import MOST_LANES, Pace
+from trunkline.github.text import api_of, clone_url, place, web_of
 from trunkline.testing.fake_github import CHANGES, fake_github
 from trunkline.testing.forge_faults import KINDS
 from trunkline.testing.repositories import add_commit, branches, git
 from trunkline_sandbox.adapters.forges.github import GitHubForge, GitHubOptions, github_forge
-from trunkline_sandbox.adapters.forges.github.failures import Reply, wait_told
-from trunkline_sandbox.adapters.forges.github.pacing import MOST_LANES, Pace
-from trunkline_sandbox.adapters.forges.github.text import api_of, clone_url, place, status_text, web_of
+from trunkline_sandbox.adapters.forges.github.text import status_text
 from trunkline_sandbox.ports import Access
 
 

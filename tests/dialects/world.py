@@ -12,8 +12,9 @@ from functools import cache
 from aiohttp import ClientSession, ClientTimeout
 from pydantic import BaseModel
 
-from tests.dialects import happenings, omnis, owners
+from tests.dialects import happenings, homes, omnis, owners
 from tests.dialects.boxes import Boxes, BoxWish
+from tests.dialects.homes import Home, HomeWish
 from tests.dialects.hooks import Hooks, HookWish
 from tests.dialects.omnis import OmniTerms
 from trunkline.auth.claims import Token
@@ -58,6 +59,7 @@ from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Trace
 from trunkline_gateway.usecases.desk import Desk
 from trunkline_gateway.usecases.forge import Forge
 from trunkline_gateway.usecases.forge_news import ForgeNews
+from trunkline_gateway.usecases.run_news import RunNews
 from trunkline_gateway.usecases.shown import Shown
 from trunkline_gateway.usecases.tiers import Tiers
 from trunkline_gateway.usecases.usage import Usage
@@ -127,6 +129,7 @@ class World:
     vault: Lodged = field(default_factory=Lodged)
     hooks: Hooks = field(default_factory=Hooks)
     boxes: Boxes = field(default_factory=Boxes)
+    home: Home = field(default_factory=Home)
     webhook_secrets: tuple[bytes, ...] = (b"the secret that GitHub signs with",)
     omni: OmniTerms = field(default_factory=OmniTerms)
     principal: Principal = ANONYMOUS
@@ -160,6 +163,9 @@ class World:
             raise self.refusal
         if service in self.down:
             raise Unavailable(f"the {service} service does not answer", code="NO_OWNER")
+        return await (self._called_home(command) if isinstance(command, HomeWish) else self._carried_out(command))
+
+    async def _carried_out(self, command: Command) -> Accepted:
         match command:
             case SubmitTask() if command.assignment.type:
                 return await self._decided(command.task_id, command, owners.submit(self.events, command))
@@ -190,6 +196,12 @@ class World:
         if isinstance(command, BoxWish):
             return self.boxes.told(command)
         return self.hooks.told(command) if isinstance(command, HookWish) else owners.read(self.events, command)
+
+    async def _called_home(self, wish: HomeWish) -> Accepted:
+        carried = homes.carry_out(self.home, self.events, wish)
+        for part, facts in carried.facts:
+            await self.say(wish.task_id or NO_TASK, *facts, tenant=wish.tenant, part=part)
+        return Accepted(seq=len(self.events), body=carried.body.model_dump(mode="json") if carried.body else {})
 
     async def _decided(self, task: str, command: Command, decided: owners.Decided) -> Accepted:
         if decided.facts:
@@ -328,7 +340,8 @@ class World:
 
 
 def _submitted(command: SubmitTask) -> TaskSubmitted:
-    return TaskSubmitted(assignment=command.assignment, submitted_by=command.submitted_by, deadline_at=command.at + timedelta(hours=1))
+    deadline = command.at + timedelta(hours=1)
+    return TaskSubmitted(assignment=command.assignment, submitted_by=command.submitted_by, deadline_at=deadline, aliases=command.aliases)
 
 
 @dataclass(frozen=True)
@@ -369,7 +382,7 @@ def speaking(world: World, streams: Streams, body: BodyReader) -> tuple[Dialect,
     means = Means(streams, body, world, b"s" * 32, 1 << 20)
     about = About("1.2.3", "http://127.0.0.1:8787")
     news = ForgeNews(tasks, world, world.now, {"acme/*": "acme"}, b"s" * 32)
-    github = GitHub(news, body, Customs(), world.webhook_secrets)
+    github = GitHub(news, RunNews(world, world.now, {"acme/*": "acme"}), body, Customs(), world.webhook_secrets)
     agent = PrAgent(
         tasks, streams, body, 1 << 20, world.forge, webhooks=verbs.webhooks, tiers=Tiers(world.limiter, UPGRADE), seal=b"s" * 32
     )
@@ -378,6 +391,7 @@ def speaking(world: World, streams: Streams, body: BodyReader) -> tuple[Dialect,
         Pages(tasks, Shown(tasks, b"s" * 32)),
         github,
         omnis.omni(world.omni, world, tasks, desk, (streams, body)),
+        homes.omnara(world.home, world, tasks, (streams, body)),
         Orchestrator(verbs, means, about),
     )
 

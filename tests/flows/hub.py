@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trunkline.testing.fake_github import FakeGitHub, fake_github
+from trunkline.testing.fake_github import App, FakeGitHub, fake_github
 
 WITHIN = 20.0
 
 
 @contextmanager
-def hub(root: Path) -> Iterator[FakeGitHub]:
+def hub(root: Path, app: App | None = None) -> Iterator[FakeGitHub]:
     """Its repositories are the bare ones below `root`; nobody enters without a token of it."""
     found: list[FakeGitHub] = []
     ready, loop, over = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
 
     async def serve() -> None:
-        async with fake_github(root) as github:
+        async with fake_github(root, app) as github:
             found.append(github)
             ready.set()
             await over.wait()

@@ -22,6 +22,7 @@ import jwt
 import pytest
 import requests
 
+from tests.flows import home_callers
 from tests.flows.hub import hub
 from tests.flows.jobs import bus_settings
 from trunkline.auth.policy import ALLOWED, Action
@@ -43,6 +44,7 @@ ENVIRONMENT = {
     "TRUNKLINE_AGENT": "command",
     "TRUNKLINE_AGENT_COMMAND": "sleep 300",
     "TRUNKLINE_WEBHOOK_NETWORKS_ALLOWED": "127.0.0.0/8",
+    "TRUNKLINE_VAULT_KEY": home_callers.VAULT_KEY,
 }
 NOBODY_LISTENS = "http://127.0.0.1:9/hook"
 TOLD = ["task.created"]
@@ -58,6 +60,8 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "/api/pr-agent/execute": {"repo": "acme/none", "task": "nothing"},
     "/api/pr-agent/webhooks": {"url": NOBODY_LISTENS},
     "/webhooks": {"url": NOBODY_LISTENS, "events": ["job.failed"]},
+    "/api/v1/agent-instances/{agent_instance_id}/status": {"status": "ACTIVE"},
+    "/api/v1/agent-instances/{agent_instance_id}/run": {"run_id": 7, "repository": "acme/none"},
 }
 QUERIES: Mapping[str, dict[str, str]] = {
     "/tasks/{task_id}/status": {"status": "in_progress"},
@@ -107,7 +111,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody of a tenant, in a role; a guest shows `token`."""
+    """Somebody of a tenant, in a role; guests and instances show `token`."""
 
     url: str
     role: str
@@ -131,10 +135,10 @@ class Caller:
     def credential(self) -> dict[str, str]:
         if self.role == Role.ANONYMOUS:
             return {}
-        if self.role == Role.GUEST:
+        if self.role in (Role.GUEST, Role.INSTANCE):
             return {"Authorization": f"Bearer {self.token}"}
-        now = int(time.time())
-        claims = {"sub": self.subject, "role": self.role, "tenant": self.tenant, "iat": now, "exp": now + 600, "jti": secrets.token_hex(8)}
+        at = int(time.time())
+        claims = {"sub": self.subject, "role": self.role, "tenant": self.tenant, "iat": at, "exp": at + 600, "jti": secrets.token_hex(8)}
         return {"Authorization": f"Bearer {jwt.encode(claims, SECRET, algorithm='HS256')}"}
 
 
@@ -150,7 +154,8 @@ class Place:
         return self.stack.url
 
     def caller(self, role: str, tenant: str) -> Caller:
-        return Caller(self.url, role, tenant, token=self.tokens[tenant])
+        token = home_callers.key(tenant, uuid4().hex) if role == Role.INSTANCE else self.tokens[tenant]
+        return Caller(self.url, role, tenant, token=token)
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +190,7 @@ def made(running: Place) -> dict[str, str]:
     approval = answer.json().get("approval_id") or task["approval_id"]
     return {
         **told(running),
+        **home_callers.called(running.url, maker.credential()),
         "task_id": task["task_id"],
         "approval_id": approval,
         "trace_id": trace,
@@ -266,7 +272,8 @@ def missing() -> dict[str, str]:
     name = uuid4()
     return {
         "task_id": f"task_{name.hex}", "approval_id": f"approval_{name.hex}", "trace_id": f"trace-{name.hex}", "jobId": str(name),
-        "message_id": name.hex, "digest": "0" * 32, "file": "swagger-ui.css", "owner": "acme", "name": "none", "number": "1",
+        "message_id": name.hex, "agent_instance_id": str(name), "agent_message_id": str(name),
+        "digest": "0" * 32, "file": "swagger-ui.css", "owner": "acme", "name": "none", "number": "1",
         "webhook_id": f"wh_{name.hex}", "webhookId": f"wh_{name.hex}", "delivery_id": f"dlv_{name.hex}{name.hex[:8]}",
         "deliveryId": f"dlv_{name.hex}{name.hex[:8]}",
         "tenant": AWAY, "task": name.hex, "key": "A" * 22,
@@ -283,7 +290,8 @@ def plain(answer: Answer, names: Mapping[str, str]) -> tuple[int, str, frozenset
 
 def known(role: str, operation: Operation) -> bool:
     """Whether whoever answers there knows such a role at all."""
-    return role != Role.GUEST or operation.path.startswith(GUESTS)
+    places: dict[str, tuple[str, ...]] = {Role.GUEST: (GUESTS,), Role.INSTANCE: home_callers.PLACES}
+    return role not in places or operation.path.startswith(places[role])
 
 
 def test_the_document_says_of_every_route_what_the_policy_says(operations: list[Operation]) -> None:
@@ -299,8 +307,8 @@ def test_everything_that_a_path_names_is_known_here(operations: list[Operation])
 @pytest.mark.parametrize("role", [str(role) for role in Role])
 def test_a_role_gets_through_where_its_rule_lets_it_and_nowhere_else(running: Place, operations: list[Operation], role: str) -> None:
     caller, wrong = running.caller(role, HOME), []
-    refusal = 401 if role in (Role.ANONYMOUS, Role.GUEST) else 403
     for operation in operations:
+        refusal = 401 if role in (Role.ANONYMOUS, Role.GUEST) or not known(role, operation) else 403
         answer = caller.ask(operation, missing())
         through = answer.status not in (401, 403) or (operation.rule is DESK and role == Role.ANONYMOUS)
         if role in operation.roles and (not through or (answer.status >= 500 and operation.rule is not Action.REGISTER)):
@@ -319,7 +327,10 @@ def test_ones_own_things_are_found(running: Place, operations: list[Operation], 
     own = partial(guests_own, running, caller) if role == Role.GUEST else partial(made, running)
     theirs, mine = [op for op in operations if role in op.roles and op.names and not NOBODYS & set(op.names)], own()
     for operation in sorted(theirs, key=lambda op: op.method not in READING):  # what is only read is there for the next
-        answer = caller.ask(operation, mine if operation.method in READING else own())
+        things = mine if operation.method in READING else own()
+        if role == Role.INSTANCE:
+            caller = replace(caller, token=home_callers.key(HOME, UUID(things["agent_instance_id"]).hex))
+        answer = caller.ask(operation, things)
         if answer.status == 404 or answer.status >= 500 or (operation.method == "get" and answer.status != 200):
             wrong.append(f"{operation}: {answer.status} {answer.body[:200]}")
     assert wrong == []

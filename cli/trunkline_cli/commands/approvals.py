@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from trunkline.contracts.instance import INPUT
 from trunkline.runtime.clock import now
 from trunkline_cli import tables
 from trunkline_cli.console import OK, err, out, print_json, program
@@ -71,5 +72,6 @@ def _show_one(answer: Object, there: str) -> None:
     tables.show_one(shown, out())
     tables.show_exactly(about if isinstance(about, dict) else {}, out())
     if shown.get("status") == "pending":
-        words = f"{program()} approve {shown.get('approval_id')} --digest {shown.get('digest')}{there}"
-        err().print(f"To allow exactly this: {plain(words)}", markup=False)
+        asks = shown.get("kind") == INPUT
+        words = f"{program()} approve {shown.get('approval_id')} --digest {shown.get('digest')}{' --answer TEXT' if asks else ''}{there}"
+        err().print(f"To {'answer' if asks else 'allow exactly this'}: {plain(words)}", markup=False)

@@ -22,8 +22,8 @@ LONGEST_TEXT: Final = 128
 LEAST_SECRET: Final = 32
 """Bytes: what HS256 itself puts out. A shorter one can be found by trying, from a single token."""
 _LARGEST: Final = 2**53
-ROLES: Final[Mapping[str, Role]] = {role.value: role for role in Role if role not in (Role.ANONYMOUS, Role.GUEST)}
-"""What a credential of ours may say; strangers have none, and for a guest GitHub speaks."""
+ROLES: Final[Mapping[str, Role]] = {role.value: role for role in Role if role not in (Role.ANONYMOUS, Role.GUEST, Role.INSTANCE)}
+"""What a credential of ours may say; strangers have none, for a guest GitHub speaks, and an instance has a key of its own kind."""
 TIERS: Final[Mapping[str, Tier]] = {tier.value: tier for tier in (Tier.AUTHENTICATED, Tier.PRO)}
 
 Claims = dict[str, JsonValue]

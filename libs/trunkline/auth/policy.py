@@ -52,6 +52,13 @@ class Action(StrEnum):
     READ_SANDBOX = "sandbox.read"
     USE_SANDBOX = "sandbox.use"
     """A caller's own: they cost the house what they run."""
+    CALL_HOME = "instance.call"
+    """An agent elsewhere says how it goes: its owner's credential does, or the key of its instance, which reaches that alone."""
+    READ_INSTANCE = "instance.read"
+    TALK_TO_INSTANCE = "instance.talk"
+    DISPATCH = "github.dispatch"
+    """It starts a workflow in somebody's repository, on the house's account."""
+    READ_DISPATCH = "github.read"
     FORGE_NEWS = "forge.news"
     """Anybody may: who it is shows in the signature of what is said."""
 
@@ -74,12 +81,12 @@ _READ: Final = frozenset(
     {
         Action.LOOK_AROUND, Action.MINT_TOKEN, Action.REVOKE_TOKEN, Action.READ_SELF, Action.OPEN_READ, Action.READ_PULL_REQUEST,
         Action.READ_SHOWN, Action.READ_REALTIME, Action.READ_TASK, Action.READ_TRACE, Action.READ_USAGE,
-        Action.READ_APPROVAL, Action.READ_SANDBOX,
+        Action.READ_APPROVAL, Action.READ_SANDBOX, Action.READ_INSTANCE, Action.READ_DISPATCH,
     }
 )  # fmt: skip
 _WORK: Final = frozenset(
     {Action.SUBMIT_TASK, Action.UPDATE_TASK, Action.CANCEL_TASK, Action.STEER_TASK, Action.PUBLISH_EVENT, Action.DECIDE_APPROVAL}
-    | {Action.USE_SANDBOX}
+    | {Action.USE_SANDBOX, Action.CALL_HOME, Action.TALK_TO_INSTANCE, Action.DISPATCH}
 )
 _OWN: Final = frozenset({Action.READ_OWN_WEBHOOK, Action.CHANGE_OWN_WEBHOOK})
 """What whoever may have jobs of its own may do about them."""
@@ -87,12 +94,13 @@ _OWN: Final = frozenset({Action.READ_OWN_WEBHOOK, Action.CHANGE_OWN_WEBHOOK})
 ALLOWED: Final[Mapping[Role, frozenset[Action]]] = {
     Role.ANONYMOUS: _OPEN,
     Role.GUEST: _OPEN | _OWN,
+    Role.INSTANCE: frozenset({Action.LOOK_AROUND, Action.CALL_HOME, Action.READ_INSTANCE, Action.TALK_TO_INSTANCE}),
     Role.USER: _OPEN | _READ | _OWN | {Action.MINT_REALTIME},
     Role.AGENT: _OPEN | _READ | _WORK | _OWN | {Action.READ_WEBHOOK, Action.MINT_REALTIME},
     Role.APPROVER: _READ | {Action.DECIDE_APPROVAL},
     Role.ADMIN: frozenset(Action),
 }
-_ALONE: Final = frozenset({Role.ANONYMOUS, Role.GUEST})
+_ALONE: Final = frozenset({Role.ANONYMOUS, Role.GUEST, Role.INSTANCE})
 """Whom nobody here let into a tenant."""
 
 

@@ -17,6 +17,8 @@ class Role(StrEnum):
     ANONYMOUS = "anonymous"
     GUEST = "guest"
     """Somebody for whom GitHub vouches, and nobody else: it sees its own, and what everybody sees."""
+    INSTANCE = "instance"
+    """An agent elsewhere, by the key of its instance: it reaches that, and nothing else."""
     USER = "user"
     AGENT = "agent"
     APPROVER = "approver"

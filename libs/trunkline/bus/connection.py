@@ -19,6 +19,7 @@ from nats.js import JetStreamContext
 from trunkline.bus import headers
 from trunkline.bus.answers import Answers
 from trunkline.bus.away import BusAway
+from trunkline.bus.beats import Beats
 from trunkline.bus.commands import Commands
 from trunkline.bus.counters import Counters
 from trunkline.bus.dead import DeadLetters
@@ -79,6 +80,7 @@ class Bus:
     """Of a stream; to be started."""
     heard: Callable[[Ledger, str], Heard]
     """A ledger's records that match, as they come."""
+    beats: Beats
 
     @property
     def connected(self) -> bool:
@@ -127,7 +129,8 @@ def _assembled(answers: Answers, js: JetStreamContext, broker: NatsBroker, life:
     def ledger(stream: str) -> Ledger:
         return Ledger(answers, js, stream, replicated=life.replicas > 1)
 
-    return Bus(client, life.epoch, life.seal, *parts, vault, ledger, partial(Heard, answers)), direct
+    beats = Beats(client, js, replicated=life.replicas > 1)
+    return Bus(client, life.epoch, life.seal, *parts, vault, ledger, partial(Heard, answers), beats), direct
 
 
 class _Events:

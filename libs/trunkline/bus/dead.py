@@ -46,4 +46,11 @@ class DeadLetters:
         tokens = message.subject.split(".")
         tenant = TenantId(tokens[1]) if tokens[0] == "evt" else TenantId("-")
         subject = subjects.dead(place.consumer, tenant, str(letter.seq))
-        await publish(self._answers, subject, letter.model_dump_json().encode(), id=f"dead:{place.stream}:{place.consumer}:{letter.seq}")
+        await self._keep(letter, subject, f"dead:{place.stream}:{place.consumer}:{letter.seq}")
+
+    async def keep(self, letter: DeadLetter, tenant: TenantId, id: str) -> None:
+        """Keep a letter about what no message stands for; the same `id` again keeps one. Raises Unavailable."""
+        await self._keep(letter, subjects.dead(letter.consumer, tenant, id), f"dead:{letter.stream}:{letter.consumer}:{tenant}:{id}")
+
+    async def _keep(self, letter: DeadLetter, subject: str, id: str) -> None:
+        await publish(self._answers, subject, letter.model_dump_json().encode(), id=id)

@@ -25,6 +25,7 @@ SPEND: Final = "SPEND"
 VAULT: Final = "VAULT"
 HOOKS: Final = "HOOKS"
 DELIVERIES: Final = "DELIVERIES"
+BEATS: Final = "BEATS"
 
 EPOCH: Final = "trunkline-epoch"
 SEAL: Final = "trunkline-seal"
@@ -55,6 +56,8 @@ SEALED: Final = 8 * DAY
 """A day more than a task may take at most."""
 HOOK_HISTORY: Final = 64
 """Records of one webhook: the newest says all, the others how it came to that."""
+BEATS_KEPT: Final = 60 * MINUTE
+"""Far longer than anybody may be silent and count as alive."""
 DELIVERIES_KEPT: Final = 8 * DAY
 """Twice as long as one may take."""
 MOST_HITS: Final = 1_000_000
@@ -106,6 +109,7 @@ def declared(replicas: int, events_days: int) -> list[api.StreamConfig]:
         _sealed(replicas),
         _hooks(replicas),
         _deliveries(replicas),
+        _beats(replicas),
     ]
 
 
@@ -215,6 +219,21 @@ def _deliveries(replicas: int) -> api.StreamConfig:
     )
 
 
+def _beats(replicas: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=BEATS,
+        description="The last sign of life of each agent that calls home; forgotten with nats-server, and then nobody counts as silent.",
+        subjects=[subjects.ALL_BEATS],
+        retention=api.RetentionPolicy.LIMITS,
+        max_age=BEATS_KEPT,
+        max_msgs_per_subject=1,
+        max_msg_size=1024,
+        allow_direct=True,
+        storage=api.StorageType.MEMORY,
+        num_replicas=replicas,
+    )
+
+
 def counting_name(limit: int, window_s: int) -> str:
     return f"RL_{limit}_{window_s}"
 
@@ -292,6 +311,12 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (DELIVERIES, _wide(durable("relay-deliveries", subjects.ALL_DELIVERIES, "Relay: what is to be delivered now."))),
     (TIMERS, _wide(durable("due-relay-deliver", subjects.due("relay", "deliver"), "Relay: deliveries to be tried again."))),
     (TIMERS, _wide(durable("due-relay-verify", subjects.due("relay", "verify"), "Relay: addresses to be asked if they want to be told."))),
+    (EVENTS, durable("router-instances", subjects.events_of_part(subjects.INSTANCE), "Router: agents that called home, or are done.")),
+    (EVENTS, durable("router-dispatches", subjects.events_of_part(subjects.DISPATCH), "Router: how workflow runs of its tasks go.")),
+    (EVENTS, durable("relay-tasks", subjects.events_of_part(subjects.TASK), "Relay: workflows to be started, and stopped.")),
+    (EVENTS, durable("approvals-instances", subjects.events_of_part(subjects.INSTANCE), "Approvals: what agents elsewhere ask people.")),
+    (TIMERS, durable("due-router-instance", subjects.due("router", "instance"), "Router: instances that may be silent.")),
+    (TIMERS, durable("due-relay-dispatch", subjects.due("relay", "dispatch"), "Relay: dispatches to be tried or looked at again.")),
     (TIMERS, durable("due-approvals-expire", subjects.due("approvals", "expire"), "Approvals: expiries that came due.")),
 )
 

@@ -45,6 +45,8 @@ class Allowance(Message):
     """What is to run instead of what was asked."""
     usd: float | None = Field(default=None, gt=0, le=1_000_000)
     """How much more may be spent, where a budget was asked about."""
+    answer: str | None = Field(default=None, min_length=1, max_length=64 << 10)
+    """What is told to the agent, where it asked people for their input."""
 
 
 def canonical(value: object) -> str:

@@ -20,9 +20,26 @@ from trunkline.contracts.approval import (
     ApprovalWithdrawn,
 )
 from trunkline.contracts.cursor import Cursor
+from trunkline.contracts.dispatch import (
+    DispatchGivenUp,
+    DispatchTried,
+    DispatchWanted,
+    InstanceKeyRevoked,
+    WorkflowCancelTried,
+    WorkflowRunSeen,
+)
 from trunkline.contracts.forge import PullRequestEnded
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.image import ImageBuilt, ImageFailed, ImageInvalidated, ImageSaid, ImageWanted
+from trunkline.contracts.instance import (
+    InstanceAsked,
+    InstanceDiffed,
+    InstanceMoved,
+    InstanceOpened,
+    InstanceRead,
+    InstanceSaid,
+    InstanceTold,
+)
 from trunkline.contracts.message import Fact, Message, UnknownFact
 from trunkline.contracts.run import (
     AgentChecked,
@@ -112,6 +129,8 @@ FACTS: tuple[type[Fact], ...] = (
     SandboxWanted, SandboxMade, SandboxIsReady, SandboxStopWanted, SandboxIsStopped, SandboxStartWanted, SandboxDeleteWanted,
     SandboxIsDeleted, SandboxBroke, SandboxFound, SandboxUsed, SandboxTouched, SandboxPreferred,
     ImageWanted, ImageSaid, ImageBuilt, ImageFailed, ImageInvalidated,
+    InstanceOpened, InstanceSaid, InstanceTold, InstanceAsked, InstanceRead, InstanceMoved, InstanceDiffed,
+    DispatchWanted, DispatchTried, WorkflowRunSeen, DispatchGivenUp, WorkflowCancelTried, InstanceKeyRevoked,
 )  # fmt: skip
 """Every fact that was ever released. Nothing is taken away from here."""
 

@@ -15,6 +15,7 @@ ALL_REVOKED = "revoked.>"
 ALL_SEALED = "vault.>"
 ALL_HOOKS = "hook.>"
 ALL_DELIVERIES = "deliver.>"
+ALL_BEATS = "beat.>"
 NO_TASK = TaskId("-")
 """Stands in the task's place of what is about no task."""
 TASK = "task"
@@ -26,6 +27,10 @@ PREFERRED = "preferred"
 IMAGE = "image"
 BUILD = "build"
 """The part of what the build of an image says."""
+INSTANCE = "instance"
+"""The part of the conversation of an agent that calls home."""
+DISPATCH = "dispatch"
+"""The part of the workflow run that was started for a task, and of its key."""
 MESSAGE = "message"
 """The part of what people and agents say to each other; nobody fences it."""
 
@@ -183,3 +188,8 @@ def image(tenant: TenantId, image_id: str) -> str:
 def image_log(tenant: TenantId, image_id: str) -> str:
     """Where lies what its builds said."""
     return event(tenant, TaskId(image_id), BUILD)
+
+
+def beat(tenant: TenantId, task: TaskId) -> str:
+    """Where the last sign of life of one instance lies."""
+    return f"beat.{token(tenant)}.{token(task)}"

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from trunkline.contracts.calls import ToolRule
+from trunkline.contracts.dispatch import Workflow
 from trunkline.contracts.ids import Token
 from trunkline.contracts.message import EMPTY, Command, Fact, JsonObject, Message
 from trunkline.contracts.run import RunResult
@@ -42,6 +43,13 @@ class Executor(StrEnum):
     """A coding agent that Trunkline runs itself."""
     BUS = "bus"
     """An agent of the task's pool that runs elsewhere and reports how it goes."""
+    GITHUB_WORKFLOW = "github_workflow"
+    """An agent in the repository's own workflow, which Trunkline starts there and which calls home."""
+    CALLBACK = "callback"
+    """An agent that somebody else started, and that registered itself by calling home."""
+
+
+HOME_EXECUTORS: Final = (Executor.GITHUB_WORKFLOW, Executor.CALLBACK)  # whose agents call home: their tasks have an instance
 
 
 class Onward(StrEnum):
@@ -142,6 +150,7 @@ class Assignment(Message):
     """The task that it goes on from, with workspace and conversation."""
     credential: Token | None = None
     """Handle of the caller's own token for the forge, which lies sealed in the vault; None takes the installation's."""
+    workflow: Workflow | None = None
 
 
 class SubmitTask(Command):

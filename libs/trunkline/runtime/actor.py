@@ -73,7 +73,11 @@ class Actor(Generic[S, C]):
     async def state(self, subject: str, since: int) -> S | None:
         """The state after the record with sequence `since` at least."""
         known = self._known.get(subject, _Known())
-        return known.state if known.seq >= since else (await self._load(subject)).state
+        if known.seq < since:
+            known = await self._load(subject)
+            if known.seq > self._known.get(subject, _Known()).seq:  # else somebody wrote meanwhile, and remembers more
+                self._remember(subject, known)
+        return known.state
 
     async def _attempt(self, subject: str, command: C, at: datetime, cause: str) -> Decided[S]:
         known, facts = await self._decided(subject, command)

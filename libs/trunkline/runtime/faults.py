@@ -16,6 +16,8 @@ WAITS: Final = ("asked", "answered", "parked", "woken", "message_taken", "rested
 """Of jobs that ask people, are spoken to, or are put aside meanwhile."""
 NAMED: Final = ("accepted", "entered", "checked", "agent_running", "concluded")
 """Of jobs in sandboxes that stay."""
+INSTANCES: Final = ("dispatch_wanted", "dispatch_sent", "run_seen", "key_revoked", "instance_said", "instance_read")
+"""Of agents elsewhere: workflows that are started, followed and ended, and what is said with them."""
 SIDES: Final = ("before_effect", "after_effect", "after_record")
 POINTS: Final = tuple(f"{moment}.{side}" for moment in MOMENTS for side in SIDES)
 

@@ -62,6 +62,7 @@ SHAPES: Final = (
     _shape("npm-token", "npm_", _INSIDE + r"npm_[A-Za-z0-9]{36}"),
     _shape("pypi-token", "pypi-", _INSIDE + r"pypi-[A-Za-z0-9_-]{60,250}"),
     _shape("hugging-face-token", "hf_", _EDGE + r"hf_[A-Za-z0-9]{30,60}"),
+    _shape("instance-key", "omni_key_", _INSIDE + r"omni_key_[0-9a-f]{122}_[A-Za-z0-9_-]{1,64}"),
     _shape("job-token", "trunkline-job-", _INSIDE + r"trunkline-job-[0-9a-f]{40}"),
     _shape("job-token", " ".join(_JOB_IN_BASE64), rf"(?:{'|'.join(_JOB_IN_BASE64)})[A-Za-z0-9+/_-]{{50,60}}"),
     _shape("job-token", _JOB.hex(), _JOB.hex() + r"(?:3[0-9]|6[1-6]){40}"),

@@ -20,6 +20,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from trunkline.testing import fake_actions
+from trunkline.testing.fake_actions import Actions
 from trunkline.testing.forge_faults import Fault, refusal
 from trunkline.testing.git_over_http import GitOverHttp
 from trunkline.testing.repositories import branches, git
@@ -39,8 +41,10 @@ _ROUTES = (
     ("GET", re.compile(r"/repos/([^/]+)/([^/]+)/issues/(\d+)/comments"), "comments"),
     ("POST", re.compile(r"/repos/([^/]+)/([^/]+)/issues/(\d+)/comments"), "comment"),
     ("POST", re.compile(r"/repos/([^/]+)/([^/]+)/statuses/([0-9a-f]+)"), "status"),
+    *fake_actions.ROUTES,
 )
 CHANGES = ("create", "edit", "comment", "status")
+_EVERY = ("contents", "pull_requests", "issues", "statuses", "actions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,7 @@ class App:
     id: str
     public_pem: bytes
     installations: Mapping[str, int]
-    permissions: Mapping[str, str] = field(
-        default_factory=lambda: {"contents": "write", "pull_requests": "write", "issues": "write", "statuses": "write", "metadata": "read"}
-    )
+    permissions: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(_EVERY, "write") | {"metadata": "read"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Seen:
     body: Any = None
     status: int = 0
     """What was answered; 0: nothing."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class FakeGitHub:
@@ -102,6 +105,7 @@ class FakeGitHub:
         self.blind_lists = 0
         """How many lists yet do not show what is newest."""
         self.token_s = 3600.0
+        self.actions = Actions(now)
         self._root = root
         self._app = app
         self._now = now
@@ -115,8 +119,7 @@ class FakeGitHub:
     def user_token(self, *repos: str, right: str = "write", person: tuple[int, str] | None = None) -> str:
         """A new personal token; `person` is number and login of its owner, else somebody new."""
         token = f"ghp_{secrets.token_hex(18)}"
-        every = ("contents", "pull_requests", "issues", "statuses")
-        self.grants[token] = Grant(frozenset(repos), dict.fromkeys(every, right))
+        self.grants[token] = Grant(frozenset(repos), dict.fromkeys(_EVERY, right))
         number = 1000 + len(self.people)
         self.people[token] = person or (number, f"user-{number}")
         return token
@@ -135,7 +138,7 @@ class FakeGitHub:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         step, parts = self._step(request)
         body = None if step in ("fetch", "push") else _json(await request.read())
-        seen = Seen(step, request.path_qs, _token(request), time.monotonic(), body)
+        seen = Seen(step, request.path_qs, _token(request), time.monotonic(), body, headers=request.headers)
         self.seen.append(seen)
         if seen.at < self._quiet.get(seen.token, 0):
             self.too_early.append(seen)
@@ -173,8 +176,14 @@ class FakeGitHub:
             return refused
         if seen.step.partition("-")[0] in ("fetch", "push"):
             return await self._git.answer(request, f"/{repo}.git/{parts[2]}")
-        if repo != "/".join(parts[:2]) and request.method == "GET":
-            return refusal(301, "Moved Permanently", {"location": request.path_qs.replace("/".join(parts[:2]), repo, 1)})
+        if repo != "/".join(parts[:2]):
+            moved = 301 if request.method == "GET" else 307
+            return refusal(moved, "Moved Permanently", {"location": request.path_qs.replace("/".join(parts[:2]), repo, 1)})
+        if seen.step in fake_actions.RIGHTS:
+            return self.actions.answer(seen.step, repo, request, seen.body)
+        return self._told(request, seen, repo, parts)
+
+    def _told(self, request: web.Request, seen: Seen, repo: str, parts: tuple[str, ...]) -> web.Response:
         match seen.step:
             case "repo":
                 return web.json_response(self._repository(repo, self.grants.get(seen.token)))
@@ -223,9 +232,10 @@ class FakeGitHub:
             "comment": "issues",
             "comments": "issues",
             "status": "statuses",
+            **fake_actions.RIGHTS,
         }
         level = grant.rights.get(right.get(seen.step, "contents"))
-        writes = seen.step in CHANGES or seen.step.startswith("push")
+        writes = seen.step in (*CHANGES, *fake_actions.CHANGES) or seen.step.startswith("push")
         return None if level == "write" or (level and not writes) else refusal(403, "Resource not accessible by integration")
 
     def _for_app(self, seen: Seen, parts: tuple[str, ...]) -> web.Response:
@@ -241,7 +251,8 @@ class FakeGitHub:
         if any(level == "write" and self._app.permissions.get(right) != "write" for right, level in wanted.items()):
             return refusal(422, "The permissions requested are not granted to this installation.")
         token, until = f"ghs_{secrets.token_hex(18)}", self._now() + self.token_s
-        repos = frozenset(f"{owner}/{name}" for name in (seen.body or {}).get("repositories", []))
+        every = [path.stem for path in (self._root / owner).glob("*.git")]
+        repos = frozenset(f"{owner}/{name}" for name in (seen.body or {}).get("repositories", every))
         self.grants[token] = Grant(repos, wanted, until, user=False)
         return web.json_response({"token": token, "expires_at": _moment(until), "permissions": wanted}, status=201)
 
@@ -319,9 +330,10 @@ async def fake_github(
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        hub.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        hub.url = hub.actions.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield hub
     finally:
+        await hub.actions.close()
         await runner.cleanup()
 
 

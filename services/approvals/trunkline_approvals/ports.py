@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from trunkline.bus import Loaded
+from trunkline.bus import Loaded, Stored
 from trunkline.contracts.message import Fact
 from trunkline_approvals.model import Cue, ExpireApproval, State
 
@@ -50,3 +50,9 @@ class Expiries(Protocol):
     async def set(self, at: datetime, wake: ExpireApproval) -> None:
         """Hand back `wake` at `at` or soon after. Raises Unavailable."""
         ...
+
+
+class QuestionEar(Protocol):
+    """What agents elsewhere ask, and what becomes of it."""
+
+    async def on(self, stored: Stored) -> None: ...

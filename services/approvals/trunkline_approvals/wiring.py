@@ -14,11 +14,12 @@ from trunkline_approvals.handlers.answer_command import AnswerCommand
 from trunkline_approvals.handlers.ask_for_release import AskForRelease
 from trunkline_approvals.handlers.asking import Asking
 from trunkline_approvals.handlers.expire_approval import Expire
+from trunkline_approvals.handlers.question_news import QuestionNews
 from trunkline_approvals.handlers.run_news import RunNews
 from trunkline_approvals.handlers.task_news import TaskNews
 from trunkline_approvals.model import Cue, Match, Rule, State, decide, evolve
 from trunkline_approvals.settings import PolicySetting, Settings
-from trunkline_approvals.subscriptions import SERVICE, subscribe
+from trunkline_approvals.subscriptions import SERVICE, subscribe, subscribe_questions
 
 
 @asynccontextmanager
@@ -33,6 +34,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
         runs = RunNews(approvals, bus.log, asking, now)
         tasks = TaskNews(approvals, ask_for_release, runs.ended, now)
         subscribe(bus.inlet, answer, tasks, runs, Expire(approvals, expiries, now))
+        subscribe_questions(bus.inlet, QuestionNews(approvals, bus.log, asking, now))
         await bus.inlet.start(SERVICE)
         yield
 

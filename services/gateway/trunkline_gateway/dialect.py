@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, SecretStr
 
 from trunkline.auth.policy import Action
-from trunkline.auth.principal import Principal
+from trunkline.auth.principal import Principal, Role
 from trunkline.contracts.errors import DomainError
 from trunkline.contracts.ids import TaskId
 from trunkline.runtime.ids import new_id
@@ -112,8 +112,8 @@ class Visitors(Protocol):
     """Whoever a dialect knows besides those who show a credential of ours."""
 
     @property
-    def guests(self) -> bool:
-        """Whether there are guests among them, for whom GitHub speaks."""
+    def roles(self) -> frozenset[Role]:
+        """Those that nobody has elsewhere: guests, for whom GitHub speaks, and agents with the key of their instance."""
         ...
 
     async def token(self, request: web.Request) -> SecretStr | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -134,6 +135,28 @@ class Vault(Protocol):
 
     async def forget(self, tenant: TenantId, handle: str) -> None:
         """Raises Unavailable."""
+        ...
+
+
+class Bearers(Protocol):
+    """Whose a bearer is that stands for itself: the key of an instance, an API key, or a token."""
+
+    def who(self, text: str, *, late: bool = False) -> Principal:
+        """`late`: also of a key whose instance is over. Raises Unauthenticated."""
+        ...
+
+
+class Beats(Protocol):
+    """Signs of life of agents that call home; of each only the last is kept, and none is waited for."""
+
+    async def put(self, tenant: TenantId, task: TaskId, at: datetime) -> None: ...
+
+    async def last(self, tenant: TenantId, task: TaskId) -> datetime | None:
+        """None: nobody knows. Raises Unavailable."""
+        ...
+
+    def heard(self, tenant: TenantId, task: TaskId, tell: Callable[[datetime], None]) -> AbstractAsyncContextManager[None]:
+        """Inside the block `tell` is called with each moment, as it comes."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +13,7 @@ from typing import Final, NamedTuple, cast
 import structlog
 from aiohttp import web
 
+from trunkline.auth.instance_keys import InstanceKeys
 from trunkline.auth.signing_keys import SigningKeys
 from trunkline.auth.tokens import Secrets, Tokens
 from trunkline.bus import Bus, connect
@@ -21,6 +23,7 @@ from trunkline_gateway import app, channel
 from trunkline_gateway.adapters import cors, descriptors, door, hub, limiter, wire
 from trunkline_gateway.adapters.credentials import identity
 from trunkline_gateway.adapters.feed import BusFeed
+from trunkline_gateway.adapters.instance_keys import KeysAndCredentials
 from trunkline_gateway.adapters.memory import BusMemory
 from trunkline_gateway.adapters.readiness import BusReadiness
 from trunkline_gateway.apidocs.routes import ApiDocs
@@ -29,6 +32,8 @@ from trunkline_gateway.channel import Channels
 from trunkline_gateway.dialect import Dialect
 from trunkline_gateway.dialects.github.decode import Customs
 from trunkline_gateway.dialects.github.routes import GitHub
+from trunkline_gateway.dialects.omnara import routes as omnara
+from trunkline_gateway.dialects.omnara.visitors import InstanceCallers
 from trunkline_gateway.dialects.omni import encode as omni_encode
 from trunkline_gateway.dialects.omni import names as omni
 from trunkline_gateway.dialects.omni.routes import STORY, Omni
@@ -41,19 +46,23 @@ from trunkline_gateway.dialects.orchestrator.routes import Means, Orchestrator, 
 from trunkline_gateway.dialects.orchestrator.routes_front import About
 from trunkline_gateway.dialects.pr_agent.routes import PrAgent
 from trunkline_gateway.pages.routes import Pages
-from trunkline_gateway.ports import Person
+from trunkline_gateway.ports import Bearers, Person
 from trunkline_gateway.settings import Settings
 from trunkline_gateway.sockets import Manners, Sockets
 from trunkline_gateway.sse import StreamLimits, Streams
 from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Traces
 from trunkline_gateway.usecases.desk import Desk
+from trunkline_gateway.usecases.dispatching import Dispatching
 from trunkline_gateway.usecases.flights import Flights
 from trunkline_gateway.usecases.forge import Forge
 from trunkline_gateway.usecases.forge_news import ForgeNews
 from trunkline_gateway.usecases.guests import Guests, Pro
+from trunkline_gateway.usecases.instance_stream import InstanceStream
+from trunkline_gateway.usecases.instances import Instances
 from trunkline_gateway.usecases.knowledge import Knowledge
 from trunkline_gateway.usecases.realtime import Realtime
 from trunkline_gateway.usecases.repositories import Repositories
+from trunkline_gateway.usecases.run_news import RunNews
 from trunkline_gateway.usecases.sandboxes import Sandboxes
 from trunkline_gateway.usecases.shown import Shown
 from trunkline_gateway.usecases.snapshots import Snapshots
@@ -77,7 +86,9 @@ async def running(settings: Settings) -> AsyncIterator[None]:
         await bus.roll.start()
         streams, who = Streams(_stream_limits(settings), lambda: bus.roll.changes), identity(settings, bus.roll, clock.now)
         counting, memory = await limiter.limiter(bus.limits, settings), BusMemory(bus.memos, ids.new_id)
-        spoken = dialects(bus, streams, Callers(who.desk, forge, Tiers(counting, settings.upgrade_url, forge.guests is not None)), settings)
+        bearers = KeysAndCredentials(InstanceKeys(settings.sealing_key, time.time), bus.roll, who.credentials)
+        tiers = Tiers(counting, settings.upgrade_url, forge.guests is not None)
+        spoken = dialects(bus, streams, Callers(who.desk, forge, tiers, bearers), settings)
         site = app.build(spoken, who.credentials.identify, counting, memory, _body(settings))
         async with serving(site, settings) as port:
             log.info("gateway.ready", host=settings.host, port=port)
@@ -141,6 +152,7 @@ class Callers(NamedTuple):
     desk: Desk
     forge: Forge
     tiers: Tiers
+    bearers: Bearers
 
 
 def dialects(bus: Bus, streams: Streams, callers: Callers, settings: Settings) -> Sequence[Dialect]:
@@ -151,6 +163,7 @@ def dialects(bus: Bus, streams: Streams, callers: Callers, settings: Settings) -
         Pages(tasks, Shown(tasks, bus.seal)),
         _github(bus, tasks, settings),
         _omni(bus, tasks, streams, settings),
+        _omnara(bus, tasks, streams, callers.bearers, settings),
         Orchestrator(_verbs(bus, tasks, callers.desk), _means(bus, streams, settings), About(_version(), settings.public_url)),
     )
     return (*spoken, ApiDocs(spoken, _version()))
@@ -175,7 +188,11 @@ def _means(bus: Bus, streams: Streams, settings: Settings) -> Means:
 def _github(bus: Bus, tasks: Tasks, settings: Settings) -> GitHub:
     news = ForgeNews(tasks, bus.commands, clock.now, settings.github_tenants, bus.seal)
     body = BodyReader(DELIVERY, settings.body_depth, settings.body_deadline_s)
-    return GitHub(news, body, Customs(settings.github_command, settings.github_label, settings.github_starters), settings.webhook_secrets)
+    runs, customs = (
+        RunNews(bus.commands, clock.now, settings.github_tenants),
+        Customs(settings.github_command, settings.github_label, settings.github_starters),
+    )
+    return GitHub(news, runs, body, customs, settings.webhook_secrets)
 
 
 def _omni(bus: Bus, tasks: Tasks, streams: Streams, settings: Settings) -> Omni:
@@ -190,6 +207,13 @@ def _omni(bus: Bus, tasks: Tasks, streams: Streams, settings: Settings) -> Omni:
     snapshots = SnapshotRoutes(Snapshots(bus.commands, feed, clock.now), streams)
     parts = (RealtimeRoutes(realtime, ways, _body(settings)), sandboxes, knowledge, snapshots)
     return Omni(tasks, KeyHolders(keys, settings.dev), parts)
+
+
+def _omnara(bus: Bus, tasks: Tasks, streams: Streams, bearers: Bearers, settings: Settings) -> omnara.Omnara:
+    instances, feed = Instances(tasks, bus.beats, clock.now), BusFeed(bus)
+    dispatching = Dispatching(tasks, instances, clock.now, keys=bool(settings.sealing_key))
+    stream = InstanceStream(instances, feed, feed, bus.beats)
+    return omnara.Omnara(InstanceCallers(bearers), omnara.parts(dispatching, stream, streams, _body(settings)))
 
 
 def _body(settings: Settings) -> BodyReader:

@@ -9,7 +9,14 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
+from trunkline.auth.claims import Token as Credential
+from trunkline.bus import Stored as InLog
+from trunkline.bus.dead import DeadLetter
 from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, ListApprovals
+from trunkline.contracts.dispatch import ReportWorkflowRun, WorkflowRun
+from trunkline.contracts.dispatch_views import DispatchPage, DispatchView, ListDispatches
+from trunkline.contracts.ids import TenantId, Token
+from trunkline.contracts.message import Accepted, Message
 from trunkline.contracts.record import Record
 from trunkline.contracts.usage import GetUsage, UsageView
 from trunkline.contracts.views import GetTrace, ListTasks, TaskCounts, TaskPage, TaskView, TraceView
@@ -43,7 +50,25 @@ class Log(Protocol):
         ...
 
 
-class Views(Protocol):
+class Dispatches(Protocol):
+    """The newest view of every dispatch."""
+
+    def dispatch(self, tenant: str, task: str) -> DispatchView | None:
+        """Of a task of a tenant."""
+        ...
+
+    def dispatches(self, query: ListDispatches) -> DispatchPage: ...
+
+    def dispatch_of_run(self, tenant: str, repo: str, run_id: int) -> DispatchView | None:
+        """Whose run it is; None where nobody knows yet."""
+        ...
+
+    def open_dispatches(self, tenant: str, repo: str) -> Sequence[DispatchView]:
+        """Those that were accepted, and whose run nobody has seen."""
+        ...
+
+
+class Views(Dispatches, Protocol):
     """The newest view of everything, and how far in the log that is."""
 
     @property
@@ -176,4 +201,78 @@ class Subscribers(Protocol):
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempt:
         """Never raises for what the other side does."""
+        ...
+
+
+class DueDispatch(Message):
+    """One dispatch; what a timer about it carries."""
+
+    tenant: Token
+    task: Token
+    attempt: int
+    look: int = 0
+    """How often it was looked at in a row: the pauses grow by that."""
+
+
+class DispatchEar(Protocol):
+    """What is heard of tasks that workflows carry out, and of their runs."""
+
+    async def task_news(self, stored: InLog) -> None: ...
+
+    async def due(self, due: DueDispatch) -> None: ...
+
+    async def report(self, wish: ReportWorkflowRun) -> Accepted: ...
+
+    async def list(self, query: ListDispatches) -> Accepted: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What GitHub is asked, in its own words; the key is in the payload, and nowhere else."""
+
+    repo: str
+    event_type: str
+    payload: Mapping[str, str]
+    installation_id: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Start({self.repo}, {self.event_type})"
+
+
+class Workflows(Protocol):
+    """GitHub, as far as workflows go. Raises DomainError; `details["outcome"]` is an Outcome, `details["status"]` what GitHub answered,
+    `details["retry_after"]` seconds."""
+
+    async def start(self, wish: Start) -> None:
+        """Returns when GitHub accepted it. Never sent twice by itself."""
+        ...
+
+    async def run(self, repo: str, run_id: int, installation_id: int | None) -> WorkflowRun: ...
+
+    async def runs(self, repo: str, since: datetime, installation_id: int | None) -> Sequence[WorkflowRun]:
+        """Of the event repository_dispatch, created at `since` or later, the newest first, fifty at most."""
+        ...
+
+    async def cancel(self, repo: str, run_id: int, installation_id: int | None) -> None:
+        """Returns when GitHub accepted it, or the run is over already."""
+        ...
+
+
+class DispatchTimers(Protocol):
+    """One timer for each dispatch: setting it again moves it."""
+
+    async def set(self, due: DueDispatch, at: datetime) -> None: ...
+
+
+class Revocations(Protocol):
+    """What counts no more, at every gateway."""
+
+    async def revoke_token(self, token: Credential, until: float) -> None: ...
+
+
+class Letters(Protocol):
+    """Where lies what was given up on."""
+
+    async def keep(self, letter: DeadLetter, tenant: TenantId, id: str) -> None:
+        """The same `id` again keeps one."""
         ...

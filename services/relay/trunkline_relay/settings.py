@@ -46,6 +46,25 @@ class Settings(BusSettings):
         15.0, gt=0, le=60, description="One request to a subscriber, its answer included; then it counts as failed."
     )
 
+    github_api_url: str = Field(
+        "https://api.github.com",
+        description="GitHub's own; GitHub Enterprise has its own. `TRUNKLINE_GITHUB_API_URL` counts before the variable.",
+        json_schema_extra={"env": "GITHUB_API_URL", "env_first": "TRUNKLINE_GITHUB_API_URL"},
+    )
+    github_token: SecretStr = Field(
+        SecretStr(""),
+        description="Starts workflows where there is no App: it needs to write contents and actions.",
+        json_schema_extra={"env": "GITHUB_TOKEN"},
+    )
+    github_app_id: str = Field("", description="Empty: no GitHub App; then `github_token` is needed to start workflows.")
+    github_app_key_file: Path | None = Field(None, description="The App's private key (PEM); unset: no App.")
+    github_event_type: str = Field(
+        "omnara_trigger", min_length=1, max_length=100, description="What workflows wait for, in the word of the guide they were set up by."
+    )
+    github_start_within_s: float = Field(900.0, gt=0, description="A quarter of an hour in GitHub's queue; then nobody is waiting for it.")
+    github_call_within_s: float = Field(1800.0, gt=0, description="Half an hour: runs install much before their agent begins.")
+    github_follow_s: float = Field(518400.0, gt=0, le=518400, description="Six days: no run at GitHub lasts longer.")
+
     @field_validator("webhook_networks_allowed")
     @classmethod
     def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,11 @@ from typing import Final
 
 from trunkline.bus import How, Inlet
 from trunkline.bus.streams import DELIVERIES, EVENTS
+from trunkline.contracts import subjects
 from trunkline.contracts.approval_views import GetApproval, ListApprovals
+from trunkline.contracts.dispatch import ReportWorkflowRun
+from trunkline.contracts.dispatch_views import ListDispatches
+from trunkline.contracts.task import ENDS, TaskAssigned, TaskReleased, TaskStopRequested
 from trunkline.contracts.usage import GetUsage
 from trunkline.contracts.views import CountTasks, GetTask, GetTrace, ListTasks
 from trunkline.contracts.webhook import (
@@ -39,9 +43,9 @@ from trunkline_relay.handlers.show_webhooks import ShowWebhooks
 from trunkline_relay.handlers.tell_webhooks import TellWebhooks
 from trunkline_relay.handlers.verify_address import VerifyAddress
 from trunkline_relay.model.trying import to_do
-from trunkline_relay.ports import Views
+from trunkline_relay.ports import DispatchEar, DueDispatch, Views
 
-__all__ = ["SERVICE", "subscribe", "subscribe_to_desk", "subscribe_to_news"]
+__all__ = ["SERVICE", "subscribe", "subscribe_dispatches", "subscribe_to_desk", "subscribe_to_news"]
 
 HANDS: Final = 1024
 """Deliveries, and addresses that are asked, in hand at once: as many hosts as that may be slow before one of them delays another."""
@@ -76,3 +80,10 @@ def subscribe_to_news(inlet: Inlet, tell: TellWebhooks, deliver: Deliver, verify
     inlet.stored(DELIVERIES, "relay-deliveries", deliver.fresh, How(lambda _, body: not to_do(body), HANDS))
     inlet.timer(SERVICE, "deliver", DeliverLater, deliver.due, How(hands=HANDS))
     inlet.timer(SERVICE, "verify", VerifyLater, verify, How(hands=HANDS))
+
+
+def subscribe_dispatches(inlet: Inlet, ear: DispatchEar) -> None:
+    inlet.command(SERVICE, ReportWorkflowRun, ear.report, stores=True)
+    inlet.command(SERVICE, ListDispatches, ear.list)
+    inlet.facts("relay-tasks", subjects.TASK, ear.task_news, (TaskAssigned, TaskReleased, TaskStopRequested, *ENDS))
+    inlet.timer(SERVICE, "dispatch", DueDispatch, ear.due)

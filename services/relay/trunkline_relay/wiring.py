@@ -2,57 +2,76 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from datetime import timedelta
 from functools import partial
 from ipaddress import ip_network
 
 import structlog
 
+from trunkline.auth.instance_keys import InstanceKeys
 from trunkline.bus import Bus, Sealing, connect
 from trunkline.bus.streams import DELIVERIES, HOOKS
 from trunkline.bus.vital import vital
 from trunkline.contracts import subjects
+from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
 from trunkline_relay.adapters.delivery_shelf import DeliveryShelf
+from trunkline_relay.adapters.dispatch_timers import BusDispatchTimers
 from trunkline_relay.adapters.hook_book import HookBook
 from trunkline_relay.adapters.names import system_names
 from trunkline_relay.adapters.sqlite_views import open_views
 from trunkline_relay.adapters.subscribers import subscribers
+from trunkline_relay.adapters.workflows import Options, github_workflows
+from trunkline_relay.handlers.answer_list_dispatches import AnswerListDispatches
 from trunkline_relay.handlers.change_webhooks import ChangeWebhooks
 from trunkline_relay.handlers.deliver import Deliver, Sender
+from trunkline_relay.handlers.dispatch_ear import Ear
+from trunkline_relay.handlers.dispatch_log import DispatchLog
+from trunkline_relay.handlers.dispatching import Dispatching, Ways
+from trunkline_relay.handlers.end_dispatch import EndDispatch
 from trunkline_relay.handlers.fold_facts import Folding
+from trunkline_relay.handlers.following import Following
 from trunkline_relay.handlers.keep_fresh import Freshness
+from trunkline_relay.handlers.report_run import ReportRun
 from trunkline_relay.handlers.show_webhooks import ShowWebhooks
 from trunkline_relay.handlers.slots import Slots
+from trunkline_relay.handlers.start_workflow import StartWorkflow
 from trunkline_relay.handlers.tell_webhooks import TaskSubjects, TellWebhooks
 from trunkline_relay.handlers.verify_address import VerifyAddress
 from trunkline_relay.handlers.wake_deliveries import WakeDeliveries
 from trunkline_relay.model.addresses import Reach
+from trunkline_relay.model.dispatch import Cue, Dispatch, decide, evolve
+from trunkline_relay.model.dispatch_steps import Terms
+from trunkline_relay.model.dispatch_trying import PAUSES, Pauses
 from trunkline_relay.ports import Log, Views
 from trunkline_relay.settings import Settings
-from trunkline_relay.subscriptions import SERVICE, subscribe, subscribe_to_desk, subscribe_to_news
+from trunkline_relay.subscriptions import SERVICE, subscribe, subscribe_dispatches, subscribe_to_desk, subscribe_to_news
 
 log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[None]:
-    """Entered, the views are built and the relay answers; left, it has stopped. Raises Unavailable, Conflict."""
+async def running(settings: Settings, pauses: Pauses = PAUSES) -> AsyncIterator[None]:
+    """Entered, the views are built and the relay answers; left, it has stopped. Raises Unavailable, Conflict, Invalid."""
     async with connect(settings, SERVICE) as bus:
         end = await bus.log.last_seq()
         with closing(open_views(settings.views_file(), bus.epoch, end)) as views:
-            async with answering(bus, bus.log, views, settings):
+            async with answering(bus, bus.log, views, settings, pauses):
                 yield
 
 
 @asynccontextmanager
-async def answering(bus: Bus, events: Log, views: Views, settings: Settings) -> AsyncIterator[None]:
+async def answering(bus: Bus, events: Log, views: Views, settings: Settings, pauses: Pauses = PAUSES) -> AsyncIterator[None]:
     """Entered, the views hold what `events` held and queries are answered from them; left, they are not any more."""
     freshness = Freshness(events.last_seq, views.checkpoint)
     folding = Folding(events, views, bus.epoch, freshness)
     settled = partial(freshness.settled, settings.relay_fresh_within_s)
-    async with vital(freshness.run, folding.run), _webhooks(bus, TaskSubjects(views.task, settled), settings):
+    webhooks = _webhooks(bus, TaskSubjects(views.task, settled), settings)
+    dispatches = _dispatches(bus, (views, AnswerListDispatches(views, settled)), settings, pauses)
+    async with vital(freshness.run, folding.run), webhooks, dispatches:
         await freshness.settled(settings.relay_build_within_s)
         log.info("relay.views_built", seq=views.checkpoint)
         subscribe(bus.inlet, views, settled)
@@ -81,3 +100,39 @@ async def _webhooks(bus: Bus, about: TaskSubjects, settings: Settings) -> AsyncI
         subscribe_to_news(bus.inlet, tell, deliver, verify)
         async with vital(WakeDeliveries(slots, deliver.woken).run):
             yield
+
+
+@asynccontextmanager
+async def _dispatches(bus: Bus, reads: tuple[Views, AnswerListDispatches], settings: Settings, pauses: Pauses) -> AsyncIterator[None]:
+    """Entered, all about workflows at GitHub is declared, to be heard when the inlet starts. Raises Invalid."""
+    views, listed = reads
+    await bus.roll.start()
+    terms = Terms(
+        start=timedelta(seconds=settings.github_start_within_s),
+        call=timedelta(seconds=settings.github_call_within_s),
+        follow=timedelta(seconds=settings.github_follow_s),
+        pauses=pauses,
+    )
+    actor: Actor[Dispatch, Cue] = Actor(bus.log, decide, evolve)
+    book, keys = DispatchLog(bus.log, actor, now), InstanceKeys(settings.sealing_key, time.time)
+    async with github_workflows(_github(settings, pauses)) as github:
+        ways = Ways(
+            StartWorkflow(book, github, keys, settings.github_event_type, pauses),
+            Following(book, github, views, pauses),
+            EndDispatch(book, github, bus.roll, bus.dead, pauses),
+        )
+        dispatching = Dispatching(book, ways, BusDispatchTimers(bus.timers), terms)
+        subscribe_dispatches(bus.inlet, Ear(dispatching, ReportRun(book, views, dispatching), listed))
+        yield
+
+
+def _github(settings: Settings, pauses: Pauses) -> Options:
+    return Options(
+        api_url=settings.github_api_url,
+        token=settings.github_token.get_secret_value(),
+        app_id=settings.github_app_id,
+        app_key_file=settings.github_app_key_file,
+        gap_s=pauses.gap,
+        doubt_s=pauses.refused,
+        call_s=pauses.call,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
@@ -26,6 +26,8 @@ class RouteSetting(BaseModel):
     def _carried(self) -> RouteSetting:
         if self.executor is Executor.SANDBOX and self.pool != SANDBOX_POOL:
             raise ValueError(f"the sandbox service takes work of the pool {SANDBOX_POOL!r} only; name that, or the executor bus")
+        if self.executor is Executor.CALLBACK:
+            raise ValueError("agents that call home by themselves take no work that is sent to them; name another executor")
         return self
 
     def __str__(self) -> str:
@@ -74,6 +76,16 @@ class Settings(BusSettings):
     )
     agent_deadline_s: float = Field(
         604800.0, gt=0, description="A week: agents elsewhere work at a pace of their own, and people may sit behind them."
+    )
+    instance_repeat_s: float = Field(
+        120.0, ge=0, le=3600, description="Longer than the SDK waits between two tries (30 s for an answer, 60 s between)."
+    )
+    instance_stale_s: float = Field(180.0, ge=1, description="Six heartbeats of 30 s missed: the agent, or its way here, is in trouble.")
+    instance_lost_s: float = Field(900.0, ge=1, description="A quarter of an hour: no restart of anything takes that long.")
+    surfaces: dict[str, Literal[Executor.SANDBOX, Executor.GITHUB_WORKFLOW]] = Field(
+        {},
+        description="None: the routes say. Who carries out what comes in by a surface, whatever its type (`github = 'github_workflow'`); "
+        "what has no repository, is about a pull request or goes on from a task stays with whoever has it now.",
     )
 
     @field_validator("routes", mode="before")

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trunkline.bus import Inlet
+from trunkline.bus import Inlet, Stored
 from trunkline.contracts import subjects
 from trunkline.contracts.approval import RELEASE, ApprovalDecided
+from trunkline.contracts.dispatch import DispatchGivenUp, WorkflowCancelTried, WorkflowRunSeen
 from trunkline.contracts.forge import ReportPullRequest
+from trunkline.contracts.instance import (
+    AskInput,
+    GetInstance,
+    InstanceMoved,
+    InstanceOpened,
+    MoveInstance,
+    OpenInstance,
+    ReadInstance,
+    SayAsInstance,
+    SettleInput,
+    TellInstance,
+)
 from trunkline.contracts.task import CancelTask, PublishEvent, ReportTask, SettleHold, SubmitTask
 from trunkline_router.handlers.deadlines import Deadlines
+from trunkline_router.handlers.dispatch_news import DispatchNews
 from trunkline_router.handlers.hold_news import HoldNews
+from trunkline_router.handlers.instance_clock import InstanceClock
+from trunkline_router.handlers.instance_news import InstanceNews
 from trunkline_router.handlers.one_by_one import one_by_one
 from trunkline_router.handlers.publish_event import PublishedEvents
 from trunkline_router.handlers.pull_requests import PullRequestNews
@@ -19,7 +35,7 @@ from trunkline_router.handlers.stop_overdue import OverdueStop
 from trunkline_router.handlers.task_effects import TaskEffects
 from trunkline_router.handlers.task_life import TaskLife
 from trunkline_router.model import RetryDue, SlaReached
-from trunkline_router.ports import DuePull, DueTask, DueTasks
+from trunkline_router.ports import DuePull, DueTask, DueTasks, InstanceDoor, InstanceEar
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +50,24 @@ class Handlers:
     events: PublishedEvents
     deadlines: Deadlines
     pulls: PullRequestNews
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """Everybody who acts on what is heard of instances."""
+
+    news: InstanceNews
+    dispatches: DispatchNews
+    clock: InstanceClock
+
+    async def moved(self, stored: Stored) -> None:
+        await self.news.on(stored)
+
+    async def dispatched(self, stored: Stored) -> None:
+        await self.dispatches.on(stored)
+
+    async def due(self, due: DueTasks) -> None:
+        await self.clock.due(due)
 
 
 def subscribe(inlet: Inlet, handlers: Handlers) -> None:
@@ -63,3 +97,18 @@ def subscribe(inlet: Inlet, handlers: Handlers) -> None:
     inlet.timer("router", "sla", DueTasks, sla)
     inlet.timer("router", "stop", DueTask, handlers.overdue.on)
     inlet.timer("router", "pull", DuePull, handlers.pulls.again)
+
+
+def subscribe_instances(inlet: Inlet, door: InstanceDoor, ear: InstanceEar) -> None:
+    """Declare what is heard of agents that call home."""
+    inlet.command("router", OpenInstance, door.open, stores=True)
+    inlet.command("router", SayAsInstance, door.say, stores=True)
+    inlet.command("router", TellInstance, door.tell, stores=True)
+    inlet.command("router", AskInput, door.ask, stores=True)
+    inlet.command("router", ReadInstance, door.read, stores=True)
+    inlet.command("router", MoveInstance, door.move, stores=True)
+    inlet.command("router", SettleInput, door.settle, stores=True)
+    inlet.command("router", GetInstance, door.get)
+    inlet.facts("router-instances", subjects.INSTANCE, ear.moved, (InstanceOpened, InstanceMoved))
+    inlet.facts("router-dispatches", subjects.DISPATCH, ear.dispatched, (WorkflowRunSeen, DispatchGivenUp, WorkflowCancelTried))
+    inlet.timer("router", "instance", DueTasks, ear.due)

@@ -223,7 +223,7 @@ async def test_more_may_be_spent_where_a_budget_is_asked_about() -> None:
     async with calling(world) as caller:
         assert (await caller.ask(f"POST /approvals/{CALL}/approve", {"usd": 5})).status == 200
         one = (await caller.ask(f"GET /approvals/{CALL}")).body["approval"]
-    assert one["allowance"] == {"scope": "once", "rule": None, "input": None, "usd": 5.0}
+    assert one["allowance"] == {"scope": "once", "rule": None, "input": None, "usd": 5.0, "answer": None}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from trunkline_approvals.handlers.answer_command import AnswerCommand
 from trunkline_approvals.handlers.ask_for_release import AskForRelease
 from trunkline_approvals.handlers.asking import Asking
 from trunkline_approvals.handlers.expire_approval import Expire
+from trunkline_approvals.handlers.question_news import QuestionNews
 from trunkline_approvals.handlers.run_news import RunNews
 from trunkline_approvals.handlers.task_news import TaskNews
 from trunkline_approvals.model import Cue, ExpireApproval, Rule, State, decide, evolve
@@ -22,6 +23,7 @@ from trunkline_approvals.model import Cue, ExpireApproval, Rule, State, decide, 
 TASK = "evt.acme.t1.task"
 GATE = "evt.acme.t1.approval-release"
 RUN = "evt.acme.t1.run"
+INSTANCE = "evt.acme.t1.instance"
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,15 @@ class World:
     async def hear_run(self, *facts: Fact, at: datetime = NOON) -> None:
         """A record of the run is delivered, whatever lies in its log."""
         await self.runs().on(stored(RUN, *facts, at=at))
+
+    async def instance_says(self, *facts: Fact) -> None:
+        """A record of the instance is stored, and delivered."""
+        self.say(*facts, subject=INSTANCE)
+        await self.hear_instance(*facts)
+
+    async def hear_instance(self, *facts: Fact) -> None:
+        """A record of the instance is delivered, whatever lies in its log."""
+        await QuestionNews(self, self, self.asking(), lambda: self.now).on(stored(INSTANCE, *facts))
 
 
 def stored(subject: str, *facts: Fact, at: datetime = NOON) -> Stored:

@@ -12,13 +12,14 @@ WITHIN = 30.0
 LOOKED_AT = {"TERM": "xterm-256color", "COLUMNS": "160", "LINES": "40"}
 
 
-def on_a_terminal(words: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
-    """Its exit code, and all that the terminal was sent."""
+def on_a_terminal(words: list[str], environment: Mapping[str, str], typed: str = "") -> tuple[int, str]:
+    """Its exit code, and all that the terminal was sent. `typed` lies there before anybody asks."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, **LOOKED_AT, **environment}
     process = subprocess.Popen(_argv(words), stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True)
     os.close(theirs)
     try:
+        os.write(ours, typed.encode())
         said = _read(ours)
         return process.wait(WITHIN), said.decode()
     finally:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import MultiDict
 
-from trunkline.contracts import image, sandbox
+from trunkline.contracts import dispatch, image, instance, sandbox
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Broken, Invalid, NotFound, Unavailable
 from trunkline.contracts.ids import TaskId, TenantId
@@ -185,6 +185,7 @@ def test_every_fact_is_either_an_event_or_nothing() -> None:
               "inbox.returned", "spend.model_answered", "pull.ended", "run.snapshot_kept",
               "run.snapshot_missed", "run.agent_checked"}  # fmt: skip
     apart = (sandbox.__name__, image.__name__)  # on no task's timeline
+    apart += (instance.__name__, dispatch.__name__)  # conversations are for those who take part; how it goes, the task says
     silent |= {str(fact.model_fields["type"].default) for fact in FACTS if fact.__module__ in apart}
     assert {fact.model_fields["type"].default for fact in FACTS} == shown | silent, "say here what the new fact means to pr_agent"
     told = {kind for fact in FACTS if encode.frame(event(made(fact))) and (kind := fact.model_fields["type"].default)}

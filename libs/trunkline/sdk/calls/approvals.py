@@ -19,6 +19,7 @@ class Yes(TypedDict, total=False):
     """What a yes may say and hold. `digest` is that of what was shown: a decision on anything else is refused.
 
     `scope` run: every call of the run that `rule` fits. `input`: what is to run instead. `usd`: what more may be spent.
+    `answer`: what the agent is told that asked for input (kind `input`); it has to be there then.
     """
 
     reason: str
@@ -27,6 +28,7 @@ class Yes(TypedDict, total=False):
     rule: CallRule
     input: Mapping[str, JsonValue]
     usd: float
+    answer: str
 
 
 def pending() -> Call[Page[Approval]]:

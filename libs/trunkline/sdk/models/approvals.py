@@ -30,13 +30,15 @@ class Allowance(Shape):
     rule: Rule | None = None
     input: Object | None = None
     usd: float | None = None
+    answer: str | None = None
 
 
 class Approval(Shape):
     """An approval. `status` is pending, approved, rejected or withdrawn; `decided_by` human, policy or timeout.
 
-    `about` is what a run asks about: of a tool call its `tool`, `input`, `argument`, and in `offers` what a yes may hold. `digest` is of
-    exactly what is shown: handed back with a decision, it keeps that decision from meaning anything else.
+    `about` is what a run asks about: of a tool call its `tool`, `input`, `argument`, of an agent's question its `question`, and in
+    `offers` what a yes may hold. `digest` is of exactly what is shown: handed back with a decision, it keeps that decision from meaning
+    anything else.
     """
 
     approval_id: str

@@ -666,6 +666,238 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agent-instances": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register an agent that calls home
+         * @description The credential's own instance for a key.
+         *
+         *     Open to the roles instance, agent, admin.
+         */
+        post: operations["omnara_post_api_v1_agent_instances"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent-instances/{agent_instance_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read an instance
+         * @description Open to the roles instance, user, agent, approver, admin.
+         */
+        get: operations["omnara_get_api_v1_agent_instances_agent_instance_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent-instances/{agent_instance_id}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the keys of an instance
+         * @description Never their text.
+         *
+         *     Open to the roles user, agent, approver, admin.
+         */
+        get: operations["omnara_get_api_v1_agent_instances_agent_instance_id_keys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent-instances/{agent_instance_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the conversation with an agent
+         * @description Open to the roles instance, user, agent, approver, admin.
+         */
+        get: operations["omnara_get_api_v1_agent_instances_agent_instance_id_messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent-instances/{agent_instance_id}/messages/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow an instance
+         * @description From now on, or beyond `Last-Event-ID`, or with `history=true` from the start; it ends with the instance's task.
+         *
+         *     Open to the roles instance, user, agent, approver, admin.
+         */
+        get: operations["omnara_get_api_v1_agent_instances_agent_instance_id_messages_stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent-instances/{agent_instance_id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say which run an instance is
+         * @description Its workflow does, with its key: so it is known without being looked for.
+         *
+         *     Open to the roles instance, agent, admin.
+         */
+        put: operations["omnara_put_api_v1_agent_instances_agent_instance_id_run"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent-instances/{agent_instance_id}/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say how it stands with an agent
+         * @description Open to the roles instance, agent, admin.
+         */
+        put: operations["omnara_put_api_v1_agent_instances_agent_instance_id_status"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/instances/{agent_instance_id}/heartbeat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a sign of life
+         * @description Needs no body.
+         *
+         *     Open to the roles instance, agent, admin.
+         */
+        post: operations["omnara_post_api_v1_agents_instances_agent_instance_id_heartbeat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read who the credential says one is
+         * @description Open to the roles instance, user, agent, approver, admin.
+         */
+        get: operations["omnara_get_api_v1_auth_verify"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/github/dispatches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start an agent in a repository's own workflow
+         * @description The wish is on disk when this answers; GitHub is asked then. The workflow gets a key that opens its own instance alone.
+         *
+         *     Open to the roles agent, admin.
+         */
+        post: operations["omnara_post_api_v1_github_dispatches"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/github/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the runs that dispatches started
+         * @description Open to the roles user, agent, approver, admin.
+         */
+        get: operations["omnara_get_api_v1_github_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/github/webhooks": {
         parameters: {
             query?: never;
@@ -677,11 +909,117 @@ export interface paths {
         put?: never;
         /**
          * Hear what happened on GitHub
-         * @description A comment that begins with the command, or the label, starts a task; a pull request that ends is told to its task.
+         * @description A comment that begins with the command, or the label, starts a task; an ended pull request and a workflow run are told to theirs.
          *
          *     Open to everybody.
          */
         post: operations["github_post_webhooks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/messages/{agent_message_id}/request-input": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Ask for input on a message that was said before
+         * @description Open to the roles instance, agent, admin.
+         */
+        patch: operations["omnara_patch_api_v1_messages_agent_message_id_request_input"];
+        trace?: never;
+    };
+    "/api/v1/messages/agent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say something as an agent
+         * @description A message is kept once however often it is sent. An instance that is not there is made where `agent_type` is given. One that asks for input opens an approval of the kind `input` besides, by which any surface may answer.
+         *
+         *     Open to the roles instance, agent, admin.
+         */
+        post: operations["omnara_post_api_v1_messages_agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/messages/pending": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what people said to an agent
+         * @description With `last_read_message_id` what came behind it is handed out once; without, what waits is shown and stays.
+         *
+         *     Open to the roles instance, user, agent, approver, admin.
+         */
+        get: operations["omnara_get_api_v1_messages_pending"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/messages/user": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say something to an agent
+         * @description Open to the roles instance, agent, admin.
+         */
+        post: operations["omnara_post_api_v1_messages_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a session
+         * @description Its task has succeeded then.
+         *
+         *     Open to the roles instance, agent, admin.
+         */
+        post: operations["omnara_post_api_v1_sessions_end"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1632,8 +1970,41 @@ export interface components {
             /** @default User */
             type?: string;
         };
+        /** @description POST /api/v1/messages/agent. `send_push`, `send_email` and `send_sms` may stand there, and count for nothing. */
+        AgentMessageBody: {
+            agent_instance_id: string;
+            /**
+             * @description Makes the instance where none is.
+             * @default null
+             */
+            agent_type?: string | null;
+            content: string;
+            /**
+             * @description Plain, or in base64; empty: nothing is changed any more.
+             * @default null
+             */
+            git_diff?: string | null;
+            /** @default null */
+            message_metadata?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+            /** @default false */
+            requires_user_input?: boolean;
+        };
+        /** @description A message of an agent is kept; people had said this meanwhile. */
+        AgentSaid: {
+            agent_instance_id: string;
+            message_id: string;
+            queued_user_messages: components["schemas"]["Spoken"][];
+            /**
+             * @default true
+             * @constant
+             */
+            success?: true;
+        };
         /** @description What those who agree mean beyond yes. */
         AllowanceHeld: {
+            answer: string | null;
             input: {
                 [key: string]: components["schemas"]["JsonValue"];
             } | null;
@@ -1654,8 +2025,9 @@ export interface components {
         /**
          * @description An approval. The last eight stand there once it is decided, as it was decided.
          *
-         *     `about` is what a run asks about: of a tool call its `tool`, `input`, `argument`, the `rule` that asked, and what a yes may hold
-         *     (`offers`: once, run, rewrite, usd). In a list it is `{"left_out": characters}` where it is long. It is null for the start of a task.
+         *     `about` is what a run asks about: of a tool call its `tool`, `input`, `argument`, the `rule` that asked; of an agent that wants
+         *     input its `question`; and what a yes may hold (`offers`: once, run, rewrite, usd, answer). In a list it is
+         *     `{"left_out": characters}` where it is long. It is null for the start of a task.
          */
         Approval: {
             about: {
@@ -1726,6 +2098,11 @@ export interface components {
         /** @description POST /approvals/{approval_id}/approve. What a yes may hold beyond yes is what `about.offers` of the approval names. */
         ApproveBody: {
             /**
+             * @description What is told to the agent, where it asks people for their input. Secrets in it are struck out.
+             * @default null
+             */
+            answer?: string | null;
+            /**
              * @description Of what was shown: a decision on anything else is refused.
              * @default null
              */
@@ -1769,6 +2146,13 @@ export interface components {
              * @default null
              */
             userId?: string | null;
+        };
+        /** @description One request to GitHub. */
+        Attempt: {
+            at: string;
+            error: string;
+            outcome: string;
+            status: number | null;
         };
         Branch: {
             ref: string;
@@ -1966,9 +2350,80 @@ export interface components {
             };
             url: string;
         };
+        /** @description POST /api/v1/github/dispatches. */
+        DispatchBody: {
+            /**
+             * @description Any text. The same again is the same dispatch; left out, a UUID is made.
+             * @default null
+             */
+            agent_instance_id?: string | null;
+            /**
+             * @description `general` where it is left out.
+             * @default null
+             */
+            agent_type?: string | null;
+            /**
+             * @description `main` where it is left out.
+             * @default null
+             */
+            branch_name?: string | null;
+            /**
+             * @description The installation's own where it is left out.
+             * @default null
+             */
+            event_type?: string | null;
+            /**
+             * @description Of the GitHub App; found by the repository where it is left out.
+             * @default null
+             */
+            installation_id?: number | null;
+            owner: string;
+            prompt: string;
+            repo: string;
+        };
+        /** @description What was asked of GitHub. */
+        DispatchShown: {
+            attempts: components["schemas"]["Attempt"][];
+            code: string;
+            error: string;
+            /** @description wanted, accepted, running, over or given_up. */
+            status: string;
+        };
+        /** @description The wish is on disk; GitHub is asked after that. */
+        DispatchTaken: {
+            agent_instance_id: string;
+            /**
+             * @description What somebody has to approve first.
+             * @default null
+             */
+            approval_id?: string | null;
+            message: string;
+            /** @enum {string} */
+            status: "queued" | "held";
+            /**
+             * @default true
+             * @constant
+             */
+            success?: true;
+            task_id: string;
+        };
         /** @description A refusal. */
         DocsProblem: {
             detail: string;
+        };
+        /** @description POST /api/v1/sessions/end. */
+        EndBody: {
+            agent_instance_id: string;
+        };
+        /** @description The session is over. */
+        Ended: {
+            agent_instance_id: string;
+            final_status: string;
+            /**
+             * @default true
+             * @constant
+             */
+            success?: true;
         };
         /** @description What went wrong. */
         ErrorBody: {
@@ -2093,6 +2548,8 @@ export interface components {
              *     }
              */
             sender?: components["schemas"]["Account"];
+            /** @default null */
+            workflow_run?: components["schemas"]["WorkflowRunTold"] | null;
         };
         GithubNamed: {
             name: string;
@@ -2149,9 +2606,48 @@ export interface components {
              */
             task_id?: string | null;
         };
+        /** @description When the agent was alive. */
+        HeartbeatHeard: {
+            agent_instance_id: string;
+            last_heartbeat_at: string;
+        };
         Home: {
             /** @default  */
             full_name?: string;
+        };
+        /** @description The message asks for input now; people had said this meanwhile. */
+        InputRequested: {
+            agent_instance_id: string;
+            message_id: string;
+            messages: components["schemas"]["Spoken"][];
+            /** @enum {string} */
+            status: "ok" | "stale";
+            /**
+             * @default true
+             * @constant
+             */
+            success?: true;
+        };
+        /** @description An instance as it stands. */
+        InstanceShown: {
+            agent_type_id: string;
+            agent_type_name: string;
+            ended_at: string | null;
+            git_diff: string | null;
+            id: string;
+            instance_metadata: components["schemas"]["InstanceTransport"];
+            last_heartbeat_at: string | null;
+            last_read_message_id: string | null;
+            messages: components["schemas"]["Shown"][];
+            name: string | null;
+            started_at: string;
+            status: string;
+            /** @description Of the task that it is, as the orchestrator surface writes it. */
+            task_id: string;
+        };
+        /** @description How the agent talks, in its own word. */
+        InstanceTransport: {
+            transport: string;
         };
         /** @description The next create builds again. */
         Invalidated: {
@@ -2289,6 +2785,16 @@ export interface components {
             total: number;
         };
         JsonValue: unknown;
+        /** @description A key of an instance, never with its text. */
+        Key: {
+            expires_at: string;
+            id: string;
+            revoked_at: string | null;
+        };
+        /** @description None for an instance that nobody dispatched. */
+        Keys: {
+            keys: components["schemas"]["Key"][];
+        };
         /** @description That an issue is a pull request; nothing of it is read. */
         Linked: Record<string, never>;
         /** @description POST /tasks/{task_id}/messages, and PATCH of one of them. */
@@ -2389,9 +2895,40 @@ export interface components {
              */
             userId?: string | null;
         };
+        /** @description Every refusal. */
+        OmnaraProblem: {
+            detail: string;
+        };
+        /** @description An instance that was made. */
+        OmnaraRegistered: {
+            agent_instance_id: string;
+            agent_type_id: string;
+            agent_type_name: string;
+            instance_metadata: components["schemas"]["InstanceTransport"];
+            name: string | null;
+            status: string;
+        };
+        /** @description PUT /api/v1/agent-instances/{id}/status. */
+        OmnaraStatusBody: {
+            /** @description ACTIVE, AWAITING_INPUT, PAUSED, STALE, COMPLETED, FAILED, KILLED or DISCONNECTED, in any case. */
+            status: string;
+        };
         /** @description A refusal. */
         OmniProblem: {
             error: components["schemas"]["ErrorBody"];
+        };
+        /** @description What the document says of the registration. JetStream is the engine here, so it never changes. */
+        OmniRegistered: {
+            authentication_succeeded: null;
+            extra: {
+                [key: string]: boolean;
+            };
+            function_count: number;
+            has_event_key: boolean;
+            has_signing_key: boolean;
+            /** @constant */
+            mode: "dev";
+            schema_version: string;
         };
         /** @description POST /tasks/{task_id}/cancel. */
         OrchestratorCancelBody: {
@@ -2442,6 +2979,28 @@ export interface components {
             task_id: string | null;
             tries: number;
             webhook_id: string;
+        };
+        /** @description The same as the query, for clients that send a body. */
+        OrchestratorStatusBody: {
+            /** @default null */
+            error?: string | null;
+            /**
+             * @description A label; it gives no right.
+             * @default null
+             */
+            source_agent?: string | null;
+            /** @default null */
+            status?: ("in_progress" | "completed" | "failed") | null;
+            /**
+             * @description A label; it gives no right.
+             * @default null
+             */
+            user_id?: string | null;
+            /**
+             * @description The same as `user_id`.
+             * @default null
+             */
+            userId?: string | null;
         };
         /**
          * @description It is `pending` until its address answered the handshake, and hears of nothing until then; `problem` says why that is so still.
@@ -2537,6 +3096,13 @@ export interface components {
              * @default null
              */
             userId?: string | null;
+        };
+        /** @description What people said since; `stale`: somebody else has read it. */
+        Pending: {
+            agent_instance_id: string;
+            messages: components["schemas"]["Spoken"][];
+            /** @enum {string} */
+            status: "ok" | "stale";
         };
         /**
          * @description The steps a person watches, in this order.
@@ -2773,18 +3339,18 @@ export interface components {
         Refused: {
             detail: string;
         };
-        /** @description What the document says of the registration. JetStream is the engine here, so it never changes. */
-        Registered: {
-            authentication_succeeded: null;
-            extra: {
-                [key: string]: boolean;
-            };
-            function_count: number;
-            has_event_key: boolean;
-            has_signing_key: boolean;
-            /** @constant */
-            mode: "dev";
-            schema_version: string;
+        /** @description POST /api/v1/agent-instances. */
+        RegisterBody: {
+            /**
+             * @description A UUID; left out, one is made.
+             * @default null
+             */
+            agent_instance_id?: string | null;
+            agent_type: string;
+            /** @default null */
+            name?: string | null;
+            /** @default  */
+            transport?: string;
         };
         Repository: {
             /** @default main */
@@ -2850,6 +3416,39 @@ export interface components {
         RuleHeld: {
             argument: string;
             tool: string;
+        };
+        /** @description A run, in GitHub's words, that a dispatch of ours started; or a dispatch of which no run is known. */
+        Run: {
+            agent_instance_id: string;
+            conclusion: string | null;
+            created_at: string;
+            dispatch: components["schemas"]["DispatchShown"];
+            display_title: string;
+            /**
+             * @default repository_dispatch
+             * @constant
+             */
+            event?: "repository_dispatch";
+            html_url: string;
+            id: number | null;
+            name: string;
+            status: string;
+            task_id: string;
+        };
+        /** @description PUT /api/v1/agent-instances/{id}/run, by the workflow itself. */
+        RunBody: {
+            /** @description `owner/name`. */
+            repository: string;
+            /** @default 1 */
+            run_attempt?: number;
+            run_id: number;
+            /** @default  */
+            url?: string;
+        };
+        /** @description The newest first. */
+        Runs: {
+            total_count: number;
+            workflow_runs: components["schemas"]["Run"][];
         };
         /** @description Which sandbox. */
         SandboxBody: {
@@ -2922,6 +3521,21 @@ export interface components {
             };
             url: string;
         };
+        /** @description One message, with what its agent wrote beside it. */
+        Shown: {
+            content: string;
+            created_at: string;
+            id: string;
+            /** @default null */
+            message_metadata?: {
+                [key: string]: unknown;
+            } | null;
+            requires_user_input: boolean;
+            /** @enum {string} */
+            sender_type: "AGENT" | "USER";
+        };
+        /** @description The oldest first. */
+        ShownMessages: components["schemas"]["Shown"][];
         /** @description What was promised. `target` in seconds. */
         Sla: {
             breached: boolean;
@@ -2955,32 +3569,19 @@ export interface components {
             /** @description Null too where the price of one of them is not known. */
             usd: number | null;
         };
+        /** @description One message, in the five fields that the SDK takes: it takes no sixth. */
+        Spoken: {
+            content: string;
+            created_at: string;
+            id: string;
+            requires_user_input: boolean;
+            /** @enum {string} */
+            sender_type: "AGENT" | "USER";
+        };
         Stats: {
             queue: components["schemas"]["Queue"];
             /** Format: date-time */
             timestamp: string;
-        };
-        /** @description The same as the query, for clients that send a body. */
-        StatusBody: {
-            /** @default null */
-            error?: string | null;
-            /**
-             * @description A label; it gives no right.
-             * @default null
-             */
-            source_agent?: string | null;
-            /** @default null */
-            status?: ("in_progress" | "completed" | "failed") | null;
-            /**
-             * @description A label; it gives no right.
-             * @default null
-             */
-            user_id?: string | null;
-            /**
-             * @description The same as `user_id`.
-             * @default null
-             */
-            userId?: string | null;
         };
         /** @description The wish is on disk; what comes of it is told on the timeline of the task. */
         Steered: {
@@ -2990,6 +3591,14 @@ export interface components {
             /** @constant */
             success: true;
             task_id: string;
+        };
+        /** @description It is done. */
+        Success: {
+            /**
+             * @default true
+             * @constant
+             */
+            success?: true;
         };
         /** @description Where a task goes on: as the earlier one was when this was kept. */
         TakenFrom: {
@@ -3345,6 +3954,43 @@ export interface components {
             output_tokens: number;
             requests: number;
         };
+        /** @description POST /api/v1/messages/user. */
+        UserMessageBody: {
+            agent_instance_id: string;
+            content: string;
+            /**
+             * @description The agent knows it already; send false to answer it.
+             * @default true
+             */
+            mark_as_read?: boolean;
+        };
+        /** @description A message to an agent is kept. */
+        UserSaid: {
+            marked_as_read: boolean;
+            message_id: string;
+            /**
+             * @default true
+             * @constant
+             */
+            success?: true;
+        };
+        /** @description Who the credential says that its holder is. */
+        Verified: {
+            display_name: string;
+            /** @default  */
+            email?: string;
+            /**
+             * @default Authentication successful
+             * @constant
+             */
+            message?: "Authentication successful";
+            /**
+             * @default true
+             * @constant
+             */
+            success?: true;
+            user_id: string;
+        };
         Voter: {
             /** Format: date-time */
             at: string;
@@ -3418,6 +4064,23 @@ export interface components {
             remaining: number | null;
             /** @description When it has room for one more, in seconds since 1970. */
             reset: number | null;
+        };
+        WorkflowRunTold: {
+            /** @default null */
+            conclusion?: string | null;
+            /** @default null */
+            created_at?: string | null;
+            /** @default  */
+            display_title?: string;
+            /** @default  */
+            event?: string;
+            /** @default  */
+            html_url?: string;
+            id: number;
+            /** @default 1 */
+            run_attempt?: number;
+            /** @default queued */
+            status?: string;
         };
     };
     responses: {
@@ -3637,6 +4300,147 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["GithubProblem"];
+            };
+        };
+        /** @description The request cannot be understood, or breaks a rule of its form. */
+        Omnara400: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description No credential, or one that is not valid. */
+        Omnara401: {
+            headers: {
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description The credential does not allow this; or a page of another origin, or another host name, is behind the request. */
+        Omnara403: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description Nothing by that name that the caller may see. */
+        Omnara404: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description The body did not arrive in time. */
+        Omnara408: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description The thing is in a state that does not allow this; or a request with the same Idempotency-Key is not answered yet. */
+        Omnara409: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description The body is too large. */
+        Omnara413: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description The path and its query are longer than 8192 bytes. */
+        Omnara414: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description The body is no application/json in UTF-8, or is compressed. */
+        Omnara415: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description The form is right and the content cannot be taken; or the Idempotency-Key was used for another request. */
+        Omnara422: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description A limit is used up. Come back after `Retry-After` seconds. */
+        Omnara429: {
+            headers: {
+                "Retry-After": components["headers"]["Retry-After"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description The headers are too large. */
+        Omnara431: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description A defect on this side; the request id finds it in the log. */
+        Omnara500: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description Whoever has to answer does not do so now; nothing happened. Come back after `Retry-After` seconds. */
+        Omnara503: {
+            headers: {
+                "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
+            };
+        };
+        /** @description The deadline passed before it was done; it was not done. */
+        Omnara504: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OmnaraProblem"];
             };
         };
         /** @description The request cannot be understood, or breaks a rule of its form. */
@@ -4218,7 +5022,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Registered"];
+                    "application/json": components["schemas"]["OmniRegistered"];
                 };
             };
             401: components["responses"]["Omni401"];
@@ -5562,6 +6366,444 @@ export interface operations {
             504: components["responses"]["Omni504"];
         };
     };
+    omnara_post_api_v1_agent_instances: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterBody"];
+            };
+        };
+        responses: {
+            /** @description Made. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OmnaraRegistered"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            408: components["responses"]["Omnara408"];
+            409: components["responses"]["Omnara409"];
+            413: components["responses"]["Omnara413"];
+            415: components["responses"]["Omnara415"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_get_api_v1_agent_instances_agent_instance_id: {
+        parameters: {
+            query?: {
+                before_message_id?: string;
+                message_limit?: number;
+            };
+            header?: never;
+            path: {
+                agent_instance_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceShown"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            404: components["responses"]["Omnara404"];
+            414: components["responses"]["Omnara414"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_get_api_v1_agent_instances_agent_instance_id_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_instance_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Keys"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            404: components["responses"]["Omnara404"];
+            414: components["responses"]["Omnara414"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_get_api_v1_agent_instances_agent_instance_id_messages: {
+        parameters: {
+            query?: {
+                before_message_id?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                agent_instance_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownMessages"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            404: components["responses"]["Omnara404"];
+            414: components["responses"]["Omnara414"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_get_api_v1_agent_instances_agent_instance_id_messages_stream: {
+        parameters: {
+            query?: {
+                /** @description Everything from the start; else what happens from now on. */
+                history?: boolean;
+                /** @description The credential, for clients that cannot send headers with a stream. */
+                token?: string;
+            };
+            header?: {
+                /** @description `id` of the last event that was read. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                agent_instance_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events `connected`, `message`, `message_update`, `status_update`, `git_diff_update`, `agent_heartbeat`, `heartbeat`, `error`. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            404: components["responses"]["Omnara404"];
+            414: components["responses"]["Omnara414"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_put_api_v1_agent_instances_agent_instance_id_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_instance_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Success"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            404: components["responses"]["Omnara404"];
+            408: components["responses"]["Omnara408"];
+            409: components["responses"]["Omnara409"];
+            413: components["responses"]["Omnara413"];
+            414: components["responses"]["Omnara414"];
+            415: components["responses"]["Omnara415"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_put_api_v1_agent_instances_agent_instance_id_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_instance_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OmnaraStatusBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceShown"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            404: components["responses"]["Omnara404"];
+            408: components["responses"]["Omnara408"];
+            413: components["responses"]["Omnara413"];
+            414: components["responses"]["Omnara414"];
+            415: components["responses"]["Omnara415"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_post_api_v1_agents_instances_agent_instance_id_heartbeat: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                agent_instance_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeartbeatHeard"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            404: components["responses"]["Omnara404"];
+            408: components["responses"]["Omnara408"];
+            409: components["responses"]["Omnara409"];
+            413: components["responses"]["Omnara413"];
+            414: components["responses"]["Omnara414"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_get_api_v1_auth_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verified"];
+                };
+            };
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            429: components["responses"]["Omnara429"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_post_api_v1_github_dispatches: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DispatchBody"];
+            };
+        };
+        responses: {
+            /** @description Taken; it will be done. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DispatchTaken"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            408: components["responses"]["Omnara408"];
+            409: components["responses"]["Omnara409"];
+            413: components["responses"]["Omnara413"];
+            415: components["responses"]["Omnara415"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_get_api_v1_github_runs: {
+        parameters: {
+            query: {
+                limit?: number;
+                owner: string;
+                repo: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Runs"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            414: components["responses"]["Omnara414"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
     github_post_webhooks: {
         parameters: {
             query?: never;
@@ -5570,7 +6812,7 @@ export interface operations {
                 "Idempotency-Key"?: string;
                 /** @description The same one again changes nothing. */
                 "X-GitHub-Delivery": string;
-                /** @description `issue_comment`, `issues`, `pull_request` or `ping`; others are passed over. */
+                /** @description `issue_comment`, `issues`, `pull_request`, `workflow_run` or `ping`; others are passed over. */
                 "X-GitHub-Event": string;
                 /** @description `sha256=` and the HMAC of the raw body. */
                 "X-Hub-Signature-256": string;
@@ -5625,6 +6867,210 @@ export interface operations {
             500: components["responses"]["Github500"];
             503: components["responses"]["Github503"];
             504: components["responses"]["Github504"];
+        };
+    };
+    omnara_patch_api_v1_messages_agent_message_id_request_input: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InputRequested"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            404: components["responses"]["Omnara404"];
+            414: components["responses"]["Omnara414"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_post_api_v1_messages_agent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentMessageBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentSaid"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            408: components["responses"]["Omnara408"];
+            409: components["responses"]["Omnara409"];
+            413: components["responses"]["Omnara413"];
+            415: components["responses"]["Omnara415"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_get_api_v1_messages_pending: {
+        parameters: {
+            query: {
+                agent_instance_id: string;
+                last_read_message_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pending"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            414: components["responses"]["Omnara414"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_post_api_v1_messages_user: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserMessageBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserSaid"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            404: components["responses"]["Omnara404"];
+            408: components["responses"]["Omnara408"];
+            409: components["responses"]["Omnara409"];
+            413: components["responses"]["Omnara413"];
+            415: components["responses"]["Omnara415"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
+        };
+    };
+    omnara_post_api_v1_sessions_end: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            400: components["responses"]["Omnara400"];
+            401: components["responses"]["Omnara401"];
+            403: components["responses"]["Omnara403"];
+            408: components["responses"]["Omnara408"];
+            409: components["responses"]["Omnara409"];
+            413: components["responses"]["Omnara413"];
+            415: components["responses"]["Omnara415"];
+            422: components["responses"]["Omnara422"];
+            429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
+            500: components["responses"]["Omnara500"];
+            503: components["responses"]["Omnara503"];
+            504: components["responses"]["Omnara504"];
         };
     };
     orchestrator_get_approvals_approval_id: {
@@ -6914,7 +8360,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["StatusBody"];
+                "application/json": components["schemas"]["OrchestratorStatusBody"];
             };
         };
         responses: {

@@ -7,17 +7,22 @@ from typing import Final
 from trunkline.contracts.approval import DecideApproval, Verdict
 from trunkline.contracts.calls import Allowance, Ruling, Scope, ToolRule, canonical
 from trunkline.contracts.errors import Conflict, Invalid
+from trunkline.contracts.instance import INPUT
 from trunkline_approvals.model.state import Approval
 
 RUN: Final = "run"
 REWRITE: Final = "rewrite"
 USD: Final = "usd"
+ANSWER: Final = "answer"
+MOST_ANSWER: Final = 64 << 10
+"""Characters; what an allowance takes."""
 MOST_INPUT: Final = 64 << 10
 """Bytes of a rewritten input as canonical JSON; every vote carries it, and a record holds a megabyte."""
 _IN_WORDS: Final = {
     RUN: "to allow this for the whole run",
     REWRITE: "to run something else than was asked",
     USD: "to say how much more may be spent",
+    ANSWER: "to say something to whoever asked",
 }
 
 
@@ -38,6 +43,7 @@ def check_allowance(approval: Approval, command: DecideApproval) -> None:
         _check_offered(approval, command.verdict, allowance)
         _check_sense(approval, allowance)
     if command.verdict is Verdict.APPROVED:
+        _check_answered(approval, allowance)
         _check_agreed(approval, allowance)
 
 
@@ -56,6 +62,7 @@ def _wishes(allowance: Allowance) -> list[str]:
         RUN: allowance.scope is Scope.RUN or allowance.rule is not None,
         REWRITE: allowance.input is not None,
         USD: allowance.usd is not None,
+        ANSWER: allowance.answer is not None,
     }
     return [wish for wish, wanted in wants.items() if wanted]
 
@@ -79,6 +86,15 @@ def _check_rule(approval: Approval, allowance: Allowance, rule: ToolRule) -> Non
     # Those who may decide were chosen for this tool: a rule for another one would be somebody else's to grant.
     if rule.tool != approval.asked.about.get("tool") or "*" in rule.tool or "?" in rule.tool:
         raise _senseless("the rule must name exactly the tool that was asked about")
+
+
+def _check_answered(approval: Approval, allowance: Allowance | None) -> None:
+    """A bare yes says nothing to an agent that asked what it is to do."""
+    if approval.asked.kind == INPUT and not (allowance and allowance.answer and allowance.answer.strip()):
+        raise Invalid(
+            "the agent asked for words: give it an `answer`, or reject with a reason", code="ANSWER_NEEDED",
+            approval_id=approval.asked.approval_id,
+        )  # fmt: skip
 
 
 def _check_agreed(approval: Approval, allowance: Allowance | None) -> None:

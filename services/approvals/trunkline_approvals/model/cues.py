@@ -55,7 +55,18 @@ class Withdraw:
     reason: str
 
 
-Cue = Ask | DecideApproval | TimeUp | Withdraw
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The agent that asked for input was told something: that is the answer, also where nobody decided it here."""
+
+    tenant: str
+    task_id: str
+    approval_id: str
+    text: str
+    by: str
+
+
+Cue = Ask | DecideApproval | TimeUp | Withdraw | Answered
 
 
 class Named(Protocol):

@@ -58,6 +58,18 @@ class Credentials:
             return self._bearer(bearer[0]) if bearer else self._key(key[0]) if key else ANONYMOUS
         return self._if_ours(self._bearer, bearer) or self._if_ours(self._key, key) or ANONYMOUS
 
+    def holder(self, text: str) -> Principal:
+        """Whose this bearer is, which may be an API key too: clients of some surfaces know no other way to show one.
+
+        Raises Unauthenticated.
+        """
+        try:
+            return self._bearer(f"Bearer {text}")
+        except Unauthenticated as error:
+            if error.code in OVER:
+                raise
+            return self._key(text)
+
     def _if_ours(self, read: Callable[[str], Principal], shown: tuple[str, ...] | list[str]) -> Principal | None:
         """On a surface where a bearer may be for somebody else, what is not ours is no credential of ours: whether it is one of somebody
         whom the surface knows, its visitors say."""

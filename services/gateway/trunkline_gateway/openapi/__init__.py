@@ -87,9 +87,9 @@ def _operation(dialect: Dialect, route: Route, shapes: Shapes) -> Object:
 
 
 def allowed(dialect: Dialect, rule: Action) -> tuple[Role, ...]:
-    """Whose roles allow it, in the order in which the roles are declared. Guests are known to a dialect that asks about visitors."""
-    guests = dialect.visitors is not None and dialect.visitors.guests
-    return tuple(role for role in Role if rule in ALLOWED[role] and (role is not Role.GUEST or guests))
+    """Whose roles allow it, in the order in which the roles are declared. Some are known to a dialect alone that asks about visitors."""
+    known = dialect.visitors.roles if dialect.visitors is not None else frozenset()
+    return tuple(role for role in Role if rule in ALLOWED[role] and (role not in (Role.GUEST, Role.INSTANCE) or role in known))
 
 
 def _who(roles: tuple[Role, ...]) -> str:

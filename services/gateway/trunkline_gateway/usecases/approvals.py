@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from trunkline.auth.principal import Principal
 from trunkline.contracts.approval import RELEASE, ApprovalAnswer, DecideApproval, Verdict
 from trunkline.contracts.approval_views import PENDING, ApprovalPage, ApprovalView, GetApproval, ListApprovals
 from trunkline.contracts.calls import Allowance
-from trunkline.contracts.errors import Unavailable
+from trunkline.contracts.errors import NotFound, Unavailable
 from trunkline.contracts.ids import ApprovalId, TaskId
+from trunkline.contracts.instance import SettleInput, question_id
+from trunkline.contracts.message import Command
 from trunkline.contracts.task import SettleHold
 from trunkline_gateway.ports import Commands
 from trunkline_gateway.usecases import struck
@@ -25,6 +28,7 @@ RELAY: Final = "relay"
 ROUTER: Final = "router"
 SETTLES_WITHIN: Final = 2.0
 NO_ID: Final = "-"
+_QUESTION: Final = re.compile(question_id("[0-9a-f]{32}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +84,33 @@ class Approvals:
             allowance=_clean(decision.allowance),
         )
         answer = ApprovalAnswer.model_validate((await self.commands.send(OWNER, decision.task, command)).body)
-        if decision.approval == RELEASE and answer.status != PENDING:
-            await self._settled(principal, decision.task)
+        if answer.status != PENDING and (settles := self._settling(principal, decision)):
+            with suppress(Unavailable, NotFound):  # it was decided, and that is what we answer
+                await self.commands.send(ROUTER, decision.task, settles, timeout=SETTLES_WITHIN)
         return answer
 
     async def _check(self, principal: Principal, task: TaskId) -> None:
         if not sees_approvals(principal):
             await self.tasks.check(principal, task)
 
-    async def _settled(self, principal: Principal, task: TaskId) -> None:
-        """The router hears of it by itself too; this is so that whoever got our answer finds the task released, or cancelled."""
-        with suppress(Unavailable):  # it was decided, and that is what we answer
-            await self.commands.send(ROUTER, task, SettleHold(tenant=principal.tenant, at=self.now(), task_id=task), timeout=SETTLES_WITHIN)
+    def _settling(self, principal: Principal, decision: Decision) -> Command | None:
+        """The router hears of it by itself too, or looks when the agent asks again. This is so that whoever got our answer finds the task
+        released, or cancelled, and the agent answered."""
+        tenant, at, task = principal.tenant, self.now(), decision.task
+        if decision.approval == RELEASE:
+            return SettleHold(tenant=tenant, at=at, task_id=task)
+        # A run may give such a name to what it asks about: then the router knows of no instance, and says so.
+        asks = _QUESTION.fullmatch(decision.approval) is not None
+        return SettleInput(tenant=tenant, at=at, task_id=task, approval_id=decision.approval) if asks else None
 
 
 def _clean(allowance: Allowance | None) -> Allowance | None:
-    """What is to run instead is stored, and reaches the agent."""
-    if allowance is None or allowance.input is None:
-        return allowance
-    return allowance.model_copy(update={"input": struck.values(allowance.input)})
+    """What is to run instead, and what the agent is told, is stored, and reaches it."""
+    if allowance is None:
+        return None
+    clean: dict[str, object] = {}
+    if allowance.input is not None:
+        clean["input"] = struck.values(allowance.input)
+    if allowance.answer is not None:
+        clean["answer"] = struck.text(allowance.answer)
+    return allowance.model_copy(update=clean) if clean else allowance

@@ -17,6 +17,7 @@ from trunkline_gateway.ports import Roll, Signer
 BELOW: Final[Mapping[Role, frozenset[Role]]] = {
     Role.ANONYMOUS: frozenset(),
     Role.GUEST: frozenset(),
+    Role.INSTANCE: frozenset(),
     Role.USER: frozenset({Role.USER}),
     Role.APPROVER: frozenset({Role.APPROVER, Role.USER}),
     Role.AGENT: frozenset({Role.AGENT, Role.USER}),

@@ -51,7 +51,7 @@ class ForgeNews:
 
     async def start(self, repo: str, login: str, assignment: Assignment, delivery: str) -> TaskId:
         """The task of this delivery; the same delivery again is the same task. Raises Denied REPO_NOT_NAMED, Unavailable."""
-        principal = Principal(self._tenant(repo), _subject(login), Role.AGENT)
+        principal = Principal(tenant_of(self.tenants, repo), _subject(login), Role.AGENT)
         task = TaskId(self._named(delivery))
         await self.tasks.submit(principal, assignment, id=task)
         return task
@@ -74,7 +74,7 @@ class ForgeNews:
 
     async def _tell(self, task: TaskId, news: PullRequestNews, delivery: str) -> None:
         command = ReportPullRequest(
-            tenant=self._tenant(news.repo),
+            tenant=tenant_of(self.tenants, news.repo),
             at=self.now(),
             task_id=task,
             repo=news.repo,
@@ -85,14 +85,6 @@ class ForgeNews:
         )
         await self.commands.send(OWNER, task, command)
 
-    def _tenant(self, repo: str) -> TenantId:
-        found = (tenant for pattern, tenant in self.tenants.items() if fnmatchcase(repo.casefold(), pattern.casefold()))
-        tenant = next(found, None if self.tenants else HOME)
-        if tenant is None:
-            log.warning("github.repository_not_named", repo=repo, setting="github_tenants")
-            raise Denied(f"TRUNKLINE_GITHUB_TENANTS names no tenant for {repo}", code="REPO_NOT_NAMED", repo=repo)
-        return TenantId(tenant)
-
     def _named(self, delivery: str) -> str:
         """32 hex digits in the layout of ids that are minted; nobody can foresee them who does not know the seal."""
         digest = hmac.new(self.seal, f"delivery/{delivery}".encode(), hashlib.sha256).hexdigest()
@@ -102,3 +94,13 @@ class ForgeNews:
 def _subject(login: str) -> str:
     """A login of digits alone is no guest's number: a guest's own is what bears its subject."""
     return f"github:@{login}" if login.isdigit() else f"github:{login}"
+
+
+def tenant_of(tenants: Mapping[str, str], repo: str) -> TenantId:
+    """Whose repository it is. Raises Denied REPO_NOT_NAMED."""
+    found = (tenant for pattern, tenant in tenants.items() if fnmatchcase(repo.casefold(), pattern.casefold()))
+    tenant = next(found, None if tenants else HOME)
+    if tenant is None:
+        log.warning("github.repository_not_named", repo=repo, setting="github_tenants")
+        raise Denied(f"TRUNKLINE_GITHUB_TENANTS names no tenant for {repo}", code="REPO_NOT_NAMED", repo=repo)
+    return TenantId(tenant)

@@ -105,7 +105,7 @@ class GoingOn:
 
     async def _over(self, principal: Principal, task: TaskId, next: Next) -> TaskView:
         view = await self.tasks.task(principal, task)
-        if view.assignment.executor is Executor.BUS:
+        if view.assignment.executor is not Executor.SANDBOX:
             raise Conflict("an agent elsewhere carried it out, and keeps what it did; submit a new task", code="NOT_YOURS")
         if not view.status.terminal:
             raise Conflict("the task is not over yet; wait for its end, or send its agent a message", code="TASK_NOT_OVER")

@@ -94,14 +94,20 @@ class Tasks:
         command = SubmitTask(
             tenant=principal.tenant, at=self.now(), task_id=task, assignment=settled, submitted_by=principal.subject, trace_id=trace_id
         )
-        answer = await (self._entrusted(command, token) if token else self.commands.send(ROUTER, task, command))
-        submitted = Submitted.model_validate(answer.body)
+        submitted = await self.put(command, token)
         if token and submitted.status.terminal:  # the request was repeated after the task's end
             await self.vault.forget(principal.tenant, task)
+        return Made(submitted, command.assignment)
+
+    async def put(self, command: SubmitTask, token: SecretStr | None = None) -> Submitted:
+        """As `submit`, of what was looked at already."""
+        task = TaskId(command.task_id)
+        answer = await (self._entrusted(command, token) if token else self.commands.send(ROUTER, task, command))
+        submitted = Submitted.model_validate(answer.body)
         if submitted.hold:
             # The approvals service hears of it by itself too; asking it makes sure that the id in our answer can be decided at once.
-            await self.commands.send(APPROVALS, task, OpenApproval(tenant=principal.tenant, at=command.at, task_id=task))
-        return Made(submitted, command.assignment)
+            await self.commands.send(APPROVALS, task, OpenApproval(tenant=command.tenant, at=command.at, task_id=task))
+        return submitted
 
     def _settled(self, assignment: Assignment, credential: TaskId | None) -> Assignment:
         """The very same where nothing of it changes, as is usual."""

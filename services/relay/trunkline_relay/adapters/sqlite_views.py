@@ -4,24 +4,64 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from trunkline.contracts import approval, approval_views, calls, forge, message, record, run, spend, steering, task, views
+from trunkline.contracts import (
+    approval,
+    approval_views,
+    calls,
+    dispatch,
+    dispatch_views,
+    forge,
+    message,
+    record,
+    run,
+    spend,
+    steering,
+    task,
+    views,
+)
 from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, ListApprovals
+from trunkline.contracts.dispatch_views import DispatchPage, DispatchView, ListDispatches
 from trunkline.contracts.usage import GetUsage, UsageView
 from trunkline.contracts.views import GetTrace, ListTasks, TaskCounts, TaskPage, TaskView, TraceView
-from trunkline_relay.adapters import sqlite_approvals, sqlite_store, sqlite_task_pages, sqlite_tasks, sqlite_traces, sqlite_usage
+from trunkline_relay.adapters import (
+    sqlite_approvals,
+    sqlite_dispatches,
+    sqlite_store,
+    sqlite_task_pages,
+    sqlite_tasks,
+    sqlite_traces,
+    sqlite_usage,
+)
 from trunkline_relay.model import changes as folding
 from trunkline_relay.model import pages
 from trunkline_relay.model.changes import Changes
 
-TABLES: Final = sqlite_tasks.TABLES + sqlite_approvals.TABLES + sqlite_traces.TABLES + sqlite_usage.TABLES
-_ROOMS: Final = (sqlite_store, sqlite_tasks, sqlite_approvals, sqlite_traces, sqlite_usage)
-_FOLDS: Final = (approval, approval_views, calls, forge, message, record, run, spend, steering, task, views, folding, pages)
+_ROOMS: Final = (sqlite_tasks, sqlite_approvals, sqlite_dispatches, sqlite_traces, sqlite_usage)
+TABLES: Final = "".join(room.TABLES for room in _ROOMS)
+_FOLDS: Final = (
+    approval,
+    approval_views,
+    calls,
+    dispatch,
+    dispatch_views,
+    forge,
+    message,
+    record,
+    run,
+    spend,
+    steering,
+    task,
+    views,
+    folding,
+    pages,
+)
 # A view is only as good as the code that folded it: another fold, another fact, another table, and the file is made anew.
-FORM: Final = sha256("".join(inspect.getsource(module) for module in (*_FOLDS, *_ROOMS)).encode()).hexdigest()
+FORM: Final = sha256("".join(inspect.getsource(module) for module in (*_FOLDS, sqlite_store, *_ROOMS)).encode()).hexdigest()
 
 
 class SqliteViews:
@@ -50,6 +90,18 @@ class SqliteViews:
     def approvals(self, query: ListApprovals) -> ApprovalPage:
         return sqlite_approvals.page(self._db, query)
 
+    def dispatch(self, tenant: str, task: str) -> DispatchView | None:
+        return sqlite_dispatches.find(self._db, tenant, task)
+
+    def dispatches(self, query: ListDispatches) -> DispatchPage:
+        return sqlite_dispatches.page(self._db, query)
+
+    def dispatch_of_run(self, tenant: str, repo: str, run_id: int) -> DispatchView | None:
+        return sqlite_dispatches.of_run(self._db, tenant, repo, run_id)
+
+    def open_dispatches(self, tenant: str, repo: str) -> Sequence[DispatchView]:
+        return sqlite_dispatches.sought(self._db, tenant, repo)
+
     def trace(self, query: GetTrace) -> TraceView:
         return sqlite_traces.trace(self._db, query)
 
@@ -63,6 +115,8 @@ class SqliteViews:
                 sqlite_tasks.keep(self._db, view)
             for asked in changes.approvals:
                 sqlite_approvals.keep(self._db, asked)
+            for started in changes.dispatches:
+                sqlite_dispatches.keep(self._db, started)
             for event in changes.said:
                 sqlite_traces.keep(self._db, event)
             for event in changes.used:

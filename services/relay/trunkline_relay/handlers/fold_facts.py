@@ -79,7 +79,7 @@ class Folding:
 def fold_batch(views: Views, batch: Sequence[Stored], epoch: str) -> None:
     """Bring the views from before the batch to after it, in one transaction."""
     events = (event for stored in batch for event in _events(stored, epoch))
-    views.keep(changed(events, views.task, views.approval), batch[-1].seq)
+    views.keep(changed(events, views.task, views.approval, views.dispatch), batch[-1].seq)
 
 
 def _events(stored: Stored, epoch: str) -> Iterator[Event]:

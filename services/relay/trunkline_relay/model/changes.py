@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 
 from trunkline.contracts import subjects
 from trunkline.contracts.approval_views import ApprovalView, fold_approval
+from trunkline.contracts.dispatch_views import DispatchView, fold_dispatch
 from trunkline.contracts.record import Event
 from trunkline.contracts.task import EventPublished
 from trunkline.contracts.views import TaskView, fold
@@ -19,7 +20,9 @@ FindTask = Callable[[str, str], TaskView | None]
 """By tenant and task."""
 FindApproval = Callable[[str, str, str], ApprovalView | None]
 """By tenant, task and name."""
-V = TypeVar("V", TaskView, ApprovalView)
+FindDispatch = Callable[[str, str], DispatchView | None]
+"""By tenant and task."""
+V = TypeVar("V", TaskView, ApprovalView, DispatchView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Changes:
 
     tasks: Sequence[TaskView] = ()
     approvals: Sequence[ApprovalView] = ()
+    dispatches: Sequence[DispatchView] = ()
     said: Sequence[Event] = ()
     used: Sequence[Event] = ()
     """What models answered."""
@@ -49,21 +53,30 @@ class _Latest(Generic[V]):
             self.touched[key] = after
 
 
-def changed(events: Iterable[Event], task: FindTask, approval: FindApproval) -> Changes:
-    """What these events change; `task` and `approval` give a view as it is before them."""
+def changed(events: Iterable[Event], task: FindTask, approval: FindApproval, dispatch: FindDispatch) -> Changes:
+    """What these events change; `task`, `approval` and `dispatch` give a view as it is before them."""
     tasks: _Latest[TaskView] = _Latest(task, fold)
     approvals: _Latest[ApprovalView] = _Latest(approval, fold_approval)
+    dispatches: _Latest[DispatchView] = _Latest(dispatch, fold_dispatch)
     said: list[Event] = []
     used: list[Event] = []
     for event in events:
         tasks.take((event.tenant, event.task), event)
         if event.part.startswith(APPROVAL):
             approvals.take((event.tenant, event.task, event.part.removeprefix(APPROVAL)), event)
+        elif event.part == subjects.DISPATCH:
+            dispatches.take((event.tenant, event.task), event)
         elif event.part == subjects.SPEND:
             used.append(event)
         elif _traced(event):
             said.append(event)
-    return Changes(list(tasks.touched.values()), list(approvals.touched.values()), said, used)
+    return Changes(
+        tasks=list(tasks.touched.values()),
+        approvals=list(approvals.touched.values()),
+        dispatches=list(dispatches.touched.values()),
+        said=said,
+        used=used,
+    )
 
 
 def _traced(event: Event) -> bool:

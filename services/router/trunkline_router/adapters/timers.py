@@ -18,12 +18,16 @@ class BusTimers:
         self._timers = timers
         self._deadlines = Alarms(timers, "deadline", now)
         self._promises = Alarms(timers, "sla", now)
+        self._silences = Alarms(timers, "instance", now)
 
     async def deadline(self, due: DueTask, at: datetime) -> None:
         await self._deadlines.set(due, at)
 
     async def sla(self, due: DueTask, at: datetime) -> None:
         await self._promises.set(due, at)
+
+    async def instance(self, due: DueTask, at: datetime) -> None:
+        await self._silences.set(due, at)
 
     async def retry(self, due: DueTask, at: datetime) -> None:
         # Of one attempt: set again late, as the effect of a fact may be, it must not take the place of the next one's.

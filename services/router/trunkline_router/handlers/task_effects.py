@@ -12,6 +12,7 @@ from trunkline.contracts.task import (
     Executor,
     TaskAssigned,
     TaskCancelled,
+    TaskFailed,
     TaskGoesOn,
     TaskHeld,
     TaskReleased,
@@ -20,10 +21,12 @@ from trunkline.contracts.task import (
     TaskStatus,
     TaskStopRequested,
     TaskSubmitted,
+    TaskSucceeded,
 )
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.faults import faultpoint
 from trunkline_router.handlers.family import Family
+from trunkline_router.handlers.instance_effects import InstanceEffects
 from trunkline_router.model import Cue, Task
 from trunkline_router.ports import DueTask, Queue, Timers
 
@@ -32,11 +35,19 @@ STOP_WITHIN = timedelta(seconds=20)
 
 
 class TaskEffects:
-    def __init__(self, actor: Actor[Task, tuple[Cue, datetime]], queue: Queue, timers: Timers, family: Family) -> None:
+    def __init__(
+        self,
+        actor: Actor[Task, tuple[Cue, datetime]],
+        queue: Queue,
+        timers: Timers,
+        family: Family,
+        instances: InstanceEffects,
+    ) -> None:
         self._actor = actor
         self._queue = queue
         self._timers = timers
         self._family = family
+        self._instances = instances
 
     async def on(self, stored: Stored) -> None:
         names = subjects.parse_event(stored.subject)
@@ -60,8 +71,8 @@ class TaskEffects:
                 await self._timers.retry(due.model_copy(update={"attempt": fact.attempt}), fact.due_at)
             case TaskStopRequested():
                 await self._timers.stop(due, at + STOP_WITHIN)
-            case TaskCancelled():
-                await self._dissolve(due, stored)
+            case TaskSucceeded() | TaskFailed() | TaskCancelled():
+                await self._ended(due, fact, stored)
             case _:
                 pass
 
@@ -78,14 +89,22 @@ class TaskEffects:
         if task and not task.hold and not task.status.terminal:
             await self._timers.deadline(due, task.deadline_at)
 
-    async def _dissolve(self, due: DueTask, stored: Stored) -> None:
-        if task := await self._actor.state(stored.subject, stored.seq):
+    async def _ended(self, due: DueTask, fact: Fact, stored: Stored) -> None:
+        task = await self._actor.state(stored.subject, stored.seq)
+        if task is None:
+            return
+        if task.calls_home:
+            await self._instances.ended(due, fact)
+        if isinstance(fact, TaskCancelled):
             await self._family.dissolved(due, task.children)
 
     async def _release(self, due: DueTask, stored: Stored) -> None:
         """Put what is assigned, and not held, before the hands of ours; agents elsewhere find their tasks by themselves."""
         task = await self._actor.state(stored.subject, stored.seq)
         if task is None or task.status is not TaskStatus.ASSIGNED or task.hold or task.elsewhere:
+            return
+        if task.calls_home:  # the relay starts its workflow, by the same fact
+            await self._instances.begin(due)
             return
         asked = task.assignment
         item = WorkItem(tenant=due.tenant, task=due.task, attempt=task.attempt, pool=asked.pool, priority=asked.priority.value)

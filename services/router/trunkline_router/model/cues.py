@@ -89,9 +89,28 @@ class ParentCancelled:
     parent: str
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceBegan:
+    """The agent elsewhere called home, or its workflow runs."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceOver:
+    """The agent elsewhere is done, or nothing will come of it. `stopped`: what was asked to stop has. `killed_by`: who ended it early."""
+
+    attempt: int
+    ok: bool = False
+    code: str = ""
+    error: str = ""
+    stopped: bool = False
+    killed_by: str = ""
+
+
 Happening = (
     RunBegan | RunEnded | RunWasStopped | RunWaiting | RunGoing | DeadlineReached | SlaReached | RetryDue | StopOverdue
-    | HoldDecided | ChildSubmitted | ParentCancelled
+    | HoldDecided | ChildSubmitted | ParentCancelled | InstanceBegan | InstanceOver
 )  # fmt: skip
 Wish = SubmitTask | CancelTask | ReportTask
 Cue = Wish | Happening

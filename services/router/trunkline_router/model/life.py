@@ -7,8 +7,11 @@ from typing import Final, assert_never
 
 from trunkline.contracts.approval import DecidedBy, Verdict
 from trunkline.contracts.errors import Conflict, Invalid, NotFound
+from trunkline.contracts.ids import message_alias
 from trunkline.contracts.message import Fact
 from trunkline.contracts.task import (
+    HOME_EXECUTORS,
+    Assignment,
     CancelCause,
     CancelTask,
     ReportTask,
@@ -33,6 +36,8 @@ from trunkline_router.model.cues import (
     DeadlineReached,
     Happening,
     HoldDecided,
+    InstanceBegan,
+    InstanceOver,
     ParentCancelled,
     RetryDue,
     RunBegan,
@@ -45,7 +50,8 @@ from trunkline_router.model.cues import (
 )
 from trunkline_router.model.holding import held
 from trunkline_router.model.reports import reported, tried_again
-from trunkline_router.model.rules import Rules, deadline_s, digest, routed
+from trunkline_router.model.routing import deadline_s, routed
+from trunkline_router.model.rules import Rules, digest
 from trunkline_router.model.task import Task
 from trunkline_router.model.waiting import between_attempts, goes_on, rings_in_vain, waits
 
@@ -82,12 +88,18 @@ def _submitted(wish: SubmitTask, at: datetime, rules: Rules) -> list[Fact]:
             submitted_by=wish.submitted_by,
             deadline_at=_in(at, deadline_s(assignment, rules)),
             sla_at=_in(at, assignment.sla_s) if assignment.sla_s else None,
-            aliases=wish.aliases,
+            aliases=_aliases(wish, assignment),
             trace_id=wish.trace_id,
         ),
         TaskAssigned(pool=assignment.pool, attempt=1),
         *([hold] if hold else []),
     ]
+
+
+def _aliases(wish: SubmitTask, assignment: Assignment) -> tuple[str, ...]:
+    """The id of a message alone leads to the task of its instance, by whatever surface that came in."""
+    own = (message_alias(wish.task_id),) if assignment.executor in HOME_EXECUTORS else ()
+    return tuple(dict.fromkeys((*wish.aliases, *own)))
 
 
 def _in(at: datetime, seconds: float) -> datetime:
@@ -118,6 +130,8 @@ def _happened(task: Task, happening: Happening, at: datetime, rules: Rules) -> l
             # Between two attempts nobody runs it: what comes then was heard before.
             fresh = happening.attempt == task.attempt and task.status is not TaskStatus.SUBMITTED
             return _run(task, happening, at) if fresh else []
+        case InstanceBegan() | InstanceOver():
+            return _elsewhere(task, happening) if happening.attempt == task.attempt else []
         case DeadlineReached():
             return [] if rings_in_vain(task, at) else _deadline(task, deadline_s(task.assignment, rules))
         case SlaReached():
@@ -172,6 +186,19 @@ def _run(task: Task, news: RunBegan | RunEnded | RunWasStopped | RunWaiting | Ru
         case RunEnded():
             facts = tried_again(task, TaskFailed(code=news.code, error=news.error), at, mendable=news.recoverable)
             return between_attempts(task, facts, at)
+
+
+def _elsewhere(task: Task, news: InstanceBegan | InstanceOver) -> list[Fact]:
+    """What an agent that calls home says, or its workflow run, counts while the task is open; a stop that was asked for counts more."""
+    if isinstance(news, InstanceBegan):
+        return [TaskStarted(attempt=news.attempt)] if task.status is TaskStatus.ASSIGNED and not task.hold else []
+    if task.stop and not news.ok:
+        return [_stopped(task.stop)]
+    if news.killed_by:
+        return [TaskCancelled(by=news.killed_by, reason="its agent says that it was killed")]
+    if news.stopped:
+        return []
+    return [TaskSucceeded()] if news.ok else [TaskFailed(code=news.code, error=news.error)]
 
 
 def _deadline(task: Task, seconds: float) -> list[Fact]:

@@ -23,6 +23,8 @@ _OPEN: Final = (TaskStatus.ASSIGNED, TaskStatus.IN_PROGRESS)
 
 def reported(task: Task, wish: ReportTask, at: datetime) -> list[Fact]:
     """The same again leads to nothing. Raises Conflict for a move that is not open to an agent."""
+    if task.calls_home:
+        raise Conflict("the agent of this task says itself how it goes, by calling home; nobody else can report on it", code="NOT_YOURS")
     if not task.elsewhere:
         raise Conflict("Trunkline itself carries this task out and knows how it goes; nobody else can report on it", code="NOT_YOURS")
     if task.hold:

@@ -1,21 +1,16 @@
-"""Where a kind of work goes, and what may not begin before somebody allowed it: rules as values, and what they say of a task."""
+"""Where work goes, and what may not begin before somebody allowed it: rules as values, and which of them hold a task."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
 
 from pydantic import JsonValue
 
-from trunkline.contracts.errors import Invalid
 from trunkline.contracts.task import Assignment, Executor
 from trunkline.contracts.work_types import canonical
-
-_REPO: Final = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/(?!\.{1,2}\Z)[A-Za-z0-9_.][A-Za-z0-9_.-]{0,99}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +40,8 @@ class Rules:
     routes: Mapping[str, Route]
     gates: tuple[Gate, ...]
     agent_deadline_s: float
-
-
-def routed(assignment: Assignment, rules: Rules) -> Assignment:
-    """The assignment with the pool and the executor of its type; without a type it stays as it was given. Raises Invalid.
-
-    So it does where it names the sandbox that it is carried out in: whoever has that carries it out, whatever its type.
-    """
-    if not assignment.type or assignment.sandbox:
-        return assignment
-    route = rules.routes.get(canonical(assignment.type))
-    if route is None:
-        known = ", ".join(sorted(rules.routes))
-        raise Invalid(f"there is no type of task called {assignment.type[:80]!r}; known types are {known}", code="UNKNOWN_TYPE")
-    if route.executor is Executor.SANDBOX and not _REPO.match(assignment.repo):
-        raise Invalid(
-            f"a task of the type {assignment.type[:80]!r} changes a repository; name it as owner/name in `metadata.repo`",
-            code="REPO_NEEDED",
-        )
-    if route.executor is Executor.BUS and (assignment.tool_rules or assignment.budget_usd is not None):
-        why = f"a task of the type {assignment.type[:80]!r} goes to agents elsewhere, which no rule and no budget of ours holds"
-        raise Invalid(f"{why}; leave `tool_rules` and `budget_usd` out", code="RULES_NOT_HELD")
-    if route.executor is Executor.BUS and assignment.credential:
-        why = f"a task of the type {assignment.type[:80]!r} goes to agents elsewhere, who get no token of yours from us"
-        raise Invalid(f"{why}; leave it out, and give it to them yourself", code="FORGE_TOKEN_UNUSED")
-    return assignment.model_copy(update={"pool": route.pool, "executor": route.executor})
-
-
-def deadline_s(assignment: Assignment, rules: Rules) -> float:
-    """Seconds from the moment the task may begin. Agents elsewhere take their time: what surfaces give by default is meant for ours."""
-    return max(assignment.deadline_s, rules.agent_deadline_s) if assignment.executor is Executor.BUS else assignment.deadline_s
+    surfaces: Mapping[str, Executor] = field(default_factory=dict)
+    """Who carries out what comes in by a surface, whatever its type."""
 
 
 def reasons(assignment: Assignment, gates: tuple[Gate, ...]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from trunkline.contracts.message import Fact
 from trunkline.contracts.task import (
+    HOME_EXECUTORS,
     Assignment,
     Executor,
     Hold,
@@ -56,7 +57,12 @@ class Task(NamedTuple):
     @property
     def elsewhere(self) -> bool:
         """Whether an agent outside carries it out, who can be told nothing and asked nothing."""
-        return self.assignment.executor is Executor.BUS
+        return self.assignment.executor in (Executor.BUS, Executor.CALLBACK)
+
+    @property
+    def calls_home(self) -> bool:
+        """Whether its agent is an instance: it has a conversation, and ends with what that says."""
+        return self.assignment.executor in HOME_EXECUTORS
 
     @property
     def carried(self) -> bool:

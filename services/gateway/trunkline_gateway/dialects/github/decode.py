@@ -8,11 +8,13 @@ from typing import Final
 
 from pydantic import JsonValue, ValidationError
 
+from trunkline.contracts.dispatch import WorkflowRun
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.ids import TaskId
 from trunkline.contracts.task import Assignment
 from trunkline_gateway.dialects.github.schemas import Delivery, Issue, PullRequest, Repository
 from trunkline_gateway.usecases.forge_news import PullRequestNews
+from trunkline_gateway.usecases.run_news import NOBODY, WorkflowRunNews
 
 SURFACE: Final = "github"
 PROMPT_LIMIT: Final = 100 << 10
@@ -20,6 +22,8 @@ PROMPT_LIMIT: Final = 100 << 10
 _TRAILERS: Final = re.compile(r"(?:^Trunkline-Task: [0-9a-f]{32}[ \t\r]*(?:\n|\Z))+", re.MULTILINE)
 """One below the other; what stands further up in the text was said by people and agents."""
 _TASK: Final = re.compile(r"[0-9a-f]{32}")
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+DISPATCHED: Final = "repository_dispatch"
 MOST_TASKS: Final = 51
 """Of one pull request, the newest."""
 
@@ -59,7 +63,7 @@ def delivery(sent: dict[str, JsonValue]) -> Delivery:
         raise Invalid(f"this is no delivery of GitHub's: {field} is missing or malformed", code="BAD_DELIVERY", field=field) from None
 
 
-def wanted(event: str, told: Delivery, customs: Customs) -> Start | PullRequestNews | Nothing:
+def wanted(event: str, told: Delivery, customs: Customs) -> Start | PullRequestNews | WorkflowRunNews | Nothing:
     """What is to be done about one delivery."""
     match event, told.action:
         case "issue_comment", "created":
@@ -68,6 +72,8 @@ def wanted(event: str, told: Delivery, customs: Customs) -> Start | PullRequestN
             return _labelled(told, customs)
         case "pull_request", "closed":
             return _closed(told)
+        case "workflow_run", ("requested" | "in_progress" | "completed"):
+            return _run(told)
         case _:
             return Nothing("nothing is done about such events")
 
@@ -133,3 +139,22 @@ def _closed(told: Delivery) -> PullRequestNews | Nothing:
         return Nothing("it names no task of ours")
     by = f"github:{told.sender.login}"
     return PullRequestNews(found, repository.full_name, about.number, bool(about.merged), by)
+
+
+def _run(told: Delivery) -> WorkflowRunNews | Nothing:
+    run, repository = told.workflow_run, told.repository
+    if run is None or repository is None:
+        return Nothing("the run or its repository is missing")
+    if run.event != DISPATCHED:
+        return Nothing("we start runs by repository_dispatch alone")
+    named = _UUID.search(run.display_title)
+    seen = WorkflowRun(
+        run_id=run.id,
+        run_attempt=run.run_attempt,
+        url=run.html_url[:1000],
+        status=run.status,
+        conclusion=run.conclusion or "",
+        title=run.display_title[:1000],
+        created_at=run.created_at,
+    )
+    return WorkflowRunNews(repository.full_name, seen, TaskId(named[0].replace("-", "").lower()) if named else NOBODY)

@@ -10,7 +10,7 @@ def started(task: str) -> Heard:
     return Heard(status="started", task_id=task)
 
 
-def noted(task: str) -> Heard:
+def noted(task: str | None) -> Heard:
     return Heard(status="noted", task_id=task)
 
 

@@ -19,13 +19,14 @@ from trunkline_gateway.dialects.github import decode, encode
 from trunkline_gateway.dialects.github.decode import Customs, Nothing, Start
 from trunkline_gateway.dialects.github.schemas import Delivery, DeliveryHeaders, Heard, Problem
 from trunkline_gateway.usecases.forge_news import ForgeNews, PullRequestNews
+from trunkline_gateway.usecases.run_news import NOBODY, RunNews, WorkflowRunNews
 
 WEBHOOKS: Final = "/api/v1/github/webhooks"
 _DELIVERY: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
 HEAR: Final = Spec(
     "Hear what happened on GitHub",
     decode.SURFACE,
-    "A comment that begins with the command, or the label, starts a task; a pull request that ends is told to its task.",
+    "A comment that begins with the command, or the label, starts a task; an ended pull request and a workflow run are told to theirs.",
     headers=DeliveryHeaders,
     body=Delivery,
     answers={200: Heard, 202: Heard},
@@ -38,6 +39,7 @@ class GitHub:
     """Everything below `/api/v1/github`. `secrets`: the present one, and the one before it while both are in use."""
 
     news: ForgeNews
+    runs: RunNews
     body: BodyReader
     customs: Customs
     secrets: tuple[bytes, ...] = field(repr=False)
@@ -71,13 +73,15 @@ class GitHub:
         if not signed(await self.body.raw(request), request.headers.get("X-Hub-Signature-256", ""), self.secrets):
             raise Unauthenticated("X-Hub-Signature-256 is not the signature of this body by our secret", code="BAD_SIGNATURE")
 
-    async def _acted(self, wish: Start | PullRequestNews | Nothing, delivery: str) -> Heard:
+    async def _acted(self, wish: Start | PullRequestNews | WorkflowRunNews | Nothing, delivery: str) -> Heard:
         try:
             match wish:
                 case Start():
                     return encode.started(await self.news.start(wish.repo, wish.login, wish.assignment, delivery))
                 case PullRequestNews():
                     return await self._ended(wish, delivery)
+                case WorkflowRunNews():
+                    return await self._ran(wish)
                 case Nothing():
                     return encode.ignored(wish.reason)
         except Denied as error:
@@ -88,6 +92,13 @@ class GitHub:
             return encode.noted(await self.news.ended(news, delivery))
         except NotFound:
             return encode.ignored("that task has no such pull request")
+
+    async def _ran(self, news: WorkflowRunNews) -> Heard:
+        try:
+            await self.runs.told(news)
+        except NotFound:
+            return encode.ignored("nothing of ours started that run")
+        return encode.noted(None if news.task == NOBODY else news.task)
 
 
 def _one(request: web.Request, header: str) -> str:

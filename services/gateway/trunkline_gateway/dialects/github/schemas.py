@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -80,6 +81,19 @@ class PullRequest(Issue):
     head: Branch | None = None
 
 
+class WorkflowRunTold(BaseModel):
+    model_config = _OPEN
+
+    id: int = Field(ge=1)
+    run_attempt: int = Field(default=1, ge=1)
+    event: str = ""
+    status: str = Field(default="queued", max_length=64)
+    conclusion: str | None = Field(default=None, max_length=64)
+    display_title: str = ""
+    html_url: str = ""
+    created_at: datetime | None = None
+
+
 class Delivery(BaseModel):
     """The body of a delivery; which of its parts are there depends on the event."""
 
@@ -92,6 +106,7 @@ class Delivery(BaseModel):
     issue: Issue | None = None
     pull_request: PullRequest | None = None
     label: Named | None = None
+    workflow_run: WorkflowRunTold | None = None
 
 
 class DeliveryHeaders(BaseModel):
@@ -99,7 +114,9 @@ class DeliveryHeaders(BaseModel):
 
     model_config = _OPEN
 
-    event: str = Field(alias="X-GitHub-Event", description="`issue_comment`, `issues`, `pull_request` or `ping`; others are passed over.")
+    event: str = Field(
+        alias="X-GitHub-Event", description="`issue_comment`, `issues`, `pull_request`, `workflow_run` or `ping`; others are passed over."
+    )
     delivery: str = Field(alias="X-GitHub-Delivery", description="The same one again changes nothing.")
     signature: str = Field(alias="X-Hub-Signature-256", description="`sha256=` and the HMAC of the raw body.")
 

@@ -26,7 +26,7 @@ class KeyHolders:
 
     keys: SigningKeys
     dev: bool = False
-    guests: bool = False
+    roles: frozenset[Role] = frozenset()
 
     async def token(self, request: web.Request) -> SecretStr | None:
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")

@@ -35,13 +35,15 @@ class AllowanceHeld(BaseModel):
     rule: RuleHeld | None
     input: dict[str, JsonValue] | None
     usd: float | None
+    answer: str | None
 
 
 class Approval(BaseModel):
     """An approval. The last eight stand there once it is decided, as it was decided.
 
-    `about` is what a run asks about: of a tool call its `tool`, `input`, `argument`, the `rule` that asked, and what a yes may hold
-    (`offers`: once, run, rewrite, usd). In a list it is `{"left_out": characters}` where it is long. It is null for the start of a task.
+    `about` is what a run asks about: of a tool call its `tool`, `input`, `argument`, the `rule` that asked; of an agent that wants
+    input its `question`; and what a yes may hold (`offers`: once, run, rewrite, usd, answer). In a list it is
+    `{"left_out": characters}` where it is long. It is null for the start of a task.
     """
 
     model_config = CLOSED

@@ -126,10 +126,10 @@ def word(query: MultiMapping[str], sent: Mapping[str, JsonValue], verdict: Verdi
 
 def _allowance(told: ApproveBody) -> Allowance | None:
     """None where nothing is said beyond yes."""
-    if (told.scope, told.rule, told.input, told.usd) == (None, None, None, None):
+    if (told.scope, told.rule, told.input, told.usd, told.answer) == (None, None, None, None, None):
         return None
     rule = ToolRule(tool=told.rule.tool, argument=told.rule.argument, then=Ruling.ALLOW) if told.rule else None
-    return Allowance(scope=Scope(told.scope or Scope.ONCE), rule=rule, input=told.input, usd=told.usd)
+    return Allowance(scope=Scope(told.scope or Scope.ONCE), rule=rule, input=told.input, usd=told.usd, answer=told.answer)
 
 
 def _wants_page(query: MultiMapping[str], accept: str) -> bool:

@@ -78,7 +78,7 @@ def _standing(view: ApprovalView) -> Object:
 def _allowance(held: Allowance) -> Object:
     """What those who agree mean, as a body of theirs says it."""
     rule: Object | None = {"tool": held.rule.tool, "argument": held.rule.argument} if held.rule else None
-    return {"scope": held.scope.value, "rule": rule, "input": held.input, "usd": held.usd}
+    return {"scope": held.scope.value, "rule": rule, "input": held.input, "usd": held.usd, "answer": held.answer}
 
 
 def _outcome(view: ApprovalView) -> Object:

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from trunkline.contracts import approval, run, task
 from trunkline.contracts.message import Fact
-from trunkline_gateway.dialects.orchestrator import facts_steering, names
+from trunkline_gateway.dialects.orchestrator import facts_instances, facts_steering, names
 from trunkline_gateway.dialects.orchestrator.encode import moment, result
 
 Object = dict[str, JsonValue]
@@ -133,4 +133,5 @@ _TOLD: Final[Mapping[type[Fact], tuple[str, Tell]]] = {
     run.PullRequestOpened: ("run.pull_request_opened", _plain),
     run.AgentOutput: ("agent.output", _output),
     **facts_steering.TOLD,
+    **facts_instances.TOLD,
 }

@@ -94,8 +94,7 @@ class SteeringRoutes:
 
     async def _say(self, request: web.Request, principal: Principal) -> web.Response:
         task, text, id = _task(request), decode_steering.text(await self.body.json(request)), request[IDS].id()
-        await _found(self.steering.say(principal, task, text, id=id))
-        return json(encode_steering.said(task, id), 202)
+        return json(encode_steering.said(task, await _found(self.steering.say(principal, task, text, id=id))), 202)
 
     async def _list(self, request: web.Request, principal: Principal) -> web.Response:
         return json(encode_steering.queue(await _found(self.steering.messages(principal, _task(request)))))

@@ -17,6 +17,8 @@ YEAR: Final = 31_536_000
 REASON: Final = 1024
 """Characters."""
 ERROR: Final = 4096
+MOST_ANSWER: Final = 64 << 10
+"""Characters."""
 
 BODY: Final = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 """Types are not guessed; an unknown field is refused, for it may be one of ours, misspelt; no value gets into an error."""
@@ -119,6 +121,8 @@ class TaskMetadata(BaseModel):
     trace_id: TraceName | None = None
     parent_task_id: Annotated[str, Field(max_length=64)] | None = None
     max_retries: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole)] | None = None
+    executor: Literal["sandbox", "github_workflow"] | None = None
+    """Who is to carry it out, whatever the settings say of its type: an agent of ours, or one in the repository's own workflow."""
 
 
 class TaskPath(BaseModel):
@@ -314,6 +318,8 @@ class ApproveBody(DecisionBody):
     """What is to run instead of what was asked."""
     usd: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
     """How much more may be spent, where a budget is asked about."""
+    answer: Annotated[str, Field(min_length=1, max_length=MOST_ANSWER)] | None = None
+    """What is told to the agent, where it asks people for their input. Secrets in it are struck out."""
 
 
 class PendingQuery(BaseModel):

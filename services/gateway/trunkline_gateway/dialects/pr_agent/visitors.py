@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 from pydantic import JsonValue, SecretStr
 
-from trunkline.auth.principal import Principal
+from trunkline.auth.principal import Principal, Role
 from trunkline.contracts.errors import Invalid, Unauthenticated, Unsupported
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialects.pr_agent import decode
@@ -29,7 +29,7 @@ class TokenVisitors:
 
     people: Guests | None
     body: BodyReader
-    guests: bool = True
+    roles: frozenset[Role] = frozenset({Role.GUEST})
     """Said in the API document, whoever is asked here."""
 
     async def token(self, request: web.Request) -> SecretStr | None:

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 
 import aiohttp
 import structlog
 
-from trunkline.auth.tokens import app_assertion
-from trunkline.contracts.errors import Denied, DomainError, Invalid, Unsupported
-from trunkline_sandbox.adapters.forges.github.api import Account, Credential, Repository
-from trunkline_sandbox.adapters.forges.github.app import AppCredential, AppOptions, AppTokens
-from trunkline_sandbox.adapters.forges.github.calls import Caller, Calls
+from trunkline.contracts.errors import Denied, DomainError, Unsupported
+from trunkline.github.accounts import Given, app_of
+from trunkline.github.api import Account, Credential, Repository
+from trunkline.github.app import AppCredential, AppOptions, AppTokens, Rights
+from trunkline.github.calls import Calls, connections
+from trunkline.github.pacing import Pace
+from trunkline.github.text import Place, api_of, clone_url, place, web_of
 from trunkline_sandbox.adapters.forges.github.credentials import credentials, sweep
-from trunkline_sandbox.adapters.forges.github.pacing import Pace
 from trunkline_sandbox.adapters.forges.github.pull_requests import PullRequests
 from trunkline_sandbox.adapters.forges.github.status import Ornaments
-from trunkline_sandbox.adapters.forges.github.text import Place, api_of, clone_url, place, web_of
 from trunkline_sandbox.ports import Access, PullRequest, PullRequestPage, PullRequestSpec, Remote
 
 __all__ = ["GitHubForge", "GitHubOptions", "github_forge"]
 
 log = structlog.get_logger(__name__)
-_TOKEN = re.compile(r"\A[\x21-\x7e]{1,1000}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,55 +125,21 @@ class GitHubForge:
 
     def _credential(self, access: Access, spot: Place) -> Credential:
         if access.token:
-            return _Given(access.token)
+            return Given(access.token)
         if self._tokens:
             return AppCredential(self._tokens, spot)
-        return _Given(self._options.token)
+        return Given(self._options.token)
 
 
 @asynccontextmanager
 async def github_forge(options: GitHubOptions) -> AsyncIterator[GitHubForge]:
     """The forge with connections of its own, which are closed after the block."""
-    timeout = aiohttp.ClientTimeout(total=options.call_s, connect=min(10.0, options.call_s))
-    connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=20.0)
-    jar = aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar, trust_env=False) as session:
+    async with connections(options.call_s) as session:
         yield GitHubForge(options, session)
-
-
-class _Given:
-    """api.Credential by a token that somebody gave."""
-
-    def __init__(self, token: str) -> None:
-        """Raises Denied for none, Invalid for what cannot be one: it would end a header or a line."""
-        if not token:
-            text = "No credential for GitHub is there: set GITHUB_TOKEN, or an App's id and key file, or give a token with the task."
-            raise Denied(text, code="FORGE_CREDENTIAL")
-        if not _TOKEN.match(token):
-            raise Invalid("The token for GitHub is none: a token is one word of plain characters.", code="FORGE_CREDENTIAL")
-        self._caller = Caller(f"token/{sha256(token.encode()).hexdigest()[:16]}", token)
-
-    async def caller(self) -> Caller:
-        return self._caller
-
-    def drop(self, caller: Caller) -> None:
-        """There is no other one."""
 
 
 def _app(options: GitHubOptions, now: float) -> AppOptions | None:
     """Raises Invalid when one half of it is missing, or when its key is none."""
-    if not options.app_id and options.app_key_file is None:
-        return None
-    if not options.app_id or options.app_key_file is None:
-        text = "A GitHub App needs both its id (github_app_id) and its key (github_app_key_file); set both, or neither."
-        raise Invalid(text, code="FORGE_NOT_CONFIGURED")
-    try:
-        key = options.app_key_file.expanduser().read_text("ascii")
-    except (OSError, ValueError) as error:
-        text = (
-            f"The GitHub App's key cannot be read from {options.app_key_file.name} ({type(error).__name__}); check the path and its rights."
-        )
-        raise Invalid(text, code="APP_KEY_UNREADABLE") from None
-    app_assertion(options.app_id, key, now)
-    extra = [right for right, wanted in (("issues", options.comment), ("statuses", options.status)) if wanted]
-    return AppOptions(options.app_id, key, tuple(extra))
+    extra = tuple(right for right, wanted in (("issues", options.comment), ("statuses", options.status)) if wanted)
+    # A change to a workflow that somebody approved cannot be pushed without the right to workflows.
+    return app_of(options.app_id, options.app_key_file, Rights(("contents", "pull_requests"), extra, ("workflows",)), now)

@@ -10,8 +10,8 @@ import asyncio
 import structlog
 
 from trunkline.contracts.errors import Conflict, Denied, Invalid, NotFound, Unavailable
-from trunkline_sandbox.adapters.forges.github.api import Account, Done, Pull, Repository
-from trunkline_sandbox.adapters.forges.github.calls import Wish
+from trunkline.github.api import Account, Done, Pull, Repository
+from trunkline.github.calls import Wish
 from trunkline_sandbox.naming import joined
 from trunkline_sandbox.ports import PullRequest, PullRequestSpec
 

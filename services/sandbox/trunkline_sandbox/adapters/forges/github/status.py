@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from trunkline.contracts.errors import DomainError, Exhausted
-from trunkline_sandbox.adapters.forges.github.api import Account, Comment, Done, Repository
+from trunkline.github.api import Account, Comment, Done, Repository
 from trunkline_sandbox.adapters.forges.github.text import comment, marker, status_text
 from trunkline_sandbox.ports import PullRequestSpec
 

@@ -11,7 +11,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from trunkline.contracts.errors import Conflict, Denied, DomainError, Invalid, NotFound, Unauthenticated
-from trunkline_sandbox.adapters.forges.github.calls import Caller, Calls, Wish
+from trunkline.github.calls import Caller, Calls, Wish
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

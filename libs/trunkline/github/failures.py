@@ -86,13 +86,15 @@ def wait_told(reply: Reply, now: float) -> float | None:
 def failure(reply: Reply, doing: str, now: float) -> DomainError:
     """The refusal as one of our errors."""
     if (wait := wait_told(reply, now)) is not None:
-        return exhausted(wait)
+        return exhausted(wait, reply.status)
     told = complaint(reply)
     said = f" GitHub says: {told.said}" if told.said else ""
     if reply.status >= 500 or reply.status == 408:
-        return Unavailable(f"GitHub could not {doing} now ({reply.status}); try again later.", code="FORGE_UNAVAILABLE")
+        return Unavailable(
+            f"GitHub could not {doing} now ({reply.status}); try again later.", code="FORGE_UNAVAILABLE", status=reply.status
+        )
     if reply.status == 422 and told.head_unseen:
-        return Unavailable(f"GitHub could not {doing}: it does not see the branch yet.", code="BRANCH_NOT_SEEN")
+        return Unavailable(f"GitHub could not {doing}: it does not see the branch yet.", code="BRANCH_NOT_SEEN", status=422)
     kind, code, text = _MEANINGS.get(reply.status, (Invalid, "FORGE_REFUSED", "Look at what it says."))
     return kind(f"GitHub did not {doing} ({reply.status}). {text}{said}", code=code, status=reply.status, exists=told.exists)
 
@@ -107,9 +109,10 @@ _MEANINGS: dict[int, tuple[type[DomainError], str, str]] = {
 }  # fmt: skip
 
 
-def exhausted(wait: float) -> Exhausted:
+def exhausted(wait: float, status: int | None = None) -> Exhausted:
+    """`status`: None where it was not even asked."""
     text = f"GitHub wants to hear nothing from us for {wait:.0f} s, because it was asked too often; it is asked again then."
-    return Exhausted(text, code="FORGE_LIMITED", retry_after=round(wait, 3))
+    return Exhausted(text, code="FORGE_LIMITED", retry_after=round(wait, 3), status=status)
 
 
 def _seconds(text: str) -> float | None:

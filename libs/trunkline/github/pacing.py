@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from trunkline.contracts.errors import Unavailable
-from trunkline_sandbox.adapters.forges.github.failures import UNKNOWN_WAIT, exhausted
+from trunkline.github.failures import UNKNOWN_WAIT, exhausted
 
 MOST_LANES = 1000
 QUEUE_S = 60.0

@@ -11,26 +11,46 @@ from pydantic import JsonValue
 
 from trunkline.auth.tokens import app_assertion
 from trunkline.contracts.errors import Denied, DomainError, NotFound
-from trunkline_sandbox.adapters.forges.github.api import Account, Installation, InstallationToken
-from trunkline_sandbox.adapters.forges.github.calls import Caller, Calls, Wish
-from trunkline_sandbox.adapters.forges.github.text import Place
+from trunkline.github.api import Account, Installation, InstallationToken
+from trunkline.github.calls import Caller, Calls, Wish
+from trunkline.github.text import Place
 
 RENEW_S = 300.0
 """Seconds before its end at which a token is not given out any more."""
 INSTALLATION_S = 3600.0
 MOST_KNOWN = 1000
-_NEEDED = ("contents", "pull_requests")
-_OFFERED = "workflows"
-"""Asked for where the installation has it: a change to a workflow that somebody approved cannot be pushed without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What an App's tokens are to allow: to write what each of these words names."""
+
+    needed: tuple[str, ...]
+    extra: tuple[str, ...] = ()
+    """Wanted beside; an installation that lacks them still serves."""
+    offered: tuple[str, ...] = ()
+    """Wanted where the installation is known to have them."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppOptions:
-    """An App by its id and its private key (PEM). `extra` are rights beyond those that everything needs."""
+    """An App by its id and its private key (PEM)."""
 
     id: str
     key_pem: str = field(repr=False)
-    extra: tuple[str, ...] = ()
+    rights: Rights
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """What a token is for."""
+
+    place: Place
+    installation: int | None
+
+    @property
+    def key(self) -> str:
+        return f"{self.place.key} {self.installation or ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,44 +79,48 @@ class AppTokens:
         self._tokens: dict[str, _Token] = {}
         self._flights: dict[str, _Flight] = {}
 
-    async def get(self, place: Place) -> Caller:
-        """A token that lives for at least RENEW_S. Whoever asks while it is fetched waits for the same one."""
-        while not (known := self._fresh(place)):
-            flight = self._flights.get(place.key)
+    async def get(self, place: Place, installation: int | None = None) -> Caller:
+        """A token that lives for at least RENEW_S. Whoever asks while it is fetched waits for the same one.
+
+        `installation` by its number; None: that of the repository.
+        """
+        spot = _Spot(place, installation)
+        while not (known := self._fresh(spot)):
+            flight = self._flights.get(spot.key)
             if flight is None:
-                known = await self._fly(place)
+                known = await self._fly(spot)
                 break
             await flight.landed.wait()
             if flight.error is not None:
                 raise flight.error
         return Caller(f"installation/{known.installation}", known.text)
 
-    def drop(self, place: Place, token: str) -> None:
+    def drop(self, token: str) -> None:
         """Forget it, unless a newer one stands there by now."""
-        known = self._tokens.get(place.key)
-        if known is not None and known.text == token:
-            del self._tokens[place.key]
+        for key in [key for key, known in self._tokens.items() if known.text == token]:
+            del self._tokens[key]
 
-    def _fresh(self, place: Place) -> _Token | None:
-        known = self._tokens.get(place.key)
+    def _fresh(self, spot: _Spot) -> _Token | None:
+        known = self._tokens.get(spot.key)
         return known if known is not None and known.expires_at - self._now() > RENEW_S else None
 
-    async def _fly(self, place: Place) -> _Token:
-        flight = self._flights[place.key] = _Flight()
+    async def _fly(self, spot: _Spot) -> _Token:
+        flight = self._flights[spot.key] = _Flight()
         try:
             _bound(self._tokens)
-            self._tokens[place.key] = token = await self._made(place)
+            self._tokens[spot.key] = token = await self._made(spot)
             return token
         except DomainError as error:
             flight.error = error
             raise
         finally:
             # Also when it was cancelled: then one of those who wait flies.
-            del self._flights[place.key]
+            del self._flights[spot.key]
             flight.landed.set()
 
-    async def _made(self, place: Place) -> _Token:
-        installation = await self._installation(place)
+    async def _made(self, spot: _Spot) -> _Token:
+        place = spot.place
+        installation = Installation(id=spot.installation) if spot.installation else await self._installation(place)
         path = f"/app/installations/{installation.id}/access_tokens"
         rights: dict[str, JsonValue] = dict.fromkeys(self._rights(installation, place), "write")
         body: dict[str, JsonValue] = {"repositories": [place.name], "permissions": rights}
@@ -132,30 +156,31 @@ class AppTokens:
         return found
 
     def _rights(self, installation: Installation, place: Place) -> list[str]:
-        """Raises Denied when the installation lacks what every pull request needs."""
-        granted, extra = installation.permissions, self._options.extra
+        """Raises Denied when the installation lacks what is needed whatever else is wanted."""
+        granted, needed, extra = installation.permissions, self._options.rights.needed, self._options.rights.extra
         if granted is None:
-            return [*_NEEDED, *extra]
-        if missing := [each for each in _NEEDED if granted.get(each) != "write"]:
+            return [*needed, *extra]
+        if missing := [each for each in needed if granted.get(each) != "write"]:
             text = (
                 f"The GitHub App may not write {' and '.join(missing)} in {place.path}; allow it in the App's settings, then accept that."
             )
             raise Denied(text, code="APP_LACKS_RIGHTS", missing=[*missing])
-        return [each for each in (*_NEEDED, *extra, _OFFERED) if granted.get(each) == "write"]
+        return [each for each in (*needed, *extra, *self._options.rights.offered) if granted.get(each) == "write"]
 
 
 class AppCredential:
     """api.Credential by an App's installation."""
 
-    def __init__(self, tokens: AppTokens, place: Place) -> None:
+    def __init__(self, tokens: AppTokens, place: Place, installation: int | None = None) -> None:
         self._tokens = tokens
         self._place = place
+        self._number = installation
 
     async def caller(self) -> Caller:
-        return await self._tokens.get(self._place)
+        return await self._tokens.get(self._place, self._number)
 
     def drop(self, caller: Caller) -> None:
-        self._tokens.drop(self._place, caller.token)
+        self._tokens.drop(caller.token)
 
 
 class _Assertion:

@@ -1,0 +1,49 @@
+"""Knows agents by the keys of their instances, and others by API keys as bearers: the SDK has no other way to show one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from trunkline.auth.principal import Principal, Role
+from trunkline.contracts.errors import Unauthenticated
+from trunkline_gateway.dialects.omnara.names import END, STREAM
+from trunkline_gateway.ports import Bearers
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceCallers:
+    """dialect.Visitors by bearers."""
+
+    bearers: Bearers
+    roles: frozenset[Role] = frozenset({Role.INSTANCE})
+
+    async def token(self, request: web.Request) -> SecretStr | None:
+        """The end of a session may be said with a key that it has ended already: the answer to that may have been lost."""
+        text = _shown(request)
+        if not text:
+            return None
+        self.bearers.who(text, late=request.path == END)
+        return SecretStr(text)
+
+    async def who(self, token: SecretStr) -> Principal:
+        return self.bearers.who(token.get_secret_value(), late=True)
+
+    def stands(self, token: SecretStr, principal: Principal) -> bool:
+        try:
+            return self.bearers.who(token.get_secret_value()) == principal
+        except Unauthenticated:
+            return False
+
+
+def _shown(request: web.Request) -> str:
+    """Raises Unauthenticated for a credential in another form, which our own door did not know."""
+    header = request.headers.get("Authorization", "")
+    scheme, _, text = header.partition(" ")
+    if (header and scheme.lower() != "bearer") or "X-API-Key" in request.headers:
+        raise Unauthenticated("the credential that was shown is none of ours; send it as Authorization: Bearer KEY", code="BAD_TOKEN")
+    if not text and request.path.endswith(STREAM):
+        return request.query.get("token", "")
+    return text.strip()

@@ -1,0 +1,44 @@
+"""Somebody says how a run stands: the workflow itself, or GitHub."""
+
+from __future__ import annotations
+
+from trunkline.contracts.dispatch import ReportWorkflowRun
+from trunkline.contracts.errors import NotFound
+from trunkline.contracts.forge import one_name
+from trunkline.contracts.message import Accepted
+from trunkline_relay.handlers.dispatch_log import DispatchLog
+from trunkline_relay.handlers.dispatching import Dispatching
+from trunkline_relay.model.dispatch import Seen
+from trunkline_relay.ports import Dispatches, DueDispatch
+
+NOBODY = "-"
+
+
+class ReportRun:
+    def __init__(self, book: DispatchLog, views: Dispatches, dispatching: Dispatching) -> None:
+        self._book = book
+        self._views = views
+        self._dispatching = dispatching
+
+    async def __call__(self, wish: ReportWorkflowRun) -> Accepted:
+        """Raises NotFound RUN_NOT_OURS."""
+        due = DueDispatch(tenant=wish.tenant, task=self._task(wish), attempt=0)
+        dispatch = await self._book.dispatch(due)
+        if dispatch is None or one_name(dispatch.repo) != one_name(wish.repo):
+            raise _not_ours()
+        decided = await self._book.receive(due, Seen(wish.run, wish.how))
+        if decided.facts:
+            await self._dispatching.arrange(due)
+        return Accepted(seq=decided.seq)
+
+    def _task(self, wish: ReportWorkflowRun) -> str:
+        if wish.task_id != NOBODY:
+            return wish.task_id
+        view = self._views.dispatch_of_run(wish.tenant, one_name(wish.repo), wish.run.run_id)
+        if view is None:
+            raise _not_ours()
+        return view.task_id
+
+
+def _not_ours() -> NotFound:
+    return NotFound("nothing of ours started that run", code="RUN_NOT_OURS")

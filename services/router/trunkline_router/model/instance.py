@@ -1,0 +1,170 @@
+"""What the router remembers of an agent instance, folded from its facts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from trunkline.contracts.instance import (
+    InstanceAsked,
+    InstanceDiffed,
+    InstanceMessage,
+    InstanceMoved,
+    InstanceOpened,
+    InstanceRead,
+    InstanceSaid,
+    InstanceStatus,
+    InstanceTold,
+)
+from trunkline.contracts.message import Fact
+
+SHOWN: Final = 8000
+"""Characters of an agent's message that are remembered, for the question that it may become."""
+MOST_GIVEN: Final = 500 << 10
+"""Bytes of messages in one answer; what is left waits for the next."""
+
+
+class Said(NamedTuple):
+    """The newest message of one side, while nothing shows that its sender knows that it is there."""
+
+    message_id: str
+    digest: str
+    at: datetime
+    by: str = ""
+
+
+class Taken(NamedTuple):
+    """The newest handing out of what people said: from which message on, and what."""
+
+    from_id: str
+    messages: tuple[InstanceMessage, ...]
+    at: datetime
+
+
+class Instance(NamedTuple):
+    """What must be known of an instance to decide what comes next."""
+
+    owner: str
+    agent_type: str
+    name: str
+    transport: str
+    status: InstanceStatus
+    heard_at: datetime
+    """When its agent last said or took something, heartbeats aside."""
+    opened_at: datetime
+    dispatched: bool
+    """It was not there yet when it was opened: Trunkline was to start it."""
+    last_read: str = ""
+    queued: tuple[InstanceMessage, ...] = ()
+    """What people said and the agent did not take yet."""
+    asks: dict[str, bool] = {}
+    """Every message of the agent, and whether it asks."""
+    people: frozenset[str] = frozenset()
+    """Every message of people."""
+    text: str = ""
+    """Of the newest message of the agent, shortened."""
+    question: str = ""
+    """The message whose question is open."""
+    said: Said | None = None
+    told: Said | None = None
+    taken: Taken | None = None
+    gave: tuple[InstanceMessage, ...] = ()
+    """What went out with the answer to the newest message of the agent."""
+    diff: str = ""
+    """Digest of the newest diff."""
+    code: str = ""
+    why: str = ""
+    """How it ended, where it failed."""
+
+    @property
+    def messages(self) -> int:
+        return len(self.asks) + len(self.people)
+
+    @property
+    def newest(self) -> str:
+        """The newest message of the agent."""
+        return next(reversed(self.asks), "")
+
+    @property
+    def waiting(self) -> tuple[InstanceMessage, ...]:
+        """What goes out with the next answer: the oldest of what waits, and no more than an answer can carry."""
+        room, out = MOST_GIVEN, 0
+        for message in self.queued:
+            room -= len(message.written())
+            if room < 0 and out:
+                break
+            out += 1
+        return self.queued[:out]
+
+
+def evolve(instance: Instance | None, fact: Fact, at: datetime) -> Instance | None:
+    """The instance after one more fact; facts of other versions change nothing."""
+    if isinstance(fact, InstanceOpened):
+        return instance or Instance(
+            fact.owner, fact.agent_type, fact.name, fact.transport, fact.status, at, at, fact.status is InstanceStatus.DISCONNECTED
+        )
+    return _evolved(instance, fact, at) if instance else None
+
+
+def _evolved(instance: Instance, fact: Fact, at: datetime) -> Instance:
+    match fact:
+        case InstanceSaid():
+            return _said(instance, fact, at)
+        case InstanceTold():
+            return _told(instance, fact, at)
+        case InstanceAsked():
+            asked = instance._replace(asks={**instance.asks, fact.message_id: True}, said=None, told=None, heard_at=at)
+            gone = _given(asked, fact.gave, fact.message_id, at)
+            return gone._replace(question="" if fact.gave else fact.message_id)
+        case InstanceRead():
+            return _given(instance._replace(said=None, told=None, heard_at=at), fact.gave, fact.from_id, at)
+        case InstanceMoved():
+            return _moved(instance, fact, at)
+        case InstanceDiffed():
+            return instance._replace(diff=fact.digest)
+        case _:
+            return instance
+
+
+def _said(instance: Instance, fact: InstanceSaid, at: datetime) -> Instance:
+    out = frozenset(fact.gave)
+    return instance._replace(
+        last_read=fact.message_id,
+        gave=tuple(each for each in instance.queued if each.message_id in out),
+        queued=tuple(each for each in instance.queued if each.message_id not in out),
+        asks={**instance.asks, fact.message_id: fact.asks},
+        text=fact.text[:SHOWN],
+        question=fact.message_id if fact.asks else "",
+        said=Said(fact.message_id, fact.digest, at),
+        told=None,
+        taken=None,
+        heard_at=at,
+    )
+
+
+def _told(instance: Instance, fact: InstanceTold, at: datetime) -> Instance:
+    """What is marked as read moves the place of reading; what waited before it still waits."""
+    message = InstanceMessage(message_id=fact.message_id, text=fact.text, agent=False, by=fact.by, at=at)
+    return instance._replace(
+        people=instance.people | {fact.message_id},
+        queued=instance.queued if fact.read else (*instance.queued, message),
+        last_read=fact.message_id if fact.read else instance.last_read,
+        question="" if fact.answers else instance.question,
+        told=Said(fact.message_id, fact.digest, at, fact.by),
+    )
+
+
+def _given(instance: Instance, gave: tuple[str, ...], from_id: str, at: datetime) -> Instance:
+    if not gave:
+        return instance
+    out = frozenset(gave)
+    messages = tuple(each for each in instance.queued if each.message_id in out)
+    left = tuple(each for each in instance.queued if each.message_id not in out)
+    return instance._replace(queued=left, last_read=gave[-1], taken=Taken(from_id, messages, at))
+
+
+def _moved(instance: Instance, fact: InstanceMoved, at: datetime) -> Instance:
+    moved = instance._replace(status=fact.status, code=fact.code, why=fact.why)
+    if fact.by:  # its agent said so: it knows what it said before
+        moved = moved._replace(said=None, told=None, heard_at=at)
+    return moved._replace(question="") if fact.status.over else moved

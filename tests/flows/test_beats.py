@@ -1,0 +1,33 @@
+"""Signs of life on a real nats-server: the last one is known to everybody, and told to whoever listens."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from trunkline.bus import BusSettings, connect
+from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.testing.nats import nats_server
+
+pytestmark = pytest.mark.flow
+
+ACME, TASK, OTHER = TenantId("acme"), TaskId("a" * 32), TaskId("b" * 32)
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+async def test_the_last_sign_of_life_is_known_and_told_and_nobody_elses() -> None:
+    with nats_server() as server:
+        async with connect(BusSettings(nats_url=server.url), "gateway") as one, connect(BusSettings(nats_url=server.url), "router") as two:
+            heard: asyncio.Queue[datetime] = asyncio.Queue()
+            async with two.beats.heard(ACME, TASK, heard.put_nowait):
+                await two.client.flush()
+                await one.beats.put(ACME, OTHER, NOW)
+                for seconds in (0, 30):
+                    await one.beats.put(ACME, TASK, NOW + timedelta(seconds=seconds))
+                async with asyncio.timeout(5):
+                    assert [await heard.get(), await heard.get()] == [NOW, NOW + timedelta(seconds=30)]
+            await one.client.flush()
+            assert await two.beats.last(ACME, TASK) == NOW + timedelta(seconds=30)
+            assert await two.beats.last(ACME, TaskId("c" * 32)) is None

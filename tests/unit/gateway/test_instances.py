@@ -1,0 +1,100 @@
+"""What is known of connections that answers went by; what names, diffs and places are read as; and what dispatches look like."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.contracts.errors import Invalid
+from trunkline.contracts.ids import TaskId
+from trunkline.contracts.task import Executor, Hold, Submitted, TaskStatus
+from trunkline_gateway.dialects.omnara import decode, encode_github
+from trunkline_gateway.usecases.instances import InstanceName
+from trunkline_gateway.usecases.receipts import SDK, Receipts
+
+NAME = b"public/one"
+
+
+class Connection(asyncio.BaseTransport):
+    """One that says whether it is being closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing = False
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+
+def test_an_answer_may_be_lost_until_a_connection_that_lives_carried_it() -> None:
+    receipts, connection = Receipts(), Connection()
+    assert receipts.lost(NAME, SDK), "another process may have given it"
+    receipts.answered(NAME, connection)
+    assert not receipts.lost(NAME, SDK)
+    connection.closing = True
+    assert receipts.lost(NAME, SDK)
+
+
+def test_a_connection_is_not_kept_alive_by_what_went_by_it() -> None:
+    receipts = Receipts()
+    receipts.answered(NAME, Connection())
+    gc.collect()
+    assert receipts.lost(NAME, f"{SDK}/1.7.0")
+
+
+def test_only_the_sdk_is_believed_to_have_lost_an_answer() -> None:
+    assert not Receipts().lost(NAME, "curl/8.0")
+    assert not Receipts().lost(NAME, "")
+
+
+@pytest.mark.parametrize("write", [str, lambda id: id.hex, lambda id: str(id).upper(), lambda id: f"{{{id}}}", lambda id: id.urn])
+def test_a_uuid_names_the_same_instance_however_it_is_written(write: object) -> None:
+    id = uuid4()
+    assert callable(write)
+    assert decode.instance(write(id)) == InstanceName(TaskId(id.hex))
+
+
+@given(st.text(min_size=1, max_size=1000))
+def test_any_other_text_names_one_instance_by_a_uuid_or_is_refused(text: str) -> None:
+    try:
+        name = decode.instance(text)
+    except Invalid as error:
+        assert error.code == "INVALID_INSTANCE_ID"
+        return
+    assert UUID(name.task).hex == name.task
+    assert decode.instance(text) == name
+    assert not name.text or f"omnara:{text}" in name.aliases
+
+
+@pytest.mark.parametrize("text", ["", "   ", "x" * 1001, "a\0b"])
+def test_what_can_be_no_name_is_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        decode.instance(text)
+
+
+@given(st.text())
+def test_a_diff_survives_base64_and_whatever_is_none_stays_as_it_is(text: str) -> None:
+    plain = text.replace("\0", "").encode("utf-8", "replace").decode()
+    assert decode.git_diff(f"diff --git {plain}") == f"diff --git {plain}"
+
+
+@pytest.mark.parametrize(("word", "status"), [("active", "ACTIVE"), (" Awaiting_Input ", "AWAITING_INPUT"), ("KILLED", "KILLED")])
+def test_a_status_is_read_in_any_case(word: str, status: str) -> None:
+    assert decode.status(word) == status
+
+
+def test_a_dispatch_that_is_held_says_what_has_to_be_approved() -> None:
+    task = uuid4().hex
+    hold = Hold(digest="0" * 64, reasons=("deployments are approved",))
+    made = Submitted(
+        task_id=task, pool="github", executor=Executor.GITHUB_WORKFLOW, status=TaskStatus.ASSIGNED, hold=hold,
+        submitted_at=datetime(2025, 1, 12, 10, tzinfo=UTC),
+    )  # fmt: skip
+    taken = encode_github.taken(made)
+    assert (taken.status, taken.approval_id, taken.agent_instance_id) == ("held", f"approval_{task}", str(UUID(task)))
