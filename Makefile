@@ -14,7 +14,7 @@ ARGS ?=
 # Bytecode is kept whatever the machine prefers: each worker would compile every test again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup agents demo up dev check test kills campaigns bench docs lock clean
+.PHONY: help setup agents demo up dev check check-types check-rest test kills campaigns bench docs lock clean
 
 help: ## show this list
 	@echo "Trunkline. Needs Python 3.11+, git and make; everything else goes into $(VENV)."
@@ -38,13 +38,18 @@ dev: $(MADE)/project ## run it with each service as its own process, data in .tr
 	@$(BIN)/trunkline up --split --log-level debug --data-dir .trunkline/dev $(ARGS)
 
 check: $(MADE)/project ## ruff, mypy, import contracts, budgets, generated files
-	@echo "check 1/6: ruff check";        $(BIN)/ruff check .
-	@echo "check 2/6: ruff format";       $(BIN)/ruff format --check .
-	@echo "check 3/6: mypy --strict";     $(BIN)/mypy
+	@$(MAKE) --jobs=2 --output-sync=line check-types check-rest
+	@echo "check: all good"
+
+check-types:
+	@echo "check 1/6: mypy --strict";     $(BIN)/mypy
+
+check-rest:
+	@echo "check 2/6: ruff check";        $(BIN)/ruff check .
+	@echo "check 3/6: ruff format";       $(BIN)/ruff format --check .
 	@echo "check 4/6: import contracts";  $(BIN)/lint-imports
 	@echo "check 5/6: budgets and rooms"; $(BIN)/python -m pytest -q tests/architecture
 	@echo "check 6/6: api/ is up to date"; $(BIN)/python -m tools.generate_api --check
-	@echo "check: all good"
 
 # What looks at the source and not at the program is left to `make check`.
 test: $(MADE)/compiled $(MADE)/omnara ## run every test of the program (ARGS="-k name", WORKERS=2)
@@ -60,7 +65,7 @@ campaigns: $(MADE)/project ## the long form of every test that has one: kills, c
 	  tests/flows/test_going_on_again.py tests/flows/test_hostile_agents.py tests/flows/test_github_matrix.py tests/conformance/test_github_matrix.py \
 	  tests/flows/test_schemathesis.py tests/flows/test_approvals_many.py \
 	  tests/flows/test_cut_streams.py tests/flows/test_typescript_sdk.py tests/flows/test_omnara_sdk_killed.py \
-	  tests/flows/test_named_sandboxes.py tests/flows/test_named_in_clouds.py tests/flows/test_named_killed.py tests/flows/test_knowledge.py \
+	  tests/flows/test_named_sandboxes.py tests/flows/test_named_in_clouds.py tests/flows/test_named_killed.py tests/flows/test_knowledge.py tests/flows/test_bench.py tests/flows/test_webhooks_killed.py tests/flows/test_dispatching_killed.py \
 	  tests/unit/sandbox/test_named_model.py \
 	  tests/unit/approvals/test_approval_story.py tests/unit/router/test_task_machine.py tests/conformance/test_agents.py
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import stat
@@ -273,6 +274,35 @@ async def test_what_cannot_be_copied_is_not_said_to_be_lost(place: Place) -> Non
             with pytest.raises(DomainError) as told:
                 await place.keep.restore(ID, snapshot, place.root / "runs/t2-1/clean.git")
         assert told.value.code == code
+
+
+_GIT = """#!/bin/sh
+trap 'sleep 0.2; rm held; exit 143' TERM
+echo "$1" >> begun; touch held
+while :; do sleep 0.02; done
+"""
+
+
+async def test_a_git_whose_snapshot_is_not_wanted_any_more_may_put_down_what_it_holds(tmp_path: Path) -> None:
+    for name in ("bare", "tree", "desk"):
+        (tmp_path / name).mkdir()
+    for name in ("HEAD", "config"):
+        (tmp_path / "bare" / name).touch()
+    program = tmp_path / "git"
+    program.write_text(_GIT)
+    program.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(snapshots, "environment", lambda: {"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+        of = snapshots.Tree(tmp_path / "bare", tmp_path / "tree", tmp_path / "desk", "0" * 40)
+        keeping = asyncio.create_task(snapshots.snapshot(of, 1))
+        for _ in range(1000):
+            if (of.tree / "held").exists():
+                break
+            await asyncio.sleep(0.01)
+        keeping.cancel()
+        await asyncio.wait({keeping})
+    assert keeping.cancelled() and [path.name for path in of.tree.iterdir()] == ["begun"]
+    assert len((of.tree / "begun").read_text().split()) == 1
 
 
 @pytest.mark.parametrize(("tick_s", "again"), [(3600, True), (-3600, False)], ids=["a moment ago", "long ago"])

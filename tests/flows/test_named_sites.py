@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.conformance.sandbox.stand_in import Cloud
 from tests.flows.named_desk import Desk, eventually, means, replica
-from trunkline.contracts.sandbox import EnsureSandbox, SandboxStatus, SandboxView
+from trunkline.contracts.sandbox import EnsureSandbox, SandboxStatus, SandboxTerms, SandboxView, SandboxWanted
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
 from trunkline.testing.nats import nats_server
 from trunkline_sandbox.handlers import named_sites
 from trunkline_sandbox.handlers.named import Sandboxes
 from trunkline_sandbox.handlers.named_heirs import Heirs
+from trunkline_sandbox.handlers.named_host import NAMED
+from trunkline_sandbox.handlers.named_sites import Sites
 from trunkline_sandbox.handlers.named_terms import Caps
-from trunkline_sandbox.model.named_cues import Made
+from trunkline_sandbox.model.named_cues import Made, Want
 
 pytestmark = pytest.mark.flow
 READY, STOPPED, ERROR = SandboxStatus.READY, SandboxStatus.STOPPED, SandboxStatus.ERROR
@@ -54,6 +57,7 @@ class Two:
 
     async def come(self) -> Sandboxes:
         _, self.there = await self.stack.enter_async_context(replica(self.url, means(self.far, Caps(per_user=0), LOST_S)))
+        await self.there.sites.speak()
         return self.there
 
     async def at(self, cloud: Cloud) -> SandboxView:
@@ -158,6 +162,10 @@ async def test_of_two_that_were_made_at_once_the_one_that_was_noted_stays(url: s
         late = Made(ref="m1", isolation="none", ready=True, site=both.near.site)
         await both.here.named.book.receive(both.here.key(view.sandbox_id), late, now(), "make")
         await both.here.named.watch.once()
+        assert both.near._of(view.sandbox_id), "it was removed for one that nobody may have"
+        await both.there.sites.speak()
+        for _ in range(2):
+            await both.here.named.watch.once()
         assert not both.near._of(view.sandbox_id) and both.far._of(view.sandbox_id)
         assert (await both.here.get(view.sandbox_id)).site == both.far.site
 
@@ -181,3 +189,62 @@ async def test_jobs_of_a_site_that_is_given_up_are_taken_by_others_until_it_is_b
         await both.here.named.watch.once()
         await eventually(lambda: f"site-{both.far.site}" not in taken, "its jobs are still taken from it")
         running.cancel()
+
+
+async def test_one_from_before_there_were_sites_is_nobodys_to_miss_until_who_has_it_says_so(url: str) -> None:
+    async with two(url) as both:
+        id = f"sbx-{new_id()}"
+        key, old = both.here.key(id), both.far.add(id, {"tenant": both.here.tenant, NAMED: id})
+        wanted = SandboxWanted(user="ann", provider=both.far.name, terms=SandboxTerms(), by="key")
+        turns = [named.carry._turns.setdefault(key, asyncio.Lock()) for named in (both.here.named, both.there)]
+        async with turns[0], turns[1]:
+            await both.here.named.book.receive(key, Want(wanted), now())
+            await both.here.named.book.receive(key, Made(ref=old.ref, isolation="none", ready=True), now())
+        await both.here.named.watch.once(patience=0)
+        await both.here.stop(id)
+        await both.here.named.watch.once(patience=0)
+        seen = await both.here.get(id)
+        assert (seen.site, seen.code, both.far._of(id)) == ("", "", [old])
+        await both.there.watch.once()
+        await eventually(lambda: both.far._of(id)[0].state == "stopped", "it is not stopped where it is")
+        assert (await both.here.until(id, STOPPED)).site == both.far.site
+
+
+async def test_one_that_takes_long_to_make_is_made_by_the_first_that_says_so(url: str) -> None:
+    async with two(url) as both:
+        id = f"sbx-{new_id()}"
+        key = both.here.key(id)
+        wanted = SandboxWanted(user="ann", provider=both.far.name, terms=SandboxTerms(), by="key")
+        turns = [named.carry._turns.setdefault(key, asyncio.Lock()) for named in (both.here.named, both.there)]
+        async with turns[0], turns[1]:
+            await both.here.named.book.receive(key, Want(wanted), now())
+            for one in (both.there, both.here.named):
+                await one.carry.claim(key)
+        assert (await both.here.until(id, READY)).site == both.far.site
+        assert not both.near.calls["ensure"], "two made it"
+
+
+async def test_a_word_that_is_forgotten_is_none_and_a_site_without_sandboxes_is_listened_to(url: str) -> None:
+    async with two(url) as both:
+        sites = both.here.named.sites
+        await sites.look([both.far.site])
+        sites._heard = {site: replace(heard, seq=heard.seq + 7) for site, heard in sites._heard.items()}
+        await both.there.sites.speak()
+        assert not await sites.look([]) and both.far.site in sites.spoke, "who speaks is not heard"
+        spoken = sites._heard[both.far.site]
+        sites._heard = {both.far.site + "-gone": spoken}
+        await asyncio.sleep(LOST_S)
+        assert both.far.site + "-gone" in await sites.look([])
+
+
+async def test_two_machines_that_have_one_directory_are_told_so_and_one_that_took_it_over_is_not(url: str) -> None:
+    async with two(url) as both:
+        mine, again, other = (Sites(both.here.bus.memos, {"one": both.near}, LOST_S) for _ in range(3))
+        other.machine = b"elsewhere"
+        with capture_logs() as said:
+            for sites in (other, mine, again, mine):
+                await sites.speak()
+            assert not said, "services of one machine, or the next one, are taken for two"
+            for sites in (other, mine):
+                await sites.speak()
+        assert [(each["event"], each["site"]) for each in said] == [("named.site_is_twice", both.near.site)] * 2

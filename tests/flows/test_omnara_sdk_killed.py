@@ -17,7 +17,7 @@ from trunkline.testing.stack import Stack, stack
 pytestmark = [pytest.mark.flow, pytest.mark.kill, pytest.mark.timeout(240), needs_omnara]
 
 ANN = "a-key-of-ann-with-thirty-two-characters"
-POSTS, KILLS = (500, 3) if LONG else (60, 1)
+POSTS, KILLS = (500, 3) if LONG else (25, 1)
 """Posts of each of the two clients."""
 STUBBORN: dict[str, Any] = {"max_retries": 60, "backoff_factor": 0.001, "backoff_max": 0.5, "timeout": 10}
 CHANCE = 0.15

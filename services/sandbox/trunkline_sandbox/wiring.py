@@ -90,12 +90,23 @@ async def running(settings: Settings) -> AsyncIterator[None]:
     async with _street(settings, street), model_session() as session, _forge(settings) as forge, connect(settings, "sandbox") as bus:
         world = replace(assemble(settings, forge, session, street), timeline=timelines(settings, bus.seal))
         async with (
+            _letting_go(world.provider),
             named_sandboxes(bus, named_means(settings, world.provider)) as (lodging, sites),
             serving(bus, replace(world, lodging=lodging), settings.runs, outgoing(settings), sites),
         ):
             yield
-        if isinstance(world.provider, RemoteProvider):
-            await world.provider.close()
+
+
+@asynccontextmanager
+async def _letting_go(provider: object) -> AsyncIterator[None]:
+    """However the service ends, no start that it made ahead waits for it, and nothing is carried that it opened."""
+    try:
+        yield
+    finally:
+        if isinstance(provider, RemoteProvider):
+            await provider.close()
+        elif isinstance(provider, LocalProvider):
+            provider.close()
 
 
 @asynccontextmanager
@@ -106,7 +117,7 @@ async def named_sandboxes(bus: Bus, means: NamedMeans) -> AsyncIterator[tuple[Lo
     await named.image_ends.start()
     subscribe_named(bus.inlet, named)
     subscribe_images(bus.inlet, named)
-    async with vital(named.book.run, named.image_ends.run, named.watch.run, named.errands.run):
+    async with vital(named.book.run, named.image_ends.run, named.watch.run, named.errands.run, named.sites.run):
         yield Lodging(named.book, named.answer, now), named.sites
 
 
@@ -175,7 +186,12 @@ async def serving(
     own = [pool_of(site) for site in sites.here] if sites else []
     for pool in own:
         await bus.work.open(pool)
-    heirs = [Heirs(sites, partial(bus.work.take, capacity=1, carry=drive.carry)).run] if sites else []
+
+    async def inherit(pool: str) -> None:
+        await bus.work.open(pool)  # its stream may have been made anew since
+        await bus.work.take(pool, 1, drive.carry)
+
+    heirs = [Heirs(sites, inherit).run] if sites else []
     await bus.inlet.start("sandbox")
     async with vital(reap.run, wake.run, *heirs, *(partial(bus.work.take, pool, hands, drive.carry) for pool in (POOL, *own))):
         yield

@@ -119,3 +119,13 @@ def test_a_directory_whose_name_is_spoilt_is_refused_and_not_renamed(root: Path)
     with pytest.raises(Broken) as refused:
         LocalProvider(root, unsafe=True)
     assert str(root / ".site") in refused.value.message
+
+
+async def test_a_directory_whose_name_is_lost_is_not_named_anew_while_it_keeps_sandboxes(root: Path) -> None:
+    provider = LocalProvider(root, unsafe=True)
+    await provider.ensure(SPEC)
+    (root / ".site").unlink()
+    with pytest.raises(Broken, match=provider.site):
+        LocalProvider(root, unsafe=True)
+    (root / ".site").write_text(provider.site)
+    assert LocalProvider(root, unsafe=True).site == provider.site

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 
 from tests.conformance.sandbox.agents import LONG, Box, asleep, eventually, gone, shell
 from trunkline.contracts.errors import NotFound
-from trunkline_sandbox.adapters.providers.local import giving
+from trunkline_sandbox.adapters.providers.local import LocalProvider, giving, kill_all, starts_ahead
 from trunkline_sandbox.adapters.providers.local.places import place
 from trunkline_sandbox.ports import Exit, Limits, SandboxSpec
 
@@ -119,6 +121,55 @@ async def test_one_whose_runner_vanished_is_started_anew(walled: Box) -> None:
         one.kill()
     await walled.provider.start(walled.id, shell("echo up"))
     assert (await walled.hear()).out == [b"up"]
+
+
+@pytest.mark.parametrize("end", ["all", "the sandbox", "the start"])
+async def test_who_was_ended_while_it_waited_may_still_be_started(walled: Box, tmp_path: Path, end: str) -> None:
+    await ahead(walled, ONCE)
+    if end == "all":
+        assert await asyncio.to_thread(kill_all, walled.root)
+    else:
+        await (walled.provider.stop(walled.id) if end == "the sandbox" else walled.provider.end(walled.id, "k"))
+    assert not waiting(walled)
+    walled.provider.close()
+    next_one = Box(LocalProvider(walled.root), walled.root)
+    await next_one.provider.give(walled.id, tree(tmp_path))
+    await next_one.provider.start(walled.id, shell(ONCE))
+    assert (await next_one.hear()).out == [b"run", b"given"]
+    next_one.provider.close()
+
+
+async def test_who_waits_under_another_key_is_sent_away_by_a_start(walled: Box) -> None:
+    await ahead(walled, "true")
+    first = waiting(walled)
+    await walled.provider.start(walled.id, shell("echo up", "other"))
+    assert not {one.pid for one in first} & {one.pid for one in waiting(walled)}
+    assert (await walled.hear("other")).out == [b"up"]
+
+
+async def test_what_nobody_takes_is_closed_when_nobody_waits_any_more(walled: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starts_ahead, "AHEAD_MS", 300)
+    await ahead(walled, "echo up")
+    made = await walled.provider._ahead.made(walled.id)
+    assert made and made.stands()
+    assert await eventually(lambda: not made.files.fds, 5.0) and not made.stands()
+    await walled.provider.start(walled.id, shell("echo up"))
+    assert (await walled.hear()).out == [b"up"]
+
+
+async def test_a_start_that_is_cancelled_before_it_began_keeps_no_file_open(walled: Box) -> None:
+    await ahead(walled, "echo up")
+    made = await walled.provider._ahead.made(walled.id)
+    free, lanes = threading.Event(), ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(lanes)
+    lanes.submit(free.wait, 10)
+    start = asyncio.create_task(walled.provider.start(walled.id, shell("echo up")))
+    assert await eventually(lambda: lanes._work_queue.qsize() == 1)
+    start.cancel()
+    await asyncio.wait({start})
+    free.set()
+    await walled.provider.stop(walled.id)
+    assert start.cancelled() and made and not made.files.fds
 
 
 async def test_nobody_waits_for_a_service_that_died(walled: Box) -> None:

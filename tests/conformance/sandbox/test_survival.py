@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.conformance.sandbox.agents import LONG, SMALL, Box, alive, asleep, gone, shell, spelled
-from trunkline_sandbox.adapters.providers.local import LocalProvider, kill_all, limits
+from trunkline_sandbox.adapters.providers.local import LocalProvider, following, kill_all, limits
 from trunkline_sandbox.model import Entry
 from trunkline_sandbox.ports import Exit
 
@@ -96,6 +96,14 @@ async def test_a_run_whose_runner_vanished_is_lost_once_and_for_all(walled: Box)
     await walled.provider.stop(walled.id)
     await walled.provider.start(walled.id, shell("echo again"))
     assert (await walled.hear()).exit == Exit(None, None, "lost") and await gone(LONG)
+
+
+async def test_a_runner_that_hangs_past_its_wall_is_ended_by_who_follows_it(walled: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_OVERDUE", 0.1)
+    await walled.start(shell("echo up; sleep LONG"), replace(SMALL, wall=0.6))
+    next(one for one in (await asleep()).parents() if "/run/runner/runner.pyc" in one.cmdline() and "bwrap" not in one.name()).suspend()
+    assert (await walled.hear(patience=8.0)).exit.cause == "wall"
+    assert await gone(LONG)
 
 
 async def test_stopping_a_sandbox_whose_process_is_gone_is_no_error(walled: Box) -> None:

@@ -83,7 +83,7 @@ async def test_pages_give_every_message_once_and_are_done_with_the_last(limit: i
     world = World(principal=ANN)
     await world.say(TASK, submitted())
     await runs_well(world)
-    pages, after = [], None
+    pages, after = list[dict[str, Any]](), None
     async with talking(world) as session:
         whole = await polled(session)
         while not pages or pages[-1]["more"]:
@@ -101,7 +101,7 @@ async def test_a_page_costs_what_it_holds_and_not_what_is_behind_it() -> None:
     await world.say(TASK, submitted())
     await world.say(TASK, *started(), *(PhaseBegan(phase=Phase.AGENT, message=f"line {number}") for number in range(3000)))
     async with talking(world) as session:
-        first = await polled(session)
+        first = await polled(session, limit=1000)
         second = await polled(session, first["next"], 10)
         refused = [
             (await session.get("/api/task/results", params={"taskId": CALLERS, "limit": text})).status for text in ("0", "1001", "x")
@@ -110,6 +110,19 @@ async def test_a_page_costs_what_it_holds_and_not_what_is_behind_it() -> None:
     assert [told["message"]["data"] for told in second["results"]] == [f"line {number}" for number in range(999, 1009)]
     assert world.read[0] < 1100 and world.read[1] < 20
     assert refused == [400, 400, 400]
+
+
+async def test_who_polls_without_a_place_hears_how_a_long_job_ended() -> None:
+    world = World(principal=ANN)
+    await world.say(TASK, submitted())
+    await world.say(TASK, *started(), *(PhaseBegan(phase=Phase.AGENT, message=f"line {number}") for number in range(1500)))
+    await world.say(TASK, *answered(), TaskSucceeded())
+    async with talking(world) as session:
+        newest = await polled(session)
+        onward = await polled(session, newest["next"])
+    assert (len(newest["results"]), newest["status"], newest["done"], newest["more"]) == (1000, "DONE", True, False)
+    assert kinds(newest)[-2:] == ["result", "done"]
+    assert (onward["results"], onward["status"], onward["done"]) == ([], "DONE", True)
 
 
 async def test_two_who_poll_at_their_own_pace_hear_the_same() -> None:

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from tests.flows.ear import Answer, Came, always, subscriber
-from trunkline.contracts.webhook import LONGEST_ANSWER
+from trunkline.contracts.webhook import LONGEST_ANSWER, Answered
 from trunkline_relay.adapters.subscribers import subscribers
 from trunkline_relay.model.addresses import Reach
 from trunkline_relay.model.lines import Sign
@@ -161,6 +161,14 @@ async def test_what_is_said_before_the_answer_is_no_answer() -> None:
     async with saying(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + OK) as (url, _), subscribers(LOCAL, WITHIN) as outside:
         attempt = await outside.post(url, {}, BODY)
         assert (attempt.answer and attempt.answer.status, attempt.answer and attempt.answer.body) == (200, "ok")
+
+
+async def test_an_answer_whose_headers_are_no_text_can_be_written_down() -> None:
+    odd = b"HTTP/1.1 200 OK\r\nx-odd: a\xffb\r\ncontent-length: 0\r\n\r\n"
+    async with saying(odd) as (url, _), subscribers(LOCAL, WITHIN) as outside:
+        attempt = await outside.post(url, {}, BODY)
+        assert attempt.answer is not None
+        assert Answered.model_validate_json(attempt.answer.model_dump_json()).headers["x-odd"] == "a\ufffdb"
 
 
 async def test_a_kept_connection_that_was_closed_meanwhile_is_no_failure() -> None:

@@ -11,9 +11,12 @@ from typing import Any, cast
 import pytest
 
 from trunkline.contracts.message import Fact
+from trunkline_sandbox.handlers.attend import Attend
 from trunkline_sandbox.handlers.converse import UNSEEN_S, Converse
 from trunkline_sandbox.handlers.sitting import GO_ON, Sitting
+from trunkline_sandbox.handlers.wake import Wake
 from trunkline_sandbox.model import Entry, Skill, Talk
+from trunkline_sandbox.model.budget import BudgetScope, UsedUp
 
 AGAIN = "Meanwhile somebody said: use tabs"
 AT_REST = Talk(ready=True, turns=1)
@@ -303,3 +306,27 @@ async def test_who_may_be_wanted_for_something_is_looked_after_first(wanted: str
             sat.talk = AT_WORK
     await sat.converse().part_at_once()
     assert not sat.dismissed and not sat.inbox.closed
+
+
+@dataclass
+class Spending(Sat):
+    """One whose budget is used up by what it said last, while it is sent home."""
+
+    job: Any = field(default_factory=lambda: SimpleNamespace(named=None, log=None))
+    world: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(keep=None))
+    till: Any = field(default_factory=lambda: SimpleNamespace(what=None))
+    asked: bool = False
+
+    async def dismiss(self) -> None:
+        self.dismissed = self.leaving = True
+        self.till.what = UsedUp(BudgetScope.TASK, 1.0, 1.0)
+
+    async def listen_for(self, name: str) -> None:
+        self.asked = True
+
+
+async def test_nobody_is_asked_for_more_for_an_agent_that_was_just_sent_home() -> None:
+    sat = Spending(Inbox(), talk=AT_REST)
+    attend = Attend(cast(Sitting, cast(Any, sat)), cast(Wake, None))
+    await attend._look(came_to_rest=True)
+    assert sat.dismissed and not sat.asked

@@ -30,9 +30,26 @@ from trunkline.contracts.sandbox import (
     SandboxWanted,
     Why,
 )
+from trunkline_sandbox.handlers import named_places
 from trunkline_sandbox.model import preferred
 from trunkline_sandbox.model.named import Effect, Named, Phase, evolve, next_effect, view
-from trunkline_sandbox.model.named_cues import Count, Cue, Delete, Done, Failed, Lost, Made, Rung, Seen, Start, State, Stop, Touch, Want
+from trunkline_sandbox.model.named_cues import (
+    Claim,
+    Count,
+    Cue,
+    Delete,
+    Done,
+    Failed,
+    Lost,
+    Made,
+    Rung,
+    Seen,
+    Start,
+    State,
+    Stop,
+    Touch,
+    Want,
+)
 from trunkline_sandbox.model.named_deciding import COUNT_S, Decide
 from trunkline_sandbox.model.preferred import Prefer
 
@@ -173,6 +190,19 @@ def test_what_a_silent_site_keeps_is_in_error_until_it_speaks_again(cues: tuple[
 
 def test_what_is_to_go_from_a_silent_site_counts_as_gone() -> None:
     assert Told(AT_A_SITE, (2, Delete())).tell(900, Lost(later(900), 900))[-1] == SandboxIsDeleted()
+
+
+def test_what_a_silent_site_keeps_takes_nobodys_place_until_it_is_wanted_again() -> None:
+    sandbox = Told(AT_A_SITE, (900, Lost(later(900), 900)))
+    assert not named_places._counts(sandbox.there)
+    sandbox.tell(901, Start())
+    assert named_places._counts(sandbox.there)
+
+
+def test_the_first_site_that_claims_one_has_it() -> None:
+    for old in (Told(), Told(made())):
+        assert [type(fact) for fact in old.tell(5, Claim("here"))] == [SandboxMade]
+        assert old.there.site == "here" and old.tell(6, Claim("there")) == ()
 
 
 def test_what_every_replica_reaches_has_no_site_to_lose() -> None:

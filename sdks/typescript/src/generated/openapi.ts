@@ -653,7 +653,7 @@ export interface paths {
         };
         /**
          * Read what the channel has said about a task
-         * @description For clients that cannot hear the channel: the same messages, of the newest job that a `taskId` has, page by page. Ask on with the `next` of the answer before as `after`: at once while there is `more`, else when you like, until it is `done`.
+         * @description For clients that cannot hear the channel: the same messages, of the newest job that a `taskId` has. `taskId` alone: how it stands now, and the newest 1,000 messages. With `limit` they come in pages, from the first on. Ask on with the `next` of the answer before as `after`: at once while there is `more`, else when you like, until it is `done`.
          *
          *     Open to the roles user, agent, approver, admin.
          */
@@ -6331,7 +6331,7 @@ export interface operations {
             query: {
                 /** @description `next` of the answer before: only what came since. */
                 after?: string;
-                /** @description Messages in one answer. */
+                /** @description Messages in one answer, the oldest first; 1000 with `after` alone. */
                 limit?: number;
                 /** @description As it was given to /api/knowledge/process. */
                 taskId: string;

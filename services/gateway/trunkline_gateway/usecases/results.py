@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Generic, cast
 
 from trunkline.auth.principal import Principal
@@ -32,11 +33,12 @@ class Reached(Generic[State]):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which messages: those of a topic beyond a place, so many at most."""
+    """Which messages: those of a topic beyond a place, so many at most: the first of them, or, `newest`, the last."""
 
     topic: str
     after: Place | None
     limit: int
+    newest: bool = False
 
     def wants(self, spoken: Spoken) -> bool:
         """A place in another life of the log is beyond nothing."""
@@ -84,17 +86,18 @@ class Results(Generic[State]):
     async def _onward(
         self, timeline: Timeline, begun: State, kept: Reached[State] | None, asked: Asked
     ) -> tuple[Reached[State], Page[State]]:
-        """No further than the page is long: what it costs does not grow with what is behind it."""
-        at, said = kept or Reached(begun), list[Spoken]()
+        """No further than the page is long: what it costs does not grow with what is behind it. The newest are there at the end alone."""
+        at, said = kept or Reached(begun), deque[Spoken](maxlen=asked.limit if asked.newest else None)
         async with aclosing(cast(AsyncGenerator[Event | Gap, None], self.tasks.feed.recent(timeline, at.up_to))) as items:
             async for item in items:
                 if not isinstance(item, Event):  # the log does not reach back to there: all that it has follows
-                    at, said = Reached(begun), []
+                    at = Reached(begun)
+                    said.clear()
                     continue
                 state, told = self.story.over(at.state, item)
-                said += filter(asked.wants, told)
+                said.extend(filter(asked.wants, told))
                 if len(said) > asked.limit:  # the next page begins with this fact once more
-                    return at, Page(at.state, tuple(said[: asked.limit]), more=True)
+                    return at, Page(at.state, tuple(islice(said, asked.limit)), more=True)
                 at = Reached(state, item.cursor)
         return at, Page(at.state, tuple(said), more=False)
 

@@ -59,6 +59,8 @@ async def _asked(connection: Connection, request: bytes) -> tuple[RawResponseMes
     protocol = connection.protocol
     if protocol is None or protocol.transport is None:
         raise aiohttp.ServerDisconnectedError
+    if len(protocol):  # it said something that nobody had asked for
+        raise aiohttp.ServerDisconnectedError
     protocol.set_response_params(read_until_eof=True, auto_decompress=False)  # 64 KiB are 64 KiB
     protocol.transport.write(request)
     try:

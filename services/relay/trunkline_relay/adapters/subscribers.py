@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 import time
@@ -27,7 +28,7 @@ IDLE: Final = 4.0
 MOST_HEADERS: Final = 40
 LONGEST_HEADER: Final = 500
 _SECRET_HEADERS: Final = frozenset({"set-cookie", "authorization", "proxy-authorization"})
-_LOST: Final = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
+_BROKEN: Final = (errno.ECONNRESET, errno.EPIPE)
 
 
 class Refused(OSError):
@@ -59,7 +60,9 @@ class HttpSubscribers:
     async def _answer(self, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
         try:
             return await self._once(url, headers, body)
-        except _LOST:  # most often a kept connection that the other side closed at that moment; the same id makes a repeat harmless
+        except (aiohttp.ClientError, OSError) as error:
+            if not _lost_on_the_way(error):
+                raise
             return await self._once(url, headers, body)
 
     async def _once(self, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
@@ -111,7 +114,19 @@ async def _told(content: aiohttp.StreamReader) -> tuple[bytes, bool]:
 
 def _headers(came: Mapping[str, str]) -> dict[str, str]:
     kept = [(name.lower(), text) for name, text in came.items() if name.lower() not in _SECRET_HEADERS]
-    return {name[:100]: text[:LONGEST_HEADER] for name, text in kept[:MOST_HEADERS]}
+    return {name[:100]: _readable(text)[:LONGEST_HEADER] for name, text in kept[:MOST_HEADERS]}
+
+
+def _readable(text: str) -> str:
+    """Without the halves of characters that stand for bytes of no text: nobody could write them down."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _lost_on_the_way(error: BaseException) -> bool:
+    """Most often a kept connection that the other side closed at that moment; the same id makes a repeat harmless."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return True
+    return isinstance(error, OSError) and error.errno in _BROKEN and not isinstance(error, aiohttp.ClientConnectorError)
 
 
 def _inner(error: BaseException) -> Refused | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from trunkline.bus import Raced, Stored
@@ -73,13 +73,20 @@ class TellWebhooks:
         return wanted
 
     async def _deliver_all(self, wanted: Iterable[Wanted]) -> None:
-        """No subscriber waits for another, nor for another fact."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for hook, delivery in wanted:
-                    group.create_task(self._deliver(hook, delivery))
-        except ExceptionGroup as errors:
-            raise _weightiest(errors) from None
+        """No subscriber waits for another, nor for another fact, and none is left untold for what went wrong with another."""
+        errors = list[Exception]()
+
+        async def deliver(hook: Hook, delivery: DeliveryView) -> None:
+            try:
+                await self._deliver(hook, delivery)
+            except Exception as error:  # raised below, once all the others were told
+                errors.append(error)
+
+        async with asyncio.TaskGroup() as group:
+            for hook, delivery in wanted:
+                group.create_task(deliver(hook, delivery))
+        if errors:
+            raise _weightiest(errors)
 
     async def _deliver(self, hook: Hook, delivery: DeliveryView) -> None:
         if not await self._at_once(hook, delivery):
@@ -98,9 +105,9 @@ def _hears(hook: Hook, event: Event) -> bool:
     return hook_state.listens(hook) and event.cursor.seq > hook.from_seq
 
 
-def _weightiest(errors: ExceptionGroup[Exception]) -> Exception:
+def _weightiest(errors: Sequence[Exception]) -> Exception:
     """A store that is away is nobody's fault, and does not count as one of the record's tries."""
-    return next((each for each in errors.exceptions if isinstance(each, Unavailable)), errors.exceptions[0])
+    return next((each for each in errors if isinstance(each, Unavailable)), errors[0])
 
 
 class TaskSubjects:

@@ -38,5 +38,9 @@ class WakeDeliveries:
     async def _wake(self, turn: Turn, slot: Slot) -> None:
         try:
             await self._deliver(turn, slot)
-        except DomainError as error:  # its timer tries it again
-            log.warning("webhook.delivery_not_woken", delivery=turn.waiting.delivery_id, webhook=turn.key.hook_id, code=error.code)
+        except Exception as error:  # whatever it is, the others are woken all the same, and its own timer tries it again
+            names = {"delivery": turn.waiting.delivery_id, "webhook": turn.key.hook_id}
+            if isinstance(error, DomainError):
+                log.warning("webhook.delivery_not_woken", **names, code=error.code)
+            else:
+                log.exception("webhook.delivery_not_woken", **names)

@@ -127,7 +127,8 @@ class Attend:
             if came_to_rest:
                 await self._talk.part_at_once()
             for part in (self._asks, self._budget, self._hold, self._talk):
-                await part.look()
+                if not self._sitting.leaving:  # its inbox is closed then: what is asked from here on, nobody could answer
+                    await part.look()
         except BusAway as error:  # what is meant for the agent waits as long as the bus is away
             log.warning("sitting.look_put_off", error=error.message)
         if self._sitting.leaving:

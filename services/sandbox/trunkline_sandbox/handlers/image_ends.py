@@ -72,6 +72,7 @@ class ImageEnds:
     async def _drive(self, key: Key) -> None:
         async with self._hands:
             try:
+                await self._carry.claim(key)
                 await self._carry.drive(key)
             except DomainError as error:
                 log.info("image.waiter_left", sandbox=key.id, error=error.code)  # the next pass of `named_watch` drives it

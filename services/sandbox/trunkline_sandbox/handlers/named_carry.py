@@ -18,10 +18,10 @@ from trunkline.runtime.faults import faultpoint
 from trunkline_sandbox.handlers.image_host import IMAGE, IMAGE_GONE
 from trunkline_sandbox.handlers.images import NONE, Images
 from trunkline_sandbox.handlers.named_book import Book, Key
-from trunkline_sandbox.handlers.named_host import NAMED, NamedHost, Seen, reaches
+from trunkline_sandbox.handlers.named_host import NAMED, NamedHost, Seen, acts_on
 from trunkline_sandbox.model.limits import Span
 from trunkline_sandbox.model.named import Effect, Named, next_effect
-from trunkline_sandbox.model.named_cues import Done, Failed, Made
+from trunkline_sandbox.model.named_cues import Claim, Done, Failed, Made
 from trunkline_sandbox.ports import Limits, SandboxSpec
 
 log = structlog.get_logger()
@@ -73,10 +73,17 @@ class Carry:
             for _ in range(ROUNDS):
                 named = await self._book.look(key)
                 effect = next_effect(named) if named else None
-                if named is None or effect is None or not reaches(self._hosts.get(named.wanted.provider), named.site):
+                if named is None or effect is None or not acts_on(self._hosts.get(named.wanted.provider), named):
                     return
                 if not await self._further(key, named, effect):
                     return
+
+    async def claim(self, key: Key) -> None:
+        """Of one that takes long to make: it is made at this site from now on, unless another one said so before."""
+        named = await self._book.look(key)
+        host = self._hosts.get(named.wanted.provider) if named else None
+        if named and host and host.site and not named.site and next_effect(named) is Effect.MAKE:
+            await self._book.receive(key, Claim(host.site), self._now(), Effect.MAKE)
 
     def in_hand(self, key: Key) -> bool:
         """Whether this replica goes on with it by itself."""

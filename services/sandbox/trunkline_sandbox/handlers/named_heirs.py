@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
 
+from trunkline.contracts.errors import Unavailable
 from trunkline.contracts.sandbox import pool_of
 from trunkline_sandbox.handlers.named_sites import Sites
 
 log = structlog.get_logger()
+
+AGAIN_S: Final = 5.0
 
 
 class Heirs:
@@ -35,4 +40,9 @@ class Heirs:
                     self._taking.pop(site).cancel()  # what is in hand is handed back
 
     async def _of(self, site: str) -> None:
-        await self._take(pool_of(site))
+        while True:
+            try:
+                await self._take(pool_of(site))
+            except Unavailable as error:  # the bus is away: those who wait there wait a moment longer
+                log.info("named.site_not_taken", site=site, error=error.code)
+                await asyncio.sleep(AGAIN_S * random.uniform(0.5, 1.5))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, runtime_checkable
 
 from trunkline.contracts.ids import SandboxId
+from trunkline_sandbox.model.named import Named
 from trunkline_sandbox.model.named_cues import State
 from trunkline_sandbox.ports import Ability, Sandbox, SandboxSpec
 
@@ -75,3 +76,14 @@ class NamedHost(Protocol):
 def reaches(host: NamedHost | None, site: str) -> bool:
     """Whether a replica with this provider can do anything to what is kept at `site`."""
     return not site or (host is not None and host.site == site)
+
+
+def acts_on(host: NamedHost | None, named: Named) -> bool:
+    """Whether a replica with this provider is to do anything to it.
+
+    Where there are sites and nobody noted that of one which is kept, as before there were any, only its end is anybody's:
+    whoever has it says so.
+    """
+    if named.site or host is None or not host.site or not named.kept:
+        return reaches(host, named.site)
+    return named.over

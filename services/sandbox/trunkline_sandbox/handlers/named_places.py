@@ -18,7 +18,8 @@ from trunkline.contracts.ids import SandboxId
 from trunkline.runtime.ids import new_id
 from trunkline_sandbox.handlers.named_book import Book, Key
 from trunkline_sandbox.handlers.named_terms import Caps
-from trunkline_sandbox.model.named import Effect, Named, next_effect
+from trunkline_sandbox.model.named import Effect, Named, Phase, next_effect
+from trunkline_sandbox.model.named_deciding import SITE_LOST
 from trunkline_sandbox.model.places import Place, counts, mark, read, still, untaken, written
 
 log = structlog.get_logger()
@@ -105,7 +106,9 @@ class GivePlace:
 
 
 def _counts(named: Named) -> bool:
-    return not named.over and next_effect(named) is not Effect.CLEAN
+    """One whose site is lost does not: nobody can delete it to make room, and its user gets another one."""
+    lost = named.phase is Phase.BROKEN and named.code == SITE_LOST
+    return not named.over and not lost and next_effect(named) is not Effect.CLEAN
 
 
 def _memo(tenant: str) -> str:

@@ -14,11 +14,11 @@ from trunkline.contracts.errors import DomainError
 from trunkline.contracts.ids import SandboxId
 from trunkline_sandbox.handlers.named_book import Book, Key
 from trunkline_sandbox.handlers.named_carry import Carry
-from trunkline_sandbox.handlers.named_host import NAMED, NamedHost, Seen, reaches
+from trunkline_sandbox.handlers.named_host import NAMED, NamedHost, Seen, acts_on, reaches
 from trunkline_sandbox.handlers.named_minutes import MinutesCap
 from trunkline_sandbox.handlers.named_sites import Sites
 from trunkline_sandbox.model.named import Effect, Named, Phase, next_effect
-from trunkline_sandbox.model.named_cues import Count, Lost, Rung
+from trunkline_sandbox.model.named_cues import Claim, Count, Lost, Rung
 from trunkline_sandbox.model.named_cues import Seen as Look
 from trunkline_sandbox.model.named_deciding import SITE_LOST
 
@@ -28,6 +28,8 @@ EVERY: Final = 60.0
 AT_ONCE: Final = 8
 PATIENCE: Final = 30.0
 """Seconds for which the facts' own handlers have what is to be done in hand."""
+OTHERS: Final = 4
+"""Times that, for whoever has it in hand to claim it first."""
 LISTED_WITHIN: Final = 30.0
 
 
@@ -49,7 +51,6 @@ class Watch:
     async def once(self, patience: float = PATIENCE) -> None:
         """One pass. What resists is left for the next one."""
         began = self._now()
-        await self._spared("named.sites_failed", "", self._sites.speak())
         for name, host in self._hosts.items():
             await self._spared("named.list_failed", name, self._compare(name, host))
         hands = asyncio.Semaphore(AT_ONCE)
@@ -82,7 +83,7 @@ class Watch:
         for key, twins in by_key.items():
             await self._spared("named.reap_failed", key.id, self._match(host, key, twins, began))
         for key, named in self._book.all():
-            if named.wanted.provider == name and key not in by_key and named.kept and reaches(host, named.site):
+            if named.wanted.provider == name and key not in by_key and named.kept and acts_on(host, named):
                 await self._spared("named.look_failed", key.id, self._miss(host, key))
 
     async def _match(self, host: NamedHost, key: Key, twins: Sequence[Seen], began: datetime) -> None:
@@ -91,10 +92,10 @@ class Watch:
             await host.remove(key.id)
             log.info("named.reaped", sandbox=key.id, tenant=key.tenant, provider=host.name, why="deleted" if named else "unknown")
             return
-        if not reaches(host, named.site):  # two made it, and the other one was noted
-            await host.remove(key.id)
-            log.info("named.twin_dropped", sandbox=key.id, provider=host.name, ref=host.site)
-            return
+        if not reaches(host, named.site):
+            return await self._twin(host, key, named.site)
+        if host.site and not named.site and named.kept:  # made before there were sites, or its maker could not say
+            await self._book.try_receive(key, Claim(host.site), self._now(), "reconcile")
         kept = next((seen for seen in twins if seen.ref == named.ref), min(twins, key=lambda seen: seen.ref))
         for twin in twins:
             if twin is not kept:
@@ -104,6 +105,14 @@ class Watch:
             await host.rest(key.id)
             kept = replace(kept, state="stopped")
         await self._book.try_receive(key, Look(kept.state, began), self._now(), "reconcile")
+
+    async def _twin(self, host: NamedHost, key: Key, site: str) -> None:
+        """Two made it, and the other one was noted; unless nobody is there by that name, for then it may have been this site's own."""
+        if site not in self._sites.spoke:
+            log.warning("named.kept_elsewhere", sandbox=key.id, provider=host.name, site=site, here=host.site)
+            return
+        await host.remove(key.id)
+        log.info("named.twin_dropped", sandbox=key.id, provider=host.name, ref=host.site)
 
     async def _miss(self, host: NamedHost, key: Key) -> None:
         """A list may be late; one that is not found by its name either is gone."""
@@ -116,7 +125,11 @@ class Watch:
             await self._book.try_receive(key, Rung(now), now, "clock")
         if named.counted_until and reaches(self._hosts.get(named.wanted.provider), named.site):
             await self._book.try_receive(key, Count(now), now, "count")
-        if next_effect(named) not in (None, Effect.CLEAN) and (began - named.changed_at).total_seconds() >= patience:
+        mine = named.site or named.kept or self._carry.in_hand(key)
+        if next_effect(named) not in (None, Effect.CLEAN) and (began - named.changed_at).total_seconds() >= patience * (
+            1 if mine else OTHERS
+        ):
+            await self._carry.claim(key)
             await self._carry.drive(key)
 
     async def _give_up(self) -> None:

@@ -68,6 +68,13 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A site has it, or sets about making it; the first one that says so counts."""
+
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The provider did what it was asked for."""
 
@@ -101,4 +108,4 @@ class Lost:
     silent_s: float
 
 
-Cue = Want | Start | Stop | Delete | Touch | Rung | Count | Made | Done | Failed | Seen | Lost
+Cue = Want | Start | Stop | Delete | Touch | Rung | Count | Made | Claim | Done | Failed | Seen | Lost

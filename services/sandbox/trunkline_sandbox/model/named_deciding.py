@@ -24,7 +24,7 @@ from trunkline.contracts.sandbox import (
     Why,
 )
 from trunkline_sandbox.model.named import Effect, Named, Phase, next_effect
-from trunkline_sandbox.model.named_cues import Count, Cue, Delete, Done, Failed, Lost, Made, Rung, Seen, Start, Stop, Touch, Want
+from trunkline_sandbox.model.named_cues import Claim, Count, Cue, Delete, Done, Failed, Lost, Made, Rung, Seen, Start, Stop, Touch, Want
 
 COUNT_S: Final = 900.0
 """Between two counts of one that stays ready; each stop counts what is left."""
@@ -55,6 +55,8 @@ class Decide:
                 return self._counted(named, at) if named.counted_until and (at - named.counted_until).total_seconds() >= COUNT_S else ()
             case Made():
                 return _made(named, cue) if named.phase is Phase.MAKING else ()
+            case Claim():
+                return _claimed(named, cue)
             case _:
                 return self._told(named, cue)
 
@@ -83,6 +85,13 @@ def _made(named: Named, cue: Made) -> tuple[Fact, ...]:
     known = (named.ref, named.isolation, named.image, named.site) == (told.ref, told.isolation, told.image, told.site)
     made = () if known else (told,)
     return (*made, SandboxIsReady()) if cue.ready else made
+
+
+def _claimed(named: Named, cue: Claim) -> tuple[Fact, ...]:
+    """Nobody noted a site of those that were made before there were sites, and of one that is being made only its maker does."""
+    if named.site or named.phase is Phase.DELETED:
+        return ()
+    return (SandboxMade(ref=named.ref, isolation=named.isolation, image=named.image, site=cue.site),)
 
 
 def _did(effect: Effect) -> tuple[Fact, ...]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from trunkline.contracts import job_env
 from trunkline.contracts.errors import Invalid
 from trunkline_gateway.dialects.omni.names import UPDATE
-from trunkline_gateway.dialects.omni.schemas import ConnectQuery, ResultsQuery, TokenBody
+from trunkline_gateway.dialects.omni.schemas import MOST_RESULTS, ConnectQuery, ResultsQuery, TokenBody
 from trunkline_gateway.dialects.omni.schemas_knowledge import ProcessBody
 from trunkline_gateway.usecases import struck
 from trunkline_gateway.usecases.realtime import TicketWish
@@ -62,7 +62,8 @@ def _beyond(last: str | None, first: str | None) -> Place | None:
 def results(query: MultiMapping[str]) -> tuple[str, Asked]:
     """The caller's name of the task, and which messages are wanted. Raises Invalid."""
     asked = read(ResultsQuery, once(query, ResultsQuery))
-    return asked.taskId, Asked(UPDATE, Place.parse(asked.after) if asked.after else None, asked.limit)
+    after = Place.parse(asked.after) if asked.after else None
+    return asked.taskId, Asked(UPDATE, after, asked.limit or MOST_RESULTS, newest=not (asked.after or asked.limit))
 
 
 def process(body: JsonValue, allowed: Sequence[str]) -> ProcessBody:

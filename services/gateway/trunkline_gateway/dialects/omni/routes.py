@@ -29,8 +29,9 @@ REFUSE: Final = Spec("Refused: there is nothing to register", SURFACE, refusals=
 POLL: Final = Spec(
     "Read what the channel has said about a task",
     SURFACE,
-    "For clients that cannot hear the channel: the same messages, of the newest job that a `taskId` has, page by page. Ask on with the "
-    "`next` of the answer before as `after`: at once while there is `more`, else when you like, until it is `done`.",
+    "For clients that cannot hear the channel: the same messages, of the newest job that a `taskId` has. `taskId` alone: "
+    "how it stands now, and the newest 1,000 messages. With `limit` they come in pages, from the first on. Ask on with the `next` of the "
+    "answer before as `after`: at once while there is `more`, else when you like, until it is `done`.",
     query=ResultsQuery,
     answers={200: Results},
     refusals=(400, 401, 403, 404, 429, 503),

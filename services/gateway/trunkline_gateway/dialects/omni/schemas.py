@@ -97,7 +97,10 @@ class ResultsQuery(BaseModel):
 
     taskId: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, description="As it was given to /api/knowledge/process.")]
     after: Annotated[str | None, Field(max_length=100, description="`next` of the answer before: only what came since.")] = None
-    limit: Annotated[int, Field(ge=1, le=MOST_RESULTS, description="Messages in one answer.")] = MOST_RESULTS
+    limit: Annotated[
+        int | None,
+        Field(ge=1, le=MOST_RESULTS, description=f"Messages in one answer, the oldest first; {MOST_RESULTS} with `after` alone."),
+    ] = None
 
 
 class Told(BaseModel):

@@ -16,14 +16,17 @@ REFS = "refs/snapshots/"
 _SIGNED = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "Trunkline"), ("EMAIL", "-"))}
 _ONE_PACK = "core.bigFileThreshold=1"
 """All that the first snapshot adds goes into one file, and not into one for each: a tenth of the disk, and of the time."""
-_STEPS = f"""set -e
+_STEPS = f"""trap 'exit 143' TERM
+set -e
 git ${{3:+-c "$3"}} add --all --force
 tree=$(git write-tree)
 commit=$(git commit-tree "$tree" -p "$1" -m 'As it stood')
 git --git-dir="$2" update-ref "{REFS}$commit" "$commit"
 echo "$commit"
 """
-"""One program for the four: each start of one holds all else in this process up, while an agent that leaves wants the processor too."""
+"""One program for the four: each start of one holds all else in this process up, while an agent that leaves wants the processor too.
+
+The trap is for who is asked to end: the shell waits for its git, which takes its lock files with it, and begins no other."""
 _ATTRIBUTES = "* -text -filter -ident -working-tree-encoding\n"
 """As it stands, byte for byte, whatever the repository wants to be done with its files."""
 

@@ -29,6 +29,8 @@ class Ahead:
 
     def stands(self) -> bool:
         """Whether the word would be heard; somebody else may have sent away who waited for it, and started the same himself."""
+        if not self.files.fds:
+            return False
         poll = select.poll()
         poll.register(self.gate, 0)
         return not poll.poll(0)

@@ -79,7 +79,7 @@ class Boxes:
             uid = identity.free_uid(self.first_uid, reaping.users(self.root))
             if uid is None:
                 raise Exhausted(f"All {identity.COUNT} users for sandboxes are taken.", code="NO_SANDBOX_USER", retry_after=60)
-        return Record(spec, uid, self.isolation, self._cage(spec), self._seats(spec))
+        return Record(spec, uid, self.isolation, self._cage(spec), self._seats(spec), self.site)
 
     def _seats(self, spec: SandboxSpec) -> tuple[int, ...]:
         if limits.divides_time(self.groups):
@@ -137,8 +137,7 @@ class Boxes:
                     raise Conflict(f"The sandbox {id} was stopped before this began; start it, and ask again.", code="SANDBOX_STOPPED")
                 run = place.run(launch.key)
                 wanted = ahead if ahead and ahead.fits(run, launch) and ahead.stands() else None
-                if wanted is None:
-                    reaping.send_away(run)
+                self._send_away(place, run if wanted else None)
                 start(self.engine, Order(place, self._caged(place, record), launch), wanted)
         finally:
             if ahead:
@@ -173,10 +172,10 @@ class Boxes:
         except NotFound:
             return
 
-    def end(self, id: SandboxId, key: str) -> None:
+    def end(self, id: SandboxId, key: str, cause: str = "killed") -> None:
         """End one start, and nothing else that runs inside."""
         with suppress(NotFound), self._held(id) as (place, record):
-            reaping.end(record, place.run(key))
+            reaping.end(record, place.run(key), cause)
 
     def forget(self, id: SandboxId, key: str) -> None:
         """Remove the files of a start that has ended; one that just did is waited for a moment."""

@@ -63,7 +63,12 @@ class Follow:
         if not alive:
             await self._settle(fd)
         elif self._overdue(fd):
-            await asyncio.to_thread(self.boxes.stop, self.id, "wall")
+            await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        """Everything inside, where it is alone there; beside others, it and no other."""
+        self.boxes.stop(self.id, self.key, "wall")
+        self.boxes.end(self.id, self.key, "wall")
 
     def _overdue(self, fd: int) -> bool:
         wall, began = self.boxes.record(self.id).spec.limits.wall, spool.began(fd)

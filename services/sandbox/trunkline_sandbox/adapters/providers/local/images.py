@@ -35,7 +35,8 @@ def keep(root: Path, place: Place, name: str, env: Mapping[str, str]) -> None:
             trees.move(tree, new / tree.name)
     write_durably(new / _SAYS, json.dumps({"name": name, "env": dict(env)}).encode())
     os.rename(new, _folder(root) / name)
-    for old in sorted(entry for entry in _folder(root).iterdir() if not entry.name.startswith("."))[:-KEPT]:
+    others = sorted(entry for entry in _folder(root).iterdir() if not entry.name.startswith(".") and entry.name != name)
+    for old in others[: 1 - KEPT]:  # never the one that was just built, whatever clock named it
         trees.remove(old)
 
 

@@ -123,6 +123,8 @@ class Record:
     """Control group directories."""
     seats: tuple[int, ...] = ()
     """The processors to keep to; none where a control group divides their time."""
+    site: str = ""
+    """What the root was called when it was made; empty in records of before there were sites."""
 
 
 def place(root: Path, id: SandboxId) -> Place:
@@ -164,7 +166,9 @@ def readable(path: Path) -> Record | None:
 
 
 def _record(data: Mapping[str, Any]) -> Record:
-    return Record(_spec(data["spec"]), data["uid"], data["isolation"], tuple(data["cage"]), tuple(data.get("seats", ())))
+    return Record(
+        _spec(data["spec"]), data["uid"], data["isolation"], tuple(data["cage"]), tuple(data.get("seats", ())), data.get("site", "")
+    )
 
 
 def _spec(data: Mapping[str, object]) -> SandboxSpec:

@@ -87,7 +87,12 @@ class LocalProvider:
         """Returns when the program runs, or did. Raises Invalid, NotFound, Unavailable."""
         await self._open_way_out(self._boxes.record(id))
         dressed = images.dressed(place(self._boxes.root, id), launch)
-        await _blocking(self._boxes.start, id, dressed, await self._ahead.take(id))
+        await self._ahead.made(id)
+        await _blocking(self._start, id, dressed)
+
+    def _start(self, id: SandboxId, launch: Launch) -> None:
+        """What was made ahead is taken here, and not by who may be cancelled before this begins."""
+        self._boxes.start(id, launch, self._ahead.take(id))
 
     async def output(self, id: SandboxId, key: str) -> AsyncIterator[Line | Exit]:
         """Raises NotFound when nothing was started under this key."""

@@ -23,8 +23,7 @@ def stop(place: Place, record: Record, cause: str = "killed") -> int:
     """End everything inside and record why; how many processes there were. Raises Broken when something cannot be ended."""
     active = [run for run in place.runs() if not ended(run)]
     for run in active:
-        if held(run) and not run.stopping.exists():
-            write_durably(run.stopping, cause.encode())
+        _note(run, cause)
     seen: set[Process] = set()
     end = time.monotonic() + PATIENCE
     while (left := running(place, record)) or busy(place):
@@ -42,8 +41,7 @@ def end(record: Record, run: Run, cause: str = "killed") -> None:
     """End one start, and no other in its sandbox: without its first process nothing of its namespace lives. Raises Broken."""
     if ended(run) or not held(run):
         return
-    if not run.stopping.exists():
-        write_durably(run.stopping, cause.encode())
+    _note(run, cause)
     until = time.monotonic() + PATIENCE
     while held(run):
         if first := _first(run):
@@ -54,6 +52,12 @@ def end(record: Record, run: Run, cause: str = "killed") -> None:
             raise Broken(f"A start in {run.dir.parent.parent.name} cannot be ended.", code="SANDBOX_NOT_STOPPED")
         time.sleep(0.002)
     settle(record, run)
+
+
+def _note(run: Run, cause: str) -> None:
+    """Say why it is ended, before it is. Who waits for the word never began: the same start may still be made later."""
+    if held(run) and not run.stopping.exists() and not run.waiting.exists():
+        write_durably(run.stopping, cause.encode())
 
 
 def send_away(run: Run) -> None:

@@ -9,6 +9,7 @@ import structlog
 
 from trunkline.contracts.ids import SandboxId
 from trunkline_sandbox.adapters.providers.local.ahead import Ahead
+from trunkline_sandbox.adapters.providers.local.inside.runner import AHEAD_MS
 
 log = structlog.get_logger(__name__)
 
@@ -22,17 +23,21 @@ class StartsAhead:
     def begin(self, id: SandboxId, make: Callable[[], Ahead | None]) -> None:
         """One that was begun already is left alone."""
         if id not in self._made:
-            self._made[id] = asyncio.get_running_loop().run_in_executor(None, _tried, make)
+            loop = asyncio.get_running_loop()
+            making = self._made[id] = loop.run_in_executor(None, _tried, make)
+            loop.call_later(AHEAD_MS / 1000, self._outlive, id, making)
 
     async def made(self, id: SandboxId) -> Ahead | None:
         """Waits until it is made, or cannot be. It is still ours."""
         making = self._made.get(id)
         return await asyncio.shield(making) if making else None
 
-    async def take(self, id: SandboxId) -> Ahead | None:
-        """As `made`; from here on it is the caller's."""
-        found = await self.made(id)
-        return found if self._made.pop(id, None) else None
+    def take(self, id: SandboxId) -> Ahead | None:
+        """What is made by now; from here on it is the caller's, who may be in any thread."""
+        making = self._made.get(id)
+        if making is None or not making.done():
+            return None
+        return making.result() if self._made.pop(id, None) is making else None
 
     def drop(self, id: SandboxId) -> None:
         making = self._made.pop(id, None)
@@ -40,6 +45,11 @@ class StartsAhead:
             _close(making)
         elif making:
             making.add_done_callback(_close)
+
+    def _outlive(self, id: SandboxId, making: asyncio.Future[Ahead | None]) -> None:
+        """Nobody took it, as where its run was put aside: by now nobody waits for the word."""
+        if self._made.get(id) is making:
+            self.drop(id)
 
     def close(self) -> None:
         for id in list(self._made):
