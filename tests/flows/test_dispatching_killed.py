@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.kill, pytest.mark.timeout(180)]
 BEFORE = tuple(f"{moment}.{side}" for moment in ("dispatch_wanted", "dispatch_sent", "run_seen") for side in SIDES)
 AFTER = tuple(f"key_revoked.{side}" for side in SIDES)
 """Passed only when a task is over."""
-SOONEST = ("dispatch_wanted.after_record", "dispatch_sent.after_effect", "run_seen.after_effect")
+SOONEST = ("dispatch_wanted.after_record", "dispatch_sent.after_effect")
 """Where most can go wrong; the others are tried in the long form only."""
 ROOT = Path(__file__).parents[2]
 

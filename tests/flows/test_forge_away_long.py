@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.campaigns import LONG
 from tests.flows.hub import hub
 from tests.flows.jobs import Job, submit, until
 from tests.flows.talkers import Person, awaited, environment, of, person
@@ -77,6 +78,7 @@ def ada(place: Place) -> Person:
     return person(place.stack, "ada", "agent")
 
 
+@pytest.mark.skipif(not LONG, reason="half a minute of waiting; `make campaigns` does it")
 def test_a_run_that_waits_for_its_forge_outlives_a_kill_and_holds_no_hand(place: Place) -> None:
     job, repo = place.job("killed", retry_after="22")
     parked = awaited(job, RunParked)

@@ -97,6 +97,7 @@ def test_an_agent_that_is_put_aside_while_it_is_paused_does_not_work_once_more(t
     work.job.end()
 
 
+@pytest.mark.skipif(not campaigns.LONG, reason="half a minute of waiting; `make campaigns` does it")
 def test_a_pause_that_came_before_the_agent_began_is_not_worked_through(talking: Stack) -> None:
     eve, work = person(talking, role="admin"), begun(talking)
     paused(work, eve)

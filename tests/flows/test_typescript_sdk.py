@@ -93,7 +93,7 @@ def test_a_job_is_followed_to_its_pull_request_over_broken_connections(running: 
 
 
 async def test_no_cut_anywhere_makes_it_lose_an_event_or_repeat_one(package: Package) -> None:
-    luck, tally, most = Random(9), Tally(), campaigns.tries(100, 10_000)
+    luck, tally, most = Random(9), Tally(), campaigns.tries(40, 10_000)
     async with world() as (gateway, bus), Cutter(gateway.at, 9, most=campaigns.tries(9000, 3000)).serving() as way:
         earlier = await Job(bus, luck, largest=10).begin()
         await earlier.live(0.0)
