@@ -33,7 +33,7 @@ from trunkline_sandbox.handlers.named_carry import Waits
 from trunkline_sandbox.handlers.named_host import NamedHost
 from trunkline_sandbox.handlers.named_sites import LOST_S
 from trunkline_sandbox.handlers.named_terms import Caps
-from trunkline_sandbox.subscriptions import subscribe_images, subscribe_named
+from trunkline_sandbox.subscriptions import answer_others, subscribe_images, subscribe_named
 
 QUICK = Waits(make_s=20, start_s=20, stop_s=20, tries=3, pause_s=0.01, poll_s=0.01)
 PATIENCE = 30.0
@@ -95,7 +95,8 @@ class Desk:
 
 
 def means(host: NamedHost, caps: Caps, site_lost_s: float = LOST_S) -> NamedMeans:
-    return NamedMeans({host.name: host}, replace(caps, provider=host.name), QUICK, site_lost_s=site_lost_s)
+    images = ImageMeans(provider=host.name)
+    return NamedMeans({host.name: host}, replace(caps, provider=host.name), QUICK, images, site_lost_s)
 
 
 async def eventually(true: Callable[[], object], what: str) -> None:
@@ -131,9 +132,10 @@ async def replica(url: str, means: NamedMeans) -> AsyncIterator[tuple[Bus, Sandb
     """One process of the sandbox service, as far as named sandboxes go."""
     async with connect(BusSettings(nats_url=url), "sandbox") as bus:
         named = put_together(bus, means, now)
-        await named.book.start()
+        await named.start()
         subscribe_named(bus.inlet, named)
         subscribe_images(bus.inlet, named)
+        answer_others(bus.inlet, named, means.hosts)
         await bus.inlet.start("sandbox")
         async with vital(named.book.run, named.errands.run):
             yield bus, named

@@ -11,9 +11,10 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -89,9 +90,10 @@ class User:
     running: Stack
     name: str = field(default_factory=lambda: f"user/{uuid4()}")
     sandbox: str = ""
+    provider: str = ""
 
     def ready(self) -> User:
-        _, said = self.running.ask("POST", "/api/sandbox/create", {"userId": self.name})
+        _, said = self.running.ask("POST", "/api/sandbox/create", {"userId": self.name, "provider": self.provider})
         self.sandbox = said["sandboxId"]
         deadline = time.monotonic() + PATIENCE
         while (said := self.running.ask("GET", f"/api/sandbox/status?id={self.sandbox}")[1])["status"] != "ready":
@@ -202,21 +204,28 @@ def test_a_job_goes_on_when_whoever_carries_it_dies(ann: User) -> None:
     assert len(said) == len(set(said[:-1])) + 1, "everything is said once"
 
 
-@pytest.fixture
-def another_site(running: Stack) -> Iterator[str]:
-    """Where a second sandbox service keeps its sandboxes, in a directory of its own."""
+@contextmanager
+def second_service(running: Stack, environment: Mapping[str, str]) -> Iterator[Path]:
+    """A second sandbox service beside those of the stack; its data directory."""
     secrets = json.loads((running.folder / "data" / "nats" / "secrets.json").read_text())
     url, folder = f"nats://127.0.0.1:{secrets['clients']}", running.folder / "second"
     said = {"TRUNKLINE_NATS_URL": url, "TRUNKLINE_NATS_USER": "control", "TRUNKLINE_NATS_PASSWORD": secrets["control"]}
     words = ["trunkline_cli", "serve", "sandbox", "--data-dir", str(folder), "--accept-unsafe-nats"]
     with (running.folder / "second.log").open("ab") as log:
-        process = warm.start(words, {**os.environ, **ENVIRONMENT, **said}, log, running.folder)
+        process = warm.start(words, {**os.environ, **environment, **said}, log, running.folder)
     try:
         until(lambda: b"is ready" in (running.folder / "second.log").read_bytes(), 30, "the second service does not come up")
-        yield (folder / "sandbox" / "boxes" / ".site").read_text()
+        yield folder
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+
+
+@pytest.fixture
+def another_site(running: Stack) -> Iterator[str]:
+    """Where a second sandbox service keeps its sandboxes, in a directory of its own."""
+    with second_service(running, ENVIRONMENT) as folder:
+        yield (folder / "sandbox" / "boxes" / ".site").read_text()
 
 
 def test_a_job_is_done_at_the_site_that_keeps_its_sandbox(running: Stack, another_site: str) -> None:

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.campaigns import tries
 from tests.conformance.sandbox.stand_in import Fault
 from tests.flows.named_desk import QUICK, Desk, desk, eventually, replica
 from trunkline.contracts.errors import Conflict, Denied, DomainError, Exhausted, Invalid, NotFound, Unsupported
+from trunkline.contracts.ids import TenantId
 from trunkline.contracts.sandbox import (
     EnsureSandbox,
     GetSandbox,
@@ -25,6 +27,9 @@ from trunkline.contracts.sandbox import (
 )
 from trunkline.runtime.clock import now
 from trunkline.testing.nats import nats_server
+from trunkline_sandbox.handlers import named_watch
+from trunkline_sandbox.handlers.named_host import NAMED
+from trunkline_sandbox.handlers.named_minutes import SECONDS
 from trunkline_sandbox.handlers.named_terms import Caps
 
 pytestmark = pytest.mark.flow
@@ -187,6 +192,17 @@ async def test_minutes_are_counted_and_capped_for_each_tenant(url: str) -> None:
         assert used.running == 0
 
 
+async def test_use_that_is_told_again_after_a_kill_is_counted_once_to_the_millisecond(url: str) -> None:
+    async with desk(url) as here:
+        view = await here.ready()
+        used = (await stop(here, view)).used_s
+        records = (await here.bus.log.load(here.key(view.sandbox_id).subject)).records
+        for stored in (*records, *records):  # as it comes to whoever takes over from one that was killed before it said that it was done
+            await here.named.news.on(stored)
+        total = await here.bus.counters.total(TenantId(here.tenant), f"{now():%Y%m%d}", SECONDS)
+        assert total == round(used * 1000) > 0
+
+
 async def test_the_idle_are_stopped_and_the_old_deleted_by_their_clocks(url: str) -> None:
     async with desk(url) as here:
         idle = await here.ensure("idle", terms=SandboxTerms(idle_s=0.2))
@@ -195,6 +211,29 @@ async def test_the_idle_are_stopped_and_the_old_deleted_by_their_clocks(url: str
         await eventually(lambda: not here.cloud._of(old.sandbox_id) and here.cloud.calls["remove"], "the old one lives on")
         with pytest.raises(NotFound):
             await here.get(old.sandbox_id)
+
+
+async def test_whoever_asks_for_one_uses_it(url: str) -> None:
+    async with desk(url) as here:
+        view = await here.ready("ann", SandboxTerms(idle_s=2))
+        await eventually(lambda: now() - view.ready_at > timedelta(seconds=0.4), "no time passes")  # type: ignore[operator]
+        again = await here.get((await here.ensure("ann")).sandbox_id)
+        assert again.idle_at and view.idle_at and again.idle_at - view.idle_at > timedelta(seconds=0.3)
+
+
+async def test_a_provider_that_hangs_keeps_a_pass_from_nobody_else(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named_watch, "MATCHED_WITHIN", 0.1)
+    async with desk(url) as here:
+        view = await here.ready()
+        for at in range(20):
+            here.cloud.add(f"sbx-orphan{at}", {"tenant": here.tenant, NAMED: f"sbx-orphan{at}"})
+        here.cloud.faults["remove"] = [Fault.HANGS] * 20
+        here.cloud.stand(view.sandbox_id, "stopped")
+        async with asyncio.timeout(3):
+            await here.named.watch.once()
+        assert (await here.get(view.sandbox_id)).status is STOPPED
+        await here.named.watch.once()
+        assert [seen.id for seen in here.cloud.machines.values()] == [view.sandbox_id]
 
 
 async def test_a_list_has_pages_and_filters(url: str) -> None:

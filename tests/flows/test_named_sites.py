@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
-from structlog.testing import capture_logs
 
 from tests.conformance.sandbox.stand_in import Cloud
 from tests.flows.named_desk import Desk, eventually, means, replica
+from trunkline.bus import WorkItem
+from trunkline.contracts.errors import Broken
 from trunkline.contracts.sandbox import EnsureSandbox, SandboxStatus, SandboxTerms, SandboxView, SandboxWanted
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
@@ -181,13 +182,32 @@ async def test_jobs_of_a_site_that_is_given_up_are_taken_by_others_until_it_is_b
             finally:
                 taken.remove(pool)
 
-        running = asyncio.create_task(Heirs(both.here.named.sites, take).run())
+        running = asyncio.create_task(Heirs(both.here.named.sites, take, both.here.bus.work.pools).run())
         await both.leave()
         await both.until_given_up(view)
         await eventually(lambda: f"site-{both.far.site}" in taken, "nobody takes its jobs")
         await (await both.come()).watch.once()
         await both.here.named.watch.once()
         await eventually(lambda: f"site-{both.far.site}" not in taken, "its jobs are still taken from it")
+        running.cancel()
+
+
+async def test_jobs_are_inherited_of_a_site_of_which_nothing_else_is_known(url: str) -> None:
+    async with two(url) as both:
+        item = WorkItem(tenant=both.here.tenant, task="t-1", attempt=1, pool="site-long-gone", priority="P2")
+        await both.here.bus.work.put(item)
+        carried = asyncio.Event()
+
+        async def carry(item: WorkItem, _: int) -> None:
+            carried.set()
+
+        running = asyncio.create_task(
+            Heirs(both.here.named.sites, lambda pool: both.here.bus.work.take(pool, 1, carry), both.here.bus.work.pools).run()
+        )
+        async with asyncio.timeout(20):
+            while not carried.is_set():
+                await both.here.named.watch.once()
+                await asyncio.sleep(0.05)
         running.cancel()
 
 
@@ -237,14 +257,40 @@ async def test_a_word_that_is_forgotten_is_none_and_a_site_without_sandboxes_is_
         assert both.far.site + "-gone" in await sites.look([])
 
 
-async def test_two_machines_that_have_one_directory_are_told_so_and_one_that_took_it_over_is_not(url: str) -> None:
+async def test_of_two_machines_that_have_one_directory_the_one_that_hears_of_the_other_ends(url: str) -> None:
     async with two(url) as both:
         mine, again, other = (Sites(both.here.bus.memos, {"one": both.near}, LOST_S) for _ in range(3))
-        other.machine = b"elsewhere"
-        with capture_logs() as said:
-            for sites in (other, mine, again, mine):
-                await sites.speak()
-            assert not said, "services of one machine, or the next one, are taken for two"
-            for sites in (other, mine):
-                await sites.speak()
-        assert [(each["event"], each["site"]) for each in said] == [("named.site_is_twice", both.near.site)] * 2
+        other.machine = b"elsewhere b1 pid:[1]"
+        for sites in (other, mine, again, mine):
+            await sites.speak()  # services of one machine, or the next one, are not two
+        with pytest.raises(Broken, match="end one of them"):
+            await other.run()
+        await mine.speak()
+
+
+async def test_a_machine_does_not_begin_on_a_directory_that_another_one_works_on_but_when_that_is_gone(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(named_sites, "SPEAK_S", 0.05)
+    monkeypatch.setattr(named_sites, "LISTEN_S", 0.02)
+    async with two(url) as both:
+        mine, other = (Sites(both.here.bus.memos, {"one": both.near}, LOST_S) for _ in range(2))
+        other.machine = b"elsewhere b1 pid:[1]"
+        working = asyncio.create_task(mine.run())
+        with pytest.raises(Broken, match="end one of them"):
+            await other.start()
+        working.cancel()
+        monkeypatch.setattr(named_sites, "QUIET_S", 0.2)
+        async with asyncio.timeout(10):
+            await other.start()
+
+
+@pytest.mark.parametrize(
+    ("word", "same"),
+    [
+        (b"", True), (b"vm", True), (b"vm b1 pid:[1]", True), (b"vm b1 pid:[2]", True), (b"renamed b1 pid:[1]", True),
+        (b"vm b2 pid:[1]", False), (b"box b1 pid:[2]", False), (b"box", False), (b"\xff", False),
+    ],
+)  # fmt: skip
+def test_a_machine_is_known_by_what_it_sees_of_its_processes(word: bytes, same: bool) -> None:
+    assert named_sites._same(word, b"vm b1 pid:[1]") is same

@@ -12,15 +12,32 @@ from trunkline.contracts.ids import Token
 from trunkline.contracts.message import Command, Fact, Message
 
 SERVICE: Final = "sandbox"
+LOCAL: Final = "local"
+"""The provider that is this machine."""
 LONGEST_USER: Final = 1024
 """Bytes as UTF-8."""
 LONGEST_PAGE: Final = 200
 _LABELS: Final = 32
 
 
-def pool_of(site: str) -> str:
-    """Whose services alone take jobs for the sandboxes of a site; those of all sites share the usual pool."""
-    return f"site-{site}" if site else "dev"
+def pool_of(site: str, provider: str = "") -> str:
+    """Where jobs wait that only some services can do: those of the site that keeps their sandbox, or those that have its provider.
+
+    Whoever names neither, or this machine's provider and no site, as before there were sites, means the usual pool.
+    """
+    if site:
+        return f"site-{site}"
+    return f"at-{provider}" if provider not in ("", LOCAL) else "dev"
+
+
+def site_of(pool: str) -> str:
+    """The site whose jobs wait there; empty: no site's."""
+    return pool.removeprefix("site-") if pool.startswith("site-") else ""
+
+
+def service_at(provider: str) -> str:
+    """Who answers what only services that have this provider can."""
+    return f"{SERVICE}-at-{provider}"
 
 
 class SandboxStatus(StrEnum):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from trunkline.bus import BusSettings, vault_key
 from trunkline.contracts.calls import Ruling, ToolRule
 from trunkline.contracts.errors import Invalid
+from trunkline.contracts.ids import Token
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 OUTGOING_PATHS = (
@@ -177,12 +178,17 @@ class Settings(BusSettings):
     )
     unsafe_local: bool = Field(False, description="Without isolation an agent can do whatever you can; only you can want that.")
     egress: tuple[str, ...] = Field((), description="Agents reach no host unless it is named here (`name` or `name:port`).")
+    shares: dict[Token, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        {},
+        description="All tenants that wait in a lane take turns, one each, however much each brings; `{ acme = 3 }` gives acme three for "
+        "one of the others.",
+    )
     runs: int = Field(
         4,
         ge=1,
         le=256,
-        description="Two agents per core of a small machine; each waits for its model most of the time. Jobs in the named sandboxes that "
-        "only this machine keeps come on top, as many at once.",
+        description="Two agents per core of a small machine; each waits for its model most of the time. Jobs in named "
+        "sandboxes come on top, as many at once.",
     )
     cpus: float = Field(
         0, ge=0, description="0: all, shared evenly; half where no control group can share. A fixed number leaves some idle."
@@ -196,6 +202,11 @@ class Settings(BusSettings):
     snapshot_mb: int = Field(10240, ge=0, description="Of all tasks together; the oldest goes first.")
     repository_mb: int = Field(2048, ge=1, description="Larger than nearly every repository, smaller than a disk.")
 
+    sandbox_provider: Literal["", "local", "daytona", "e2b"] = Field(
+        "",
+        description="Where a named sandbox is made whose caller names no provider; empty: at `sandbox`, and where the sandbox services "
+        "that are there have several, at the first of local, daytona and e2b.",
+    )
     sandboxes_per_user: int = Field(4, ge=0, description="Named sandboxes of one user; one is what most need. 0: any number.")
     sandboxes_per_tenant: int = Field(100, ge=0, description="Of one tenant; 0: any number.")
     sandbox_minutes_day: float = Field(

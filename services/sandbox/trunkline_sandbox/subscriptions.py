@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trunkline.bus import Inlet, Stored
+from trunkline.bus.commands import Ping
 from trunkline.contracts import subjects
 from trunkline.contracts.forge import ShowPullRequest
 from trunkline.contracts.image import GetImage, InvalidateImages
@@ -17,6 +19,7 @@ from trunkline.contracts.sandbox import (
     StartSandbox,
     StopSandbox,
     TouchSandbox,
+    service_at,
 )
 from trunkline.contracts.steering import EditMessage, ListMessages, ReorderMessages, SayToAgent, SteerRun, WithdrawMessage
 from trunkline.contracts.task import ENDS, TaskStopRequested
@@ -59,9 +62,17 @@ def subscribe_named(inlet: Inlet, named: Sandboxes) -> None:
     inlet.command("sandbox", ListSandboxes, named.pages.list)
     inlet.command("sandbox", SandboxUsage, named.pages.usage)
     inlet.command("sandbox", InvalidateImages, named.images.invalidate, stores=True)
-    inlet.command("sandbox", GetImage, named.images.get)
+    inlet.command("sandbox", GetImage, named.image_answer.get)
     inlet.facts("sandbox-named", subjects.SANDBOX, named.news.on, NEWS)
     inlet.timer("sandbox", "named", NamedDue, named.news.due)
+
+
+def answer_others(inlet: Inlet, named: Sandboxes, providers: Iterable[str]) -> None:
+    """Declare what services that have none of these providers ask of one that has; the same commands, under names of their own."""
+    for service in map(service_at, providers):
+        inlet.command(service, EnsureSandbox, named.answer.ensure_here, stores=True)
+        inlet.command(service, GetImage, named.images.get)
+        inlet.command(service, Ping, named.hosts.pong)
 
 
 def subscribe_images(inlet: Inlet, named: Sandboxes) -> None:

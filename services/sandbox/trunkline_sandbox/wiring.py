@@ -23,6 +23,7 @@ from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.sandbox import pool_of
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
+from trunkline.runtime.health import beside
 from trunkline.runtime.ids import new_id
 from trunkline.telemetry.redaction import Redactor
 from trunkline_sandbox.adapters.agents import claude_options, codex_config
@@ -76,7 +77,7 @@ from trunkline_sandbox.model.patience import Patience
 from trunkline_sandbox.model.rules import Rules
 from trunkline_sandbox.ports import Agent, Forge, Limits, Till
 from trunkline_sandbox.settings import Settings
-from trunkline_sandbox.subscriptions import Answers, subscribe, subscribe_images, subscribe_named
+from trunkline_sandbox.subscriptions import Answers, answer_others, subscribe, subscribe_images, subscribe_named
 
 POOL = "dev"
 MIB = 1 << 20
@@ -87,7 +88,12 @@ ANYTHING_GOES = OutgoingPolicy(paths=(), files=1_000_000, pull_requests=100_000)
 async def running(settings: Settings) -> AsyncIterator[None]:
     """A sandbox service with its hands open; leaving it hands back what it carries and leaves the agents running."""
     street = Street()
-    async with _street(settings, street), model_session() as session, _forge(settings) as forge, connect(settings, "sandbox") as bus:
+    async with (
+        _street(settings, street),
+        model_session() as session,
+        _forge(settings) as forge,
+        connect(settings, "sandbox", beside(settings, "sandbox")) as bus,
+    ):
         world = replace(assemble(settings, forge, session, street), timeline=timelines(settings, bus.seal))
         async with (
             _letting_go(world.provider),
@@ -113,11 +119,11 @@ async def _letting_go(provider: object) -> AsyncIterator[None]:
 async def named_sandboxes(bus: Bus, means: NamedMeans) -> AsyncIterator[tuple[Lodging, Sites]]:
     """Named sandboxes on the bus, to be declared before anything is heard; how runs come to work in them, and where."""
     named = put_together(bus, means, now)
-    await named.book.start()
-    await named.image_ends.start()
+    await named.start()
     subscribe_named(bus.inlet, named)
     subscribe_images(bus.inlet, named)
-    async with vital(named.book.run, named.image_ends.run, named.watch.run, named.errands.run, named.sites.run):
+    answer_others(bus.inlet, named, means.hosts)
+    async with vital(named.book.run, named.image_ends.run, named.watch.run, named.errands.run, named.sites.run, named.hosts.run):
         yield Lodging(named.book, named.answer, now), named.sites
 
 
@@ -126,6 +132,7 @@ def named_means(settings: Settings, *providers: object) -> NamedMeans:
     hosts = {provider.name: provider for provider in providers if isinstance(provider, NamedHost)}
     caps = Caps(
         provider=settings.sandbox,
+        named=settings.sandbox_provider,
         per_user=settings.sandboxes_per_user,
         per_tenant=settings.sandboxes_per_tenant,
         minutes_day=settings.sandbox_minutes_day,
@@ -178,22 +185,22 @@ async def serving(
     entrust = Entrust(bus.vault(world.vault_key), world.redactor)
     steps = Steps(world, wires, wake, entrust)
     drive = DriveRun(bus.log, world, steps, wake, owner())
+    bus.watch.meters.ask("runs", lambda: len(drive))
     stop, reap = StopUnclaimed(bus.log, now, clear), Reap(bus.log, world.provider, steps, wake, now)
     answers = Answers(
         stop, ShowPullRequestPage(world.forge), AnswerInbox(inboxes, bus.log, entrust.knowing, world.skill), wires.inbox, wake, entrust
     )
     subscribe(bus.inlet, answers)
-    own = [pool_of(site) for site in sites.here] if sites else []
-    for pool in own:
-        await bus.work.open(pool)
+    own = [*(pool_of(site) for site in sites.here), pool_of("", world.provider.name)] if sites else []
+    own = [pool for pool in own if pool != POOL]
 
     async def inherit(pool: str) -> None:
-        await bus.work.open(pool)  # its stream may have been made anew since
-        await bus.work.take(pool, 1, drive.carry)
+        await bus.work.take(pool, 1, drive.carry, world.shares)
 
-    heirs = [Heirs(sites, inherit).run] if sites else []
+    heirs = [Heirs(sites, inherit, bus.work.pools).run] if sites else []
     await bus.inlet.start("sandbox")
-    async with vital(reap.run, wake.run, *heirs, *(partial(bus.work.take, pool, hands, drive.carry) for pool in (POOL, *own))):
+    takers = [partial(bus.work.take, pool, hands, drive.carry, world.shares) for pool in (POOL, *own)]
+    async with vital(reap.run, wake.run, *heirs, *takers):
         yield
 
 
@@ -231,6 +238,7 @@ def assemble(settings: Settings, forge: Forge, session: aiohttp.ClientSession, s
         hold_s=settings.hold_process_s,
         park_s=settings.park_days * 86400,
         keeps=settings.standing_runs,
+        shares=settings.shares,
         budget=BudgetLimits(settings.budget_usd, settings.budget_day_usd),
         keep=_keep(settings, provider) if settings.snapshot_days and isinstance(provider, LocalProvider) else None,
         vault_key=settings.sealing_key,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
-from trunkline.bus import BusAway, LeaveAlone, Log, Raced, WorkItem
+from trunkline.bus import BusAway, LeaveAlone, Log, Poison, Raced, WorkItem
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import DomainError
 from trunkline.contracts.ids import TaskId, TenantId
@@ -20,6 +20,8 @@ from trunkline.contracts.run import RunFailed, RunGoesOn, RunParked, RunStopped,
 from trunkline.contracts.task import ENDS, TaskStopRequested, TaskSubmitted
 from trunkline.runtime.alongside import alongside
 from trunkline.runtime.faults import faultpoint
+from trunkline.telemetry.traces import Run as Traced
+from trunkline.telemetry.traces import Span, child, environment, running
 from trunkline_sandbox.handlers.once import Carried, once
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.handlers.steps import Steps
@@ -63,8 +65,15 @@ class DriveRun:
         self._owner = owner
         self._carried: Carried = {}
 
+    def __len__(self) -> int:
+        """How many it carries now."""
+        return len(self._carried)
+
     async def carry(self, item: WorkItem, deliveries: int) -> None:
-        """Bring one attempt to its end; returning means that it is over, or put aside. Raises LeaveAlone when another owner carries it."""
+        """Bring one attempt to its end; returning means that it is over, or put aside.
+
+        Raises LeaveAlone when another owner carries it, Poison when it is over because it killed whoever did.
+        """
         log.info("run.taken", task=item.task, attempt=item.attempt, deliveries=deliveries)
         try:
             await once(self._carried, item, lambda: self._carry(item))
@@ -75,15 +84,22 @@ class DriveRun:
         with structlog.contextvars.bound_contextvars(task=item.task, attempt=item.attempt):
             run_log = RunLog(self._events, item, self._world.now, self._world.redactor)
             run = await run_log.load()
-            submitted = await self._submitted(item)
+            submitted, trace = await self._submitted(item)
             released = Released(item.attempt, item.round, item.release or "")
             place = (self._world.provider.isolation, submitted.assignment.sandbox if submitted else None)
-            if submitted is not None and (facts := claim(run, released, self._owner, *place)):
-                run = await run_log.append(facts, "claim")
-                if item.round and len(facts) > 1:
-                    faultpoint("woken.after_record")
-                await self._drive(Job(item, submitted.assignment, run_log, submitted.submitted_by), run)
-            await self._leave(item, run_log.run, over=submitted is None)
+            with running(Traced(item.tenant, item.task, trace), attempt=item.attempt) as span:
+                if submitted is not None and (facts := claim(run, released, self._owner, *place)):
+                    job = Job(item, submitted.assignment, run_log, submitted.submitted_by, trace=environment(span))
+                    await self._claimed(job, facts)
+                await self._leave(item, run_log.run, over=submitted is None)
+            if run_log.run and run_log.run.poison and run_log.run.attempt == item.attempt:
+                raise Poison("its run killed whoever carried it, and its task is over")
+
+    async def _claimed(self, job: Job, facts: Sequence[Fact]) -> None:
+        run = await job.log.append(facts, "claim")
+        if job.item.round and len(facts) > 1:
+            faultpoint("woken.after_record")
+        await self._drive(job, run)
 
     async def _leave(self, item: WorkItem, run: Run | None, *, over: bool) -> None:
         """Nothing stays of what is over; what is put aside, or was taken up by another round, stays."""
@@ -103,7 +119,9 @@ class DriveRun:
         if facts := await self._facts(next_step(run), run, self._hopeless(job, run)):
             run = await job.log.append(facts, "takeover")
         while (step := next_step(run)) is not Step.NOTHING:
-            facts = await self._facts(step, run, self._attempt(step, job, run))
+            with child(f"run.{step}") as span:
+                facts = await self._facts(step, run, self._attempt(step, job, run))
+                _tell_failure(span, facts)
             run = await job.log.append(facts, step)
             if run.pushed and (status := status_of(facts)):
                 await self._steps.show(job, *status)
@@ -197,12 +215,13 @@ class DriveRun:
         loaded = await self._events.load(_task_subject(item))
         return any(isinstance(fact, ends) for stored in loaded.records for fact in stored.record.facts)
 
-    async def _submitted(self, item: WorkItem) -> TaskSubmitted | None:
-        """What was asked for; None when the task is over and nothing is to be done."""
-        records = [stored.record for stored in (await self._events.load(_task_subject(item))).records]
-        facts = [fact for record in records for fact in record.facts]
+    async def _submitted(self, item: WorkItem) -> tuple[TaskSubmitted | None, str]:
+        """What was asked for, and the trace that it was asked in; None when the task is over and nothing is to be done."""
+        stored = (await self._events.load(_task_subject(item))).records
+        facts = [fact for each in stored for fact in each.record.facts]
         over = any(isinstance(fact, ENDS) for fact in facts)
-        return None if over else next((fact for fact in facts if isinstance(fact, TaskSubmitted)), None)
+        submitted = None if over else next((fact for fact in facts if isinstance(fact, TaskSubmitted)), None)
+        return submitted, stored[0].trace if stored else ""
 
 
 def _exits(step: Step, run: Run) -> tuple[type[Fact], ...]:
@@ -215,6 +234,11 @@ def _exits(step: Step, run: Run) -> tuple[type[Fact], ...]:
 
 def _goes_on(run: Run) -> list[Fact]:
     return [RunGoesOn(attempt=run.attempt)] if run.questions.waits and run.questions.waits.why is Wait.FORGE else []
+
+
+def _tell_failure(span: Span | None, facts: Sequence[Fact]) -> None:
+    if span and (end := next((fact for fact in facts if isinstance(fact, RunFailed)), None)):
+        span.fail(end.code)
 
 
 def _task_subject(item: WorkItem) -> str:

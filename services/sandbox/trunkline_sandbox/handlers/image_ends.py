@@ -13,7 +13,8 @@ import structlog
 from trunkline.bus import Heard, Stored
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import DomainError
-from trunkline.contracts.image import ImageBuilt, ImageFailed, ImageInvalidated
+from trunkline.contracts.image import ImageBuilt, ImageFailed, ImageInvalidated, ImageWanted
+from trunkline.contracts.message import Fact
 from trunkline_sandbox.handlers.named_book import Book, Key
 from trunkline_sandbox.handlers.named_carry import Carry
 from trunkline_sandbox.model.named import Phase
@@ -29,10 +30,11 @@ Here = Callable[[Callable[[], None]], Coroutine[None, None, None]]
 class ImageEnds:
     """`start` it, and let `run` run. One that is still being made when its build ends is looked at again after that."""
 
-    def __init__(self, heard: Heard, book: Book, carry: Carry, orphaned_s: float, here: Here) -> None:
-        """`here`: what is built at this site alone, for ever, and calls when one of these builds ends."""
+    def __init__(self, heard: Heard, book: Book, carry: Carry, orphaned_s: float, here: tuple[Here, set[str]]) -> None:
+        """`here`: what is built at this site alone, for ever, and calls when one of these builds ends; and where the ids are noted of
+        all that count."""
         self._heard = heard
-        self._here = here
+        self._here, self._standing = here
         self._book = book
         self._carry = carry
         self._orphaned_s = orphaned_s
@@ -40,8 +42,8 @@ class ImageEnds:
 
     async def start(self) -> None:
         """What ended before is not heard again. Raises Unavailable."""
-        async for _ in await self._heard.start():
-            pass
+        async for stored in await self._heard.start():
+            self._note(stored)
 
     async def run(self) -> None:
         """For ever. Whoever waited for an end that came while no replica was there is an orphan too."""
@@ -49,8 +51,17 @@ class ImageEnds:
             group.create_task(self._adopt())
             group.create_task(self._here(partial(self._waiters, group)))
             async for stored in self._heard.records():
+                self._note(stored)
                 if ends(stored):
                     self._go_on(group)
+
+    def _note(self, stored: Stored) -> None:
+        id = subjects.parse_event(stored.subject).task
+        for fact in _facts(stored):
+            if isinstance(fact, ImageWanted):
+                self._standing.add(id)
+            elif isinstance(fact, ImageInvalidated):
+                self._standing.discard(id)
 
     def _go_on(self, group: asyncio.TaskGroup) -> None:
         self._waiters(group)
@@ -80,8 +91,12 @@ class ImageEnds:
 
 def ends(stored: Stored) -> bool:
     """Whether a build ended by it; a record that nobody can read ends none."""
+    return any(isinstance(fact, ENDS) for fact in _facts(stored))
+
+
+def _facts(stored: Stored) -> tuple[Fact, ...]:
     try:
-        return any(isinstance(fact, ENDS) for fact in stored.record.facts)
+        return tuple(stored.record.facts)
     except ValueError as error:
         log.error("image.unreadable", subject=stored.subject, seq=stored.seq, error=str(error)[:200])
-        return False
+        return ()

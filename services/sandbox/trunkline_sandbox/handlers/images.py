@@ -50,6 +50,8 @@ class Images:
         self._decide = DecideImage(means.pause_s, means.build_s)
         self._actor: Actor[Image, Cue] = Actor(log, self._decide, evolve)
         self.here = ImagesHere(means.pause_s)
+        self.standing: set[str] = set()
+        """The ids of those that count, of whatever Dockerfile and provider, a moment old."""
 
     async def admit(self, provider: str) -> None:
         """Whether a sandbox may be made there at all, as far as it is known. Raises Unsupported PROVIDER_CANNOT, Broken."""
@@ -104,8 +106,8 @@ class Images:
     async def invalidate(self, command: InvalidateImages) -> Accepted:
         """Raises Unavailable, Broken SNAPSHOT_BUILD_FAILED when the Dockerfile cannot be read."""
         recipe = self._recipe()
-        for provider in self.means.hosts if recipe else ():
-            id = image_id(provider, recipe.digest if recipe else "")
+        ours = {image_id(provider, recipe.digest) for provider in self.means.hosts} if recipe else set()
+        for id in sorted(self.standing | ours):  # other services have other providers and Dockerfiles, and may be away now
             await self.receive(id, Invalidate(Drop.ASKED, by=command.by), command.type)
         log.info("image.invalidated", by=command.by, tenant=command.tenant)
         return Accepted(seq=0)

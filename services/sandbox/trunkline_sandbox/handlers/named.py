@@ -9,6 +9,7 @@ from functools import partial
 
 from trunkline.bus import Bus
 from trunkline.bus.streams import EVENTS
+from trunkline_sandbox.handlers.image_answer import AnswerImages
 from trunkline_sandbox.handlers.image_build import BuildImage
 from trunkline_sandbox.handlers.image_ends import ALL_IMAGES, ImageEnds
 from trunkline_sandbox.handlers.image_news import ImageNews
@@ -18,6 +19,7 @@ from trunkline_sandbox.handlers.named_book import ALL, Book
 from trunkline_sandbox.handlers.named_carry import Carry, Waits
 from trunkline_sandbox.handlers.named_errands import Errands
 from trunkline_sandbox.handlers.named_host import NamedHost
+from trunkline_sandbox.handlers.named_hosts import Hosts
 from trunkline_sandbox.handlers.named_minutes import Minutes, MinutesCap
 from trunkline_sandbox.handlers.named_news import NamedNews
 from trunkline_sandbox.handlers.named_pages import NamedPages
@@ -30,7 +32,7 @@ from trunkline_sandbox.model.named_deciding import Decide
 
 @dataclass(frozen=True, slots=True)
 class Sandboxes:
-    """Everything about named sandboxes. `book` and `image_ends` are to be started before anything is heard; all with a `run` run beside."""
+    """Everything about named sandboxes. `start` it before anything is heard; all with a `run` run beside."""
 
     book: Book
     answer: AnswerNamed
@@ -40,9 +42,18 @@ class Sandboxes:
     carry: Carry
     errands: Errands
     sites: Sites
+    hosts: Hosts
     images: Images
+    image_answer: AnswerImages
     image_news: ImageNews
     image_ends: ImageEnds
+
+    async def start(self) -> None:
+        """Returns when everything that lies there is known, and the others know of this service. Raises Unavailable."""
+        await self.sites.start()
+        await self.book.start()
+        await self.image_ends.start()
+        await self.hosts.speak()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,8 @@ def put_together(bus: Bus, means: NamedMeans, now: Callable[[], datetime]) -> Sa
     ledger = bus.ledger(EVENTS)
     book = Book(bus.log, ledger, bus.heard(ledger, ALL), Decide(means.caps.prices))
     images = Images(bus.log, means.images, now)
-    carry = Carry(book, means.hosts, now, means.waits, images)
+    hosts = Hosts((bus.memos, bus.commands), means.hosts, means.site_lost_s)
+    carry = Carry(book, hosts, now, means.waits, images)
     minutes = Minutes(book, bus.counters, now)
     cap = MinutesCap(book, minutes, means.caps, now)
     build = BuildImage(images, bus.log, now)
@@ -69,14 +81,18 @@ def put_together(bus: Bus, means: NamedMeans, now: Callable[[], datetime]) -> Sa
     book.listeners.append(errands.heard)
     return Sandboxes(
         book=book,
-        answer=AnswerNamed(book, bus.log, means.hosts, (means.caps, minutes, images), GivePlace(book, bus.memos, means.caps, now)),
+        answer=AnswerNamed(book, bus.log, hosts, (means.caps, minutes, images), GivePlace(book, bus.memos, means.caps, now)),
         pages=NamedPages(book, minutes),
         news=NamedNews(book, carry, (minutes, cap), bus.timers, now),
         watch=Watch(book, means.hosts, (carry, cap, sites), now),
         carry=carry,
         errands=errands,
         sites=sites,
+        hosts=hosts,
         images=images,
-        image_news=ImageNews(build),
-        image_ends=ImageEnds(bus.heard(ledger, ALL_IMAGES), book, carry, means.waits.orphaned_s, partial(images.here.run, build.here)),
+        image_answer=AnswerImages(images, hosts, means.caps),
+        image_news=ImageNews(build, hosts),
+        image_ends=ImageEnds(
+            bus.heard(ledger, ALL_IMAGES), book, carry, means.waits.orphaned_s, (partial(images.here.run, build.here), images.standing)
+        ),
     )

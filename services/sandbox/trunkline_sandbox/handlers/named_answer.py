@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
@@ -11,7 +10,7 @@ import structlog
 
 from trunkline.bus import Log
 from trunkline.contracts import subjects
-from trunkline.contracts.errors import Conflict, Invalid, Unavailable
+from trunkline.contracts.errors import Conflict, Unavailable
 from trunkline.contracts.ids import SandboxId, TenantId
 from trunkline.contracts.message import Accepted
 from trunkline.contracts.sandbox import (
@@ -29,6 +28,7 @@ from trunkline.runtime.actor import Actor
 from trunkline_sandbox.handlers.images import Images
 from trunkline_sandbox.handlers.named_book import Book, Key
 from trunkline_sandbox.handlers.named_host import NamedHost
+from trunkline_sandbox.handlers.named_hosts import Hosts
 from trunkline_sandbox.handlers.named_minutes import Minutes
 from trunkline_sandbox.handlers.named_places import GivePlace
 from trunkline_sandbox.handlers.named_terms import Caps
@@ -50,7 +50,7 @@ One = GetSandbox | StartSandbox | StopSandbox | DeleteSandbox | TouchSandbox
 class AnswerNamed:
     """The body of each answer is a SandboxView."""
 
-    def __init__(self, book: Book, log: Log, hosts: Mapping[str, NamedHost], caps: tuple[Caps, Minutes, Images], place: GivePlace) -> None:
+    def __init__(self, book: Book, log: Log, hosts: Hosts, caps: tuple[Caps, Minutes, Images], place: GivePlace) -> None:
         self._book = book
         self._hosts = hosts
         self._caps, self._minutes, self._images = caps
@@ -58,13 +58,26 @@ class AnswerNamed:
         self._preferred: Actor[str, Prefer] = Actor(log, preferred.decide, preferred.evolve)
 
     async def ensure(self, command: EnsureSandbox) -> Accepted:
-        """Raises Invalid, Denied, Unsupported, Exhausted SANDBOX_CAP, Broken SNAPSHOT_BUILD_FAILED, Unavailable."""
-        name = command.provider or self._caps.provider
+        """Here, or by a service that has the provider.
+
+        Raises Invalid, Denied, Unsupported, Exhausted SANDBOX_CAP, Broken SNAPSHOT_BUILD_FAILED, Unavailable.
+        """
+        name = command.provider or self._caps.named or await self._hosts.usual(self._caps.provider)
         host = self._hosts.get(name)
         if host is None:
-            raise Invalid(f"there is no provider of that name here; there is {', '.join(sorted(self._hosts))}", code="NO_PROVIDER")
+            return await self._hosts.ask(name, command.model_copy(update={"provider": name}))
+        return await self._ensured(command, host)
+
+    async def ensure_here(self, command: EnsureSandbox) -> Accepted:
+        """What another service was asked for, and has no provider for. Raises as `ensure`."""
+        host = self._hosts.get(command.provider)
+        if host is None:
+            raise Unavailable(f"this service does not have the provider {command.provider}", code="NO_OWNER")
+        return await self._ensured(command, host)
+
+    async def _ensured(self, command: EnsureSandbox, host: NamedHost) -> Accepted:
         terms = self._caps.settled(command.terms, host)
-        wanted = SandboxWanted(user=command.user, provider=name, terms=terms, by=command.by)
+        wanted = SandboxWanted(user=command.user, provider=host.name, terms=terms, by=command.by)
         if not command.reuse:
             key = Key(command.tenant, SandboxId(command.sandbox_id))
             return await self._made(key, wanted, command, new=await self._book.look(key) is None)
@@ -91,6 +104,8 @@ class AnswerNamed:
 
     async def _started(self, key: Key, named: Named, command: EnsureSandbox) -> Accepted:
         if named.status is not SandboxStatus.STOPPED and not _may_rise(named):
+            # Whoever asks for it is about to use it: it must not be stopped for idleness a moment after the answer.
+            await self._book.try_receive(key, Touch(command.at), command.at, command.type)
             return _accepted(key, named)
         self._caps.check_minutes(await self._minutes.used_s(key.tenant))
         return await self._told(key, Start(command.by), command.at, command.type)

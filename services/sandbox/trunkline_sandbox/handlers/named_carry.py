@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -19,6 +19,7 @@ from trunkline_sandbox.handlers.image_host import IMAGE, IMAGE_GONE
 from trunkline_sandbox.handlers.images import NONE, Images
 from trunkline_sandbox.handlers.named_book import Book, Key
 from trunkline_sandbox.handlers.named_host import NAMED, NamedHost, Seen, acts_on
+from trunkline_sandbox.handlers.named_hosts import Hosts
 from trunkline_sandbox.model.limits import Span
 from trunkline_sandbox.model.named import Effect, Named, next_effect
 from trunkline_sandbox.model.named_cues import Claim, Done, Failed, Made
@@ -53,9 +54,7 @@ class Waits:
 
 
 class Carry:
-    def __init__(
-        self, book: Book, hosts: Mapping[str, NamedHost], now: Callable[[], datetime], waits: Waits, images: Images | None = None
-    ) -> None:
+    def __init__(self, book: Book, hosts: Hosts, now: Callable[[], datetime], waits: Waits, images: Images | None = None) -> None:
         self._book = book
         self._hosts = hosts
         self._now = now
@@ -66,7 +65,7 @@ class Carry:
         """Those that this replica left, or is about to leave, because their image is not there yet; `image_ends` goes on with them."""
 
     async def drive(self, key: Key) -> None:
-        """Until nothing is wanted, or its provider does not do it; at its own site alone. Raises Unavailable when the bus is away."""
+        """Until nothing is wanted, or its provider does not do it; only where it can be reached. Raises Unavailable: the bus is away."""
         turn = self._turns.setdefault(key, asyncio.Lock())
         async with turn:
             self.waiting.discard(key)
@@ -75,8 +74,16 @@ class Carry:
                 effect = next_effect(named) if named else None
                 if named is None or effect is None or not acts_on(self._hosts.get(named.wanted.provider), named):
                     return
+                if await self._hosts.elsewhere(named.wanted.provider):
+                    return
                 if not await self._further(key, named, effect):
                     return
+
+    async def passes_on(self, key: Key) -> bool:
+        """Whether something is to be done to it that only services with another provider can. Raises Unavailable."""
+        named = await self._book.look(key)
+        wants = named is not None and next_effect(named) is not None and not named.site  # those of its site hear of it anyway
+        return wants and named is not None and await self._hosts.elsewhere(named.wanted.provider)
 
     async def claim(self, key: Key) -> None:
         """Of one that takes long to make: it is made at this site from now on, unless another one said so before."""

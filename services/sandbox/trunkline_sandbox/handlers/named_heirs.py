@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
 
 from trunkline.contracts.errors import Unavailable
-from trunkline.contracts.sandbox import pool_of
+from trunkline.contracts.sandbox import pool_of, site_of
 from trunkline_sandbox.handlers.named_sites import Sites
 
 log = structlog.get_logger()
@@ -19,14 +19,16 @@ AGAIN_S: Final = 5.0
 
 
 class Heirs:
-    def __init__(self, sites: Sites, take: Callable[[str], Awaitable[None]]) -> None:
-        """`take`: carry the work of a pool, for ever."""
+    def __init__(self, sites: Sites, take: Callable[[str], Awaitable[None]], pools: Callable[[], Awaitable[Iterable[str]]]) -> None:
+        """`take`: carry the work of a pool, for ever. `pools`: those in which anything waits."""
         self._sites = sites
+        self._pools = pools
         self._take = take
         self._taking: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """For ever."""
+        await self._listen()
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._sites.looked.wait()
@@ -38,6 +40,16 @@ class Heirs:
                 for site in self._taking.keys() - lost:
                     log.info("named.site_is_back", site=site)
                     self._taking.pop(site).cancel()  # what is in hand is handed back
+
+    async def _listen(self) -> None:
+        """To the sites that jobs wait for already: their sandboxes may be deleted, and then nothing else tells of them."""
+        while True:
+            try:
+                self._sites.waited_for.update(site for pool in await self._pools() if (site := site_of(pool)))
+                return
+            except Unavailable as error:
+                log.info("named.jobs_not_seen", error=error.code)
+                await asyncio.sleep(AGAIN_S * random.uniform(0.5, 1.5))
 
     async def _of(self, site: str) -> None:
         while True:

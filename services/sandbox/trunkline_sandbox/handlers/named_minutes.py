@@ -16,6 +16,8 @@ from trunkline_sandbox.model.named_cues import Stop
 
 SECONDS: Final = "sandbox_ms"
 MONEY: Final = "sandbox_microusd"
+LEAST_S: Final = 0.0005
+"""What is counted at all: half a millisecond."""
 SLACK_S: Final = 1.0
 """Between two looks of a clock at minutes that are about to end."""
 
@@ -27,11 +29,12 @@ class Minutes:
         self._now = now
 
     async def add(self, tenant: str, at: datetime, used: SandboxUsed, name: str) -> None:
-        """Counted once for each `name`. Raises Unavailable."""
-        day = f"{at:%Y%m%d}"
-        await self._counters.add(TenantId(tenant), day, SECONDS, round(used.seconds * 1000), id=f"{name}-s")
-        if used.cost_usd:
-            await self._counters.add(TenantId(tenant), day, MONEY, round(used.cost_usd * 1e6), id=f"{name}-c")
+        """Counted once for each `name`, on the days on which it was. Raises Unavailable."""
+        for day, seconds in by_day(at, used.seconds):
+            await self._counters.add(TenantId(tenant), day, SECONDS, round(seconds * 1000), id=f"{name}-{day}-s")
+            if used.cost_usd:
+                cost = used.cost_usd * seconds / used.seconds
+                await self._counters.add(TenantId(tenant), day, MONEY, round(cost * 1e6), id=f"{name}-{day}-c")
 
     async def used_s(self, tenant: str) -> float:
         """Today, with what runs and is not counted yet. Raises Unavailable."""
@@ -46,6 +49,16 @@ class Minutes:
         money = await self._counters.total(TenantId(tenant), day, MONEY)
         running = sum(named.counted_until is not None for _, named in self._book.of(tenant))
         return SandboxUsageView(day=day, seconds=seconds // 1000, cost_usd=money / 1e6, running=running)
+
+
+def by_day(end: datetime, seconds: float) -> list[tuple[str, float]]:
+    """How much of a time that ended at `end` was on which day (UTC), the last day first."""
+    days = list[tuple[str, float]]()
+    while seconds >= LEAST_S:
+        begin = (end - timedelta(microseconds=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        days.append((f"{begin:%Y%m%d}", min(seconds, (end - begin).total_seconds())))
+        seconds, end = seconds - days[-1][1], begin
+    return days
 
 
 class MinutesCap:

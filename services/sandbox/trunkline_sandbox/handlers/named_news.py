@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, Literal
 
-from trunkline.bus import Stored, Timers
+from trunkline.bus import PassOn, Stored, Timers
 from trunkline.contracts.ids import SandboxId, Token
 from trunkline.contracts.message import Command
 from trunkline.contracts.sandbox import (
@@ -27,6 +27,8 @@ from trunkline_sandbox.model.named import Phase
 from trunkline_sandbox.model.named_cues import Rung
 
 TO_DO: Final = (SandboxWanted, SandboxStartWanted, SandboxStopWanted, SandboxDeleteWanted, SandboxBroke)
+PASSED_ON_S: Final = 60.0
+"""For so long what others are to do is passed on; then their own pass finds it, and those who are away keep nobody else's facts waiting."""
 CLOCKED: Final = (SandboxWanted, SandboxIsReady, SandboxFound)
 NEWS: Final = (*TO_DO, SandboxIsReady, SandboxFound, SandboxUsed)
 
@@ -49,14 +51,18 @@ class NamedNews:
         self._now = now
 
     async def on(self, stored: Stored) -> None:
-        """Raises Unavailable."""
+        """Raises Unavailable; PassOn when its provider is one of other services alone."""
         key, record = key_of(stored.subject), stored.record
+        acts = any(isinstance(fact, TO_DO) for fact in record.facts)
+        fresh = (self._now() - record.at).total_seconds() < PASSED_ON_S
+        if acts and fresh and await self._carry.passes_on(key):
+            raise PassOn
         for index, fact in enumerate(record.facts):
             if isinstance(fact, SandboxUsed):
                 await self._minutes.add(key.tenant, record.at, fact, f"{key.id}-{stored.seq}-{index}")
         if any(isinstance(fact, SandboxWanted) for fact in record.facts):
             faultpoint("named.wanted")
-        if any(isinstance(fact, TO_DO) for fact in record.facts):
+        if acts:
             await self._carry.drive(key)
         if any(isinstance(fact, CLOCKED) for fact in record.facts):
             await self._set_clock(key)

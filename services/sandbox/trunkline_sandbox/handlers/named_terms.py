@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from trunkline.contracts.errors import Denied, Exhausted, Invalid, Unsupported
 from trunkline.contracts.sandbox import SandboxTerms
@@ -15,6 +16,9 @@ class Caps:
     """0: no cap. Sizes in MiB, times in seconds."""
 
     provider: str = "local"
+    """The one of this service."""
+    named: str = ""
+    """Where one is made whose caller names no provider; empty: where `Hosts.usual` says."""
     per_user: int = 4
     per_tenant: int = 100
     minutes_day: float = 0
@@ -94,7 +98,13 @@ def _unsized(terms: SandboxTerms, provider: str) -> dict[str, float]:
     return {}
 
 
+_SHOWN: Final = {
+    "ttl_s": "the time to live in seconds", "cpus": "the number of processors",
+    "memory_mb": "the memory in MiB", "disk_mb": "the disk in MiB",
+}  # fmt: skip
+
+
 def _within(name: str, asked: float, most: float) -> float:
     if most and asked > most:
-        raise Invalid(f"{name} is at most {most:g} here", code="SANDBOX_TOO_LARGE", field=name, most=most)
+        raise Invalid(f"{_SHOWN[name]} is at most {most:g} here", code="SANDBOX_TOO_LARGE", field=name, most=most)
     return asked or most

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -31,6 +32,8 @@ PATIENCE: Final = 30.0
 OTHERS: Final = 4
 """Times that, for whoever has it in hand to claim it first."""
 LISTED_WITHIN: Final = 30.0
+MATCHED_WITHIN: Final = 60.0
+"""Of one sandbox: a provider that hangs must not keep the pass from those of others, and from sites and caps."""
 
 
 class Watch:
@@ -80,11 +83,19 @@ class Watch:
         for seen in listed:
             if NAMED in seen.labels and "tenant" in seen.labels:
                 by_key.setdefault(Key(seen.labels["tenant"], SandboxId(seen.labels[NAMED])), []).append(seen)
-        for key, twins in by_key.items():
-            await self._spared("named.reap_failed", key.id, self._match(host, key, twins, began))
-        for key, named in self._book.all():
-            if named.wanted.provider == name and key not in by_key and named.kept and acts_on(host, named):
-                await self._spared("named.look_failed", key.id, self._miss(host, key))
+        ours = [(key, named) for key, named in self._book.all() if named.wanted.provider == name and key not in by_key]
+        missed = [key for key, named in ours if named.kept and acts_on(host, named)]
+        hands = asyncio.Semaphore(AT_ONCE)
+
+        async def one(event: str, key: Key, work: Callable[[], Awaitable[None]]) -> None:
+            async with hands:
+                await self._spared(event, key.id, _within(work))
+
+        async with asyncio.TaskGroup() as group:
+            for key, twins in by_key.items():
+                group.create_task(one("named.reap_failed", key, partial(self._match, host, key, twins, began)))
+            for key in missed:
+                group.create_task(one("named.look_failed", key, partial(self._miss, host, key)))
 
     async def _match(self, host: NamedHost, key: Key, twins: Sequence[Seen], began: datetime) -> None:
         named = await self._book.look(key)
@@ -143,6 +154,11 @@ class Watch:
         """Those of a tenant whose minutes are used up are stopped."""
         for tenant in {key.tenant for key, named in self._book.all() if named.phase is Phase.READY}:
             await self._cap.hold(tenant)
+
+
+async def _within(work: Callable[[], Awaitable[None]]) -> None:
+    async with asyncio.timeout(MATCHED_WITHIN):
+        await work()
 
 
 def _never(named: Named) -> bool:

@@ -81,7 +81,7 @@ class Sit:
             launch = agent.launch(await self._task(job, agent), key)
             if door := self._world.doors.get(agent.name):
                 door.place(key)
-            await provider.start_ahead(job.sandbox_id, launch)
+            await provider.start_ahead(job.sandbox_id, job.dressed(launch))
 
     async def watch(self, job: Job, run: Run) -> list[Fact]:
         """Attend a program that runs, or did."""

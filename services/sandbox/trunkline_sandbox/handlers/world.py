@@ -87,6 +87,8 @@ class World:
     """Opens what callers entrusted; none: such tasks fail."""
     patience: Patience = field(default_factory=Patience)
     """With a forge that is away."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Turns of tenants that have more or fewer than others."""
     lodging: Lodging | None = None
     """Named sandboxes as places to work; None: no run of this service is in one."""
 
@@ -124,6 +126,8 @@ class Job:
     """The caller's own for the forge; empty: none was given, or it is not opened yet."""
     redactor: Redactor | None = None
     """Knows that token as well; None: there is none to know."""
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """What the program is told of the trace that it is part of."""
 
     @property
     def run(self) -> Run:
@@ -154,8 +158,10 @@ class Job:
 
     def dressed(self, launch: Launch) -> Launch:
         """With what its caller gives the program beside what the agent needs, which counts first."""
+        if not self.named:
+            return replace(launch, env={**self.trace, **launch.env}) if self.trace else launch
         env = job_env.passed(self.assignment.env) | ({USER_ID: user} if (user := self.assignment.env.get(USER_ID)) else {})
-        return replace(launch, env={**env, TASK_ID: self.item.task, **launch.env}) if self.named else launch
+        return replace(launch, env={**env, **self.trace, TASK_ID: self.item.task, **launch.env})
 
     @property
     def branch(self) -> str:

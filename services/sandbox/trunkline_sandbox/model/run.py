@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from trunkline.contracts.message import Fact
 from trunkline.contracts.run import (
@@ -51,6 +52,10 @@ class Step(StrEnum):
     NOTHING = "nothing"
 
 
+POISON: Final = "POISON"
+"""The code of the end of a run that kills its carriers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One attempt, as far as it has come."""
@@ -68,6 +73,8 @@ class Run:
     judged: PushJudged | None = None
     pushed: BranchPushed | None = None
     over: bool = False
+    poison: bool = False
+    """It ended because it killed whoever carried it."""
     claims: int = 1
     """How often it was taken since it last came further."""
     sitting: int = 1
@@ -127,7 +134,7 @@ def _evolved(run: Run, fact: Fact, at: datetime) -> Run:
         case BranchPushed():
             return replace(run, pushed=fact)
         case RunSucceeded() | RunFailed():
-            return replace(run, over=True)
+            return replace(run, over=True, poison=isinstance(fact, RunFailed) and fact.code == POISON)
         case _:
             return _waited(run, fact, at)
 

@@ -16,6 +16,7 @@ from multidict import CIMultiDict
 from trunkline.contracts.errors import DomainError, Exhausted, Invalid
 from trunkline.contracts.spend import ModelAnswered
 from trunkline.runtime.ids import new_id
+from trunkline.telemetry.traces import child, current
 from trunkline_sandbox.adapters.model.bill import Bill
 from trunkline_sandbox.adapters.model.headers import AUTHORIZATION, inward, outward, token_in
 from trunkline_sandbox.adapters.model.questions import LARGE, Question, judged
@@ -65,10 +66,14 @@ class Relay:
         self._asking = dict.fromkeys(Shape, 0)
         self._held = 0
         self._reading = asyncio.Lock()
+        self._run = current()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         began = time.monotonic()
-        response = await self._checked(request)
+        with child("model.request", self._run) as span:
+            response = await self._checked(request)
+            if span:
+                span.note(status=response.status)
         took_ms = round(1000 * (time.monotonic() - began))
         log.info("model_door.answered", path=request.path[:80], status=response.status, took_ms=took_ms)
         return response
