@@ -1,0 +1,200 @@
+"""Whatever is done to the log or to its book is found, and where."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.unit.audit.books import BEGAN, Written, compared, keep, log_of
+from trunkline.audit.book import CHECKPOINTS, LINK, LINKS, read, up_to
+from trunkline.audit.checking import Kind
+from trunkline.auth.audit_keys import audit_key
+from trunkline.contracts.errors import Broken, NotFound
+
+EDITS = 200
+
+
+def test_a_log_as_it_was_written_is_whole(tmp_path: Path) -> None:
+    log = log_of(95)
+    pages = keep(tmp_path, log)
+    assert pages.seq == 90 and compared(pages, log) == []
+
+
+def test_a_book_goes_on_where_it_ended(tmp_path: Path) -> None:
+    keep(tmp_path, log_of(35))
+    pages = keep(tmp_path, log_of(100))
+    assert (pages.seq, len(pages.checkpoints)) == (100, 10)
+    assert compared(pages, log_of(100)) == []
+
+
+def flipped(log: list[Written], at: int, dice: random.Random) -> tuple[Kind, int]:
+    seq, subject, body = log[at]
+    place, bit = dice.randrange(len(body)), 1 << dice.randrange(8)
+    log[at] = (seq, subject, body[:place] + bytes([body[place] ^ bit]) + body[place + 1 :])
+    return Kind.CHANGED, seq
+
+
+def moved(log: list[Written], at: int, dice: random.Random) -> tuple[Kind, int]:
+    """To another tenant."""
+    seq, subject, body = log[at]
+    log[at] = (seq, subject.replace("evt.", "evt.z"), body)
+    return Kind.CHANGED, seq
+
+
+def taken_away(log: list[Written], at: int, dice: random.Random) -> tuple[Kind, int]:
+    return Kind.MISSING, log.pop(at)[0]
+
+
+def renumbered(log: list[Written], at: int, dice: random.Random) -> tuple[Kind, int]:
+    """One is gone, and all behind it move up: what nats-server does with a block it cannot read."""
+    gone = log.pop(at)[0]
+    log[at:] = [(seq - 1, subject, body) for seq, subject, body in log[at:]]
+    return Kind.CHANGED, gone
+
+
+def swapped(log: list[Written], at: int, dice: random.Random) -> tuple[Kind, int]:
+    (one, *first), (two, *second) = log[at], log[at + 1]
+    log[at], log[at + 1] = (one, *second), (two, *first)  # type: ignore[assignment]
+    return Kind.CHANGED, one
+
+
+def cut(log: list[Written], at: int, dice: random.Random) -> tuple[Kind, int]:
+    first = log[at][0]
+    del log[at:]
+    return Kind.CUT, first
+
+
+def turned_back(log: list[Written], at: int, dice: random.Random) -> tuple[Kind, int]:
+    """An old copy was restored, and life went on."""
+    first = log[at][0]
+    log[at:] = [(seq, subject, b'{"at":"later"}') for seq, subject, _ in log[at:]]
+    return Kind.CHANGED, first
+
+
+DONE: tuple[Callable[[list[Written], int, random.Random], tuple[Kind, int]], ...] = (
+    flipped, moved, taken_away, renumbered, swapped, cut, turned_back,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("how", DONE)
+def test_each_of_many_random_edits_is_found_at_its_very_record(tmp_path: Path, how: Callable[..., tuple[Kind, int]]) -> None:
+    log = log_of(120)
+    pages = keep(tmp_path, log)
+    for seed in range(EDITS // len(DONE) + 1):
+        dice, edited = random.Random(seed), list(log)
+        kind, seq = how(edited, dice.randrange(1, 118), dice)
+        found = compared(pages, edited)
+        assert found and (found[0].kind, found[0].first) == (kind, seq), (seed, found)
+
+
+def test_two_edits_under_one_checkpoint_are_two_findings(tmp_path: Path) -> None:
+    log = log_of(40)
+    pages = keep(tmp_path, log)
+    log[12] = (13, log[12][1], b"other")
+    log[16] = (17, log[16][1], b"other")
+    assert [(each.first, each.last) for each in compared(pages, log)] == [(13, 13), (17, 17)]
+
+
+def test_what_was_put_in_between_is_found(tmp_path: Path) -> None:
+    log = [each for each in log_of(60) if each[0] != 25]
+    pages = keep(tmp_path, log)
+    found = compared(pages, log_of(60))
+    assert [(each.kind, each.first) for each in found] == [(Kind.ADDED, 25)]
+
+
+def test_what_is_too_old_to_be_kept_is_missed_by_nobody(tmp_path: Path) -> None:
+    pages = keep(tmp_path, log_of(100))
+    assert compared(pages, log_of(100)[34:], kept_since=BEGAN + timedelta(minutes=40)) == []
+
+
+def test_what_is_gone_before_its_time_is_missed(tmp_path: Path) -> None:
+    pages = keep(tmp_path, log_of(100))
+    found = compared(pages, log_of(100)[34:], kept_since=BEGAN)
+    assert [each.kind for each in found] == [Kind.EARLY] and (found[0].first, found[0].last) == (11, 34)
+
+
+def test_an_emptied_log_is_one_that_was_cut(tmp_path: Path) -> None:
+    assert [(each.kind, each.first, each.last) for each in compared(keep(tmp_path, log_of(30)), [])] == [(Kind.CUT, 1, 30)]
+
+
+def test_a_link_that_was_changed_in_the_book_is_not_blamed_on_the_log(tmp_path: Path) -> None:
+    keep(tmp_path, log_of(30))
+    links = tmp_path / "book" / LINKS
+    whole = bytearray(links.read_bytes())
+    whole[14 * LINK + 9] ^= 1
+    links.write_bytes(whole)
+    assert [(each.kind, each.first) for each in compared(read(tmp_path / "book"), log_of(30))] == [(Kind.BOOK, 15)]
+
+
+def test_a_record_and_its_link_that_were_changed_together_break_the_signed_head(tmp_path: Path) -> None:
+    log = log_of(30)
+    keep(tmp_path, log)
+    log[14] = (15, log[14][1], b"forged")
+    keep(tmp_path / "forger", log)
+    (tmp_path / "book" / LINKS).write_bytes((tmp_path / "forger" / "book" / LINKS).read_bytes())
+    found = compared(read(tmp_path / "book"), log)
+    assert [(each.kind, each.first, each.last, each.tenant) for each in found] == [(Kind.CHAIN, 11, 20, "a")]
+
+
+@pytest.mark.parametrize("damage", ["changed", "left out", "turned round", "another's", "unreadable"])
+def test_a_checkpoint_cannot_be_forged(tmp_path: Path, damage: str) -> None:
+    keep(tmp_path, log_of(50))
+    file = tmp_path / "book" / CHECKPOINTS
+    lines = file.read_bytes().splitlines(keepends=True)
+    match damage:
+        case "changed":
+            lines[2] = lines[2].replace(b'"seq":30', b'"seq":29')
+        case "left out":
+            del lines[2]
+        case "turned round":
+            lines[1], lines[2] = lines[2], lines[1]
+        case "another's":
+            keep(tmp_path / "forger", log_of(50))
+            lines[0] = (tmp_path / "forger" / "book" / CHECKPOINTS).read_bytes().splitlines(keepends=True)[0]
+        case _:
+            lines[3] = b"{}\n"
+    file.write_bytes(b"".join(lines))
+    with pytest.raises(Broken):
+        read(tmp_path / "book")
+
+
+def test_a_book_of_another_key_is_refused_to_who_knows_the_right_one(tmp_path: Path) -> None:
+    keep(tmp_path / "forger", log_of(20))
+    with pytest.raises(Broken):
+        read(tmp_path / "forger" / "book", audit_key(tmp_path / "audit.key").witness)
+
+
+def test_a_line_that_was_never_finished_is_no_line(tmp_path: Path) -> None:
+    keep(tmp_path, log_of(30))
+    with (tmp_path / "book" / CHECKPOINTS).open("ab") as file:
+        file.write(b'{"version":1,"ep')
+    with (tmp_path / "book" / LINKS).open("ab") as file:
+        file.write(b"torn")
+    pages = keep(tmp_path, log_of(60))
+    assert pages.seq == 60 and compared(pages, log_of(60)) == []
+
+
+def test_a_book_can_be_cut_to_where_a_backup_of_the_log_ends(tmp_path: Path) -> None:
+    keep(tmp_path, log_of(60))
+    file = tmp_path / "book" / CHECKPOINTS
+    file.write_bytes(file.read_bytes()[: up_to(tmp_path / "book", 45)])
+    pages = read(tmp_path / "book")
+    assert pages.seq == 40 and compared(pages, log_of(45)) == []
+    assert keep(tmp_path, log_of(70)).seq == 70
+
+
+def test_links_that_are_missing_are_told(tmp_path: Path) -> None:
+    keep(tmp_path, log_of(30))
+    links = tmp_path / "book" / LINKS
+    links.write_bytes(links.read_bytes()[: -2 * LINK])
+    with pytest.raises(Broken, match="holds 28 of 30"):
+        read(tmp_path / "book")
+
+
+def test_where_there_is_no_book_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        read(tmp_path)
