@@ -37,6 +37,9 @@ class Action(StrEnum):
     """Not for everybody who reads tasks: the addresses of many receivers are as good as their keys."""
     CHANGE_WEBHOOK = "webhook.change"
     """It sends out of the house what a whole tenant does."""
+    READ_LETTER = "letter.read"
+    """It shows what whoever runs the house looks into when something failed, whosever it was."""
+    CHANGE_LETTER = "letter.change"
     READ_OWN_WEBHOOK = "own_webhook.read"
     CHANGE_OWN_WEBHOOK = "own_webhook.change"
     """It hears of its owner's own jobs alone."""
@@ -112,6 +115,11 @@ def may(principal: Principal, action: Action) -> bool:
 def who_may(action: Action) -> tuple[Role, ...]:
     """The roles that allow it, the least of them first."""
     return tuple(role for role in Role if action in ALLOWED[role])
+
+
+def connects(principal: Principal) -> bool:
+    """Whether the caller may connect to the bus as an agent: people have the other doors."""
+    return principal.role in (Role.AGENT, Role.ADMIN)
 
 
 def owns(principal: Principal, submitted_by: str) -> bool:

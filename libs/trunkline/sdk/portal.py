@@ -30,6 +30,14 @@ class Portal:
         self._room = _Room()
         self.close = weakref.finalize(self, _close, self._room, last)
 
+    def begin(self, asked: Coroutine[Any, Any, T]) -> Future[T]:
+        """What comes of it, without waiting. Raises ClosedError."""
+        try:
+            return asyncio.run_coroutine_threadsafe(asked, self._room.loop())
+        except BaseException:
+            asked.close()
+            raise
+
     def run(self, asked: Coroutine[Any, Any, T]) -> T:
         """What it returns or raises; an interrupt cancels it. Raises ClosedError."""
         try:

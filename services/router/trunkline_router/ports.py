@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -22,6 +24,8 @@ from trunkline.contracts.instance import (
     TellInstance,
 )
 from trunkline.contracts.message import Accepted, Message
+from trunkline.contracts.schedule import Schedule
+from trunkline.contracts.task import Assignment
 
 
 class DueTask(Message):
@@ -32,6 +36,12 @@ class DueTask(Message):
     attempt: int = 0
     beats: bool = False
     """Of an instance: it was heard to send heartbeats, so their absence means something."""
+    lease: str = ""
+    """Of an alarm about a lease: which."""
+    blind: bool = False
+    """Of an alarm about a lease: the one before could not know."""
+    at: datetime | None = None
+    """Of an alarm about a lease: when it was to ring."""
 
     @property
     def subject(self) -> str:
@@ -56,6 +66,20 @@ class DueTasks(Message):
         return body if not isinstance(body, dict) or "tasks" in body else {"tasks": [body]}
 
 
+class DueRoom(Message):
+    """A tenant of which some task waits for a place."""
+
+    tenant: Token
+
+
+class DueSchedule(Message):
+    """One moment of one schedule."""
+
+    tenant: Token
+    schedule: Token
+    at: datetime
+
+
 class DuePull(Message):
     """News of a pull request that its task has not spoken of yet."""
 
@@ -78,19 +102,82 @@ class Timers(Protocol):
 
     async def instance(self, due: DueTask, at: datetime) -> None: ...
 
+    async def lease(self, due: DueTask, at: datetime) -> None: ...
+
+    async def place(self, due: DueRoom, at: datetime) -> None: ...
+
+    async def schedule(self, due: DueSchedule, at: datetime) -> None: ...
+
 
 class Beats(Protocol):
-    """Signs of life of agents that call home."""
+    """Signs of life of agents that call home, and of those that hold a lease."""
+
+    async def put(self, tenant: TenantId, task: TaskId, at: datetime) -> None: ...
 
     async def last(self, tenant: TenantId, task: TaskId) -> datetime | None:
         """When one was last alive; None: nobody knows. Raises Unavailable."""
         ...
 
 
+class Shelf(Protocol):
+    """Where schedules lie, each with the sequence that fences it. Every call raises Unavailable."""
+
+    async def load(self, tenant: str, schedule_id: str) -> tuple[Schedule | None, int]:
+        """Also one that is deleted; 0 beside None."""
+        ...
+
+    async def all(self, tenant: str | None = None) -> Sequence[Schedule]:
+        """None: of all tenants."""
+        ...
+
+    async def store(self, schedule: Schedule, expect: int) -> int:
+        """Raises Raced when another was first."""
+        ...
+
+
+class Places(Protocol):
+    """Where only so many tasks may be worked on at once."""
+
+    def concern(self, due: DueTask, assignment: Assignment) -> bool: ...
+
+    async def enter(self, due: DueTask, assignment: Assignment) -> bool: ...
+
+    async def leave(self, due: DueTask) -> None: ...
+
+
 class Queue(Protocol):
     """Where released work waits for hands; putting it twice puts it once."""
 
-    async def put(self, item: WorkItem) -> None: ...
+    async def put(self, item: WorkItem, ttl_s: float | None = None) -> None:
+        """`ttl_s`: what nobody took by then is gone; at least a second."""
+        ...
+
+
+class Handed(Protocol):
+    """One released attempt, taken for a moment. What is neither done nor given back comes again by itself."""
+
+    @property
+    def item(self) -> WorkItem: ...
+
+    async def done(self) -> None: ...
+
+    async def back(self, delay: float) -> None: ...
+
+
+class Handing(Protocol):
+    async def next(self) -> Handed:
+        """However long it takes."""
+        ...
+
+
+HandsOf = Callable[[TenantId, str], AbstractAsyncContextManager[Handing]]
+"""The released work of one pool of one tenant."""
+
+
+class Told(Protocol):
+    """What an agent hears at once; it may be lost."""
+
+    async def put(self, tenant: TenantId, name: str, what: str, body: Message) -> None: ...
 
 
 class InstanceDoor(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
@@ -12,6 +12,9 @@ from trunkline.contracts.task import Executor, Priority
 
 SANDBOX_POOL: Final = "dev"
 """The pool whose work the sandbox service takes."""
+
+
+Places = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class RouteSetting(BaseModel):
@@ -78,10 +81,23 @@ class Settings(BusSettings):
         604800.0, gt=0, description="A week: agents elsewhere work at a pace of their own, and people may sit behind them."
     )
     instance_repeat_s: float = Field(
-        120.0, ge=0, le=3600, description="Longer than the SDK waits between two tries (30 s for an answer, 60 s between)."
+        200.0, ge=0, le=3600, description="All six tries of the SDK, none of which is answered within its 30 s, take 181."
     )
     instance_stale_s: float = Field(180.0, ge=1, description="Six heartbeats of 30 s missed: the agent, or its way here, is in trouble.")
     instance_lost_s: float = Field(900.0, ge=1, description="A quarter of an hour: no restart of anything takes that long.")
+    lease_s: float = Field(
+        15.0, ge=0.5, le=600, description="Three beats of an agent on NATS missed: it, or its way here, is gone, and another gets its task."
+    )
+    wip_tenants: dict[Token | Literal["*"], Places] = Field(
+        {}, description="None: as many tasks at once as there are hands. `{ acme = 20, '*' = 5 }`: of acme 20, of each other tenant 5."
+    )
+    wip_repositories: dict[str, Places] = Field(
+        {}, description="None. `{ '*' = 2 }`: two tasks of one tenant at once on one repository, so that fewer of their changes collide."
+    )
+    wip_agents: dict[str, Places] = Field(
+        {}, description="None. By the agent that a task names, else by its pool: what a licence, or a quota of a model, allows a tenant."
+    )
+    schedules_per_tenant: int = Field(100, ge=0, le=10_000, description="More than people keep in view.")
     surfaces: dict[str, Literal[Executor.SANDBOX, Executor.GITHUB_WORKFLOW]] = Field(
         {},
         description="None: the routes say. Who carries out what comes in by a surface, whatever its type (`github = 'github_workflow'`); "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trunkline.bus import Inlet, Stored
+from trunkline.bus import AgentCalls, Inlet, Stored
 from trunkline.contracts import subjects
+from trunkline.contracts.agent import Answer, Approve, Ask, Beat, Claim, Follow, Publish, Report, Say, Submit
 from trunkline.contracts.approval import RELEASE, ApprovalDecided
 from trunkline.contracts.dispatch import DispatchGivenUp, WorkflowCancelTried, WorkflowRunSeen
 from trunkline.contracts.forge import ReportPullRequest
@@ -21,21 +22,30 @@ from trunkline.contracts.instance import (
     SettleInput,
     TellInstance,
 )
+from trunkline.contracts.schedule import CreateSchedule, DeleteSchedule, GetSchedule, ListSchedules, PauseSchedule
 from trunkline.contracts.task import CancelTask, PublishEvent, ReportTask, SettleHold, SubmitTask
+from trunkline_router.handlers.agent_asks import AgentAsking
+from trunkline_router.handlers.agent_parts import AgentParts
+from trunkline_router.handlers.agent_says import AgentSays
 from trunkline_router.handlers.deadlines import Deadlines
 from trunkline_router.handlers.dispatch_news import DispatchNews
 from trunkline_router.handlers.hold_news import HoldNews
 from trunkline_router.handlers.instance_clock import InstanceClock
 from trunkline_router.handlers.instance_news import InstanceNews
+from trunkline_router.handlers.lease_claims import Claims
+from trunkline_router.handlers.lease_life import AgentReporting, LeaseClock, Pulses
 from trunkline_router.handlers.one_by_one import one_by_one
 from trunkline_router.handlers.publish_event import PublishedEvents
 from trunkline_router.handlers.pull_requests import PullRequestNews
+from trunkline_router.handlers.room_news import NEWS as NEWS_OF_ROOMS
+from trunkline_router.handlers.room_news import RoomNews
 from trunkline_router.handlers.run_news import NEWS, RunNews
+from trunkline_router.handlers.schedules import Schedules
 from trunkline_router.handlers.stop_overdue import OverdueStop
 from trunkline_router.handlers.task_effects import TaskEffects
 from trunkline_router.handlers.task_life import TaskLife
 from trunkline_router.model import RetryDue, SlaReached
-from trunkline_router.ports import DuePull, DueTask, DueTasks, InstanceDoor, InstanceEar
+from trunkline_router.ports import DuePull, DueRoom, DueSchedule, DueTask, DueTasks, InstanceDoor, InstanceEar
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,19 @@ class Handlers:
     events: PublishedEvents
     deadlines: Deadlines
     pulls: PullRequestNews
+
+
+@dataclass(frozen=True, slots=True)
+class Agents:
+    """Everybody who acts on what agents on NATS ask."""
+
+    claims: Claims
+    pulses: Pulses
+    clock: LeaseClock
+    reporting: AgentReporting
+    says: AgentSays
+    asking: AgentAsking
+    parts: AgentParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +120,45 @@ def subscribe(inlet: Inlet, handlers: Handlers) -> None:
     inlet.timer("router", "sla", DueTasks, sla)
     inlet.timer("router", "stop", DueTask, handlers.overdue.on)
     inlet.timer("router", "pull", DuePull, handlers.pulls.again)
+
+
+def subscribe_rooms(inlet: Inlet, news: RoomNews) -> None:
+    """Declare what is heard of places."""
+    inlet.facts("router-rooms", subjects.ROOM, news.on, NEWS_OF_ROOMS)
+    inlet.timer("router", "place", DueRoom, news.due)
+
+
+def subscribe_schedules(inlet: Inlet, schedules: Schedules) -> None:
+    """Declare what is heard of schedules."""
+    inlet.command("router", CreateSchedule, schedules.create, stores=True)
+    inlet.command("router", PauseSchedule, schedules.pause, stores=True)
+    inlet.command("router", DeleteSchedule, schedules.delete, stores=True)
+    inlet.command("router", GetSchedule, schedules.get)
+    inlet.command("router", ListSchedules, schedules.all)
+    inlet.timer("router", "schedule", DueSchedule, schedules.due)
+
+
+def subscribe_calls(calls: AgentCalls, agents: Agents) -> None:
+    """Declare what agents on NATS may ask."""
+    calls.hear("claim", Claim, agents.claims.claim)
+    calls.hear("beat", Beat, agents.pulses.beat)
+    calls.hear("report", Report, agents.reporting.report)
+    calls.hear("say", Say, agents.says.say)
+    calls.hear("ask", Ask, agents.asking.ask)
+    calls.hear("approve", Approve, agents.asking.approve)
+    calls.hear("answer", Answer, agents.asking.answer)
+    calls.hear("publish", Publish, agents.parts.publish)
+    calls.hear("submit", Submit, agents.parts.submit)
+    calls.hear("follow", Follow, agents.parts.follow)
+
+
+def subscribe_leases(inlet: Inlet, clock: LeaseClock) -> None:
+    """Declare what is heard of agents that may be silent."""
+
+    async def silent(due: DueTasks) -> None:
+        await one_by_one(due.tasks, clock.due)
+
+    inlet.timer("router", "lease", DueTasks, silent)
 
 
 def subscribe_instances(inlet: Inlet, door: InstanceDoor, ear: InstanceEar) -> None:

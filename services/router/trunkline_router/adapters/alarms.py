@@ -39,15 +39,16 @@ class _Batch:
 class Alarms:
     """All alarms of one kind. Nothing is taken back: one that nobody needs any more finds that when it rings."""
 
-    def __init__(self, timers: Timers, kind: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, timers: Timers, kind: str, now: Callable[[], datetime], near: timedelta = NEAR) -> None:
         self._timers = timers
         self._kind = kind
         self._now = now
+        self._near = near
         self._open: dict[datetime, _Batch] = {}
 
     async def set(self, due: DueTask, at: datetime) -> None:
         """Returns when it is on disk. It rings at `at`, or less than a second later. Raises Unavailable."""
-        if at - self._now() < NEAR:
+        if at - self._now() < self._near:
             await self._store((due,), at)
             return
         second = at.replace(microsecond=0) + timedelta(seconds=1)

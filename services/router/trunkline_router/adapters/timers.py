@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from trunkline.bus import Timers
 from trunkline_router.adapters.alarms import Alarms
-from trunkline_router.ports import DuePull, DueTask
+from trunkline_router.ports import DuePull, DueRoom, DueSchedule, DueTask
 
 
 class BusTimers:
@@ -19,6 +19,8 @@ class BusTimers:
         self._deadlines = Alarms(timers, "deadline", now)
         self._promises = Alarms(timers, "sla", now)
         self._silences = Alarms(timers, "instance", now)
+        # A second more or less is nothing to a lease, and each task in an agent's hands has one.
+        self._leases = Alarms(timers, "lease", now, timedelta(0))
 
     async def deadline(self, due: DueTask, at: datetime) -> None:
         await self._deadlines.set(due, at)
@@ -29,12 +31,25 @@ class BusTimers:
     async def instance(self, due: DueTask, at: datetime) -> None:
         await self._silences.set(due, at)
 
+    async def lease(self, due: DueTask, at: datetime) -> None:
+        await self._leases.set(due, at)
+
     async def retry(self, due: DueTask, at: datetime) -> None:
         # Of one attempt: set again late, as the effect of a fact may be, it must not take the place of the next one's.
         await self._timers.set("retry", _name(due, str(due.attempt)), at, ("router", "retry"), due)
 
     async def stop(self, due: DueTask, at: datetime) -> None:
         await self._timers.set("stop", _name(due), at, ("router", "stop"), due)
+
+    async def place(self, due: DueRoom, at: datetime) -> None:
+        """By the minute: all who wait there set the same."""
+        minute = at.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        await self._timers.set("place", due.tenant, minute, ("router", "place"), due)
+
+    async def schedule(self, due: DueSchedule, at: datetime) -> None:
+        # The next takes the place of the one before.
+        name = _name(DueTask(tenant=due.tenant, task=due.schedule), "schedule")
+        await self._timers.set("schedule", name, at, ("router", "schedule"), due)
 
     async def pull(self, due: DuePull, at: datetime) -> None:
         wish = due.wish

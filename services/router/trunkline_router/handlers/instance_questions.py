@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from trunkline.bus import Log
 from trunkline.contracts import subjects
-from trunkline.contracts.approval import ApprovalDecided, DecidedBy, Verdict
+from trunkline.contracts.approval import ApprovalDecided, ApprovalWithdrawn, DecidedBy, Verdict
 from trunkline.contracts.ids import TaskId, TenantId, message_id
 from trunkline.contracts.instance import question_id
+from trunkline.contracts.message import Fact
 from trunkline.runtime.actor import Actor
 from trunkline_router.model.instance import Instance
 from trunkline_router.model.instance_cues import Decided, InstanceCue
+from trunkline_router.model.instance_life import decide
 from trunkline_router.ports import DueTask
+
+MOST: Final = 10_000
 
 
 class Standing(NamedTuple):
@@ -29,6 +34,8 @@ class Questions:
     def __init__(self, actor: Actor[Instance, InstanceCue], log: Log) -> None:
         self._actor = actor
         self._log = log
+        self._settled: OrderedDict[str, None] = OrderedDict()
+        """Approvals of closed questions of which nothing more comes: they are not read again."""
 
     async def settled(self, due: DueTask, at: datetime) -> Standing | None:
         """How the instance stands once everything is told to it that was decided. Raises Unavailable."""
@@ -37,19 +44,49 @@ class Questions:
         instance = await self._actor.state(subject, last.seq) if last else None
         if last is None or instance is None:
             return None
-        decided = await self._decided(due, instance.question) if instance.question else None
-        if decided is None:
-            return Standing(instance, last.seq)
-        after = await self._actor.receive(subject, decided, at, cause="approval")
-        return Standing(after.state or instance, after.seq)
+        stands = Standing(instance, last.seq)
+        if instance.closed and not instance.status.over:
+            stands = await self._beside(due, stands, instance.closed.question, at)
+        if not stands.instance.question:
+            return stands
+        end = await self._end(due, stands.instance.question)
+        decided = _decided(due, stands.instance.question, end) if end else None
+        return await self._told(due, stands, decided, at) if decided else stands
 
-    async def _decided(self, due: DueTask, question: str) -> Decided | None:
-        approval = question_id(question)
-        stored = await self._log.last(subjects.event(TenantId(due.tenant), TaskId(due.task), subjects.approval_part(approval)))
-        for fact in stored.record.facts if stored else ():
-            if isinstance(fact, ApprovalDecided) and (text := answer_of(fact)):
-                return Decided(question, approval, message_id(due.task, approval), text, fact.by)
-        return None
+    async def _beside(self, due: DueTask, stands: Standing, question: str, at: datetime) -> Standing:
+        """What was decided about a question at the moment at which a message answered it, or its agent went on: it is not lost."""
+        name = _approval(due, question)
+        if name in self._settled:
+            return stands
+        end = await self._end(due, question)
+        if end is None:  # whoever owns it has not heard yet that it is closed
+            return stands
+        decided = _decided(due, question, end)
+        if decided and decide(stands.instance, decided):
+            stands = await self._told(due, stands, decided, at)
+        self._settled[name] = None
+        while len(self._settled) > MOST:
+            self._settled.popitem(last=False)
+        return stands
+
+    async def _told(self, due: DueTask, stands: Standing, decided: Decided, at: datetime) -> Standing:
+        after = await self._actor.receive(due.instance, decided, at, cause="approval")
+        return Standing(after.state or stands.instance, after.seq)
+
+    async def _end(self, due: DueTask, question: str) -> Fact | None:
+        """What its approval ended with; None while it is open."""
+        stored = await self._log.last(_approval(due, question))
+        facts = stored.record.facts if stored else ()
+        return next((fact for fact in facts if isinstance(fact, ApprovalDecided | ApprovalWithdrawn)), None)
+
+
+def _approval(due: DueTask, question: str) -> str:
+    return subjects.event(TenantId(due.tenant), TaskId(due.task), subjects.approval_part(question_id(question)))
+
+
+def _decided(due: DueTask, question: str, end: Fact) -> Decided | None:
+    approval, text = question_id(question), answer_of(end) if isinstance(end, ApprovalDecided) else ""
+    return Decided(question, approval, message_id(due.task, approval), text, end.by) if text and isinstance(end, ApprovalDecided) else None
 
 
 def answer_of(decision: ApprovalDecided) -> str:

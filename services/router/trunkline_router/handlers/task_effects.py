@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from trunkline.bus import Stored, WorkItem
 from trunkline.contracts import subjects
+from trunkline.contracts.agent import STOP, Stopping
+from trunkline.contracts.ids import TenantId
+from trunkline.contracts.lease import TaskLeased
 from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Record
 from trunkline.contracts.task import (
@@ -23,15 +27,26 @@ from trunkline.contracts.task import (
     TaskSubmitted,
     TaskSucceeded,
 )
+from trunkline.contracts.task_waiting import TaskDelayed, TaskPlaceGiven
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.faults import faultpoint
 from trunkline_router.handlers.family import Family
 from trunkline_router.handlers.instance_effects import InstanceEffects
 from trunkline_router.model import Cue, Task
-from trunkline_router.ports import DueTask, Queue, Timers
+from trunkline_router.ports import DueTask, Places, Queue, Timers, Told
 
+KEPT_S: Final = 3600.0
+"""Seconds for which released work outlives the deadline of its task, whose clock may stand still meanwhile."""
 STOP_WITHIN = timedelta(seconds=20)
 """Longer than a runner that was just killed needs to come back and confirm the stop itself."""
+
+
+class Beyond(NamedTuple):
+    """What is done about agents elsewhere."""
+
+    instances: InstanceEffects
+    told: Told
+    places: Places
 
 
 class TaskEffects:
@@ -41,13 +56,13 @@ class TaskEffects:
         queue: Queue,
         timers: Timers,
         family: Family,
-        instances: InstanceEffects,
+        beyond: Beyond,
     ) -> None:
         self._actor = actor
         self._queue = queue
         self._timers = timers
         self._family = family
-        self._instances = instances
+        self._instances, self._told, self._places = beyond
 
     async def on(self, stored: Stored) -> None:
         names = subjects.parse_event(stored.subject)
@@ -67,10 +82,15 @@ class TaskEffects:
                 await self._timers.deadline(due, fact.deadline_at)
             case TaskSlaBreached():
                 await self._breached(due, stored)
+            case TaskDelayed():
+                await self._timers.retry(due.model_copy(update={"attempt": 1}), fact.until)
             case TaskRetryScheduled():
                 await self._timers.retry(due.model_copy(update={"attempt": fact.attempt}), fact.due_at)
             case TaskStopRequested():
                 await self._timers.stop(due, at + STOP_WITHIN)
+                await self._tell(due, fact, stored)
+            case TaskLeased():
+                await self._timers.lease(due.model_copy(update={"lease": fact.lease, "at": fact.until}), fact.until)
             case TaskSucceeded() | TaskFailed() | TaskCancelled():
                 await self._ended(due, fact, stored)
             case _:
@@ -95,25 +115,40 @@ class TaskEffects:
             return
         if task.calls_home:
             await self._instances.ended(due, fact)
+        elif self._places.concern(due, task.assignment):
+            await self._places.leave(due)
         if isinstance(fact, TaskCancelled):
             await self._family.dissolved(due, task.children)
 
-    async def _release(self, due: DueTask, stored: Stored) -> None:
-        """Put what is assigned, and not held, before the hands of ours; agents elsewhere find their tasks by themselves."""
+    async def _tell(self, due: DueTask, fact: TaskStopRequested, stored: Stored) -> None:
+        """Whoever has the lease; should it not hear this, its next beat says so too."""
         task = await self._actor.state(stored.subject, stored.seq)
-        if task is None or task.status is not TaskStatus.ASSIGNED or task.hold or task.elsewhere:
+        if task and task.lease:
+            body = Stopping(task_id=due.task, lease=task.lease.id, cause=fact.cause, by=fact.by, reason=fact.reason)
+            await self._told.put(TenantId(due.tenant), task.lease.by, STOP, body)
+
+    async def _release(self, due: DueTask, stored: Stored) -> None:
+        """Put what is assigned, and not held, before the hands of ours, or of agents on the bus."""
+        task = await self._actor.state(stored.subject, stored.seq)
+        if task is None or task.status is not TaskStatus.ASSIGNED or task.hold or task.lease:
+            return
+        if task.assignment.executor is Executor.CALLBACK:  # its agent is there already
             return
         if task.calls_home:  # the relay starts its workflow, by the same fact
             await self._instances.begin(due)
             return
         asked = task.assignment
-        item = WorkItem(tenant=due.tenant, task=due.task, attempt=task.attempt, pool=asked.pool, priority=asked.priority.value)
-        await self._queue.put(item)
+        if self._places.concern(due, asked) and not await self._places.enter(due, asked):
+            return  # another's end, or other caps, will let it begin
+        item = WorkItem(
+            tenant=due.tenant, task=due.task, attempt=task.attempt, pool=asked.pool, priority=asked.priority.value, round=task.given_back
+        )
+        left = max((task.deadline_at - stored.record.at).total_seconds(), 0) + KEPT_S
+        # Agents that find their tasks by REST take nothing out of the queue: what they did must not lie there for ever.
+        await self._queue.put(item, left if task.elsewhere else None)
         faultpoint("accepted.after_record")
 
 
 def _releases(record: Record) -> bool:
-    """Whether it may be that hands of ours are wanted now."""
-    if any(isinstance(fact, TaskSubmitted) and fact.assignment.executor is Executor.BUS for fact in record.facts):
-        return False
-    return any(isinstance(fact, TaskAssigned | TaskReleased) for fact in record.facts)
+    """Whether it may be that hands are wanted now."""
+    return any(isinstance(fact, TaskAssigned | TaskReleased | TaskPlaceGiven) for fact in record.facts)

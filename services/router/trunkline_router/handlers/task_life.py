@@ -56,6 +56,11 @@ class TaskLife:
         """Something outside the task concerns it, now unless `at` says when; the task after it, if there is one."""
         return (await self._receive(due, happening, at or self._now())).state
 
+    async def stands(self, due: DueTask) -> Task | None:
+        """As the log has it now. Raises Unavailable."""
+        last = await self._log.last(due.subject)
+        return await self._actor.state(due.subject, last.seq) if last else None
+
     async def _check_parent(self, due: DueTask, parent: str | None) -> None:
         if parent is None or await self._log.last(due.subject) is not None:
             return

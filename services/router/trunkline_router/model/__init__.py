@@ -1,6 +1,9 @@
 """The life of a task as pure functions: what a wish or a happening leads to, and what the facts add up to."""
 
 from trunkline_router.model.cues import (
+    AgentAsks,
+    AgentReports,
+    AskDecided,
     ChildSubmitted,
     Cue,
     DeadlineReached,
@@ -8,7 +11,11 @@ from trunkline_router.model.cues import (
     HoldDecided,
     InstanceBegan,
     InstanceOver,
+    LeaseSilent,
+    LeaseWanted,
     ParentCancelled,
+    PlaceAwaited,
+    PlaceGiven,
     RetryDue,
     RunBegan,
     RunEnded,
@@ -19,13 +26,17 @@ from trunkline_router.model.cues import (
     StopOverdue,
     Wish,
 )
+from trunkline_router.model.leasing import held_by
 from trunkline_router.model.life import decide
 from trunkline_router.model.pulls import opened_here, opening_here
 from trunkline_router.model.rules import Gate, Route, Rules, digest, reasons
-from trunkline_router.model.task import Task, evolve
+from trunkline_router.model.task import Lease, Task, evolve
 from trunkline_router.model.waiting import too_early
 
 __all__ = [
+    "AgentAsks",
+    "AgentReports",
+    "AskDecided",
     "ChildSubmitted",
     "Cue",
     "DeadlineReached",
@@ -34,7 +45,12 @@ __all__ = [
     "HoldDecided",
     "InstanceBegan",
     "InstanceOver",
+    "Lease",
+    "LeaseSilent",
+    "LeaseWanted",
     "ParentCancelled",
+    "PlaceAwaited",
+    "PlaceGiven",
     "RetryDue",
     "Route",
     "Rules",
@@ -50,6 +66,7 @@ __all__ = [
     "decide",
     "digest",
     "evolve",
+    "held_by",
     "opened_here",
     "opening_here",
     "reasons",

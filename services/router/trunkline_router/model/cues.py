@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
+from trunkline.contracts.agent import Report
 from trunkline.contracts.approval import ApprovalDecided
-from trunkline.contracts.run import RunResult
+from trunkline.contracts.run import ApprovalWanted, RunResult
 from trunkline.contracts.task import CancelTask, ReportTask, SubmitTask
 
 
@@ -64,6 +67,18 @@ class RetryDue:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceAwaited:
+    """There is no place for it now; `full` names what is full."""
+
+    full: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceGiven:
+    """It waited for a place, and has it."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopOverdue:
     """Nobody confirmed the stop in time: nobody runs the task."""
 
@@ -108,9 +123,55 @@ class InstanceOver:
     killed_by: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseWanted:
+    """An agent of its pool would have this attempt, under this lease."""
+
+    attempt: int
+    lease: str
+    by: str
+    session: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSilent:
+    """Nothing was heard of whoever has the lease for longer than it lasts."""
+
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReports:
+    """Whoever has the lease says how it goes."""
+
+    report: Report
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAsks:
+    """Whoever has the lease wants people to decide something."""
+
+    lease: str
+    by: str
+    wanted: ApprovalWanted
+
+
+@dataclass(frozen=True, slots=True)
+class AskDecided:
+    """What whoever has the lease asked is decided, and is about to be told."""
+
+    lease: str
+    by: str
+    approval_id: str
+
+
+LEASING: Final = (LeaseWanted, LeaseSilent, AgentReports, AgentAsks, AskDecided)
+Leasing = LeaseWanted | LeaseSilent | AgentReports | AgentAsks | AskDecided
 Happening = (
     RunBegan | RunEnded | RunWasStopped | RunWaiting | RunGoing | DeadlineReached | SlaReached | RetryDue | StopOverdue
-    | HoldDecided | ChildSubmitted | ParentCancelled | InstanceBegan | InstanceOver
+    | PlaceAwaited | PlaceGiven | HoldDecided | ChildSubmitted | ParentCancelled | InstanceBegan | InstanceOver
 )  # fmt: skip
 Wish = SubmitTask | CancelTask | ReportTask
-Cue = Wish | Happening
+Cue = Wish | Happening | Leasing

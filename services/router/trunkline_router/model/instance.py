@@ -41,6 +41,15 @@ class Taken(NamedTuple):
     at: datetime
 
 
+class Closed(NamedTuple):
+    """The newest question that was closed without its approval: by a message, or because its agent went on."""
+
+    question: str
+    text: str = ""
+    """Of the message, shortened."""
+    by: str = ""
+
+
 class Instance(NamedTuple):
     """What must be known of an instance to decide what comes next."""
 
@@ -65,6 +74,7 @@ class Instance(NamedTuple):
     """Of the newest message of the agent, shortened."""
     question: str = ""
     """The message whose question is open."""
+    closed: Closed | None = None
     said: Said | None = None
     told: Said | None = None
     taken: Taken | None = None
@@ -115,7 +125,7 @@ def _evolved(instance: Instance, fact: Fact, at: datetime) -> Instance:
         case InstanceAsked():
             asked = instance._replace(asks={**instance.asks, fact.message_id: True}, said=None, told=None, heard_at=at)
             gone = _given(asked, fact.gave, fact.message_id, at)
-            return gone._replace(question="" if fact.gave else fact.message_id)
+            return gone._replace(question="" if fact.gave else fact.message_id, closed=_gone_on(instance, fact.closes))
         case InstanceRead():
             return _given(instance._replace(said=None, told=None, heard_at=at), fact.gave, fact.from_id, at)
         case InstanceMoved():
@@ -135,6 +145,7 @@ def _said(instance: Instance, fact: InstanceSaid, at: datetime) -> Instance:
         asks={**instance.asks, fact.message_id: fact.asks},
         text=fact.text[:SHOWN],
         question=fact.message_id if fact.asks else "",
+        closed=_gone_on(instance, fact.closes),
         said=Said(fact.message_id, fact.digest, at),
         told=None,
         taken=None,
@@ -150,8 +161,20 @@ def _told(instance: Instance, fact: InstanceTold, at: datetime) -> Instance:
         queued=instance.queued if fact.read else (*instance.queued, message),
         last_read=fact.message_id if fact.read else instance.last_read,
         question="" if fact.answers else instance.question,
+        closed=_answered(instance, fact),
         told=Said(fact.message_id, fact.digest, at, fact.by),
     )
+
+
+def _gone_on(instance: Instance, closes: str) -> Closed | None:
+    return Closed(closes) if closes else instance.closed
+
+
+def _answered(instance: Instance, fact: InstanceTold) -> Closed | None:
+    """Nothing more comes of an approval whose word was told."""
+    if fact.approval_id:
+        return None
+    return Closed(fact.answers, fact.text[:SHOWN], fact.by) if fact.answers else instance.closed
 
 
 def _given(instance: Instance, gave: tuple[str, ...], from_id: str, at: datetime) -> Instance:

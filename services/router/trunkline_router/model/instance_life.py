@@ -27,7 +27,7 @@ from trunkline.contracts.instance import (
     TellInstance,
 )
 from trunkline.contracts.message import Fact
-from trunkline_router.model.instance import Instance, Said, evolve
+from trunkline_router.model.instance import SHOWN, Closed, Instance, Said, evolve
 from trunkline_router.model.instance_cues import Decided, InstanceCue, Opening, Silent, TaskEnded, Wished
 
 QUIET: Final = "it has sent no sign of life for too long"
@@ -212,10 +212,24 @@ def _happened(instance: Instance, cue: Decided | Silent | TaskEnded) -> list[Fac
 
 
 def _decided(instance: Instance, cue: Decided) -> list[Fact]:
-    if cue.message_id != instance.question or not cue.text:
+    """It answers the open question; one that is closed already, at the same moment by somebody's message, is told as one more message."""
+    if not cue.text or cue.told_id in instance.people:
         return []
-    told = InstanceTold(message_id=cue.told_id, text=cue.text, by=cue.by, answers=cue.message_id, approval_id=cue.approval_id)
-    return [told, *_spoken_to(instance)]
+    if cue.message_id == instance.question:
+        told = InstanceTold(message_id=cue.told_id, text=cue.text, by=cue.by, answers=cue.message_id, approval_id=cue.approval_id)
+        return [told, *_spoken_to(instance)]
+    return [] if instance.status.over or not _beside(instance.closed, cue) else [_late(cue)]
+
+
+def _beside(closed: Closed | None, cue: Decided) -> bool:
+    """Whether it was decided otherwise than by the message itself, which the approval repeats."""
+    if closed is None or closed.question != cue.message_id:
+        return False
+    return (closed.text, closed.by) != (cue.text[:SHOWN], cue.by)
+
+
+def _late(cue: Decided) -> InstanceTold:
+    return InstanceTold(message_id=cue.told_id, text=cue.text, by=cue.by, approval_id=cue.approval_id)
 
 
 def heartbeat(instance: Instance, sign: datetime) -> bool:

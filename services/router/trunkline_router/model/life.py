@@ -30,7 +30,12 @@ from trunkline.contracts.task import (
     TaskSubmitted,
     TaskSucceeded,
 )
+from trunkline.contracts.task_waiting import TaskAwaitsPlace, TaskDelayed, TaskPlaceGiven
 from trunkline_router.model.cues import (
+    LEASING,
+    AgentAsks,
+    AgentReports,
+    AskDecided,
     ChildSubmitted,
     Cue,
     DeadlineReached,
@@ -38,7 +43,10 @@ from trunkline_router.model.cues import (
     HoldDecided,
     InstanceBegan,
     InstanceOver,
+    Leasing,
     ParentCancelled,
+    PlaceAwaited,
+    PlaceGiven,
     RetryDue,
     RunBegan,
     RunEnded,
@@ -48,7 +56,9 @@ from trunkline_router.model.cues import (
     SlaReached,
     StopOverdue,
 )
-from trunkline_router.model.holding import held
+from trunkline_router.model.delays import begins, begun
+from trunkline_router.model.ending import stopped, with_questions_dropped
+from trunkline_router.model.leasing import leasing
 from trunkline_router.model.reports import reported, tried_again
 from trunkline_router.model.routing import deadline_s, routed
 from trunkline_router.model.rules import Rules, digest
@@ -62,6 +72,10 @@ OTHER_ACT: Final = "approved was something else than what is held; look at both,
 
 def decide(task: Task | None, cue: Cue, at: datetime, rules: Rules) -> list[Fact]:
     """The facts that follow. A repeat leads to none. Raises NotFound, Conflict or Invalid for a wish that cannot be granted."""
+    return with_questions_dropped(task, _decide(task, cue, at, rules))
+
+
+def _decide(task: Task | None, cue: Cue, at: datetime, rules: Rules) -> list[Fact]:
     if isinstance(cue, SubmitTask):
         return [] if task else _submitted(cue, at, rules)
     if task is None:
@@ -70,30 +84,32 @@ def decide(task: Task | None, cue: Cue, at: datetime, rules: Rules) -> list[Fact
         return _cancel(task, cue)
     if isinstance(cue, ReportTask):
         return reported(task, cue, at)
+    if isinstance(cue, LEASING):
+        return leasing(task, cue, at)
     return [] if task.status.terminal else _happened(task, cue, at, rules)
 
 
-def _unknown(cue: CancelTask | ReportTask | Happening) -> list[Fact]:
-    if isinstance(cue, CancelTask | ReportTask):
+def _unknown(cue: CancelTask | ReportTask | Happening | Leasing) -> list[Fact]:
+    if isinstance(cue, CancelTask | ReportTask | AgentReports | AgentAsks | AskDecided):
         raise NotFound("there is no such task", code="NO_SUCH_TASK")
     return []
 
 
 def _submitted(wish: SubmitTask, at: datetime, rules: Rules) -> list[Fact]:
     assignment = routed(wish.assignment, rules)
-    hold = held(assignment, rules.gates, wish.submitted_by)
-    return [
-        TaskSubmitted(
-            assignment=assignment,
-            submitted_by=wish.submitted_by,
-            deadline_at=_in(at, deadline_s(assignment, rules)),
-            sla_at=_in(at, assignment.sla_s) if assignment.sla_s else None,
-            aliases=_aliases(wish, assignment),
-            trace_id=wish.trace_id,
-        ),
-        TaskAssigned(pool=assignment.pool, attempt=1),
-        *([hold] if hold else []),
-    ]
+    lasts = deadline_s(assignment, rules)
+    begin = begins(assignment, at, lasts)
+    submitted = TaskSubmitted(
+        assignment=assignment,
+        submitted_by=wish.submitted_by,
+        deadline_at=_in(begin, lasts),
+        sla_at=_in(begin, assignment.sla_s) if assignment.sla_s else None,
+        aliases=_aliases(wish, assignment),
+        trace_id=wish.trace_id,
+    )
+    if begin > at:
+        return [submitted, TaskDelayed(until=begin)]
+    return [submitted, *begun(assignment, rules, wish.submitted_by)]
 
 
 def _aliases(wish: SubmitTask, assignment: Assignment) -> tuple[str, ...]:
@@ -137,10 +153,11 @@ def _happened(task: Task, happening: Happening, at: datetime, rules: Rules) -> l
         case SlaReached():
             return [TaskSlaBreached(due_at=task.sla_at)] if task.sla_at and not task.sla_breached else []
         case RetryDue(attempt):
-            due = task.status is TaskStatus.SUBMITTED and attempt == task.attempt + 1
-            return [TaskAssigned(pool=task.assignment.pool, attempt=attempt)] if due else []
+            return _next(task, attempt, rules)
+        case PlaceAwaited() | PlaceGiven():
+            return _place(task, happening)
         case StopOverdue():
-            return [_stopped(task.stop)] if task.stop else []
+            return [stopped(task.stop)] if task.stop else []
         case HoldDecided():
             return _allowed(task, happening, at, rules)
         case ChildSubmitted(child):
@@ -150,6 +167,21 @@ def _happened(task: Task, happening: Happening, at: datetime, rules: Rules) -> l
             return [] if task.stop else _ending(task, TaskCancelled(by=US, reason=reason, cause=CancelCause.PARENT_CANCELLED))
         case never:
             assert_never(never)
+
+
+def _next(task: Task, attempt: int, rules: Rules) -> list[Fact]:
+    if task.status is not TaskStatus.SUBMITTED or attempt != task.attempt + 1:
+        return []
+    first = attempt == 1
+    return begun(task.assignment, rules, task.submitted_by) if first else [TaskAssigned(pool=task.assignment.pool, attempt=attempt)]
+
+
+def _place(task: Task, news: PlaceAwaited | PlaceGiven) -> list[Fact]:
+    if task.placed:
+        return []
+    if isinstance(news, PlaceGiven):
+        return [TaskPlaceGiven()]
+    return [TaskAwaitsPlace(full=news.full)] if task.status is TaskStatus.ASSIGNED else []
 
 
 def _allowed(task: Task, word: HoldDecided, at: datetime, rules: Rules) -> list[Fact]:
@@ -178,11 +210,11 @@ def _run(task: Task, news: RunBegan | RunEnded | RunWasStopped | RunWaiting | Ru
         case RunBegan(attempt):
             return [TaskStarted(attempt=attempt)] if task.status is TaskStatus.ASSIGNED else []
         case RunWasStopped():
-            return [_stopped(task.stop)] if task.stop else []
+            return [stopped(task.stop)] if task.stop else []
         case RunEnded() if news.result is not None:
             return [TaskSucceeded(result=news.result)]
         case RunEnded() if task.stop:
-            return [_stopped(task.stop)]
+            return [stopped(task.stop)]
         case RunEnded():
             facts = tried_again(task, TaskFailed(code=news.code, error=news.error), at, mendable=news.recoverable)
             return between_attempts(task, facts, at)
@@ -193,7 +225,7 @@ def _elsewhere(task: Task, news: InstanceBegan | InstanceOver) -> list[Fact]:
     if isinstance(news, InstanceBegan):
         return [TaskStarted(attempt=news.attempt)] if task.status is TaskStatus.ASSIGNED and not task.hold else []
     if task.stop and not news.ok:
-        return [_stopped(task.stop)]
+        return [stopped(task.stop)]
     if news.killed_by:
         return [TaskCancelled(by=news.killed_by, reason="its agent says that it was killed")]
     if news.stopped:
@@ -203,13 +235,7 @@ def _elsewhere(task: Task, news: InstanceBegan | InstanceOver) -> list[Fact]:
 
 def _deadline(task: Task, seconds: float) -> list[Fact]:
     request = TaskStopRequested(cause=StopCause.DEADLINE, by=US, reason=_late(seconds))
-    return [request] if task.carried else [_stopped(request)]
-
-
-def _stopped(stop: TaskStopRequested) -> Fact:
-    if stop.cause is StopCause.DEADLINE:
-        return TaskFailed(code="DEADLINE", error=stop.reason)
-    return TaskCancelled(by=stop.by, reason=stop.reason, cause=stop.cancel_cause)
+    return [request] if task.carried else [stopped(request)]
 
 
 def _late(seconds: float) -> str:

@@ -29,6 +29,8 @@ def reported(task: Task, wish: ReportTask, at: datetime) -> list[Fact]:
         raise Conflict("Trunkline itself carries this task out and knows how it goes; nobody else can report on it", code="NOT_YOURS")
     if task.hold:
         raise Conflict("the task waits for an approval and may not begin before it is given", code="HELD", status=task.status.value)
+    if task.lease:
+        raise Conflict(f"{task.lease.by} has this task in hand, and says itself how it goes", code="LEASED", status=task.status.value)
     if _said_before(task, wish):
         return []
     if task.status not in _OPEN:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Final
 
-from trunkline.contracts.dispatch import MOST_PAYLOAD, Workflow
+from trunkline.contracts.dispatch import MOST_PAYLOAD, Workflow, payload_size
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.task import HOME_EXECUTORS, Assignment, Executor
 from trunkline.contracts.work_types import canonical
@@ -17,7 +16,7 @@ POOLS: Final = {Executor.SANDBOX: "dev", Executor.GITHUB_WORKFLOW: "github"}
 ASKED: Final = "executor"
 """Where, in its metadata, a task says who is to carry it out."""
 _FRAME: Final = 2048
-"""Characters of a workflow's payload beside the prompt."""
+"""Bytes of a workflow's payload beside the prompt."""
 _OUTSIDE: Final = (Executor.BUS, *HOME_EXECUTORS)
 _REPO: Final = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/(?!\.{1,2}\Z)[A-Za-z0-9_.][A-Za-z0-9_.-]{0,99}\Z")
 
@@ -80,7 +79,7 @@ def _check_repository(assignment: Assignment, executor: Executor) -> None:
             f"a task of the type {assignment.type[:80]!r} changes a repository; name it as owner/name in `metadata.repo`",
             code="REPO_NEEDED",
         )
-    if executor is Executor.GITHUB_WORKFLOW and len(json.dumps(assignment.prompt)) > MOST_PAYLOAD - _FRAME:
+    if executor is Executor.GITHUB_WORKFLOW and payload_size({"prompt": assignment.prompt}) > MOST_PAYLOAD - _FRAME:
         raise Invalid("what is to be done is longer than what GitHub hands to a workflow; say it shorter", code="DISPATCH_TOO_LARGE")
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from trunkline.contracts.agent import AgentReported
+from trunkline.contracts.lease import LeaseEnd, TaskAnswered, TaskLeased, TaskLeaseOver
 from trunkline.contracts.message import Fact
+from trunkline.contracts.run import ApprovalDropped, ApprovalWanted
 from trunkline.contracts.task import (
     HOME_EXECUTORS,
     Assignment,
@@ -28,6 +31,34 @@ from trunkline.contracts.task import (
     TaskSucceeded,
     TaskWaits,
 )
+from trunkline.contracts.task_waiting import TaskPlaceGiven
+
+
+class Lease(NamedTuple):
+    """In whose hands it is. `id` is the fence: only the router and that agent know it."""
+
+    id: str
+    by: str
+    session: str
+    attempt: int
+    at: datetime
+    started: bool = False
+
+
+class Closed(NamedTuple):
+    """The last lease that its agent ended, and by which word: the same word again changes nothing."""
+
+    lease: str
+    by: str
+    reported: AgentReported
+
+
+class Asking(NamedTuple):
+    """A question of its agent's. `digest` is of exactly what was asked."""
+
+    approval_id: str
+    digest: str
+    open: bool = True
 
 
 class Task(NamedTuple):
@@ -53,10 +84,19 @@ class Task(NamedTuple):
     """Where the run's newest word about waiting lies that was heard."""
     moved: bool = False
     """Whether the deadline is later than it was: alarms for earlier ones may still ring."""
+    lease: Lease | None = None
+    given_back: int = 0
+    """Leases of this attempt that ended before the work did."""
+    closed: Closed | None = None
+    asks: tuple[Asking, ...] = ()
+    """By the agents of all its attempts."""
+    submitted_by: str = ""
+    placed: bool = False
+    """Whether it waited for a place and has it."""
 
     @property
     def elsewhere(self) -> bool:
-        """Whether an agent outside carries it out, who can be told nothing and asked nothing."""
+        """Whether an agent outside carries it out; one without a lease can be told nothing and asked nothing."""
         return self.assignment.executor in (Executor.BUS, Executor.CALLBACK)
 
     @property
@@ -66,35 +106,53 @@ class Task(NamedTuple):
 
     @property
     def carried(self) -> bool:
-        """Whether somebody of ours may be working on it, who must be asked to stop."""
-        return not (self.elsewhere or self.hold or self.status.terminal or self.status is TaskStatus.SUBMITTED)
+        """Whether somebody who can be told may be working on it, and must be asked to stop."""
+        return not ((self.elsewhere and not self.lease) or self.hold or self.status.terminal or self.status is TaskStatus.SUBMITTED)
 
 
 def evolve(task: Task | None, fact: Fact, at: datetime) -> Task | None:
     """The task after one more fact; facts of other versions change nothing."""
     if isinstance(fact, TaskSubmitted):
-        return Task(fact.assignment, at, fact.deadline_at, fact.sla_at, fact.trace_id)
+        return Task(fact.assignment, at, fact.deadline_at, fact.sla_at, fact.trace_id, submitted_by=fact.submitted_by)
     return _evolved(task, fact, at) if task else None
 
 
 def _evolved(task: Task, fact: Fact, at: datetime) -> Task:
     match fact:
         case TaskAssigned():
-            return task._replace(status=TaskStatus.ASSIGNED, attempt=fact.attempt)
+            given_back = task.given_back if fact.attempt == task.attempt else 0
+            return task._replace(status=TaskStatus.ASSIGNED, attempt=fact.attempt, given_back=given_back)
         case TaskStarted():
-            return task._replace(status=TaskStatus.IN_PROGRESS)
+            return task._replace(status=TaskStatus.IN_PROGRESS, lease=task.lease and task.lease._replace(started=True))
         case TaskRetryScheduled():
-            return task._replace(status=TaskStatus.SUBMITTED, retried_at=at)
+            return _closed(task, AgentReported.FAILED)._replace(status=TaskStatus.SUBMITTED, retried_at=at)
         case TaskStopRequested():
             return task._replace(status=TaskStatus.STOPPING, stop=fact)
         case TaskSucceeded():
-            return task._replace(status=TaskStatus.SUCCEEDED, hold=None)
+            return _closed(task, AgentReported.SUCCEEDED)._replace(status=TaskStatus.SUCCEEDED, hold=None)
         case TaskFailed():
-            return task._replace(status=TaskStatus.FAILED, hold=None)
+            word = AgentReported.STOPPED if task.stop else AgentReported.FAILED
+            return _closed(task, word)._replace(status=TaskStatus.FAILED, hold=None)
         case TaskCancelled():
-            return task._replace(status=TaskStatus.CANCELLED, hold=None)
+            return _closed(task, AgentReported.STOPPED)._replace(status=TaskStatus.CANCELLED, hold=None)
+        case TaskLeased():
+            return task._replace(lease=Lease(fact.lease, fact.by, fact.session, fact.attempt, at))
+        case TaskLeaseOver():
+            return _lease_over(task, fact)
         case _:
             return _beside(task, fact, at)
+
+
+def _closed(task: Task, reported: AgentReported) -> Task:
+    """What ends the work ends its lease, by a word of the agent's as far as there is one."""
+    if task.lease is None:
+        return task
+    return task._replace(lease=None, closed=Closed(task.lease.id, task.lease.by, reported))
+
+
+def _lease_over(task: Task, fact: TaskLeaseOver) -> Task:
+    closed = Closed(fact.lease, fact.by, AgentReported.RELEASED) if fact.why is LeaseEnd.RELEASED else task.closed
+    return task._replace(lease=None, given_back=task.given_back + 1, closed=closed)
 
 
 def _beside(task: Task, fact: Fact, at: datetime) -> Task:
@@ -112,7 +170,17 @@ def _beside(task: Task, fact: Fact, at: datetime) -> Task:
             return task._replace(hold=None)
         case TaskSlaBreached():
             return task._replace(sla_breached=True)
+        case TaskPlaceGiven():
+            return task._replace(placed=True)
         case TaskChildAdded():
             return task._replace(children=(*task.children, fact.child))
+        case ApprovalWanted():
+            return task._replace(asks=(*task.asks, Asking(fact.approval_id, fact.digest)))
+        case TaskAnswered() | ApprovalDropped():
+            return task._replace(asks=tuple(_settled(ask, fact.approval_id) for ask in task.asks))
         case _:
             return task
+
+
+def _settled(ask: Asking, approval_id: str) -> Asking:
+    return ask._replace(open=False) if ask.approval_id == approval_id else ask

@@ -1,0 +1,75 @@
+"""Released work of one pool of one tenant, handed out one by one to whoever puts it into an agent's hands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from pydantic import ValidationError
+
+from trunkline.bus.answers import Answers
+from trunkline.bus.dead import DeadLetters
+from trunkline.bus.taker import Taker
+from trunkline.bus.work import WorkItem
+from trunkline.contracts.ids import TenantId
+
+log = structlog.get_logger()
+
+
+class Handed:
+    """One released attempt. What is neither done nor given back comes again by itself."""
+
+    def __init__(self, item: WorkItem, message: Msg) -> None:
+        self.item = item
+        self._message = message
+
+    async def done(self) -> None:
+        """It is in somebody's hands, or nobody's business any more."""
+        with suppress(NatsError):
+            await self._message.ack()
+
+    async def back(self, delay: float) -> None:
+        """For somebody else, in `delay` seconds."""
+        with suppress(NatsError):
+            await self._message.nak(delay=delay)
+
+
+class Handing:
+    """Takes nothing that nobody waits for: what is asked for is asked for now."""
+
+    def __init__(self, taker: Taker, dead: DeadLetters) -> None:
+        self._taker = taker
+        self._dead = dead
+
+    async def next(self) -> Handed:
+        """However long it takes. Cancelled, what came at that very moment is handed back."""
+        while True:
+            message = await self._taker.message()
+            try:
+                return Handed(WorkItem.model_validate_json(message.data), message)
+            except ValidationError as error:
+                log.error("work.unreadable", subject=message.subject)
+                await self._dead.put(message, f"it is no released work: {type(error).__name__}")
+                with suppress(NatsError):
+                    await message.term()
+
+
+class Hands:
+    """The door to the released work of any pool."""
+
+    def __init__(self, answers: Answers, dead: DeadLetters) -> None:
+        self._answers = answers
+        self._dead = dead
+
+    @asynccontextmanager
+    async def of(self, tenant: TenantId, pool: str) -> AsyncIterator[Handing]:
+        """Raises Unavailable when the bus is away."""
+        taker = Taker(self._answers, pool, tenant)
+        await taker.open()
+        try:
+            yield Handing(taker, self._dead)
+        finally:
+            await taker.close()

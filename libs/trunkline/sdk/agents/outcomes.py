@@ -1,0 +1,86 @@
+"""How a handler's work ended, and what is reported of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
+
+from trunkline.contracts.agent import MOST_RESULT, AgentReported, Held, Report
+from trunkline.sdk.agents.context import Cancelled
+from trunkline.sdk.agents.failing import PayloadError, RefusedError, TaskError, UnansweredError
+
+MOST_ERROR: Final = 4000
+LEASE_LOST: Final = "lease_lost"
+DRAINING: Final = "draining"
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """By a CancelledError, from whomever."""
+
+
+Outcome = Returned | Raised | Ended
+
+
+def report_of(held: Held, outcome: Outcome, why: Cancelled | None) -> Report | None:
+    """What the control plane is told; None: nothing, as the task is somebody else's. `why`: it was to end. Pure."""
+    if why is not None and why.cause == LEASE_LOST:
+        return None
+    if why is not None and why.cause != DRAINING:
+        return _report(held, AgentReported.STOPPED, error=str(why)[:MOST_ERROR])
+    match outcome:
+        case Returned(value):
+            return _succeeded(held, value)
+        case Raised(error) if why is None:
+            return _failed(held, error)
+        case Ended() if why is None:
+            error = TaskError("the handler ended itself by a CancelledError that nobody wished for", mendable=True)
+            return _failed(held, error)
+    return _report(held, AgentReported.RELEASED)
+
+
+def _succeeded(held: Held, value: object) -> Report:
+    try:
+        result = to_jsonable_python(value)
+        size = len(to_json(result))
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        sentence = f"the handler returned what is no JSON ({type(value).__name__}): return plain values or a pydantic model ({error})"
+        return _report(held, AgentReported.FAILED, code="RESULT_NOT_JSON", error=sentence[:MOST_ERROR], mendable=False)
+    if size > MOST_RESULT:
+        sentence = f"the handler returned {size} bytes of JSON, and {MOST_RESULT} are taken: keep it elsewhere and return its address"
+        return _report(held, AgentReported.FAILED, code="RESULT_TOO_LARGE", error=sentence, mendable=False)
+    return _report(held, AgentReported.SUCCEEDED, result=result)
+
+
+def _failed(held: Held, error: BaseException) -> Report:
+    code, sentence, mendable = _verdict(error)
+    return _report(held, AgentReported.FAILED, code=code, error=sentence[:MOST_ERROR], mendable=mendable)
+
+
+def _verdict(error: BaseException) -> tuple[str, str, bool]:
+    match error:
+        case PayloadError():
+            return "BAD_PAYLOAD", error.message, False
+        case UnansweredError():
+            return "UNANSWERED", error.message, error.mendable
+        case TaskError():
+            return "", error.message, error.mendable
+        case RefusedError():
+            return error.code, error.message, True
+    return "HANDLER_RAISED", f"the handler raised {type(error).__name__}: {error}", True
+
+
+def _report(held: Held, reported: AgentReported, **rest: object) -> Report:
+    return Report.model_validate({"task_id": held.task_id, "lease": held.lease, "reported": reported, **rest})

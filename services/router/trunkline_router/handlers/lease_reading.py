@@ -1,0 +1,46 @@
+"""How a task stands at this moment, for whoever comes with a lease: what is remembered may be older than a takeover."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from trunkline.bus import Log
+from trunkline.contracts.agent import Held
+from trunkline.contracts.errors import NotFound
+from trunkline.contracts.subjects import AgentCall
+from trunkline.runtime.actor import Actor
+from trunkline_router.model import Cue, Lease, Task, held_by
+from trunkline_router.ports import DueTask
+
+
+class Standing(NamedTuple):
+    """`seq` is where the newest fact of the task lay that is surely in it."""
+
+    task: Task
+    seq: int
+
+
+class Leases:
+    def __init__(self, actor: Actor[Task, tuple[Cue, datetime]], log: Log, lasts: timedelta) -> None:
+        """`lasts`: for how long nothing may be heard of whoever has a lease."""
+        self._actor = actor
+        self._log = log
+        self.lasts = lasts
+
+    async def standing(self, due: DueTask) -> Standing | None:
+        """None: there is no such task. Raises Unavailable."""
+        last = await self._log.last(due.subject)
+        task = await self._actor.state(due.subject, last.seq) if last else None
+        return Standing(task, last.seq) if last and task else None
+
+    async def held(self, call: AgentCall, held: Held) -> tuple[Standing, Lease]:
+        """Raises NotFound, Conflict (LEASE_LOST), Unavailable."""
+        found = await self.standing(due_of(call, held.task_id))
+        if found is None:
+            raise NotFound("there is no such task", code="NO_SUCH_TASK")
+        return found, held_by(found.task, held.lease, call.name)
+
+
+def due_of(call: AgentCall, task: str) -> DueTask:
+    return DueTask(tenant=call.tenant, task=task)

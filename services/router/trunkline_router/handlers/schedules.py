@@ -1,0 +1,194 @@
+"""Schedules: made, paused and deleted by whoever may, and a task for each of their moments, once, whoever else acts on the same alarm."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import orjson
+import structlog
+
+from trunkline.bus import Raced
+from trunkline.bus.dead import DeadLetter
+from trunkline.bus.streams import SCHEDULES
+from trunkline.contracts import subjects
+from trunkline.contracts.errors import Conflict, DomainError, NotFound, Unavailable
+from trunkline.contracts.ids import TenantId
+from trunkline.contracts.message import Accepted, Message
+from trunkline.contracts.schedule import (
+    CreateSchedule,
+    DeleteSchedule,
+    GetSchedule,
+    ListSchedules,
+    PauseSchedule,
+    Schedule,
+    SchedulePage,
+    task_of,
+)
+from trunkline.contracts.task import Assignment, SubmitTask
+from trunkline_router.handlers.task_life import TaskLife
+from trunkline_router.model.schedules import checked, following, rung
+from trunkline_router.ports import DueSchedule, Shelf, Timers
+
+log = structlog.get_logger()
+
+RACES: Final = 20
+LABEL: Final = "schedule"
+
+
+class Terms(NamedTuple):
+    """Of schedules: how many a tenant may have, what raises Invalid for tasks that nobody could do, where lies what came to nothing."""
+
+    most: int
+    check: Callable[[Assignment], object]
+    keep: Callable[[DeadLetter, TenantId, str], Awaitable[None]]
+
+
+class Schedules:
+    def __init__(self, shelf: Shelf, life: TaskLife, timers: Timers, now: Callable[[], datetime], terms: Terms) -> None:
+        self._shelf = shelf
+        self._life = life
+        self._timers = timers
+        self._now = now
+        self._terms = terms
+
+    async def create(self, wish: CreateSchedule) -> Accepted:
+        """Raises Invalid, Conflict where there are too many, Unavailable."""
+        there, seq = await self._shelf.load(wish.tenant, wish.schedule_id)
+        if there and not there.deleted:
+            return _told(there, seq)
+        self._terms.check(wish.assignment)
+        if len(await self._shelf.all(wish.tenant)) >= self._terms.most:
+            raise Conflict(f"there are {self._terms.most} schedules already; delete one first", code="TOO_MANY_SCHEDULES")
+        next_at = following(checked(wish.when), wish.at, wish.at)
+        made = Schedule(
+            tenant=wish.tenant,
+            schedule_id=wish.schedule_id,
+            when=wish.when,
+            missed=wish.missed,
+            assignment=wish.assignment,
+            created_by=wish.by,
+            created_at=wish.at,
+            updated_at=wish.at,
+            next_at=next_at,
+        )
+        await self._arm(made)
+        try:
+            return _told(made, await self._shelf.store(made, seq))
+        except Raced:  # the same wish, sent again
+            return await self.get(GetSchedule(tenant=wish.tenant, at=wish.at, schedule_id=wish.schedule_id))
+
+    async def pause(self, wish: PauseSchedule) -> Accepted:
+        """Raises NotFound, Unavailable."""
+
+        def change(schedule: Schedule) -> Schedule:
+            if schedule.paused == wish.paused:
+                return schedule
+            next_at = None if wish.paused else following(schedule.when, wish.at, schedule.created_at)
+            return schedule.model_copy(update={"paused": wish.paused, "next_at": next_at, "updated_at": wish.at})
+
+        return await self._changed(wish.tenant, wish.schedule_id, change)
+
+    async def delete(self, wish: DeleteSchedule) -> Accepted:
+        """Raises NotFound, Unavailable."""
+        gone = {"deleted": True, "next_at": None, "updated_at": wish.at}
+        return await self._changed(wish.tenant, wish.schedule_id, lambda schedule: schedule.model_copy(update=gone))
+
+    async def get(self, wish: GetSchedule) -> Accepted:
+        """Raises NotFound, Unavailable."""
+        return _told(*await self._there(wish.tenant, wish.schedule_id))
+
+    async def all(self, wish: ListSchedules) -> Accepted:
+        """Raises Unavailable."""
+        found = sorted(await self._shelf.all(wish.tenant), key=lambda schedule: (schedule.created_at, schedule.schedule_id))
+        return _told(SchedulePage(schedules=tuple(found)), 0)
+
+    async def due(self, due: DueSchedule) -> None:
+        """An alarm rang: it counts if the schedule waits for exactly that moment. Raises Unavailable."""
+        for _ in range(RACES):
+            schedule, seq = await self._shelf.load(due.tenant, due.schedule)
+            if schedule is None or schedule.next_at != due.at:
+                return
+            try:
+                await self._shelf.store(await self._rung(schedule, due.at), seq)
+                return
+            except Raced:  # it was paused, or another router acted on the same alarm
+                continue
+        raise Unavailable("too many act on one schedule", code="CONTENDED")
+
+    async def arm_all(self) -> None:
+        """Set the alarms of all schedules: those that are there stay, and those that were lost come back. Raises Unavailable."""
+        for schedule in await self._shelf.all():
+            await self._arm(schedule)
+
+    async def _rung(self, schedule: Schedule, moment: datetime) -> Schedule:
+        """Makes the task, sets the next alarm, and says how the schedule stands then; all of it may be done twice."""
+        now = self._now()
+        told = rung(schedule, moment, now)
+        after: dict[str, object] = {"next_at": told.next_at, "updated_at": now, "problem": "" if told.fires else "it was missed"}
+        if told.fires:
+            task = task_of(schedule.tenant, schedule.schedule_id, told.fires)
+            problem = await self._submitted(schedule, task, now)
+            after |= {"problem": problem} if problem else {"problem": "", "last_at": told.fires, "last_task_id": task}
+        moved = schedule.model_copy(update=after)
+        await self._arm(moved)
+        return moved
+
+    async def _submitted(self, schedule: Schedule, task: str, now: datetime) -> str:
+        """Why there is no task; empty when there is. Raises Unavailable."""
+        labelled = {**schedule.assignment.labels, LABEL: schedule.schedule_id}
+        assignment = schedule.assignment.model_copy(update={"labels": labelled})
+        wish = SubmitTask(tenant=schedule.tenant, at=now, task_id=task, assignment=assignment, submitted_by=schedule.created_by)
+        try:
+            await self._life.submit(wish)
+        except Unavailable:
+            raise
+        except DomainError as error:
+            log.warning("schedule.refused", schedule=schedule.schedule_id, code=error.code)
+            await self._terms.keep(_letter(schedule, wish, error), TenantId(schedule.tenant), task)
+            return error.message
+        return ""
+
+    async def _changed(self, tenant: str, schedule_id: str, change: Callable[[Schedule], Schedule]) -> Accepted:
+        for _ in range(RACES):
+            schedule, seq = await self._there(tenant, schedule_id)
+            changed = change(schedule)
+            if changed is schedule:
+                return _told(schedule, seq)
+            await self._arm(changed)
+            try:
+                return _told(changed, await self._shelf.store(changed, seq))
+            except Raced:
+                continue
+        raise Unavailable("too many change one schedule at once; try again in a moment", code="CONTENDED")
+
+    async def _there(self, tenant: str, schedule_id: str) -> tuple[Schedule, int]:
+        schedule, seq = await self._shelf.load(tenant, schedule_id)
+        if schedule is None or schedule.deleted:
+            raise NotFound("there is no such schedule", code="SCHEDULE_NOT_FOUND")
+        return schedule, seq
+
+    async def _arm(self, schedule: Schedule) -> None:
+        if schedule.next_at:
+            await self._timers.schedule(
+                DueSchedule(tenant=schedule.tenant, schedule=schedule.schedule_id, at=schedule.next_at), schedule.next_at
+            )
+
+
+def _letter(schedule: Schedule, wish: SubmitTask, error: DomainError) -> DeadLetter:
+    """What was to begin at a moment, for whoever wants it after all."""
+    return DeadLetter(
+        consumer=LABEL,
+        stream=SCHEDULES,
+        seq=0,
+        subject=subjects.schedule(TenantId(schedule.tenant), schedule.schedule_id),
+        reason=f"{error.code}: {error.message}"[:2000],
+        tries=1,
+        body=base64.b64encode(wish.written()).decode(),
+    )
+
+
+def _told(body: Message, seq: int) -> Accepted:
+    return Accepted(seq=seq, body=orjson.loads(body.written()))
