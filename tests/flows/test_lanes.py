@@ -15,7 +15,10 @@ import pytest
 from nats.aio.msg import Msg
 
 from trunkline.bus import Bus, BusSettings, WorkItem, connect
+from trunkline.bus.answers import Answers
 from trunkline.bus.lanes import search
+from trunkline.bus.line_consumers import open_line
+from trunkline.contracts.subjects import Line
 from trunkline.testing.nats import NatsServer, nats_server
 
 pytestmark = pytest.mark.flow
@@ -122,10 +125,8 @@ async def test_what_is_put_while_the_only_hand_is_busy_goes_by_its_lane_and_not_
     assert hands.lanes == ["P3", "P0", "P3"]
 
 
-async def test_a_pool_that_was_opened_has_lanes_of_its_own_however_often_it_is_opened(bus: Bus) -> None:
+async def test_a_pool_that_nobody_declared_has_lanes_of_its_own(bus: Bus) -> None:
     mine, others = Hands(), Hands()
-    for _ in range(2):
-        await bus.work.open("site-1a2b")
     async with taking(bus, others, 2), asyncio.TaskGroup() as group:
         task = group.create_task(bus.work.take("site-1a2b", 2, mine.carry))
         await bus.work.put(WorkItem(tenant="acme", task="here", attempt=1, pool="site-1a2b", priority="P2"))
@@ -138,13 +139,15 @@ async def test_a_pool_that_was_opened_has_lanes_of_its_own_however_often_it_is_o
 
 @asynccontextmanager
 async def questions(server: NatsServer) -> AsyncIterator[list[str]]:
-    """Every question for work that anybody asks meanwhile."""
+    """Every question for work that anybody asks meanwhile, once there is somebody to answer them."""
     asked: list[str] = []
 
     async def note(question: Msg) -> None:
         asked.append(question.subject)
 
     async with connect(BusSettings(nats_url=server.url), "ear") as ear:
+        await (answers := Answers(ear.client)).start()
+        await open_line(answers, "dev", Line("P2", "acme"))
         await ear.client.subscribe(QUESTIONS, cb=note)
         await ear.client.flush()
         yield asked

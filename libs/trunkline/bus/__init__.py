@@ -1,11 +1,14 @@
 """The only door to nats and faststream: commands, the log, live timelines, work, timers and dead letters."""
 
+from trunkline.bus.agent_calls import AgentCalls, Told
 from trunkline.bus.away import BusAway
+from trunkline.bus.callout import Callout, Connected, Connections, Shown
 from trunkline.bus.commands import Commands
 from trunkline.bus.connection import Bus, connect
 from trunkline.bus.counters import Counters
-from trunkline.bus.delivery import LeaveAlone
+from trunkline.bus.delivery import LeaveAlone, PassOn, Poison
 from trunkline.bus.direct import Stored
+from trunkline.bus.handing import Handed, Handing, Hands
 from trunkline.bus.inlet import Inlet
 from trunkline.bus.ledger import Heard, Ledger
 from trunkline.bus.limits import Hit, Limits, Look, Refused, Rule, Window, key_of
@@ -21,12 +24,19 @@ from trunkline.bus.vault import Sealing, Vault, vault_key
 from trunkline.bus.work import Work, WorkItem
 
 __all__ = [
+    "AgentCalls",
     "Bell",
     "Bus",
     "BusAway",
     "BusSettings",
+    "Callout",
     "Commands",
+    "Connected",
+    "Connections",
     "Counters",
+    "Handed",
+    "Handing",
+    "Hands",
     "Heard",
     "Hit",
     "How",
@@ -41,12 +51,16 @@ __all__ = [
     "Memo",
     "Memos",
     "Nudges",
+    "PassOn",
+    "Poison",
     "Raced",
     "Refused",
     "Rule",
     "Sealing",
+    "Shown",
     "Stored",
     "Timers",
+    "Told",
     "Vault",
     "Window",
     "Work",

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from trunkline.bus.writing import publish_empty
+from trunkline.bus.writing import publish_all
 
 GATHER: Final = 0.005
 """Seconds; far less than the server waits before it delivers again."""
@@ -38,7 +38,7 @@ class Acks:
         """Tell what is waiting to be told, all in one write."""
         done, self._done = self._done, []
         with suppress(NatsError):
-            await publish_empty(self._client, [message.reply for message in done])
+            await publish_all(self._client, [(message.reply, b"") for message in done])
 
     def _tell(self) -> None:
         task = asyncio.get_running_loop().create_task(self.flush())

@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, ConnectionDrainingError, ConnectionReconnectingError, OutboundBufferLimitError
 
+from trunkline.bus import at_once
 from trunkline.bus.away import BusAway
 from trunkline.bus.writing import publish
 
@@ -40,7 +41,7 @@ class Answers:
         """Made once, before the first question."""
         if not self._inbox:
             self._inbox = self.client.new_inbox()
-            await self.client.subscribe(f"{self._inbox}.*", cb=self._on)
+            await at_once.subscribe(self.client, f"{self._inbox}.*", self._on)
             await self.client.flush(timeout=5)
 
     async def ask(self, subject: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Question:
@@ -83,7 +84,7 @@ class Answers:
             _settle(self._open.popitem(last=False)[1], None)
         return question
 
-    async def _on(self, message: Msg) -> None:
+    def _on(self, message: Msg) -> None:
         question = self._open.pop(message.subject.rpartition(".")[2], None)
         if question is not None:
             _settle(question, message)

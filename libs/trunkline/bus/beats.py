@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
+from typing import Final
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
+from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
 from trunkline.bus.patience import patiently
-from trunkline.bus.streams import BEATS
+from trunkline.bus.streams import BEATS, beats_kept
+from trunkline.bus.writing import publish_all
 from trunkline.contracts import subjects
 from trunkline.contracts.ids import TaskId, TenantId
+
+GATHER: Final = 0.25
+"""Seconds; nobody counts as silent for so little."""
+MOST: Final = 256
 
 
 class Beats:
@@ -28,17 +37,29 @@ class Beats:
 
     async def put(self, tenant: TenantId, task: TaskId, at: datetime) -> None:
         """It was alive at `at`; told to whoever listens now, and kept in place of the one before."""
+        await self.put_all({subjects.beat(tenant, task): at})
+
+    async def put_all(self, signs: Mapping[str, datetime]) -> None:
+        """As `put`, by subject."""
         with suppress(NatsError):
-            await self._client.publish(subjects.beat(tenant, task), at.isoformat().encode())
+            await publish_all(self._client, [(subject, at.isoformat().encode()) for subject, at in signs.items()])
 
     async def last(self, tenant: TenantId, task: TaskId) -> datetime | None:
         """When it was last alive; None: nobody knows. Raises BusAway."""
         subject = subjects.beat(tenant, task)
         try:
-            found = await patiently(lambda: self._js.get_last_msg(BEATS, subject, direct=not self._replicated))
+            found = await patiently(lambda: self._newest(subject))
         except NotFoundError:
             return None
         return _moment(found.data or b"")
+
+    async def _newest(self, subject: str) -> RawStreamMsg:
+        try:
+            return await self._js.get_last_msg(BEATS, subject, direct=not self._replicated)
+        except NoRespondersError:
+            if not self._replicated:  # a server alone forgets, when it starts anew, that there was such a stream
+                await self._js.add_stream(beats_kept(1))
+            raise
 
     @asynccontextmanager
     async def heard(self, tenant: TenantId, task: TaskId, tell: Callable[[datetime], None]) -> AsyncIterator[None]:
@@ -54,6 +75,38 @@ class Beats:
         finally:
             with suppress(NatsError):
                 await subscription.unsubscribe()
+
+
+class GatheredBeats:
+    """Beats whose signs wait a moment for company: at some thirty a second, each alone would wake nats-server and us once more."""
+
+    def __init__(self, beats: Beats) -> None:
+        self._beats = beats
+        self._waiting: dict[str, datetime] = {}
+        self._telling: set[asyncio.Task[None]] = set()
+
+    async def put(self, tenant: TenantId, task: TaskId, at: datetime) -> None:
+        self._waiting[subjects.beat(tenant, task)] = at
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_later(GATHER, self._tell)
+        elif len(self._waiting) >= MOST:
+            await self._told()
+
+    async def last(self, tenant: TenantId, task: TaskId) -> datetime | None:
+        """Raises BusAway."""
+        return self._waiting.get(subjects.beat(tenant, task)) or await self._beats.last(tenant, task)
+
+    def heard(self, tenant: TenantId, task: TaskId, tell: Callable[[datetime], None]) -> AbstractAsyncContextManager[None]:
+        return self._beats.heard(tenant, task, tell)
+
+    async def _told(self) -> None:
+        signs, self._waiting = self._waiting, {}
+        await self._beats.put_all(signs)
+
+    def _tell(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._told())
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
 
 def _moment(body: bytes) -> datetime | None:

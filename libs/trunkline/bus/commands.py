@@ -12,9 +12,10 @@ from typing import Final
 
 from trunkline.bus.answers import CANNOT_ASK, Answers, status_of
 from trunkline.contracts import subjects
-from trunkline.contracts.errors import DomainError, Refusal, Unavailable
+from trunkline.contracts.errors import DomainError, Unavailable
 from trunkline.contracts.ids import TenantId
-from trunkline.contracts.message import Accepted, Command, Message
+from trunkline.contracts.message import Accepted, Command, Reply
+from trunkline.telemetry.traces import carried
 
 DEADLINE: Final = "Trunkline-Deadline"
 """Header: seconds since the epoch after which nobody waits any more; a late command is refused, never carried out."""
@@ -31,13 +32,6 @@ class Ping(Command):
     type: str = PING
 
 
-class Reply(Message):
-    """What comes back: exactly one of the two is there."""
-
-    accepted: Accepted | None = None
-    refused: Refusal | None = None
-
-
 class Commands:
     """The door to every owner."""
 
@@ -52,7 +46,7 @@ class Commands:
         subject = subjects.command(service, TenantId(command.tenant), id, _verb(type(command)))
         body = command.written()
         deadline = time.monotonic() + timeout
-        headers = {DEADLINE: f"{time.time() + timeout:.3f}"}
+        headers = carried({DEADLINE: f"{time.time() + timeout:.3f}"})
         while (left := deadline - time.monotonic()) > 0:
             try:
                 answer = await self._answers.asked(subject, body, headers, min(left, TRY))

@@ -5,39 +5,47 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import structlog
 from faststream.nats import NatsBroker
+from faststream.nats.security import NatsSecurity, NatsToken, NatsUserPassword
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from trunkline.bus import headers
+from trunkline.bus.agent_calls import AgentCalls, Told
 from trunkline.bus.answers import Answers
 from trunkline.bus.away import BusAway
 from trunkline.bus.beats import Beats
+from trunkline.bus.bootstrap import bootstrap
 from trunkline.bus.commands import Commands
 from trunkline.bus.counters import Counters
 from trunkline.bus.dead import DeadLetters
+from trunkline.bus.depths import Depths
 from trunkline.bus.direct import DirectReader
+from trunkline.bus.handing import Hands
 from trunkline.bus.inlet import Inlet
 from trunkline.bus.ledger import Heard, Ledger
 from trunkline.bus.limits import Limits
 from trunkline.bus.live import Live
 from trunkline.bus.log import Log
+from trunkline.bus.log_life import LogLife
 from trunkline.bus.memos import Memos
 from trunkline.bus.nudges import Nudges
 from trunkline.bus.patience import patiently
 from trunkline.bus.roll import Roll
 from trunkline.bus.settings import BusSettings
-from trunkline.bus.streams import LogLife, bootstrap
+from trunkline.bus.telling import telling
 from trunkline.bus.timers import Timers
+from trunkline.bus.traces import Traces
 from trunkline.bus.vault import Vault
 from trunkline.bus.vital import vital
+from trunkline.bus.watching import Watch
 from trunkline.bus.work import Work
 from trunkline.contracts.errors import Unavailable
 
@@ -61,6 +69,8 @@ class Bus:
 
     client: Client
     epoch: str
+    epoch_at: Callable[[int], str]
+    """The life of the log in which a record was stored."""
     seal: bytes
     commands: Commands
     log: Log
@@ -81,44 +91,78 @@ class Bus:
     heard: Callable[[Ledger, str], Heard]
     """A ledger's records that match, as they come."""
     beats: Beats
+    agent_calls: AgentCalls
+    told: Told
+    hands: Hands
+    watch: Watch
+    traces: Traces
+    depths: Depths
 
     @property
     def connected(self) -> bool:
         return self.client.is_connected
 
 
+Beside = Callable[[Bus], AbstractAsyncContextManager[None]]
+
+
 @asynccontextmanager
-async def connect(settings: BusSettings, name: str) -> AsyncIterator[Bus]:
-    """A connected bus; leaving it stops hearing first, then lets go. Raises Unavailable after half a minute."""
+async def connect(settings: BusSettings, name: str, beside: Beside | None = None) -> AsyncIterator[Bus]:
+    """A connected bus; leaving it stops hearing first, then lets go. Raises Unavailable after half a minute.
+
+    What is `beside` it is there while it is, and a little longer than it hears.
+    """
     events = _Events()
     client = await _client(settings, name, events)
     try:
         # Handlers take the message itself: type casting and injection would cost more than all the rest of a delivery.
         plain: dict[str, Any] = {"logger": None, "apply_types": False, "serializer": None, "graceful_timeout": STOP_WITHIN}
-        broker = NatsBroker(settings.addresses(), name=f"{name}-inlet", **plain, **_OPTIONS)
+        security = _security(settings)
+        addresses = settings.places() if security else settings.addresses()
+        broker = NatsBroker(addresses, name=f"{name}-inlet", security=security, **plain, **_OPTIONS)
         js = client.jetstream(timeout=5)
         life = await patiently(lambda: bootstrap(js, replicas=settings.replicas, events_days=settings.events_days))
         await (answers := Answers(client)).start()
-        bus, direct = _assembled(answers, js, broker, life)
-        events.tell.extend((bus.live.missed, answers.reconnected, bus.inlet.reconnected, bus.roll.reconnected))
-        await direct.start()
-        try:
-            async with vital(bus.live.watch, bus.inlet.pull, bus.roll.watch, events.until_closed):
+        async with telling(settings, name, client) as watch:
+            bus, direct = _assembled((answers, js), broker, life, watch)
+            events.tell.extend((bus.live.missed, answers.reconnected, bus.inlet.reconnected, bus.roll.reconnected, bus.work.reconnected))
+            events.tell.append(partial(watch.meters.count, "bus_reconnects_total"))
+            await direct.start()
+            async with beside(bus) if beside else nullcontext(), _hearing(bus, events):
                 yield bus
-        finally:
-            await bus.inlet.stop()
     finally:
         await client.close()
 
 
-def _assembled(answers: Answers, js: JetStreamContext, broker: NatsBroker, life: LogLife) -> tuple[Bus, DirectReader]:
+def _security(settings: BusSettings) -> NatsSecurity | None:
+    match settings.credentials():
+        case {"user": user, "password": password}:
+            return NatsUserPassword(user, password)
+        case {"token": token}:
+            return NatsToken(token)
+    return None
+
+
+@asynccontextmanager
+async def _hearing(bus: Bus, events: _Events) -> AsyncIterator[None]:
+    """Inside the block all goes on that a service cannot be without; at its end nothing more is heard, whatever ended it."""
+    try:
+        async with vital(bus.live.watch, bus.inlet.pull, bus.roll.watch, events.until_closed):
+            yield
+    finally:
+        await bus.inlet.stop()
+
+
+def _assembled(ways: tuple[Answers, JetStreamContext], broker: NatsBroker, life: LogLife, watch: Watch) -> tuple[Bus, DirectReader]:
+    answers, js = ways
     client = answers.client
     direct = DirectReader(client, js, replicated=life.replicas > 1)
-    live = Live(client, js, direct, life.epoch)
+    live = Live(client, js, direct, life)
     dead = DeadLetters(answers)
     counted, memos = Limits(answers, life.replicas), Memos(answers, js, replicated=life.replicas > 1)
-    log_, work, timers = Log(answers, js, direct, live), Work(client, js, answers, dead), Timers(answers, js)
-    inlet = Inlet(client, broker, dead, log_.own)
+    log_, work, timers = Log(answers, js, direct, live), Work(answers, js, dead, watch), Timers(answers, js)
+    inlet = Inlet(client, broker, dead, log_.own, watch)
+    log_.refused, dead.kept = partial(watch.meters.count, "appends_refused_total"), partial(watch.meters.count, "dead_letters_total")
     roll, nudges = Roll(answers, js, replicated=life.replicas > 1), Nudges(client)
     counters = Counters(answers, js, replicated=life.replicas > 1)
     parts = (Commands(answers), log_, live, inlet, work, timers, dead, counted, memos, roll, counters, nudges)
@@ -129,8 +173,10 @@ def _assembled(answers: Answers, js: JetStreamContext, broker: NatsBroker, life:
     def ledger(stream: str) -> Ledger:
         return Ledger(answers, js, stream, replicated=life.replicas > 1)
 
-    beats = Beats(client, js, replicated=life.replicas > 1)
-    return Bus(client, life.epoch, life.seal, *parts, vault, ledger, partial(Heard, answers), beats), direct
+    beats, traces = Beats(client, js, replicated=life.replicas > 1), Traces(client, js, replicated=life.replicas > 1)
+    by_agents = AgentCalls(client), Told(client), Hands(answers, dead)
+    every = (*parts, vault, ledger, partial(Heard, answers), beats, *by_agents, watch, traces, Depths(watch, js))
+    return Bus(client, life.epoch, life.epoch_at, life.seal, *every), direct
 
 
 class _Events:
@@ -175,7 +221,8 @@ async def _client(settings: BusSettings, name: str, events: _Events) -> Client:
     try:
         async with asyncio.timeout(CONNECT_WITHIN):
             # All subjects are made by functions of ours, of tokens that were looked at.
-            await client.connect(settings.addresses(), name=name, skip_subject_validation=True, **callbacks, **_OPTIONS)
+            options = {**callbacks, **_OPTIONS, **settings.credentials()}
+            await client.connect(settings.addresses(), name=name, skip_subject_validation=True, **options)
             return client
     except (OSError, TimeoutError, NatsError) as error:
         reason = str(error) or type(error).__name__

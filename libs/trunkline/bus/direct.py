@@ -20,6 +20,7 @@ from trunkline.bus.away import BusAway
 from trunkline.bus.patience import patiently
 from trunkline.bus.streams import EVENTS
 from trunkline.contracts.record import Record
+from trunkline.telemetry.w3c import TRACEPARENT
 
 PAGE: Final = 256
 PAGE_BYTES: Final = 1 << 20
@@ -45,6 +46,10 @@ class Stored:
     """What its writer named it, where that was asked of the store."""
     own: Record | None = None
     """The record itself, where this process wrote it a moment ago."""
+    trace: str = ""
+    """The `traceparent` that its writer stored it with, where that was asked of the store."""
+    headers: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
+    """As nats-server gives them, its own among them, where it was read from a page."""
 
     @property
     def record(self) -> Record:
@@ -83,7 +88,10 @@ class _Page:
             self._follow_on(int(headers["Nats-Last-Sequence"]))
         if status is None:
             name = headers.get("Nats-Msg-Id", "")
-            self.messages.append(Stored(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, name))
+            trace = headers.get(TRACEPARENT, "")
+            self.messages.append(
+                Stored(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, name, trace=trace, headers=headers)
+            )
             return
         self.pending = int(headers.get("Nats-Num-Pending") or 0)
         if status not in ("204", "404"):

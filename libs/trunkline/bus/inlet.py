@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -17,15 +18,18 @@ from nats.errors import Error as NatsError
 from pydantic import BaseModel, ValidationError
 
 from trunkline.bus.acks import Acks
-from trunkline.bus.commands import DEADLINE, Ping, Reply
+from trunkline.bus.again import Again
+from trunkline.bus.commands import DEADLINE, Ping
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import seq_of, settle
 from trunkline.bus.direct import OwnRecords, Stored
 from trunkline.bus.pull import AS_USUAL, DRAIN, How, Pull
 from trunkline.bus.streams import EVENTS, TIMERS
+from trunkline.bus.watching import Watch
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import Broken, DomainError, Invalid, Overdue, Refusal, Unavailable
-from trunkline.contracts.message import Accepted, Command, Fact
+from trunkline.contracts.letters import Redo
+from trunkline.contracts.message import Accepted, Command, Fact, Reply
 
 log = structlog.get_logger()
 
@@ -53,33 +57,47 @@ async def _whole(message: NatsMessage) -> NatsMessage:
 class Inlet:
     """Declare everything, then `start`. Nothing is heard before, nothing new is taken after `stop`."""
 
-    def __init__(self, client: Client, broker: NatsBroker, dead: DeadLetters, own: OwnRecords) -> None:
+    def __init__(self, client: Client, broker: NatsBroker, dead: DeadLetters, own: OwnRecords, watch: Watch) -> None:
+        self._watch = watch
         self._client = client
         self._broker = broker
         self._dead = dead
         self._own = own
         self._acks = Acks(client)
+        self._carriers = dead.carriers
         self._pulls: list[Pull] = []
+        self._again = Again(client)
         self._started = asyncio.Event()
+        self._connection: Client | None = None
         self._late_at = -UNWELL
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def start(self, service: str) -> None:
         """Begin to hear, and to answer pings as `service`."""
         self.command(service, Ping, self._pong)
+        self.command(service, Redo, self._again)
         self._started.set()
         await self._broker.start()
+        # FastStream's own raises what it takes for final, and that ends nats-py's reconnecting for good.
+        self._connection = await self._broker.connect()
+        self._connection._error_cb = _quiet
+        self._watch.hears = lambda: all(pull.bound for pull in self._pulls)
 
     async def pull(self) -> None:
         """For ever, once started: read all durable consumers."""
         await self._started.wait()
+        self._watch.consumers.extend(self._pulls)
         async with asyncio.TaskGroup() as group:
             for pull in self._pulls:
                 group.create_task(pull.run())
 
     async def stop(self) -> None:
         """Hear nothing more, and give the commands under way some seconds to be answered."""
-        await self._broker.stop()
+        self._watch.hears = lambda: False
+        with suppress(NatsError):  # it is just being made anew, so that nothing comes over it
+            await self._broker.stop()
+        if self._connection:
+            await self._connection.close()
         if self._under_way:
             _, late = await asyncio.wait(self._under_way, timeout=DRAIN)
             for task in late:
@@ -102,7 +120,8 @@ class Inlet:
         hands = asyncio.Semaphore(WORKERS)
 
         async def carry_out(message: NatsMessage) -> None:
-            reply = await self._answered(model, answer, message, stores)
+            with self._watch.command(verb, message.raw_message.subject, message.headers) as watched:
+                reply = watched.answered(await self._answered(model, answer, message, stores))
             with suppress(NatsError):  # whoever asked asks again
                 # Not `respond`: it says all headers of the question once more, which the asker would read for nothing.
                 await self._client.publish(message.raw_message.reply, self._fitting(reply))
@@ -126,8 +145,11 @@ class Inlet:
 
         async def receive(message: Msg) -> None:
             stored = self._own.stored(seq_of(message), message.subject, message.data)
-            await settle(message, lambda: answer(stored), self._dead.put, self._acks.put)
+            with self._watch.delivery(durable, message) as seen:
+                work = partial(self._carriers.guarded, message, lambda: seen.tried(answer(stored)))
+                await settle(message, work, self._dead.put, self._acks.put)
 
+        self._again.facts(EVENTS, durable, answer)
         words = tuple(str(kind.model_fields["type"].default).encode() for kind in kinds)
 
         def passed(_: str, body: bytes) -> bool:
@@ -140,17 +162,28 @@ class Inlet:
 
         async def receive(message: Msg) -> None:
             stored = Stored(seq_of(message), message.subject, message.data)
-            await settle(message, lambda: answer(stored), self._dead.put, self._acks.put)
+            with self._watch.delivery(durable, message) as seen:
+                work = partial(self._carriers.guarded, message, lambda: seen.tried(answer(stored)))
+                await settle(message, work, self._dead.put, self._acks.put)
 
+        self._again.facts(stream, durable, answer)
         self._pulls.append(Pull(self._client, (stream, durable), (receive, self._acks.put), how))
 
     def timer(self, service: str, verb: str, model: type[B], answer: Callable[[B], Awaitable[None]], how: How = AS_USUAL) -> None:
         """Act when a timer of one kind is due."""
 
-        async def receive(message: Msg) -> None:
-            await settle(message, lambda: answer(model.model_validate_json(message.data)), self._dead.put, self._acks.put)
+        durable = f"due-{service}-{verb}"
 
-        self._pulls.append(Pull(self._client, (TIMERS, f"due-{service}-{verb}"), (receive, self._acks.put), how))
+        async def read(message: Msg) -> None:
+            await answer(model.model_validate_json(message.data))
+
+        async def receive(message: Msg) -> None:
+            with self._watch.delivery(durable, message) as seen:
+                work = partial(self._carriers.guarded, message, lambda: seen.tried(read(message)))
+                await settle(message, work, self._dead.put, self._acks.put)
+
+        self._again.timers(durable, model)
+        self._pulls.append(Pull(self._client, (TIMERS, durable), (receive, self._acks.put), how))
 
     def _fitting(self, reply: Reply) -> bytes:
         """A larger answer than a message may be would never arrive: the sender would ask again, and all be done again."""
@@ -182,6 +215,10 @@ class Inlet:
             return _refused(Broken("Trunkline failed in a way it should not; the log of the service says more", code="BROKEN"))
         self._late_at = -UNWELL if stores else self._late_at
         return Reply(accepted=accepted)
+
+
+async def _quiet(_: Exception) -> None:
+    """The other connection tells what went wrong."""
 
 
 def _left(message: NatsMessage) -> float | None:

@@ -36,13 +36,16 @@ class Ledger:
     async def start(self) -> None:
         await self._direct.start()
 
-    async def append(self, subject: str, body: bytes, *, expect: int, id: str) -> int:
+    async def append(self, subject: str, body: bytes, *, expect: int, id: str, ttl_s: int | None = None) -> int:
         """Store `body` if the last sequence of `subject` is still `expect`; returns its own. The same `id` again is the same append.
+
+        It is forgotten after `ttl_s` seconds, where the stream allows that.
 
         Raises Raced when another writer was first, Unavailable when the bus does not confirm.
         """
+        headers = {_FENCE: str(expect), **({"Nats-TTL": f"{ttl_s}s"} if ttl_s else {})}
         try:
-            return await publish(self._answers, subject, body, id=id, headers={_FENCE: str(expect)})
+            return await publish(self._answers, subject, body, id=id, headers=headers)
         except Raced:
             async for stored in self._direct.read(subject, expect + 1):
                 if stored.id == id:  # after a lost answer the other writer may be us

@@ -16,6 +16,7 @@ from nats.js import JetStreamContext
 
 from trunkline.bus.direct import PAGE, DirectReader, Stored
 from trunkline.bus.heeding import heeding
+from trunkline.bus.log_life import LogLife
 from trunkline.bus.patience import patiently
 from trunkline.bus.streams import EVENTS
 from trunkline.contracts import subjects
@@ -67,11 +68,12 @@ class _Reader:
 class Live:
     """All followers of this process behind one subscription."""
 
-    def __init__(self, client: Client, js: JetStreamContext, direct: DirectReader, epoch: str) -> None:
+    def __init__(self, client: Client, js: JetStreamContext, direct: DirectReader, life: LogLife) -> None:
         self._client = client
         self._js = js
         self._direct = direct
-        self._epoch = epoch
+        self._life = life
+        self._epoch = life.epoch
         self._readers: dict[str, set[_Reader]] = {}
         self._last = 0
         self._listening = False
@@ -212,7 +214,7 @@ class Live:
 
     async def _start(self, after: Cursor | None, end: int | None) -> tuple[Cursor, Gap | None, bool]:
         """Where to begin, what is lost, and whether nothing is left to come."""
-        beginning = Cursor(self._epoch, 0)
+        beginning, after = Cursor(self._epoch, 0), self._life.here(after) if after else None
         if after is None and end is None:
             return beginning, None, False
         state = (await patiently(lambda: self._js.stream_info(EVENTS))).state

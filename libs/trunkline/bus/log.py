@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from nats.js import JetStreamContext
@@ -15,9 +16,12 @@ from trunkline.bus.patience import patiently
 from trunkline.bus.publish import Raced, publish
 from trunkline.bus.streams import EVENTS
 from trunkline.contracts import subjects
+from trunkline.contracts.errors import Unavailable
 from trunkline.contracts.record import Record
+from trunkline.telemetry.traces import carried
 
 _FENCE: Final = "Nats-Expected-Last-Subject-Sequence"
+_FENCED_ON: Final = "Nats-Expected-Last-Subject-Sequence-Subject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Log:
 
     def __init__(self, answers: Answers, js: JetStreamContext, direct: DirectReader, live: Live) -> None:
         self.own = OwnRecords()
+        self.refused: Callable[[str], None] = lambda _: None
+        """Told why whenever nothing was stored."""
         self._answers = answers
         self._js = js
         self._direct = direct
@@ -44,14 +50,18 @@ class Log:
         Raises Raced when another writer was first, Unavailable when the bus does not confirm.
         """
         try:
-            seq = await publish(self._answers, subject, record.body, id=id, headers={_FENCE: str(expect)})
+            seq = await publish(self._answers, subject, record.body, id=id, headers=carried({_FENCE: str(expect)}))
             self.own.wrote(seq, record)
             return seq
+        except Unavailable:
+            self.refused("away")
+            raise
         except Raced:
             # The server looks at the fence before it looks for a repeat: after a lost answer the other writer may be us.
             async for stored in self._direct.read(subject, expect + 1):
                 if stored.id == id:
                     return stored.seq
+            self.refused("raced")
             raise
 
     async def load(self, subject: str, after: int = 0) -> Loaded:
@@ -69,12 +79,37 @@ class Log:
 
     async def say(self, subject: str, record: Record, *, id: str) -> int:
         """Store `record` whatever lies there; the same `id` again stores nothing. Returns its sequence. Raises Unavailable."""
-        return await publish(self._answers, subject, record.body, id=id)
+        return await publish(self._answers, subject, record.body, id=id, headers=carried({}))
+
+    async def named(self, subject: str, id: str, *, since: datetime) -> int | None:
+        """The sequence of what was stored on `subject` by this `id`, at `since` or later; each record since then is looked at.
+
+        Raises Unavailable.
+        """
+        first = await self._direct.since(since)
+        if first is None:
+            return None
+        async for stored in self._direct.read(subject, first):
+            if stored.id == id:
+                return stored.seq
+        return None
+
+    async def say_while(self, subject: str, record: Record, *, id: str, fence: tuple[str, int]) -> int:
+        """Store `record` while the last sequence of the other subject in `fence` is still the one there; else as `say`.
+
+        Raises Raced when something was appended there, Unavailable when the bus does not confirm.
+        """
+        headers = {_FENCE: str(fence[1]), _FENCED_ON: fence[0]}
+        return await publish(self._answers, subject, record.body, id=id, headers=headers)
 
     async def last_seq(self) -> int:
         """The sequence of the newest record there is, asked of the leader now; 0 when there is none. Raises BusAway."""
         state = (await patiently(lambda: self._js.stream_info(EVENTS))).state
         return state.last_seq if state.messages else 0
+
+    def already(self, after: int) -> AsyncIterator[Stored]:
+        """Every record with a sequence beyond `after` that is there at this moment, in order. Raises Unavailable."""
+        return self._live.already(subjects.ALL_EVENTS, after)
 
     def follow(self, after: int) -> AsyncIterator[Stored]:
         """Every record with a sequence beyond `after`, in order, for ever, without a gap."""

@@ -14,6 +14,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from trunkline.bus.imported import is_imported
+
 log = structlog.get_logger()
 
 BATCH: Final = 64
@@ -46,6 +48,9 @@ class Pull:
     def __init__(self, client: Client, source: tuple[str, str], ways: tuple[Way, Way], how: How = AS_USUAL) -> None:
         """`source` is a stream and its durable consumer; `ways` are what is done with a message, and how one that is passed over ends."""
         self._client = client
+        self.source = source
+        self.bound = False
+        """Whether it is read now."""
         self._next = "$JS.API.CONSUMER.MSG.NEXT." + ".".join(source)
         self._take, self._ack = ways
         self._passed = how.passed
@@ -64,10 +69,12 @@ class Pull:
                 await self._arrived(message, group)
 
             subscription = await self._client.subscribe(f"{self._inbox}.*", cb=arrived)
+            self.bound = True
             try:
                 while True:
                     await self._ask()
             except asyncio.CancelledError:
+                self.bound = False
                 with suppress(NatsError):
                     await subscription.unsubscribe()
                 await self._finish()
@@ -102,7 +109,7 @@ class Pull:
         self._owed -= 1
         if self._owed <= LOW:
             self._again.set()
-        if self._passed is not None and self._passed(message.subject, message.data):
+        if is_imported(message) or (self._passed is not None and self._passed(message.subject, message.data)):
             await self._ack(message)
             return
         await self._hands.acquire()

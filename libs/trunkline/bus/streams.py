@@ -1,19 +1,14 @@
-"""Every stream and every durable consumer, declared here and made by one idempotent bootstrap."""
+"""Every stream and every durable consumer that is there from the start, declared; `bootstrap` makes them."""
 
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
-from nats.js import JetStreamContext, api
-from nats.js.errors import APIError, BadRequestError, NotFoundError
+from nats.js import api
 
 from trunkline.contracts import subjects
 from trunkline.contracts.approval import RELEASE
-from trunkline.contracts.errors import Unavailable
-from trunkline.contracts.task import Priority
 
 EVENTS: Final = "EVENTS"
 WORK: Final = "WORK"
@@ -26,6 +21,12 @@ VAULT: Final = "VAULT"
 HOOKS: Final = "HOOKS"
 DELIVERIES: Final = "DELIVERIES"
 BEATS: Final = "BEATS"
+SCHEDULES: Final = "SCHEDULES"
+TRACES: Final = "TRACES"
+
+RESTORING: Final = "RESTORING"
+"""Is there while a backup is being restored, and says which."""
+UNFINISHED: Final = "RESTORE_UNFINISHED"
 
 EPOCH: Final = "trunkline-epoch"
 SEAL: Final = "trunkline-seal"
@@ -60,10 +61,13 @@ BEATS_KEPT: Final = 60 * MINUTE
 """Far longer than anybody may be silent and count as alive."""
 DELIVERIES_KEPT: Final = 8 * DAY
 """Twice as long as one may take."""
+TRACES_KEPT: Final = 3 * DAY
+TRACES_BYTES: Final = 32 << 20
+"""Some hundred thousand spans. nats-server wants as much of its store free when the stream is made, and the smallest has 64 MiB."""
+MOST_OF_A_TRACE: Final = 1000
+"""Messages; the oldest go."""
 MOST_HITS: Final = 1_000_000
 """In all windows of one limit together: some 400 MB."""
-
-_STREAM_EXISTS: Final = 10058
 
 
 def declared(replicas: int, events_days: int) -> list[api.StreamConfig]:
@@ -88,6 +92,7 @@ def declared(replicas: int, events_days: int) -> list[api.StreamConfig]:
             description="Released tasks waiting for an agent of their pool.",
             subjects=["work.>"],
             retention=api.RetentionPolicy.WORK_QUEUE,
+            allow_msg_ttl=True,
             duplicate_window=DUPLICATE_WINDOW,
             num_replicas=replicas,
             republish=api.RePublish(src="work.>", dest=subjects.LIVE_PREFIX + "work.>", headers_only=True),
@@ -109,7 +114,9 @@ def declared(replicas: int, events_days: int) -> list[api.StreamConfig]:
         _sealed(replicas),
         _hooks(replicas),
         _deliveries(replicas),
-        _beats(replicas),
+        beats_kept(replicas),
+        _schedules(replicas),
+        _traces(replicas),
     ]
 
 
@@ -219,7 +226,7 @@ def _deliveries(replicas: int) -> api.StreamConfig:
     )
 
 
-def _beats(replicas: int) -> api.StreamConfig:
+def beats_kept(replicas: int) -> api.StreamConfig:
     return api.StreamConfig(
         name=BEATS,
         description="The last sign of life of each agent that calls home; forgotten with nats-server, and then nobody counts as silent.",
@@ -230,6 +237,37 @@ def _beats(replicas: int) -> api.StreamConfig:
         max_msg_size=1024,
         allow_direct=True,
         storage=api.StorageType.MEMORY,
+        num_replicas=replicas,
+    )
+
+
+def _traces(replicas: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=TRACES,
+        description="Spans of what was done, trace by trace: the oldest go when there is no more room, and the newest at a power cut.",
+        subjects=[subjects.ALL_TRACES],
+        retention=api.RetentionPolicy.LIMITS,
+        max_age=TRACES_KEPT,
+        max_bytes=TRACES_BYTES,
+        max_msgs_per_subject=MOST_OF_A_TRACE,
+        max_msg_size=1 << 20,
+        allow_direct=True,
+        persist_mode=api.PersistMode.ASYNC if replicas == 1 else None,
+        num_replicas=replicas,
+    )
+
+
+def _schedules(replicas: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=SCHEDULES,
+        description="Schedules: the newest record of each says how it stands; that of a deleted one is forgotten after an hour.",
+        subjects=[subjects.ALL_SCHEDULES],
+        retention=api.RetentionPolicy.LIMITS,
+        max_msgs_per_subject=1,
+        max_msg_size=1 << 20,
+        allow_msg_ttl=True,
+        allow_direct=True,
+        duplicate_window=DUPLICATE_WINDOW,
         num_replicas=replicas,
     )
 
@@ -283,13 +321,6 @@ def _from_now_on(consumer: api.ConsumerConfig) -> api.ConsumerConfig:
     return consumer.evolve(deliver_policy=api.DeliverPolicy.NEW, max_ack_pending=MOST_ON_THEIR_WAY)
 
 
-def lanes_of(pool: str) -> tuple[api.ConsumerConfig, ...]:
-    return tuple(
-        durable(f"work-{pool}-{lane}", subjects.work_of(pool, lane), f"Sandbox: released tasks of the pool {pool}, {lane}.")
-        for lane in Priority
-    )
-
-
 CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (EVENTS, durable("router-tasks", subjects.events_of_part("task"), "Router: release, timers, retries of its own tasks.")),
     (EVENTS, durable("router-runs", subjects.events_of_part("run"), "Router: how the runs of its tasks go.")),
@@ -297,10 +328,12 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (EVENTS, durable("router-approvals", subjects.events_of_part(subjects.approval_part(RELEASE)), "Router: may its held tasks begin?")),
     (EVENTS, durable("approvals-runs", subjects.events_of_part("run"), "Approvals: what runs want allowed, and runs that ended.")),
     (EVENTS, durable("approvals-tasks", subjects.events_of_part("task"), "Approvals: tasks that are held, and those that end so.")),
-    *((WORK, lane) for lane in lanes_of("dev")),
     (TIMERS, durable("due-router-sla", subjects.due("router", "sla"), "Router: tasks promised for now.")),
     (TIMERS, durable("due-router-deadline", subjects.due("router", "deadline"), "Router: tasks whose time is up.")),
     (TIMERS, durable("due-router-retry", subjects.due("router", "retry"), "Router: runs to be tried again.")),
+    (EVENTS, durable("router-rooms", subjects.events_of_part(subjects.ROOM), "Router: who has a place, and who waits for one.")),
+    (TIMERS, durable("due-router-place", subjects.due("router", "place"), "Router: tenants of which some task waits for a place.")),
+    (TIMERS, durable("due-router-schedule", subjects.due("router", "schedule"), "Router: schedules that are due.")),
     (TIMERS, durable("due-router-pull", subjects.due("router", "pull"), "Router: news of pull requests that came too early.")),
     (TIMERS, durable("due-router-stop", subjects.due("router", "stop"), "Router: stops that nobody confirmed.")),
     (TIMERS, durable("due-sandbox-look", subjects.due("sandbox", "look"), "Sandbox: parked runs to be looked at.")),
@@ -316,84 +349,12 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (EVENTS, durable("relay-tasks", subjects.events_of_part(subjects.TASK), "Relay: workflows to be started, and stopped.")),
     (EVENTS, durable("approvals-instances", subjects.events_of_part(subjects.INSTANCE), "Approvals: what agents elsewhere ask people.")),
     (TIMERS, durable("due-router-instance", subjects.due("router", "instance"), "Router: instances that may be silent.")),
+    (TIMERS, durable("due-router-lease", subjects.due("router", "lease"), "Router: agents with leases that may be silent.")),
     (TIMERS, durable("due-relay-dispatch", subjects.due("relay", "dispatch"), "Relay: dispatches to be tried or looked at again.")),
+    (DEAD, durable("relay-letters", subjects.ALL_DEAD, "Relay: letters that are to be tried once more, whoever died of saying so.")),
     (TIMERS, durable("due-approvals-expire", subjects.due("approvals", "expire"), "Approvals: expiries that came due.")),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LogLife:
-    """The name of this life of the log, what it seals with, and how many servers hold it."""
-
-    epoch: str
-    seal: bytes
-    """Known to every service and nobody else: what they sign for each other's eyes."""
-    replicas: int
-
-
 RETIRED: Final = ((WORK, "work-dev"),)
 """Consumers of earlier versions: where one is left, it would stand in the way of those that took its place."""
-
-
-async def bootstrap(js: JetStreamContext, *, replicas: int, events_days: int) -> LogLife:
-    """Make what is missing, bring up to date what an earlier version made, leave everything else as it is."""
-    for config in declared(replicas, events_days):
-        await _stream(js, config)
-    for stream, name in RETIRED:
-        await _retire(js, stream, name)
-    for stream, consumer in CONSUMERS:
-        await _consumer(js, stream, consumer)
-    return await _life(js)
-
-
-async def open_pool(js: JetStreamContext, pool: str) -> None:
-    """Make what the work of a pool is taken from; what is there stays."""
-    for lane in lanes_of(pool):
-        await _consumer(js, WORK, lane)
-
-
-async def _life(js: JetStreamContext) -> LogLife:
-    """Raises Unavailable when the log was not made by us."""
-    config = (await js.stream_info(EVENTS)).config
-    metadata = config.metadata or {}
-    if EPOCH not in metadata:
-        raise Unavailable("the stream EVENTS was not made by Trunkline; give Trunkline a nats account of its own", code="FOREIGN_STREAM")
-    return LogLife(metadata[EPOCH], metadata[SEAL].encode(), config.num_replicas or 1)
-
-
-async def _stream(js: JetStreamContext, config: api.StreamConfig) -> None:
-    assert config.name is not None
-    try:
-        await _brought_up(js, (await js.stream_info(config.name)).config, config)
-    except NotFoundError:
-        try:
-            await js.add_stream(config)
-        except BadRequestError as error:
-            if error.err_code != _STREAM_EXISTS:  # another service was first, with its own epoch: theirs counts
-                raise
-
-
-async def _brought_up(js: JetStreamContext, there: api.StreamConfig, wanted: api.StreamConfig) -> None:
-    """Adds what an earlier version did not know; what somebody chose otherwise (replicas, ages) stays. The epoch is never changed."""
-    metadata = {**{name: text for name, text in (wanted.metadata or {}).items() if name == SEAL}, **(there.metadata or {})}
-    ours = there.name != EVENTS or EPOCH in metadata
-    if ours and (metadata != (there.metadata or {}) or (wanted.republish and there.republish != wanted.republish)):
-        await js.update_stream(there.evolve(metadata=metadata, republish=wanted.republish))
-
-
-async def _retire(js: JetStreamContext, stream: str, name: str) -> None:
-    with suppress(NotFoundError):
-        await js.delete_consumer(stream, name)
-
-
-async def _consumer(js: JetStreamContext, stream: str, config: api.ConsumerConfig) -> None:
-    assert config.name is not None
-    try:
-        await js.consumer_info(stream, config.name)
-    except NotFoundError:
-        try:
-            await js.add_consumer(stream, config)
-        except APIError as error:
-            if error.code != 400:
-                raise
-            await js.consumer_info(stream, config.name)

@@ -1,27 +1,28 @@
-"""Asking the lanes of a pool for one message at a time: nothing waits at the server, and a bell tells when asking is worth it."""
+"""Asking the lines of a pool for one message at a time: nothing waits at the server, and a bell tells when asking is worth it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
+from trunkline.bus.answers import NOBODY, Answers, status_of
 from trunkline.bus.delivery import deliveries
-from trunkline.bus.lanes import Lanes
+from trunkline.bus.line_consumers import ANSWER, held_lines, line_name, open_line
+from trunkline.bus.lines import Lines
 from trunkline.bus.streams import WORK
 from trunkline.contracts import subjects
+from trunkline.contracts.subjects import Line
 
 log = structlog.get_logger()
 
-ANSWER: Final = 2.0
-"""Seconds until a question that nobody answered is asked again."""
 PAUSE: Final = 0.5
 LAST_WORD: Final = 0.3
 """Seconds in which the answer to the last question may still come, so that it is handed back and not waited for."""
@@ -30,12 +31,14 @@ _WISH: Final = json.dumps({"batch": 1, "no_wait": True}).encode()
 
 
 class Taker:
-    """One taker of one pool. `message` is called by one task at a time."""
+    """One taker of one pool, for all tenants in fair turns or for one alone. `message` is called by one task at a time."""
 
-    def __init__(self, client: Client, pool: str) -> None:
-        self._client = client
+    def __init__(self, answers: Answers, pool: str, tenant: str | None = None, weights: Mapping[str, float] | None = None) -> None:
+        self._answers = answers
+        self._client = client = answers.client
         self._pool = pool
-        self._lanes = Lanes()
+        self._subjects = subjects.work_of(pool, tenant)
+        self._lines = Lines(weights)
         self._inbox = client.new_inbox()
         self._asked = 0
         self._answer: asyncio.Future[Msg] | None = None
@@ -47,8 +50,7 @@ class Taker:
     async def open(self) -> None:
         """Listen for answers and for the bell."""
         self._ears.append(await self._client.subscribe(f"{self._inbox}.*", cb=self._arrived))
-        bells = subjects.LIVE_PREFIX + subjects.all_work_of(self._pool)
-        self._ears.append(await self._client.subscribe(bells, cb=self._rang))
+        self._ears.append(await self._client.subscribe(subjects.LIVE_PREFIX + self._subjects, cb=self._rang))
 
     async def close(self) -> None:
         """Take nothing any more. What was asked for a moment ago is handed back."""
@@ -61,37 +63,59 @@ class Taker:
 
     def doubt(self) -> None:
         """The connection was away: bells may have been missed."""
-        self._lanes.doubt()
+        self._lines.doubt()
         self._bell.set()
 
     async def message(self) -> Msg:
-        """The next message of the lanes, however long it takes."""
+        """The next message of the lines, however long it takes."""
+        clock = asyncio.get_running_loop().time
         while True:
-            lane = self._lanes.next(asyncio.get_running_loop().time())
-            if lane is None:
+            if self._lines.looks(clock()):
+                await self._look()
+            line = self._lines.next(clock())
+            if line is None:
                 await self._rest()
-            elif (message := await self._ask(lane)) is not None:
+            elif (message := await self._ask(line)) is not None:
                 return message
 
     async def _rest(self) -> None:
-        """Until the bell rings, at most until a lane is not believed to be empty any more."""
+        """Until the bell rings, at most until something is not believed any more."""
         self._bell.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(self._lanes.quiet_until()):
+            async with asyncio.timeout_at(self._lines.quiet_until()):
                 await self._bell.wait()
 
-    async def _ask(self, lane: str) -> Msg | None:
+    async def _look(self) -> None:
+        """Which lines hold anything: those that were there before us, and what may come back to them."""
+        found: list[Line] | None = None
+        try:
+            found = await held_lines(self._answers, self._subjects)
+        except NatsError as error:
+            log.warning("work.not_looked", pool=self._pool, error=str(error))
+        self._lines.held(found, asyncio.get_running_loop().time())
+
+    async def _ask(self, line: Line) -> Msg | None:
         if not self._client.is_connected:  # questions would pile up, and all be answered at once
             await asyncio.sleep(PAUSE)
             return None
         try:
-            return self._read(lane, await self._answered(f"$JS.API.CONSUMER.MSG.NEXT.{WORK}.work-{self._pool}-{lane}"))
+            return self._read(line, await self._answered_there(line))
         except TimeoutError:
-            log.warning("work.no_answer", pool=self._pool, lane=lane)
+            log.warning("work.no_answer", pool=self._pool, lane=line.lane, tenant=line.tenant)
         except NatsError as error:
-            log.warning("work.not_asked", pool=self._pool, lane=lane, error=str(error))
+            log.warning("work.not_asked", pool=self._pool, lane=line.lane, tenant=line.tenant, error=str(error))
             await asyncio.sleep(PAUSE)
         return None
+
+    async def _answered_there(self, line: Line) -> Msg:
+        """The answer of a line, whose consumer is made if it has none. Raises TimeoutError, NatsError."""
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{WORK}.{line_name(self._pool, line)}"
+        with suppress(TimeoutError):  # where somebody listens in on questions, the server does not say that nobody answers them
+            answer = await self._answered(subject)
+            if not (self._says(answer) and status_of(answer) == NOBODY):
+                return answer
+        await open_line(self._answers, self._pool, line)
+        return await self._answered(subject)
 
     async def _answered(self, subject: str) -> Msg:
         """Raises TimeoutError, NatsError."""
@@ -108,17 +132,16 @@ class Taker:
                     await self._hand_back(answer.result())
                 raise
 
-    def _read(self, lane: str, answer: Msg) -> Msg | None:
+    def _read(self, line: Line, answer: Msg) -> Msg | None:
         now = asyncio.get_running_loop().time()
         if not self._says(answer):
-            self._lanes.took(lane)
+            self._lines.took(line)
             if not answer.metadata.num_pending and deliveries(answer) == 1:  # where one came back, more may wait that are not counted
-                self._lanes.emptied(lane, now)
+                self._lines.emptied(line, now)
             return answer
-        status = (answer.headers or {}).get("Status", "")
-        if status not in EMPTY:  # no leader now, or too much is being carried
+        if (status := status_of(answer)) not in EMPTY:  # no leader now, or too much is being carried
             log.warning("work.refused", status=status, said=(answer.headers or {}).get("Description", ""))
-        self._lanes.emptied(lane, now)
+        self._lines.emptied(line, now)
         return None
 
     def _says(self, message: Msg) -> bool:
@@ -141,5 +164,6 @@ class Taker:
                 await message.nak()
 
     async def _rang(self, bell: Msg) -> None:
-        self._lanes.ring(bell.subject.removeprefix(subjects.LIVE_PREFIX).split(".")[2])
-        self._bell.set()
+        if line := subjects.parse_work(bell.subject):
+            self._lines.ring(line)
+            self._bell.set()

@@ -15,6 +15,7 @@ from trunkline.bus.answers import Answers
 from trunkline.bus.publish import publish
 from trunkline.bus.streams import TIMERS
 from trunkline.contracts import subjects
+from trunkline.telemetry.traces import carried_with_tenant
 
 
 class Timers:
@@ -25,7 +26,7 @@ class Timers:
     async def set(self, name: str, id: str, at: datetime, target: tuple[str, str], body: BaseModel) -> None:
         """At `at`, deliver `body` to `target` (service, verb). Setting the same name and id again replaces it."""
         stamp = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        headers = {"Nats-Schedule": f"@at {stamp}", "Nats-Schedule-Target": subjects.due(*target)}
+        headers = carried_with_tenant({"Nats-Schedule": f"@at {stamp}", "Nats-Schedule-Target": subjects.due(*target)})
         wake = body.model_dump_json().encode()
         await publish(self._answers, subjects.timer(name, id), wake, id=f"timer:{name}:{id}:{stamp}", headers=headers)
 

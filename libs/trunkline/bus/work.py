@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -16,11 +15,13 @@ from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import deliveries, settle
 from trunkline.bus.patience import patiently
 from trunkline.bus.publish import publish
-from trunkline.bus.streams import open_pool
+from trunkline.bus.streams import WORK
 from trunkline.bus.taker import Taker
+from trunkline.bus.watching import Watch, pool_label
 from trunkline.contracts import subjects
-from trunkline.contracts.ids import TenantId, Token
+from trunkline.contracts.ids import Token
 from trunkline.contracts.message import Message
+from trunkline.telemetry.traces import carried, concerns
 
 
 class WorkItem(Message):
@@ -42,30 +43,32 @@ Carry = Callable[[WorkItem, int], Awaitable[None]]
 
 
 class Work:
-    def __init__(self, client: Client, js: JetStreamContext, answers: Answers, dead: DeadLetters) -> None:
-        self._client = client
+    def __init__(self, answers: Answers, js: JetStreamContext, dead: DeadLetters, watch: Watch) -> None:
+        self._watch = watch
         self._js = js
         self._answers = answers
         self._takers: set[Taker] = set()
         self._dead = dead
 
-    async def put(self, item: WorkItem) -> None:
-        """Release one attempt; putting it twice puts it once."""
-        subject = subjects.work(item.pool, item.priority, TenantId(item.tenant))
+    async def put(self, item: WorkItem, ttl_s: float | None = None) -> None:
+        """Release one attempt; putting it twice puts it once. What nobody has done within `ttl_s` seconds is forgotten."""
+        subject = subjects.work(item.pool, item.priority, item.tenant)
         again = f":{item.round}" if item.round else ""
         name = f"work:{item.tenant}:{item.task}:{item.attempt}{again}"
-        await publish(self._answers, subject, item.written(), id=name)
+        kept = {"Nats-TTL": f"{max(round(ttl_s), 1)}s"} if ttl_s else {}
+        await publish(self._answers, subject, item.written(), id=name, headers=carried(kept))
 
-    async def open(self, pool: str) -> None:
-        """For a pool that not every installation has, before anything is taken from it. Raises BusAway."""
-        await patiently(lambda: open_pool(self._js, pool))
+    async def pools(self) -> frozenset[str]:
+        """Those in which anything waits, or is carried. Raises BusAway."""
+        info = await patiently(lambda: self._js.stream_info(WORK, subjects_filter=subjects.ALL_WORK))
+        return frozenset(subject.split(".")[1] for subject in info.state.subjects or {})
 
-    async def take(self, pool: str, capacity: int, carry: Carry) -> None:
-        """For ever: take work while there are hands, the urgent first, carry it, and acknowledge it when it is done.
+    async def take(self, pool: str, capacity: int, carry: Carry, weights: Mapping[str, float] | None = None) -> None:
+        """For ever: take work while there are hands, the urgent first and tenants in turn, carry it, and acknowledge it when it is done.
 
         Work whose carrier died is delivered again after the ack wait. Cancelling hands back what is being carried.
         """
-        taker = Taker(self._client, pool)
+        taker = Taker(self._answers, pool, weights=weights)
         await taker.open()
         self._takers.add(taker)
         async with asyncio.TaskGroup() as group:
@@ -90,10 +93,13 @@ class Work:
 
     async def _carry(self, message: Msg, carry: Carry) -> None:
         async def read_and_carry() -> None:
-            await carry(WorkItem.model_validate_json(message.data), deliveries(message))
+            item = WorkItem.model_validate_json(message.data)
+            concerns(item.task)
+            await carry(item, deliveries(message))
 
         try:
-            await settle(message, read_and_carry, self._dead.put)
+            with self._watch.delivery(f"work-{pool_label(message.subject.split('.')[1])}", message) as seen:
+                await settle(message, lambda: seen.tried(read_and_carry()), self._dead.put)
         except asyncio.CancelledError:
             with suppress(NatsError, TimeoutError):
                 await message.nak()

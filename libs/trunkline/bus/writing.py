@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from nats.aio.client import Client
 from nats.errors import MaxPayloadError
@@ -21,13 +21,13 @@ async def publish(client: Client, subject: str, body: bytes, reply: str, headers
     await _send(client, b"HPUB %b %b %d %d\r\n%b%b\r\n" % (subject.encode(), reply.encode(), *sizes, head, body))
 
 
-async def publish_empty(client: Client, subjects: Iterable[str]) -> None:
-    """An empty message to each; raises what `client.publish` does."""
+async def publish_all(client: Client, messages: Collection[tuple[str, bytes]]) -> None:
+    """Each of them, a subject and a body; raises what `client.publish` does."""
     if _open(client):
-        await _send(client, "".join([f"PUB {subject}  0\r\n\r\n" for subject in subjects]).encode())
+        await _send(client, b"".join([b"PUB %b  %d\r\n%b\r\n" % (subject.encode(), len(body), body) for subject, body in messages]))
         return
-    for subject in subjects:
-        await client.publish(subject)
+    for subject, body in messages:
+        await client.publish(subject, body)
 
 
 def _open(client: Client) -> bool:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
+from trunkline.audit.book import Chained, Pages
 from trunkline.auth.claims import Token as Credential
 from trunkline.bus import Stored as InLog
 from trunkline.bus.dead import DeadLetter
@@ -16,17 +17,20 @@ from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, ListA
 from trunkline.contracts.dispatch import ReportWorkflowRun, WorkflowRun
 from trunkline.contracts.dispatch_views import DispatchPage, DispatchView, ListDispatches
 from trunkline.contracts.ids import TenantId, Token
-from trunkline.contracts.message import Accepted, Message
+from trunkline.contracts.letters import LetterHandled, LetterKind, LetterName
+from trunkline.contracts.message import Accepted, Command, Message
 from trunkline.contracts.record import Record
 from trunkline.contracts.usage import GetUsage, UsageView
+from trunkline.contracts.view_rows import ReadRows, RowsRead
 from trunkline.contracts.views import GetTrace, ListTasks, TaskCounts, TaskPage, TaskView, TraceView
 from trunkline.contracts.webhook import DeliveryPage, DeliveryView, Hook, HookRecord, ListDeliveries
 from trunkline_relay.model.changes import Changes
+from trunkline_relay.model.letters import Done, GivenUp
 from trunkline_relay.model.trying import Attempt
 
 
 class Stored(Protocol):
-    """One message of the log; its record is read from bytes only when asked for."""
+    """One message of the log, with the bytes that it was written in."""
 
     @property
     def seq(self) -> int: ...
@@ -35,7 +39,7 @@ class Stored(Protocol):
     def subject(self) -> str: ...
 
     @property
-    def record(self) -> Record: ...
+    def body(self) -> bytes: ...
 
 
 class Log(Protocol):
@@ -47,6 +51,49 @@ class Log(Protocol):
 
     async def last_seq(self) -> int:
         """The sequence of the last message there is now, 0 when there is none. Raises DomainError when nobody knows."""
+        ...
+
+
+class Recorded(Stored, Protocol):
+    """A message of the log whose record is read from bytes when asked for."""
+
+    @property
+    def record(self) -> Record: ...
+
+
+class History(Protocol):
+    """Everything that happened, byte for byte."""
+
+    def follow(self, after: int) -> AsyncIterator[Recorded]:
+        """Every message with a sequence beyond `after`, in order, for ever, none skipped."""
+        ...
+
+    def already(self, after: int) -> AsyncIterator[Recorded]:
+        """The same, up to what is there at this moment."""
+        ...
+
+    async def last_seq(self) -> int:
+        """The sequence of the last message there is now, 0 when there is none. Raises DomainError when nobody knows."""
+        ...
+
+
+class AuditBook(Protocol):
+    """What is kept of the chain, outside the log. Its calls block."""
+
+    @property
+    def seq(self) -> int:
+        """The last sequence that was signed for."""
+        ...
+
+    @property
+    def heads(self) -> Mapping[str, bytes]: ...
+
+    def pages(self) -> Pages:
+        """Raises Broken, OSError."""
+        ...
+
+    def seal(self, chained: Chained, epoch: str, at: datetime, happened: datetime) -> None:
+        """Returns when it is on disk. Raises OSError, and may then be called again."""
         ...
 
 
@@ -82,6 +129,10 @@ class Views(Dispatches, Protocol):
 
     def tasks(self, query: ListTasks) -> TaskPage:
         """The tasks of a tenant that match, in the order asked for. Raises Invalid for a cursor of another order."""
+        ...
+
+    def rows(self, query: ReadRows) -> RowsRead:
+        """Rows of one view as they lie there."""
         ...
 
     def counts(self) -> TaskCounts:
@@ -181,6 +232,50 @@ class Deliveries(Protocol):
         """What changed last first. Raises Invalid BAD_CURSOR."""
         ...
 
+    async def dead(self, query: ListDeliveries) -> tuple[list[Kept], str | None]:
+        """Those of any webhook of the tenant that stand as asked for, what changed last first, and where it goes on. Raises Invalid."""
+        ...
+
+
+class LetterBook(Protocol):
+    """What lies in the stream DEAD: letters, and what somebody did about any."""
+
+    async def settled(self) -> None:
+        """Returns once everything that was stored before is known here. Raises Unavailable."""
+        ...
+
+    def given_up(self, tenant: str, kind: LetterKind, before: int | None, limit: int) -> Sequence[GivenUp]:
+        """The newest first, of those with a lesser sequence than `before`."""
+        ...
+
+    def count(self, tenant: str, kind: LetterKind) -> int: ...
+
+    def find(self, tenant: str, name: LetterName) -> GivenUp | None: ...
+
+    def done(self, tenant: str, name: LetterName) -> LetterHandled | None:
+        """As it is known here."""
+        ...
+
+    async def letter(self, given_up: GivenUp) -> DeadLetter | None:
+        """The whole of it. Raises Unavailable."""
+        ...
+
+    async def load(self, tenant: str, name: LetterName) -> Done | None:
+        """As it is. Raises Unavailable."""
+        ...
+
+    async def append(self, tenant: str, record: LetterHandled, expect: int) -> int:
+        """Raises Raced, Unavailable."""
+        ...
+
+
+class Owners(Protocol):
+    """Whoever else carries something out."""
+
+    async def send(self, service: str, id: str, command: Command, *, timeout: float = 10.0) -> Accepted:
+        """Raises what the owner refuses with, or Unavailable."""
+        ...
+
 
 class Names(Protocol):
     """The names of hosts."""
@@ -275,4 +370,8 @@ class Letters(Protocol):
 
     async def keep(self, letter: DeadLetter, tenant: TenantId, id: str) -> None:
         """The same `id` again keeps one."""
+        ...
+
+    async def send_again(self, subject: str, body: bytes, id: str) -> int:
+        """Ask for another try of a timer or of work. Raises Unavailable."""
         ...

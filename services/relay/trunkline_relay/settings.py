@@ -26,6 +26,14 @@ class Settings(BusSettings):
         default=900.0, gt=0, description="Millions of messages fold in some minutes; a start that takes longer is stuck and tried again."
     )
 
+    audit_key_file: Path | None = Field(
+        None, description="Signs checkpoints of the log (Ed25519, PEM). Unset: `audit.key` in the data directory, made at the first start."
+    )
+    audit_copy_file: Path | None = Field(
+        None,
+        description="Gets each checkpoint too, best on another disk: whoever turns back the log together with its book is found out by it.",
+    )
+
     public_url: str = Field("http://127.0.0.1:8787", description="Where the gateway is reached: links in webhooks begin with it.")
     vault_key: SecretStr = Field(
         SecretStr(""),
@@ -85,6 +93,10 @@ class Settings(BusSettings):
     def sealing_key(self) -> bytes:
         """32 bytes, or none. Raises Invalid."""
         return vault_key(self.vault_key.get_secret_value(), self.vault_key_file)
+
+    def audit_folder(self) -> Path | None:
+        """Where the book of the log's witness lies."""
+        return self.data_dir / "audit" / self.relay_instance if self.data_dir else None
 
     def views_file(self) -> Path | None:
         return self.data_dir / "relay" / f"{self.relay_instance}.db" if self.data_dir else None

@@ -1,4 +1,4 @@
-"""What the relay hears: seven queries, which it answers from what it reads in the log itself, and all that has to do with webhooks."""
+"""What the relay hears: eight queries, which it answers from what it reads in the log itself, and all that has to do with webhooks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from trunkline.bus import How, Inlet
-from trunkline.bus.streams import DELIVERIES, EVENTS
+from trunkline.bus.streams import DEAD, DELIVERIES, EVENTS
 from trunkline.contracts import subjects
 from trunkline.contracts.approval_views import GetApproval, ListApprovals
 from trunkline.contracts.dispatch import ReportWorkflowRun
 from trunkline.contracts.dispatch_views import ListDispatches
+from trunkline.contracts.integrity import GetIntegrity
+from trunkline.contracts.letters import DiscardLetter, GetLetter, LetterKind, ListLetters, RequeueLetter
+from trunkline.contracts.message import Accepted
 from trunkline.contracts.task import ENDS, TaskAssigned, TaskReleased, TaskStopRequested
 from trunkline.contracts.usage import GetUsage
+from trunkline.contracts.view_rows import ReadRows
 from trunkline.contracts.views import CountTasks, GetTask, GetTrace, ListTasks
 from trunkline.contracts.webhook import (
     SERVICE,
@@ -35,10 +39,13 @@ from trunkline_relay.handlers.answer_get_approval import AnswerGetApproval
 from trunkline_relay.handlers.answer_get_task import AnswerGetTask
 from trunkline_relay.handlers.answer_list_approvals import AnswerListApprovals
 from trunkline_relay.handlers.answer_list_tasks import AnswerListTasks
+from trunkline_relay.handlers.answer_read_rows import AnswerReadRows
 from trunkline_relay.handlers.answer_trace import AnswerTrace
 from trunkline_relay.handlers.answer_usage import AnswerUsage
 from trunkline_relay.handlers.change_webhooks import ChangeWebhooks
 from trunkline_relay.handlers.deliver import Deliver
+from trunkline_relay.handlers.handle_letters import HandleLetters
+from trunkline_relay.handlers.show_letters import ShowLetters
 from trunkline_relay.handlers.show_webhooks import ShowWebhooks
 from trunkline_relay.handlers.tell_webhooks import TellWebhooks
 from trunkline_relay.handlers.verify_address import VerifyAddress
@@ -56,6 +63,7 @@ def subscribe(inlet: Inlet, views: Views, settled: Callable[[], Awaitable[None]]
     inlet.command(SERVICE, ListTasks, AnswerListTasks(views, settled))
     inlet.command(SERVICE, CountTasks, AnswerCountTasks(views, settled))
     inlet.command(SERVICE, GetTrace, AnswerTrace(views, settled))
+    inlet.command(SERVICE, ReadRows, AnswerReadRows(views, settled))
     inlet.command(SERVICE, GetUsage, AnswerUsage(views, settled))
     inlet.command(SERVICE, GetApproval, AnswerGetApproval(views, settled))
     inlet.command(SERVICE, ListApprovals, AnswerListApprovals(views, settled))
@@ -87,3 +95,20 @@ def subscribe_dispatches(inlet: Inlet, ear: DispatchEar) -> None:
     inlet.command(SERVICE, ListDispatches, ear.list)
     inlet.facts("relay-tasks", subjects.TASK, ear.task_news, (TaskAssigned, TaskReleased, TaskStopRequested, *ENDS))
     inlet.timer(SERVICE, "dispatch", DueDispatch, ear.due)
+
+
+def subscribe_to_letters(inlet: Inlet, show: ShowLetters, handle: HandleLetters) -> None:
+    inlet.command(SERVICE, ListLetters, show.page)
+    inlet.command(SERVICE, GetLetter, show.get)
+    inlet.command(SERVICE, RequeueLetter, handle.requeue, stores=True)
+    inlet.command(SERVICE, DiscardLetter, handle.discard, stores=True)
+    inlet.stored(DEAD, "relay-letters", handle.carry_on, How(lambda subject, _: not is_wish(subject), HANDS))
+
+
+def is_wish(subject: str) -> bool:
+    """Whether it says what somebody did about a letter, and is no letter itself."""
+    return subject.split(".")[1] in set(LetterKind)
+
+
+def subscribe_to_witness(inlet: Inlet, get: Callable[[GetIntegrity], Awaitable[Accepted]]) -> None:
+    inlet.command(SERVICE, GetIntegrity, get)

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import timedelta
 from functools import partial
 from ipaddress import ip_network
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 
 from trunkline.auth.instance_keys import InstanceKeys
 from trunkline.bus import Bus, Sealing, connect
-from trunkline.bus.streams import DELIVERIES, HOOKS
+from trunkline.bus.streams import DEAD, DELIVERIES, HOOKS
 from trunkline.bus.vital import vital
 from trunkline.contracts import subjects
+from trunkline.contracts.errors import Broken
+from trunkline.contracts.integrity import Integrity
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
+from trunkline.runtime.health import beside
+from trunkline_relay.adapters.audit_book import audit_book
 from trunkline_relay.adapters.delivery_shelf import DeliveryShelf
 from trunkline_relay.adapters.dispatch_timers import BusDispatchTimers
 from trunkline_relay.adapters.hook_book import HookBook
+from trunkline_relay.adapters.letter_book import LetterBook
 from trunkline_relay.adapters.names import system_names
-from trunkline_relay.adapters.sqlite_views import open_views
+from trunkline_relay.adapters.sqlite_views import open_views, scratch_views
 from trunkline_relay.adapters.subscribers import subscribers
 from trunkline_relay.adapters.workflows import Options, github_workflows
 from trunkline_relay.handlers.answer_list_dispatches import AnswerListDispatches
@@ -32,23 +39,37 @@ from trunkline_relay.handlers.dispatch_ear import Ear
 from trunkline_relay.handlers.dispatch_log import DispatchLog
 from trunkline_relay.handlers.dispatching import Dispatching, Ways
 from trunkline_relay.handlers.end_dispatch import EndDispatch
+from trunkline_relay.handlers.find_letters import FindLetters
 from trunkline_relay.handlers.fold_facts import Folding
 from trunkline_relay.handlers.following import Following
+from trunkline_relay.handlers.handle_letters import HandleLetters
 from trunkline_relay.handlers.keep_fresh import Freshness
+from trunkline_relay.handlers.rebuild import Rebuild
 from trunkline_relay.handlers.report_run import ReportRun
+from trunkline_relay.handlers.requeue_letter import RequeueLetter
+from trunkline_relay.handlers.show_letters import ShowLetters
 from trunkline_relay.handlers.show_webhooks import ShowWebhooks
 from trunkline_relay.handlers.slots import Slots
 from trunkline_relay.handlers.start_workflow import StartWorkflow
 from trunkline_relay.handlers.tell_webhooks import TaskSubjects, TellWebhooks
 from trunkline_relay.handlers.verify_address import VerifyAddress
 from trunkline_relay.handlers.wake_deliveries import WakeDeliveries
+from trunkline_relay.handlers.witness import Blind, Life, Witness
 from trunkline_relay.model.addresses import Reach
 from trunkline_relay.model.dispatch import Cue, Dispatch, decide, evolve
 from trunkline_relay.model.dispatch_steps import Terms
 from trunkline_relay.model.dispatch_trying import PAUSES, Pauses
 from trunkline_relay.ports import Log, Views
 from trunkline_relay.settings import Settings
-from trunkline_relay.subscriptions import SERVICE, subscribe, subscribe_dispatches, subscribe_to_desk, subscribe_to_news
+from trunkline_relay.subscriptions import (
+    SERVICE,
+    subscribe,
+    subscribe_dispatches,
+    subscribe_to_desk,
+    subscribe_to_letters,
+    subscribe_to_news,
+    subscribe_to_witness,
+)
 
 log = structlog.get_logger()
 
@@ -56,10 +77,10 @@ log = structlog.get_logger()
 @asynccontextmanager
 async def running(settings: Settings, pauses: Pauses = PAUSES) -> AsyncIterator[None]:
     """Entered, the views are built and the relay answers; left, it has stopped. Raises Unavailable, Conflict, Invalid."""
-    async with connect(settings, SERVICE) as bus:
+    async with connect(settings, SERVICE, beside(settings, SERVICE)) as bus:
         end = await bus.log.last_seq()
         with closing(open_views(settings.views_file(), bus.epoch, end)) as views:
-            async with answering(bus, bus.log, views, settings, pauses):
+            async with _witnessing(bus, settings), answering(bus, bus.log, views, settings, pauses):
                 yield
 
 
@@ -71,7 +92,8 @@ async def answering(bus: Bus, events: Log, views: Views, settings: Settings, pau
     settled = partial(freshness.settled, settings.relay_fresh_within_s)
     webhooks = _webhooks(bus, TaskSubjects(views.task, settled), settings)
     dispatches = _dispatches(bus, (views, AnswerListDispatches(views, settled)), settings, pauses)
-    async with vital(freshness.run, folding.run), webhooks, dispatches:
+    async with vital(freshness.run, folding.run), webhooks as told, dispatches:
+        await _letters(bus, (views, settled), *told)
         await freshness.settled(settings.relay_build_within_s)
         log.info("relay.views_built", seq=views.checkpoint)
         subscribe(bus.inlet, views, settled)
@@ -83,7 +105,7 @@ async def answering(bus: Bus, events: Log, views: Views, settings: Settings, pau
 
 
 @asynccontextmanager
-async def _webhooks(bus: Bus, about: TaskSubjects, settings: Settings) -> AsyncIterator[None]:
+async def _webhooks(bus: Bus, about: TaskSubjects, settings: Settings) -> AsyncIterator[tuple[DeliveryShelf, ShowWebhooks]]:
     """Entered, every webhook is known and everything about them is declared, to be heard when the inlet starts."""
     reach = Reach(tuple(ip_network(each, strict=False) for each in settings.webhook_networks_allowed), settings.webhook_ports)
     ledger = bus.ledger(HOOKS)
@@ -94,12 +116,40 @@ async def _webhooks(bus: Bus, about: TaskSubjects, settings: Settings) -> AsyncI
     async with subscribers(reach, settings.webhook_answer_within_s) as outside, system_names() as names, vital(hooks.run):
         slots, sender = Slots(settings.webhook_per_host, settings.webhook_in_flight), Sender(hooks, outside, now)
         change = ChangeWebhooks(hooks, bus.timers, reach, names, bus.log.last_seq)
-        subscribe_to_desk(bus.inlet, change, ShowWebhooks(hooks, shelf, now))
+        show = ShowWebhooks(hooks, shelf, now)
+        subscribe_to_desk(bus.inlet, change, show)
         deliver, verify = Deliver(hooks, shelf, bus.timers, slots, sender), VerifyAddress(hooks, bus.timers, slots, sender, now)
-        tell = TellWebhooks(hooks, shelf, deliver.at_once, about, (bus.epoch, settings.public_url.rstrip("/")))
+        tell = TellWebhooks(hooks, shelf, deliver.at_once, about, (bus.epoch_at, settings.public_url.rstrip("/")))
         subscribe_to_news(bus.inlet, tell, deliver, verify)
         async with vital(WakeDeliveries(slots, deliver.woken).run):
-            yield
+            yield shelf, show
+
+
+async def _letters(bus: Bus, reads: tuple[Views, Callable[[], Awaitable[None]]], shelf: DeliveryShelf, webhooks: ShowWebhooks) -> None:
+    """All about dead letters is declared, to be heard when the inlet starts. Raises Unavailable."""
+    book = LetterBook(bus.ledger(DEAD))
+    await book.start()
+    find = FindLetters(book, *reads, shelf)
+    requeue = RequeueLetter(bus.commands, bus.dead, webhooks.redeliver)
+    subscribe_to_letters(bus.inlet, ShowLetters(find), HandleLetters(find, requeue, now))
+
+
+@asynccontextmanager
+async def _witnessing(bus: Bus, settings: Settings) -> AsyncIterator[None]:
+    """Entered, the log is chained and signed for, and looked through. Raises Invalid for a key that is none."""
+    witness = _witness(bus, settings)
+    subscribe_to_witness(bus.inlet, witness.get)
+    async with vital(witness.run):
+        yield
+
+
+def _witness(bus: Bus, settings: Settings) -> Witness | Blind:
+    try:
+        book = audit_book(settings)
+    except (Broken, OSError) as error:
+        return Blind(Integrity.BROKEN, str(error))
+    life = Life(bus.epoch, bus.epoch_at, timedelta(days=settings.events_days), now)
+    return Witness(bus.log, book, life) if book else Blind(Integrity.OFF)
 
 
 @asynccontextmanager
@@ -122,7 +172,7 @@ async def _dispatches(bus: Bus, reads: tuple[Views, AnswerListDispatches], setti
             EndDispatch(book, github, bus.roll, bus.dead, pauses),
         )
         dispatching = Dispatching(book, ways, BusDispatchTimers(bus.timers), terms)
-        subscribe_dispatches(bus.inlet, Ear(dispatching, ReportRun(book, views, dispatching), listed))
+        subscribe_dispatches(bus.inlet, Ear(dispatching, ReportRun(book, views, dispatching, listed.settled), listed))
         yield
 
 
@@ -136,3 +186,10 @@ def _github(settings: Settings, pauses: Pauses) -> Options:
         doubt_s=pauses.refused,
         call_s=pauses.call,
     )
+
+
+@contextmanager
+def rebuilding(epoch: str) -> Iterator[tuple[Rebuild, Views]]:
+    """Views in a place of their own that is gone afterwards, and what fills them out of the log."""
+    with TemporaryDirectory(prefix="trunkline-views-") as folder, closing(scratch_views(Path(folder) / "views.db", epoch)) as views:
+        yield Rebuild(views, epoch), views

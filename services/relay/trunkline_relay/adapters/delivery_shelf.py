@@ -52,9 +52,15 @@ class DeliveryShelf:
         total = await self._ledger.count(subjects.deliveries_of(TenantId(query.tenant), query.hook_id))
         return found.model_copy(update={"total": total})
 
+    async def dead(self, query: ListDeliveries) -> tuple[list[Kept], str | None]:
+        found, before = await self._walked(subjects.delivered_of(TenantId(query.tenant)), query)
+        return found, None if before is None else str(before)
+
     async def _found(self, query: ListDeliveries) -> DeliveryPage:
+        return _page(*await self._walked(subjects.deliveries_of(TenantId(query.tenant), query.hook_id), query))
+
+    async def _walked(self, subject: str, query: ListDeliveries) -> tuple[list[Kept], int | None]:
         """Walks the stream backwards in windows that grow while they hold little."""
-        subject = subjects.deliveries_of(TenantId(query.tenant), query.hook_id)
         oldest, last = await self._ledger.bounds()
         first = max(oldest, 1)  # an empty stream says 0, where nothing ever lies
         end = min(last, _before(query.after)) if query.after else last
@@ -68,10 +74,10 @@ class DeliveryShelf:
                     continue
                 size += len(kept.delivery.body) + (len(kept.delivery.answer.body) if kept.delivery.answer else 0)
                 if found and (len(found) >= query.limit or size * 2 > LARGEST_PAGE):
-                    return _page(found, found[-1].seq)
+                    return found, found[-1].seq
                 found.append(kept)
             end, window = start - 1, min(window * WIDER, WIDEST) if looked < FIRST_WINDOW else window
-        return _page(found, end + 1 if end >= first else None)
+        return found, end + 1 if end >= first else None
 
     async def _window(self, subject: str, start: int, end: int) -> list[Stored]:
         found: list[Stored] = []

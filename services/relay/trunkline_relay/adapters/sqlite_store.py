@@ -41,14 +41,14 @@ def open_store(path: Path | None, fit: Fit, tables: str) -> sqlite3.Connection:
     Raises Conflict when another process has the file.
     """
     if path is None:
-        return _make(":memory:", fit, tables)
+        return make(":memory:", fit, tables)
     path.parent.mkdir(parents=True, exist_ok=True)
     db, unfit = _open(path, fit)
     if db is None:
         log.info("relay.views_made_anew", reason=unfit)
         for suffix in ("", "-wal", "-shm", "-journal"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        db = _make(path, fit, tables)
+        db = make(path, fit, tables)
     return db
 
 
@@ -84,8 +84,9 @@ def _unfit(db: sqlite3.Connection, fit: Fit) -> str:
     return "" if found[2] <= fit.last_seq else "ahead of the log"
 
 
-def _make(path: Path | str, fit: Fit, tables: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None)
+def make(path: Path | str, fit: Fit, tables: str, *, handed_on: bool = False) -> sqlite3.Connection:
+    """Empty `tables` where nothing is yet; where they are handed on, from one thread to the next, to one at a time."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=not handed_on)
     _prepare(db)
     db.executescript(f"BEGIN IMMEDIATE; {ORIGIN} {tables}")
     db.execute("INSERT INTO origin (epoch, form, checkpoint) VALUES (?, ?, 0)", (fit.epoch, fit.form))

@@ -96,7 +96,8 @@ class GitHubWorkflows:
         self._tokens = AppTokens(self._calls, app, options.doubt_s, now) if app else None
 
     async def start(self, wish: Start) -> None:
-        spot = place(wish.repo, self._web)
+        with _telling(_unsent):
+            spot = place(wish.repo, self._web)
         body: dict[str, JsonValue] = {"event_type": wish.event_type, "client_payload": dict(wish.payload)}
         event = Wish("POST", f"/repos/{spot.path}/dispatches", "start the workflow", body=body, accept=ACCEPT)
         async with _in_time(self._options.send_s):
@@ -118,7 +119,8 @@ class GitHubWorkflows:
         return [run.read() for run in listed.workflow_runs if run.event in ("", EVENT)]
 
     async def cancel(self, repo: str, run_id: int, installation_id: int | None) -> None:
-        spot = place(repo, self._web)
+        with _telling(_unsent):
+            spot = place(repo, self._web)
         wish = Wish("POST", f"/repos/{spot.path}/actions/runs/{run_id}/cancel", "cancel the workflow run")
         async with _in_time(self._options.send_s):
             account = await self._ready(spot, installation_id)

@@ -14,9 +14,9 @@ class AnswerListDispatches:
 
     def __init__(self, views: Views, settled: Callable[[], Awaitable[None]]) -> None:
         self._views = views
-        self._settled = settled
+        self.settled = settled
 
     async def __call__(self, query: ListDispatches) -> Accepted:
         """Raises Unavailable."""
-        await self._settled()
+        await self.settled()
         return Accepted(seq=self._views.checkpoint, body=self._views.dispatches(query).model_dump(mode="json"))

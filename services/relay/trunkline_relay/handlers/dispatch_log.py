@@ -44,7 +44,7 @@ class DispatchLog:
 
     async def task(self, due: DueDispatch) -> HomeTask | None:
         loaded = await self._log.load(_subject(due, subjects.TASK))
-        return home_task(fact for stored in loaded.records for fact in stored.record.facts)
+        return home_task((fact, stored.record.at) for stored in loaded.records for fact in stored.record.facts)
 
     async def called(self, due: DueDispatch) -> bool:
         """Whether its agent has ever called; before that its part is short, and after that it is not read again."""

@@ -107,12 +107,21 @@ class Dispatching:
                         return due, self._later(due, scene, look)
                     looked, wait = True, await self._looked(due, scene, look)
                     if wait is not None:
-                        return due, scene.now + wait
+                        return await self._unanswered(due, scene, look, scene.now + wait)
                     due = due.model_copy(update={"look": due.look + 1})
                 case Send() | Cancel() | Stop() | Revoke() as step:
                     await self._done(due, scene, step)
                     due = due.model_copy(update={"look": 0})
         return due, self._book.now() + timedelta(seconds=self._terms.pauses.doubt)
+
+    async def _unanswered(self, due: DueDispatch, scene: Scene, look: Look, later: datetime) -> tuple[DueDispatch, datetime]:
+        """GitHub does not say how it stands: it is done without where it has been so for too long, else asked again, ever less often."""
+        step = next_step(scene._replace(blind=True), self._terms)
+        if isinstance(step, Cancel | Stop):
+            await self._done(due, scene, step)
+            return due, self._book.now()
+        # Of looks that have to find nothing, one without an answer is none.
+        return due if look.doubted else due.model_copy(update={"look": due.look + 1}), later
 
     async def _done(self, due: DueDispatch, scene: Scene, step: Send | Cancel | Stop | Revoke) -> None:
         match step:
@@ -139,7 +148,7 @@ class Dispatching:
         """When it is looked at again; not after the moment at which it would be given up."""
         if look.doubted:
             return scene.now + timedelta(seconds=self._terms.pauses.doubt)
-        later = scene.now + self._terms.pauses.before_look(due.look, random.random(), rare=rarely(scene))
+        later = scene.now + self._terms.pauses.before_look(due.look, random.random(), rare=rarely(scene, due.look))
         return min((later, *self._terms.limits(scene)))
 
 

@@ -11,7 +11,7 @@ import structlog
 
 from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor
-from trunkline.contracts.record import Event
+from trunkline.contracts.record import Event, read_told
 from trunkline_relay.model.changes import changed
 from trunkline_relay.ports import Log, Stored, Views
 
@@ -87,10 +87,10 @@ def _events(stored: Stored, epoch: str) -> Iterator[Event]:
         names = subjects.parse_event(stored.subject)
         if names.part == OUTPUT:
             return
-        record = stored.record
-    except (ValueError, TypeError, AttributeError) as error:
+        at, facts = read_told(stored.body)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         # One message that nobody can read must not hide every task behind it.
         log.error("relay.fact_unreadable", seq=stored.seq, subject=stored.subject, error=str(error)[:500])
         return
-    for index, fact in enumerate(record.facts):
-        yield Event(Cursor(epoch, stored.seq, index), names.tenant, names.task, names.part, record.at, fact)
+    for index, fact in enumerate(facts):
+        yield Event(Cursor(epoch, stored.seq, index), names.tenant, names.task, names.part, at, fact)

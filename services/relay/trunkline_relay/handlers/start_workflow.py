@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 from trunkline.auth.instance_keys import InstanceKeys
-from trunkline.contracts.dispatch import LONGEST_EVENT_TYPE, MOST_PAYLOAD, Outcome, Workflow
+from trunkline.contracts.dispatch import LONGEST_EVENT_TYPE, MOST_PAYLOAD, Outcome, Workflow, payload_size
 from trunkline.contracts.errors import DomainError, Unsupported
 from trunkline.contracts.ids import TaskId, TenantId, wire_id
 from trunkline.runtime.faults import faultpoint
@@ -115,5 +114,5 @@ def _too_large(event_type: str, payload: Mapping[str, str]) -> str:
     """Why GitHub would not take it, as a sentence; empty when it would."""
     if len(event_type) > LONGEST_EVENT_TYPE:
         return f"the event type has {len(event_type)} characters, and GitHub takes {LONGEST_EVENT_TYPE}"
-    length = len(json.dumps(payload, ensure_ascii=False))
-    return f"the payload has {length} characters, and GitHub takes {MOST_PAYLOAD}; give a shorter prompt" if length > MOST_PAYLOAD else ""
+    size = payload_size(payload)
+    return f"the payload has {size} bytes, and GitHub takes {MOST_PAYLOAD}; give a shorter prompt" if size > MOST_PAYLOAD else ""

@@ -29,18 +29,20 @@ Wanted = tuple[Hook, DeliveryView]
 """A webhook that asked to be told, and its delivery."""
 TryAtOnce = Callable[[Hook, DeliveryView], Awaitable[bool]]
 """False when it has to be kept first."""
+NamedAt = Callable[[int], str]
+"""The life of the log in which a record was stored: after a restore too a webhook is told what it was told before under the same id."""
 
 
 class TellWebhooks:
     """Keeps deliveries; those that cannot be tried at once are another's from there on."""
 
-    def __init__(self, hooks: Hooks, deliveries: Deliveries, at_once: TryAtOnce, about: TaskSubjects, place: tuple[str, str]) -> None:
-        """`place` is the name of this life of the log, and where the gateway is reached."""
+    def __init__(self, hooks: Hooks, deliveries: Deliveries, at_once: TryAtOnce, about: TaskSubjects, place: tuple[NamedAt, str]) -> None:
+        """`place` is by which name of the log its records go, and where the gateway is reached."""
         self._hooks = hooks
         self._deliveries = deliveries
         self._about = about
         self._at_once = at_once
-        self._epoch, self._base = place
+        self._named_at, self._base = place
 
     def passed(self, subject: str, _: bytes) -> bool:
         """Whether nobody wants to be told of what lies there."""
@@ -51,7 +53,7 @@ class TellWebhooks:
         """Raises Unavailable."""
         names, (at, facts), wanted = subjects.parse_event(stored.subject), read_told(stored.body), list[Wanted]()
         for index, fact in enumerate(facts):
-            wanted += await self._wanted(Event(Cursor(self._epoch, stored.seq, index), *names, at, fact))
+            wanted += await self._wanted(Event(Cursor(self._named_at(stored.seq), stored.seq, index), *names, at, fact))
         if len(wanted) == 1:  # as most often, and a task of its own would cost more than all else that is done here
             await self._deliver(*wanted[0])
         elif wanted:

@@ -15,6 +15,8 @@ REFUSED: Final = "DISPATCH_REFUSED"
 NOT_SENT: Final = "DISPATCH_NOT_SENT"
 NOT_STARTED: Final = "RUN_NOT_STARTED"
 NEVER_CALLED: Final = "RUN_NEVER_CALLED"
+SOON: Final = 5
+"""Looks within which a run ends that ends with its task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,15 @@ class Scene(NamedTuple):
     now: datetime
     looked: bool = False
     """Whether GitHub was asked a moment ago: nothing is given up on what may have changed since."""
+    blind: bool = False
+    """Whether it was asked, and does not say."""
 
     def past(self, since: datetime | None, span: timedelta) -> bool:
         return since is not None and self.now >= since + span
+
+    def sure(self, since: datetime | None, span: timedelta) -> bool:
+        """Whether what should be there within `span` can be given up: GitHub was asked, or does not say for as long again."""
+        return self.looked or (self.blind and self.past(since, span * 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,26 +125,27 @@ def next_step(scene: Scene, terms: Terms) -> Step:
 def _running(scene: Scene, terms: Terms) -> Step:
     dispatch = scene.dispatch
     if scene.task.unwanted or dispatch.given_up:
-        step = _to_cancel(scene)
+        step = _to_cancel(scene, terms)
         if step is not None:
             return step
     elif scene.task.end is None and not scene.called:
         if dispatch.began_at is None and scene.past(dispatch.accepted_at, terms.start):
-            return _last(scene, Stop(NOT_STARTED, f"the workflow run did not begin within {_span(terms.start)}: {_url(dispatch)}"))
+            stop = Stop(NOT_STARTED, f"the workflow run did not begin within {_span(terms.start)}: {_url(dispatch)}")
+            return stop if scene.sure(dispatch.accepted_at, terms.start) else Look(now=True)
         if scene.past(dispatch.began_at, terms.call):
             text = f"the workflow run began, and its agent did not call within {_span(terms.call)}: {_url(dispatch)}"
-            return _last(scene, Stop(code=NEVER_CALLED, error=text))
+            return Stop(code=NEVER_CALLED, error=text) if scene.sure(dispatch.began_at, terms.call) else Look(now=True)
     return Rest() if scene.past(dispatch.accepted_at, terms.follow) else Look()
 
 
-def _last(scene: Scene, stop: Stop) -> Step:
-    """Not before one more look: nobody may have looked for long, as when every relay was away."""
-    return stop if scene.looked else Look(now=True)
-
-
-def _to_cancel(scene: Scene) -> Step | None:
+def _to_cancel(scene: Scene, terms: Terms) -> Step | None:
     """None: GitHub took it, or never will."""
-    dispatch = scene.dispatch
+    dispatch, left_at = scene.dispatch, scene.task.left_at
+    if left_at and not scene.task.stop:  # it ends by itself, and should say how
+        if not scene.past(left_at, terms.pauses.to_leave):
+            return Wait(left_at + terms.pauses.to_leave)
+        if not (scene.looked or scene.blind):
+            return Look(now=True)
     if dispatch.cancelled or (dispatch.cancels and dispatch.cancel_again_at is None):
         return None
     if dispatch.cancel_again_at and scene.now < dispatch.cancel_again_at:
@@ -148,8 +157,9 @@ def _awaited(scene: Scene, terms: Terms) -> Step:
     """GitHub accepted it, and nobody has seen the run."""
     if not scene.past(scene.dispatch.accepted_at, terms.start):
         return Look()
+    sure = scene.sure(scene.dispatch.accepted_at, terms.start)
     if scene.task.unwanted:
-        return _last(scene, Stop(WITHDRAWN, "nobody wants it any more, and no run of it was ever seen"))
+        return Stop(WITHDRAWN, "nobody wants it any more, and no run of it was ever seen") if sure else Look(now=True)
     if scene.task.end is not None:
         return Rest()
     if scene.called:
@@ -158,13 +168,13 @@ def _awaited(scene: Scene, terms: Terms) -> Step:
         f"GitHub took the event, and no workflow run of it was seen within {_span(terms.start)}; is there a workflow for "
         f"`{scene.dispatch.event_type}` on the default branch of {scene.dispatch.repo}, and are Actions on"
     )
-    return _last(scene, Stop(NOT_STARTED, text))
+    return Stop(NOT_STARTED, text) if sure else Look(now=True)
 
 
 def _doubted(scene: Scene, terms: Terms) -> Step:
     """Nobody knows whether GitHub took it: it is looked at until somebody does, and not sent again before."""
     dispatch = scene.dispatch
-    if scene.looked and not scene.called and scene.past(dispatch.tried_at, terms.start):
+    if scene.sure(dispatch.tried_at, terms.start) and not scene.called and scene.past(dispatch.tried_at, terms.start):
         if scene.task.end is not None or scene.task.unwanted:
             return Stop(WITHDRAWN, "nobody wants it any more, and nobody knows whether GitHub took it")
         why = dispatch.error or "no answer came"
@@ -189,10 +199,11 @@ def _to_send(scene: Scene) -> Step:
     return Send(dispatch.tries + 1)
 
 
-def rarely(scene: Scene) -> bool:
-    """Whether looks may be far between: GitHub tells by itself, or nobody waits for the run."""
+def rarely(scene: Scene, look: int) -> bool:
+    """Whether looks may be far between: GitHub tells by itself, or nobody waits for a run that did not end soon after its task."""
     dispatch = scene.dispatch
-    return dispatch.how is SeenBy.WEBHOOK or (dispatch.run is not None and scene.task.end is not None)
+    nobody = dispatch.run is not None and scene.task.end is not None and look >= SOON
+    return dispatch.how is SeenBy.WEBHOOK or nobody
 
 
 def _url(dispatch: Dispatch) -> str:

@@ -33,10 +33,16 @@ class Pauses:
     """Before a refusal of a question is believed, it is heard again after that."""
     call: float = 30.0
     """For one call to be answered."""
+    leave: float = 30.0
+    """For a run to end by itself whose agent said that it gave up: it is about to, and would be told of as cancelled."""
 
     @property
     def in_flight(self) -> timedelta:
         return timedelta(seconds=self.flight)
+
+    @property
+    def to_leave(self) -> timedelta:
+        return timedelta(seconds=self.leave)
 
     def after_try(self, number: int, roll: float) -> timedelta:
         """`roll` is 0 to 1, by chance."""

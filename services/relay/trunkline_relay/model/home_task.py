@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from trunkline.contracts.instance import instance_subject
 from trunkline.contracts.message import Fact
 from trunkline.contracts.task import (
     Assignment,
@@ -23,6 +24,9 @@ from trunkline.contracts.task import (
     TaskSucceeded,
 )
 
+ITS_WORD: Final = "AGENT_FAILED"
+"""Why a task failed whose agent said so itself."""
+
 
 class HomeTask(NamedTuple):
     """A task as its dispatch sees it."""
@@ -33,6 +37,8 @@ class HomeTask(NamedTuple):
     held: bool = False
     stop: bool = False
     end: TaskStatus | None = None
+    left_at: datetime | None = None
+    """When its agent itself said that it gave up: its run is about to end by itself."""
 
     @property
     def to_start(self) -> bool:
@@ -46,14 +52,14 @@ class HomeTask(NamedTuple):
         return self.stop or self.end in (TaskStatus.FAILED, TaskStatus.CANCELLED)
 
 
-def home_task(facts: Iterable[Fact]) -> HomeTask | None:
-    """The task that all its facts make."""
+def home_task(facts: Iterable[tuple[Fact, datetime]]) -> HomeTask | None:
+    """The task that all its facts make, each with its moment."""
     task: HomeTask | None = None
-    for fact in facts:
+    for fact, at in facts:
         if isinstance(fact, TaskSubmitted):
             task = HomeTask(fact.assignment, fact.deadline_at)
         elif task is not None:
-            task = _after(task, fact)
+            task = _after(task, fact)._replace(left_at=at if _left(fact) else task.left_at)
     return task
 
 
@@ -79,3 +85,13 @@ def _after(task: HomeTask, fact: Fact) -> HomeTask:
             return task._replace(end=TaskStatus.CANCELLED)
         case _:
             return task
+
+
+def _left(fact: Fact) -> bool:
+    match fact:
+        case TaskFailed(code=code):
+            return code == ITS_WORD
+        case TaskCancelled(by=by):
+            return by.startswith(instance_subject(""))
+        case _:
+            return False

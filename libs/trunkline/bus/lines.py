@@ -1,0 +1,107 @@
+"""The lines of a pool, one for each tenant in each lane: which of them is asked next, thought through without asking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from trunkline.bus.lanes import LANES, search
+from trunkline.bus.shares import Turns
+from trunkline.contracts.subjects import Line
+
+SOON: Final = (0.003, 0.05)
+"""Seconds until a line whose bell rang is asked again though it seemed empty: nats-server rings before it may be ready to hand out."""
+BELIEVED: Final = 1.0
+"""Seconds for which a line is thought empty: what comes back to it, because its carrier died or gave up, rings no bell."""
+LOOKS: Final = 32
+"""Lines asked in a second without a bell; where more hold something that is carried, each is believed for longer."""
+
+
+@dataclass(slots=True)
+class _Line:
+    empty_until: float = 0.0
+    rung: int = 0
+    """Bells whose messages neither came to us nor were found to be gone."""
+    misses: int = 0
+
+    def wake(self) -> None:
+        self.misses = 0
+        self.empty_until = 0.0
+
+
+class Lines:
+    """What one taker knows of the lines. Times are seconds on any clock that only goes forward."""
+
+    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+        self._lanes: dict[str, dict[str, _Line]] = {lane: {} for lane in LANES}
+        """Those that may hold something, in the order in which they were heard of."""
+        self._turns = {lane: Turns(weights) for lane in LANES}
+        self._turn = 1
+        self._look_at = 0.0
+
+    def ring(self, line: Line) -> None:
+        """Something was put into the line."""
+        if line.lane in self._lanes:
+            known = self._known(line)
+            known.rung += 1
+            known.wake()
+
+    def doubt(self) -> None:
+        """Any line may hold something, as bells may have been missed."""
+        self._look_at = 0.0
+        for _, known in self._all():
+            known.wake()
+
+    def looks(self, now: float) -> bool:
+        """Whether it is time to ask which lines hold anything."""
+        return now >= self._look_at
+
+    def held(self, lines: Iterable[Line] | None, now: float) -> None:
+        """The answer: these hold messages, be they waiting or carried. None: there was no answer."""
+        self._look_at = now + BELIEVED
+        if lines is None:
+            return
+        holding = {line for line in lines if line.lane in self._lanes}
+        for line in [line for line, known in self._all() if line not in holding and not known.rung]:
+            del self._lanes[line.lane][line.tenant]
+        for line in sorted(holding):
+            self._known(line)
+
+    def next(self, now: float) -> Line | None:
+        """The line to ask; None: all are thought empty."""
+        for lane in search(self._turn):
+            waiting = [tenant for tenant, known in self._lanes[lane].items() if known.empty_until <= now]
+            if waiting:
+                return Line(lane, self._turns[lane].next(waiting))
+        return None
+
+    def took(self, line: Line) -> None:
+        """A message came out of the line."""
+        self._turn += 1
+        self._turns[line.lane].took(line.tenant)
+        known = self._known(line)
+        known.rung = max(known.rung - 1, 0)
+        known.misses = 0
+
+    def emptied(self, line: Line, now: float) -> None:
+        """The line that was asked has nothing more, as far as the server says."""
+        known = self._known(line)
+        if known.rung and known.misses < len(SOON):
+            known.empty_until = now + SOON[known.misses]
+            known.misses += 1
+        else:  # others took it
+            known.rung = 0
+            known.empty_until = now + BELIEVED * max(1.0, sum(map(len, self._lanes.values())) / LOOKS)
+
+    def quiet_until(self) -> float:
+        """When it is worth asking again, should no bell ring before."""
+        return min([self._look_at, *(known.empty_until for _, known in self._all())])
+
+    def _known(self, line: Line) -> _Line:
+        return self._lanes[line.lane].setdefault(line.tenant, _Line())
+
+    def _all(self) -> Iterator[tuple[Line, _Line]]:
+        for lane, lines in self._lanes.items():
+            for tenant, known in lines.items():
+                yield Line(lane, tenant), known

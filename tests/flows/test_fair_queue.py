@@ -1,0 +1,272 @@
+"""Tasks that begin later, schedules, and places where only so many may be worked on at once: the router on a real nats-server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.flows.test_routing import OURS, Client, routed, talking
+from trunkline.bus import WorkItem
+from trunkline.contracts import subjects
+from trunkline.contracts.errors import Conflict, Invalid, NotFound
+from trunkline.contracts.ids import TenantId
+from trunkline.contracts.record import Record
+from trunkline.contracts.room import RoomEntered, RoomLeft
+from trunkline.contracts.run import RunStopped
+from trunkline.contracts.schedule import (
+    CreateSchedule,
+    DeleteSchedule,
+    GetSchedule,
+    ListSchedules,
+    Missed,
+    PauseSchedule,
+    Recurrence,
+    Schedule,
+    SchedulePage,
+    task_of,
+)
+from trunkline.contracts.task import (
+    Assignment,
+    TaskAssigned,
+    TaskCancelled,
+    TaskSubmitted,
+)
+from trunkline.contracts.task_waiting import TaskAwaitsPlace, TaskDelayed, TaskPlaceGiven
+from trunkline.runtime.clock import now
+from trunkline.testing.nats import NatsServer, nats_server
+from trunkline_router.adapters.schedule_shelf import ScheduleShelf
+from trunkline_router.ports import DueRoom
+
+pytestmark = pytest.mark.flow
+
+ROUTER = """
+import asyncio, json, sys
+from trunkline_router.settings import Settings
+from trunkline_router.wiring import running
+
+async def main() -> None:
+    async with running(Settings.model_validate(json.loads(sys.argv[1]))):
+        print("ready", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+HOURLY = Recurrence(cron="0 * * * *", time_zone="Europe/Berlin")
+ONE = {"wip_repositories": {"*": 1}, **OURS}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[NatsServer]:
+    with nats_server() as one:
+        yield one
+
+
+async def released(client: Client, number: int, pool: str = "dev") -> list[str]:
+    """The next so many tasks that hands are offered."""
+    found: list[str] = []
+    enough = asyncio.Event()
+
+    async def carry(item: WorkItem, _: int) -> None:
+        found.append(item.task)
+        if len(found) >= number:
+            enough.set()
+
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(client.bus.work.take(pool, 1, carry))
+        async with asyncio.timeout(15):
+            await enough.wait()
+        taking.cancel()
+    return found
+
+
+async def test_a_task_for_later_is_released_then_and_one_that_is_cancelled_before_never(server: NatsServer) -> None:
+    async with routed(server, **OURS) as client:
+        begins = now() + timedelta(seconds=0.7)
+        await client.submit("later", start_at=begins, repo="acme/calc")
+        await client.submit("never", start_at=begins, repo="acme/calc")
+        await client.cancel("never")
+        assert [type(fact) for fact in await client.facts("later")] == [TaskSubmitted, TaskDelayed]
+        assert await released(client, 1) == ["later"]
+        assert now() >= begins
+        assert [type(fact) for fact in await client.facts("later")][2:] == [TaskAssigned]
+        assert [type(fact) for fact in await client.facts("never")] == [TaskSubmitted, TaskDelayed, TaskCancelled]
+
+
+class Desk:
+    """Schedules, as an edge asks for them."""
+
+    def __init__(self, client: Client) -> None:
+        self.bus, self.tenant = client.bus, client.tenant
+
+    async def asked(self, kind: type[Any], id: str = "-", **fields: Any) -> Any:
+        wish = kind(tenant=self.tenant, at=now(), **({"schedule_id": id} if id != "-" else {}), **fields)
+        return (await self.bus.commands.send("router", id, wish)).body
+
+    async def make(self, id: str, when: Recurrence, **fields: Any) -> Schedule:
+        assignment = Assignment(type="bugfix", repo="acme/calc", max_retries=0)
+        return Schedule.model_validate(await self.asked(CreateSchedule, id, when=when, assignment=assignment, by="ann", **fields))
+
+    async def one(self, id: str) -> Schedule:
+        return Schedule.model_validate(await self.asked(GetSchedule, id))
+
+    async def all(self) -> list[str]:
+        return [one.schedule_id for one in SchedulePage.model_validate(await self.asked(ListSchedules)).schedules]
+
+    async def moved_to(self, id: str, moment: datetime, shelf: ScheduleShelf) -> None:
+        """As if it had been due at this moment, and the router away since the one before."""
+        schedule, seq = await shelf.load(self.tenant, id)
+        assert schedule
+        await shelf.store(schedule.model_copy(update={"next_at": moment}), seq)
+
+    async def until_next(self, id: str) -> Schedule:
+        """How it stands once it waits for a moment to come."""
+        for _ in range(100):
+            schedule = await self.one(id)
+            if schedule.next_at and schedule.next_at > now():
+                return schedule
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"its alarm led to nothing: {schedule}")
+
+
+@asynccontextmanager
+async def shelf_of(client: Client) -> AsyncIterator[ScheduleShelf]:
+    await (shelf := ScheduleShelf(client.bus.ledger("SCHEDULES"))).start()
+    yield shelf
+
+
+async def test_a_schedule_is_made_listed_paused_and_deleted(server: NatsServer) -> None:
+    async with routed(server, schedules_per_tenant=2, **OURS) as client:
+        desk = Desk(client)
+        made = await desk.make("s1", HOURLY)
+        assert made.next_at
+        assert (made.next_at.minute, made.next_at > now()) == (0, True)
+        assert await desk.make("s1", HOURLY) == made, "the same wish again is the same schedule"
+        await desk.make("s2", Recurrence(every_s=3600), missed=Missed.ONCE)
+        assert await desk.all() == ["s1", "s2"]
+        with pytest.raises(Conflict) as refusal:
+            await desk.make("s3", HOURLY)
+        assert refusal.value.code == "TOO_MANY_SCHEDULES"
+        await desk.asked(DeleteSchedule, "s2")
+        with pytest.raises(Invalid):
+            await desk.make("bad", Recurrence(cron="often"))
+        assert Schedule.model_validate(await desk.asked(PauseSchedule, "s1", paused=True)).next_at is None
+        assert Schedule.model_validate(await desk.asked(PauseSchedule, "s1", paused=False)).next_at is not None
+        await desk.asked(DeleteSchedule, "s1")
+        assert await desk.all() == []
+        with pytest.raises(NotFound):
+            await desk.one("s1")
+
+
+async def test_every_moment_has_one_task_though_two_routers_hear_its_alarm_and_both_were_away(server: NatsServer) -> None:
+    missed = (now() - timedelta(hours=5)).replace(minute=0, second=0, microsecond=0)
+    async with routed(server, **OURS) as client, shelf_of(client) as shelf:
+        desk = Desk(client)
+        await desk.make("nightly", HOURLY, missed=Missed.ONCE)
+        await desk.make("skips", HOURLY)
+        await desk.moved_to("nightly", missed, shelf)
+        await desk.moved_to("skips", missed, shelf)
+    async with routed(server, **OURS) as client, routed(server, **OURS):
+        desk = Desk(client)
+        task = task_of("acme", "nightly", missed)
+        assert (await desk.until_next("nightly")).last_task_id == task
+        submitted, *_ = await client.until(task, TaskAssigned)
+        assert isinstance(submitted, TaskSubmitted)
+        assert (submitted.submitted_by, submitted.assignment.labels) == ("ann", {"schedule": "nightly"})
+        skipped = await desk.until_next("skips")
+        assert (skipped.last_task_id, skipped.problem) == (None, "it was missed")
+        assert await released(client, 1) == [task]
+        for id in ("nightly", "skips"):
+            await desk.asked(DeleteSchedule, id)
+
+
+async def ended(client: Client, task: str) -> None:
+    """As its run would say it."""
+    fact = RunStopped(attempt=1)
+    await client.bus.log.append(client.subject(task, "run"), Record(at=now(), facts=(fact,)), expect=0, id=f"stopped-{task}")
+    await client.until(task, TaskCancelled)
+
+
+async def test_the_second_task_on_a_repository_waits_for_the_end_of_the_first(server: NatsServer) -> None:
+    async with routed(server, **ONE) as client:
+        client.tenant = "places"
+        await client.submit("w1", repo="Acme/Calc")
+        await client.until("w1", TaskAssigned)
+        assert await released(client, 1) == ["w1"]
+        await client.submit("w2", repo="acme/calc")
+        await client.submit("w3", repo="acme/other")
+        assert TaskAwaitsPlace(full=("repository",)) in await client.until("w2", TaskAwaitsPlace)
+        assert await released(client, 1) == ["w3"]
+        await client.cancel("w1")
+        await ended(client, "w1")
+        await client.until("w2", TaskPlaceGiven)
+        assert await released(client, 1) == ["w2"]
+
+
+async def test_tasks_that_wait_begin_when_the_caps_are_lifted(server: NatsServer) -> None:
+    async with routed(server, **ONE) as client:
+        client.tenant = "lifted"
+        await client.submit("l1", repo="acme/calc")
+        assert await released(client, 1) == ["l1"]
+        await client.submit("l2", repo="acme/calc")
+        await client.until("l2", TaskAwaitsPlace)
+    async with routed(server, **OURS) as client:
+        client.tenant = "lifted"
+        await client.bus.timers.set("place", "lifted", now(), ("router", "place"), DueRoom(tenant="lifted"))
+        await client.until("l2", TaskPlaceGiven)
+        assert await released(client, 1) == ["l2"]
+
+
+async def most_inside(client: Client) -> int:
+    """How many had a place at once, by the log."""
+    loaded = await client.bus.log.load(subjects.room(TenantId(client.tenant)))
+    inside, most = set[str](), 0
+    for fact in (fact for stored in loaded.records for fact in stored.record.facts):
+        if isinstance(fact, RoomEntered):
+            inside.add(fact.sitter.task)
+        elif isinstance(fact, RoomLeft):
+            inside.discard(fact.task)
+        most = max(most, len(inside))
+    return most
+
+
+async def begun(settings: str) -> asyncio.subprocess.Process:
+    router = await asyncio.create_subprocess_exec(sys.executable, "-c", ROUTER, settings, stdout=asyncio.subprocess.PIPE)
+    assert router.stdout
+    async with asyncio.timeout(20):
+        assert await router.stdout.readline() == b"ready\n"
+    return router
+
+
+@pytest.mark.kill
+async def test_no_cap_is_passed_and_no_place_is_lost_though_a_router_is_killed(server: NatsServer) -> None:
+    route = {"bugfix": {"pool": "crowd", "executor": "bus"}}
+    settings = json.dumps({"nats_url": server.url, "wip_tenants": {"crowd": 3}, "routes": route})
+    routers = list(await asyncio.gather(begun(settings), begun(settings)))
+    try:
+        async with talking(server, "crowd") as client:
+            async with asyncio.TaskGroup() as group:
+                for number in range(12):
+                    group.create_task(client.submit(f"k{number}"))
+            carried: list[str] = []
+            for wave in range(4):
+                carried += (those := await released(client, 3, "crowd"))
+                for place, task in enumerate(those):
+                    await client.cancel(task)
+                    if (wave, place) == (1, 1):
+                        os.kill(routers[0].pid, signal.SIGKILL)
+            assert sorted(carried) == sorted(f"k{number}" for number in range(12)), "each had its place, and once"
+            assert await most_inside(client) == 3
+    finally:
+        for router in routers:
+            if router.returncode is None:
+                router.kill()
+            await router.wait()
