@@ -34,11 +34,19 @@ COMMANDS: Final = {
     "reject": "refuse what somebody asked for, with a reason",
     "events": "`events publish` tells everybody something",
     "webhooks": "tell programs what happens: `webhooks add`, `show`, `change`, `deliveries`, `redeliver`, `rotate`, `remove`, `listen`",
+    "schedules": "list tasks that are made again and again; `schedules create`, `show`, `pause`, `resume` and `delete`",
+    "letters": "list what was given up on; `letters show` one, `requeue` it, edited or not, or `discard` it",
     "sandboxes": "list places to work that are kept; `sandboxes create`, `show`, `start`, `stop` and `delete` them",
+    "trace": "show what a task did in which service, and how long each part took",
     "usage": "show what the models were asked and what it cost, day by day",
+    "agent": "run an agent of your own, written with the SDK, until it is told to stop",
     "token": "mint a token on this machine, with the secret of its settings",
+    "nats-key": "make the key by which agents are let in on an outside nats-server",
     "settings": "list every setting with its value, its source and its reason",
     "doctor": "check this machine, with a remedy for what is missing",
+    "backup": "write everything down into one sealed file, also while it runs",
+    "restore": "put a backup back into an empty place",
+    "verify": "compare the log with the book of its witness: is everything as it was written?",
     "serve": "run one service in the foreground",
 }
 TWO_WORDS: Final = {
@@ -55,6 +63,14 @@ TWO_WORDS: Final = {
     ("webhooks", "verify"): "webhooks_verify",
     ("webhooks", "remove"): "webhooks_remove",
     ("webhooks", "listen"): "webhooks_listen",
+    ("schedules", "create"): "schedules_create",
+    ("schedules", "show"): "schedules_show",
+    ("schedules", "pause"): "schedules_pause",
+    ("schedules", "resume"): "schedules_resume",
+    ("schedules", "delete"): "schedules_delete",
+    ("letters", "show"): "letters_show",
+    ("letters", "requeue"): "letters_requeue",
+    ("letters", "discard"): "letters_discard",
     ("sandboxes", "create"): "sandboxes_create",
     ("sandboxes", "show"): "sandboxes_show",
     ("sandboxes", "start"): "sandboxes_start",
@@ -62,7 +78,7 @@ TWO_WORDS: Final = {
     ("sandboxes", "delete"): "sandboxes_delete",
 }
 """Commands of two words, each with a file of its own."""
-FILES: Final = {"continue": "continue_"}
+FILES: Final = {"continue": "continue_", "nats-key": "nats_key"}
 """Of commands that no module can be called like."""
 
 

@@ -62,6 +62,7 @@ MEANINGS: Final = {
     "token_lifetime_s": "seconds that a token may live",
     "token_audience": "audience that tokens may name",
     "token_issuer": "issuer that tokens may name",
+    "nats_callout_seed_file": "file with the seed of the key that lets agents in on NATS",
     "operator_key_file": "file with the key of whoever runs this",
     "rate_limits": "limit how often a caller may ask",
     "limits": "how often a caller may ask for what, as NAME=N/minute with commas between them",
@@ -69,6 +70,11 @@ MEANINGS: Final = {
     "trusted_proxies": "networks of proxies that say who asks, with commas between them",
     "prefilter_per_s": "requests a second that one address may send; 0 for any number",
     "gateway_replicas": "gateways that share the limits",
+    "metrics_port": "port of health and figures of a service; 0 for none",
+    "metrics_host": "address that this port is opened at",
+    "trace_ratio": "share of the requests that begin a trace which is kept",
+    "traces_per_s": "traces that a gateway keeps in a second, at most",
+    "otlp_endpoint": "address of a collector of OpenTelemetry traces",
 }
 
 

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from trunkline.bus.accounts import CONTROL_USER, SYSTEM_USER, accounts
+
 MAX_PAYLOAD = 2 << 20
 MAX_CONSUMERS = 100_000
 """Since 2.15 a stream takes 1,000 consumers unless told otherwise; ours are counted by us."""
@@ -20,9 +22,11 @@ class Credentials:
 
     control: str
     system: str
+    issuer: str
+    """Public key of whoever vouches for agents."""
 
-    CONTROL_USER = "control"
-    SYSTEM_USER = "system"
+    CONTROL_USER = CONTROL_USER
+    SYSTEM_USER = SYSTEM_USER
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +63,7 @@ jetstream {{
   max_memory_store: {MAX_MEMORY_STORE}
   limits {{ default_max_consumers: {MAX_CONSUMERS} }}
 }}
-system_account: SYS
-accounts {{
-  SYS {{ users: [ {{ user: {Credentials.SYSTEM_USER}, password: {_text(credentials.system)} }} ] }}
-  CONTROL {{
-    jetstream: enabled
-    users: [ {{ user: {Credentials.CONTROL_USER}, password: {_text(credentials.control)} }} ]
-  }}
-  # Agents that connect themselves live apart; nobody may connect yet.
-  AGENTS {{ users: [] }}
-}}
-"""
+{accounts(_text(credentials.control), _text(credentials.system), credentials.issuer)}"""
 
 
 def _text(value: object) -> str:

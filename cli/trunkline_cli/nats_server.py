@@ -13,7 +13,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from trunkline.contracts.errors import DomainError, Exhausted, Unavailable
+from trunkline.auth.nkeys import Issuer, new_seed
+from trunkline.contracts.errors import DomainError, Exhausted, Invalid, Unavailable
 from trunkline_cli import children, nats_binary
 from trunkline_cli.data_dir import write_private
 from trunkline_cli.nats_config import SMALLEST_STORE, Credentials, Ports, render, store_limit
@@ -25,6 +26,8 @@ from trunkline_cli.supervisor import Switch
 START: Final = 30.0
 """Seconds that a large store may take to be read."""
 LOG: Final = "nats-server.log"
+CALLOUT: Final = "callout.seed"
+"""What the gateway vouches for agents with."""
 PATIENCE: Final = 0.8
 """Seconds from SIGTERM to SIGKILL: with always-sync a kill costs nothing that was acknowledged."""
 
@@ -53,6 +56,11 @@ class NatsServer:
     @property
     def url(self) -> str:
         return f"nats://127.0.0.1:{self.ports.clients}"
+
+    @property
+    def callout(self) -> Path:
+        """Where the seed lies by which agents are let in."""
+        return self.folder / CALLOUT
 
     @property
     def monitor(self) -> str:
@@ -109,11 +117,21 @@ def prepare(root: Path, wanted: int) -> NatsServer:
     version = nats_binary.version(binary)
     kept = _remembered(folder)
     ports = Ports(free_port(kept.clients), free_port(kept.monitor))
-    credentials = Credentials(kept.control, kept.system)
+    credentials = Credentials(kept.control, kept.system, _issuer(folder / CALLOUT).public)
     now = _Kept(control=kept.control, system=kept.system, clients=ports.clients, monitor=ports.monitor)
     write_private(folder / "secrets.json", now.model_dump_json())
     write_private(folder / "nats.conf", render(folder, ports, credentials, _room(folder, wanted)))
     return NatsServer(folder, binary, version, ports, credentials)
+
+
+def _issuer(path: Path) -> Issuer:
+    """Made once, and again where it cannot be read: whoever was let in before stays so."""
+    try:
+        return Issuer.of(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, Invalid):
+        seed = new_seed()
+        write_private(path, seed)
+        return Issuer.of(seed)
 
 
 def _remembered(folder: Path) -> _Kept:

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from trunkline.contracts.errors import Denied, Unavailable
 
 DEFAULT_PORT = 4222
+PATIENCE = 4.0
+"""Seconds: where a gateway says who may connect and none is up, a wrong credential is refused only after two."""
 
 
 class ServerInfo(BaseModel):
@@ -26,7 +28,7 @@ class ServerInfo(BaseModel):
     tls_required: bool = False
 
 
-async def greet(url: str, user: str = "", password: str = "", *, patience: float = 2.0) -> ServerInfo:
+async def greet(url: str, user: str = "", password: str = "", *, patience: float = PATIENCE) -> ServerInfo:
     """Connect, log in, ping, and leave. Raises Unavailable (NATS_UNREACHABLE) or Denied (NATS_DENIED)."""
     place = urlsplit(url if "//" in url else f"nats://{url}")
     host, port = place.hostname or "127.0.0.1", place.port or DEFAULT_PORT
@@ -56,7 +58,8 @@ async def _log_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, us
     hello = {"verbose": False, "pedantic": False, "name": "trunkline up", "lang": "python", "version": "1", **who}
     writer.write(f"CONNECT {json.dumps(hello)}\r\nPING\r\n".encode())
     answer = await reader.readline()
-    if answer.startswith(b"-ERR"):
-        raise Denied(f"nats-server refuses the credentials ({answer.decode().strip()}).", code="NATS_DENIED")
+    if not answer or answer.startswith(b"-ERR"):
+        why = answer.decode().strip() or "it hangs up"
+        raise Denied(f"nats-server refuses the credentials ({why}).", code="NATS_DENIED")
     if not answer:
         raise EOFError("it hung up")

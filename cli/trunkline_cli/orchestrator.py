@@ -22,6 +22,7 @@ LAST: Final = ("task.completed", "task.failed", "task.cancelled")
 Object = dict[str, JsonValue]
 KNOWLEDGE: Final = re.compile(r"job_[0-9]{1,16}_[0-9a-f]{10}")
 """What a job in a named sandbox goes by on its own surface."""
+_TRACE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MESSAGE: Final = re.compile(r"[0-9a-f]{32}")
 _APPROVAL: Final = re.compile(r"approval_[0-9A-Za-z_-]+")
 
@@ -109,6 +110,19 @@ class Orchestrator:
     async def decide(self, approval: str, verb: str, body: Object) -> Object:
         """`verb` is approve or reject. Raises NotFound for one that is unknown or decided, Denied, Conflict."""
         return await self._post(f"/approvals/{approval_id(approval)}/{verb}", body)
+
+    async def trace(self, name: str) -> Object:
+        """Everything under the name of a trace, and its spans. Raises NotFound."""
+        if not _TRACE.fullmatch(name):
+            raise NotFound(f"There is no trace {name!r}: a name has 1 to 128 letters, digits, '.', '_', ':' or '-'.")
+        return await self._get(f"/traces/{name}")
+
+    async def if_there(self, task: str) -> Object | None:
+        """As `task`; None where there is none by that id."""
+        try:
+            return await self.task(task)
+        except NotFound:
+            return None
 
     async def publish(self, body: Object) -> Object:
         return await self._post("/events/publish", body)

@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from trunkline.bus.settings import BusSettings
 from trunkline.runtime.settings import Loaded, Row, fills, load, read_file, refuse_unknown, rows, shown, unknown_variables, variables
 from trunkline_cli.forge_token import GITHUB_TOKEN
 from trunkline_cli.inheritance import inherited
@@ -21,7 +22,7 @@ from trunkline_cli.settings import StackSettings
 
 S = TypeVar("S", bound=BaseModel)
 CONFIG = "TRUNKLINE_CONFIG"
-OUTSIDE = ("TRUNKLINE_URL", "TRUNKLINE_TOKEN", "TRUNKLINE_API_KEY", GITHUB_TOKEN, CONFIG)
+OUTSIDE = ("TRUNKLINE_URL", "TRUNKLINE_TOKEN", "TRUNKLINE_API_KEY", "TRUNKLINE_INTO_USER", "TRUNKLINE_INTO_PASSWORD", GITHUB_TOKEN, CONFIG)
 """Variables that are read though they are no settings."""
 EPILOG: Final = "Each is also a variable or a line of the file: `trunkline settings` lists them with value, source and reason."
 FOR_ONE: Final = ("data_dir", "log_level", "nats_url", "nats_user", "nats_password", "nats_monitor", "accept_unsafe_nats")
@@ -43,6 +44,11 @@ class Sources:
     def over(self, **values: str) -> Sources:
         """The same, with these values decided."""
         return Sources({**self.flags, **values}, self.environ, self.toml, self.path)
+
+    def with_figures_at(self, place: int) -> Sources:
+        """For one of several services on this machine: the first has the port that was named, and each other one of its own behind it."""
+        port = self.load(BusSettings).settings.metrics_port
+        return self.over(metrics_port=str(port + place)) if port else self
 
     def surroundings(self) -> dict[str, str]:
         """What any child finds around it; no secret of ours."""

@@ -17,6 +17,7 @@ from trunkline_cli.blocks import Block
 from trunkline_cli.console import FAILED, OK, out, print_json
 from trunkline_cli.door import Door
 from trunkline_cli.orchestrator import Orchestrator
+from trunkline_cli.pacing import paced
 from trunkline_cli.shapes import Spent, TaskEvent
 from trunkline_cli.timeline import Told
 
@@ -37,6 +38,8 @@ class Pace:
 
     speed: str = ""
     first: str = ""
+    faster: float | None = None
+    """Than a gateway paces: paced here, of a stream as it stands."""
 
     @property
     def query(self) -> str:
@@ -50,7 +53,7 @@ AS_IT_COMES: Final = Pace()
 
 async def watch(door: Door, task: str, as_json: bool, pace: Pace = AS_IT_COMES) -> int:
     """Print what happens; the exit code that goes with its end. Raises NotFound, Unauthenticated, Denied, Unavailable."""
-    ends = _Ends(_blocks(door, task, pace.query))
+    ends = _Ends(paced(_blocks(door, task, pace.query), _at, pace.faster))
     if as_json:
         async for block in ends:
             print_json(block.data | {"id": block.id or None}, line=True)
@@ -71,6 +74,11 @@ def moment_of(block: Block) -> Moment | None:
     except ValidationError:
         return None
     return Moment(event.timestamp, tidings.tell(event))
+
+
+def _at(block: Block) -> datetime | None:
+    moment = moment_of(block)
+    return moment.timestamp if moment else None
 
 
 class _Ends:

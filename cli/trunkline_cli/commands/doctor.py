@@ -10,39 +10,55 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr
 from rich.markup import escape
 from rich.table import Table
 
-from trunkline.contracts.errors import DomainError, Unavailable
-from trunkline_cli import checks, nats_outside, sources
+from trunkline.bus.settings import servers
+from trunkline.bus.streams import UNFINISHED
+from trunkline.bus.visiting import visiting
+from trunkline.contracts.errors import DomainError, NotFound, Unavailable
+from trunkline.runtime.clock import now
+from trunkline_cli import checks, nats_outside, sources, stack_checks
 from trunkline_cli.checks import Check, State, guarded
 from trunkline_cli.console import FAILED, OK, out
+from trunkline_cli.nats_place import Place, place_of
 from trunkline_cli.nats_wire import greet
 from trunkline_cli.operator import VAULT_FILE
 from trunkline_cli.plain import plain
 from trunkline_cli.services import settings_of
 from trunkline_cli.settings import StackSettings
 from trunkline_cli.sources import Sources
+from trunkline_cli.stack_facts import Found, gathered
+from trunkline_cli.views_anew import Difference, compare
 
+VIEWS = "views"
 MARK = {State.OK: "green", State.WARN: "yellow", State.MISSING: "bold red", State.REFUSED: "bold red"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--views", action="store_true", help="fold the log anew and compare it with what a running relay answers from")
     parser.add_argument("--json", action="store_true", help="print JSON")
     sources.add_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     said, warnings = sources.read(args)
-    found = [*_machine(said), *(Check("environment", State.WARN, warning) for warning in warnings)]
+    differences: list[Difference] = []
+    found = [*_machine(said), *_stack(said), *(Check("environment", State.WARN, warning) for warning in warnings)]
+    if args.views:
+        found += _views(said, differences)
     if args.json:
-        print(json.dumps([asdict(check) for check in found], indent=2))
+        told = [asdict(each) for each in differences]
+        print(json.dumps([asdict(check) | ({"differences": told} if check.name == VIEWS else {}) for check in found], indent=2))
     elif sys.stdout.isatty():
         out().print(_table(found))
+        if differences:
+            out().print(_differences(differences))
     else:
-        print("\n".join(_plain(found)))
+        print("\n".join([*_plain(found), *(plain(_told(each)) for each in differences)]))
     return OK if all(check.state.enough for check in found) else FAILED
 
 
@@ -104,12 +120,45 @@ def _vault(said: Sources, stack: StackSettings) -> Check:
     return checks.vault(key, (stack.root() / VAULT_FILE).is_file(), outside=bool(stack.nats_url))
 
 
-class _Kept(BaseModel):
-    """The part of the embedded server's memory that tells where it would be."""
+def _stack(said: Sources) -> list[Check]:
+    """Looks into the nats-server that runs now; of none there is nothing to say but that."""
+    stack = said.load(StackSettings).settings
+    boxes = Path(getattr(said.over(data_dir=str(stack.root())).load(settings_of("sandbox")).settings, "boxes", stack.root() / "boxes"))
+    try:
+        place = place_of(stack)
+        found = asyncio.run(_gathered(place)) if place else None
+    except NotFound as error:
+        remedy = "Name the nats-server of a Trunkline by --nats, or start one with `trunkline up`."
+        return [Check("log", State.WARN, error.message, remedy)]  # before the first start there is none
+    except DomainError as error:
+        state = State.MISSING if stack.nats_url or error.code == UNFINISHED else State.OK
+        return [Check("log", state, error.message if state is State.MISSING else "not looked at: no nats-server runs now")]
+    if found is None:
+        return []
+    return [guarded(name, look) for name, look in stack_checks.all_of(found, now(), boxes).items()]
 
-    control: str
-    clients: int
-    monitor: int
+
+async def _gathered(place: Place) -> Found:
+    async with visiting(place.settings) as visit:
+        return await gathered(visit)
+
+
+def _views(said: Sources, differences: list[Difference]) -> list[Check]:
+    place = place_of(said.load(StackSettings).settings)
+    try:
+        if place is None:
+            return [Check(VIEWS, State.MISSING, "there is no log to fold anew", "Start one with `trunkline up`.")]
+        done = asyncio.run(compare(place.settings))
+    except DomainError as error:
+        return [Check(VIEWS, State.MISSING, f"not compared: {error.message}", "Start the relay, and ask again.")]
+    differences += done.differences
+    rate = done.records / done.seconds if done.seconds else 0.0
+    made = f"{done.records:,} records folded anew in {done.seconds:.1f} s ({rate:,.0f}/s)"
+    if not done.differ:
+        return [Check(VIEWS, State.OK, f"{made}: all {done.rows:,} rows are the same")]
+    why = " (the relay is of another version)" if done.others else ""
+    remedy = "Stop the relay, remove its file below `relay` in the data directory, and start it: it folds everything anew."
+    return [Check(VIEWS, State.REFUSED, f"{made}: {done.differ:,} of {done.rows:,} rows differ{why}", remedy)]
 
 
 def _server(stack: StackSettings) -> Check:
@@ -125,20 +174,14 @@ def _server(stack: StackSettings) -> Check:
 
 
 async def _ask(stack: StackSettings) -> Check:
-    url, user, password, monitor = _where(stack)
-    info = await greet(url, user, password)
-    await nats_outside.check(url, monitor, info)
+    place = place_of(stack)
+    if place is None:
+        raise Unavailable("none was started in this data directory", code="NATS_UNREACHABLE")
+    reached = place.settings
+    url = servers(reached.nats_url)[0]
+    info = await greet(url, reached.nats_user, reached.nats_password.get_secret_value())
+    await nats_outside.check(url, place.monitor, info)
     return Check("running server", State.OK, f"nats-server {info.version}, acknowledges what is on disk")
-
-
-def _where(stack: StackSettings) -> tuple[str, str, str, str]:
-    if stack.nats_url:
-        return stack.nats_url.split(",")[0], stack.nats_user, stack.nats_password.get_secret_value(), stack.nats_monitor
-    try:
-        kept = _Kept.model_validate_json((stack.root() / "nats" / "secrets.json").read_bytes())
-    except (OSError, ValidationError):
-        return "nats://127.0.0.1:1", "", "", ""
-    return f"nats://127.0.0.1:{kept.clients}", "control", kept.control, f"http://127.0.0.1:{kept.monitor}"
 
 
 def _table(found: list[Check]) -> Table:
@@ -150,3 +193,14 @@ def _table(found: list[Check]) -> Table:
 
 def _plain(found: list[Check]) -> list[str]:
     return [plain(f"{check.name:<16} {check.state:<8} {check.found}{'  ->  ' + check.remedy if check.remedy else ''}") for check in found]
+
+
+def _differences(differences: list[Difference]) -> Table:
+    table = Table("view", "row", "the relay has", "the log says", box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for each in differences:
+        table.add_row(*(escape(plain(text)) for text in (each.view, each.key, each.live, each.anew)))
+    return table
+
+
+def _told(each: Difference) -> str:
+    return f"differs          {each.view} {each.key}: the relay has {each.live}; the log says {each.anew}"

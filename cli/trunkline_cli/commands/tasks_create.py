@@ -9,22 +9,17 @@ from trunkline_cli.console import OK, out, print_json, program
 from trunkline_cli.door import add_gateway, opened, same_door
 from trunkline_cli.forge_token import forge_token
 from trunkline_cli.orchestrator import Object, Orchestrator
-from trunkline_cli.paging import positive
 from trunkline_cli.plain import one_line
-from trunkline_cli.said import json_object
-from trunkline_cli.terms import add_terms, terms
+from trunkline_cli.task_flags import add_task, seconds, task_body
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--type", required=True, help="the kind of work, such as bugfix or deployment; it decides whose agents do it")
-    parser.add_argument("--payload", required=True, metavar="JSON|@FILE", help="what the work needs to know: an object, or @FILE with one")
-    parser.add_argument("--priority", choices=("P0", "P1", "P2", "P3"), help="how pressing it is (default: P2)")
-    parser.add_argument("--source", help="where the wish came from, such as github or ops (default: user)")
-    parser.add_argument("--sla", type=positive, metavar="SECONDS", help="promised within so many seconds; being late stops nothing")
-    parser.add_argument("--metadata", metavar="JSON|@FILE", help="what else is to be kept with it")
+    add_task(parser)
     parser.add_argument("--parent", metavar="ID", help="the task that it is a part of")
     parser.add_argument("--trace", metavar="ID", help="the trace that it belongs to")
-    add_terms(parser)
+    later = parser.add_mutually_exclusive_group()
+    later.add_argument("--at", metavar="TIME", help="nobody may take it before: an ISO time such as 2026-03-01T06:00:00Z")
+    later.add_argument("--in", dest="delay", metavar="SPAN", help="the same, counted from now: 90s, 15m, 2h, 3d")
     parser.add_argument("--idempotency-key", metavar="KEY", default="", help="the same key again is the same task: safe to repeat for 24 h")
     parser.add_argument("--json", action="store_true", help="print one JSON document, as the gateway answers")
     add_gateway(parser)
@@ -41,11 +36,8 @@ def run(args: argparse.Namespace) -> int:
 
 def body(args: argparse.Namespace) -> Object:
     """What is sent. Raises Invalid."""
-    metadata = json_object("--metadata", args.metadata) if args.metadata else None
-    said: Object = {"priority": args.priority, "source": args.source, "sla_target": args.sla, "metadata": metadata}
-    said |= {"parent_task_id": args.parent, "trace_id": args.trace}
-    needed: Object = {"type": args.type, "payload": json_object("--payload", args.payload)}
-    return needed | {name: value for name, value in said.items() if value is not None} | terms(args)
+    delay = seconds("--in", args.delay) if args.delay else None
+    return task_body(args, parent_task_id=args.parent, trace_id=args.trace, start_at=args.at, delay=delay)
 
 
 async def _create(args: argparse.Namespace, wish: Object) -> Object:

@@ -87,7 +87,7 @@ async def _up(said: Sources, settings: StackSettings, url: str, began: float) ->
         if nats is None:
             _warn(await nats_outside.judge(settings))
         units = _stack(said, settings, nats)
-        await stack.run(units, stop, _say, lambda: _announce(settings, url, began))
+        await stack.run(units, stop, _say, lambda: _announce(settings, nats, url, began))
     except BaseExceptionGroup as group:
         return complain(first_refusal(group))
     finally:
@@ -96,27 +96,31 @@ async def _up(said: Sources, settings: StackSettings, url: str, began: float) ->
 
 
 def _with_nats(said: Sources, server: NatsServer) -> Sources:
-    return said.over(nats_url=server.url, nats_user=Credentials.CONTROL_USER, nats_password=server.credentials.control)
+    ours = {"nats_user": Credentials.CONTROL_USER, "nats_password": server.credentials.control}
+    return said.over(nats_url=server.url, nats_callout_seed="", nats_callout_seed_file=str(server.callout), **ours)
 
 
 def _stack(said: Sources, settings: StackSettings, nats: NatsServer | None) -> stack.Stack:
     """Every service's settings are read here, so that what is wrong is said before anything starts."""
-    services = [Service(name, said.load(settings_of(name)).settings) for name in NAMES]
+    each = {name: said.with_figures_at(place) for place, name in enumerate(NAMES)}
+    services = [Service(name, each[name].load(settings_of(name)).settings) for name in NAMES]
     unspoken(*(service.settings for service in services))
     ground = [Unit("nats-server", nats)] if nats else []
     if settings.split:
         nursery = Nursery(said.surroundings(), _say)
         ground.append(Unit("nursery", nursery))
-        units = [Unit(name, OwnProcess(name, said.environment(name), _say, nursery)) for name in NAMES]
+        units = [Unit(name, OwnProcess(name, each[name].environment(name), _say, nursery)) for name in NAMES]
     else:
         units = [Unit(service.name, InProcess(service)) for service in services]
     return stack.Stack(ground, units[:-1], units[-1])
 
 
-async def _announce(settings: StackSettings, url: str, began: float) -> None:
+async def _announce(settings: StackSettings, nats: NatsServer | None, url: str, began: float) -> None:
     while not await until_healthy(url, AWAITED):
         _warn(f"{url}/health is not 200 yet; waiting on.")
     _say(f"Trunkline is ready at {url} (data in {settings.root()}, {time.monotonic() - began:.1f} s). Ctrl-C stops it.")
+    if nats:
+        _say(f"Agents connect to {nats.url} with a token or an API key (docs/reference/agents-on-nats.md).")
 
 
 def _listen(stop: asyncio.Event, root: Path) -> None:

@@ -18,6 +18,8 @@ NAMED: Final = ("accepted", "entered", "checked", "agent_running", "concluded")
 """Of jobs in sandboxes that stay."""
 INSTANCES: Final = ("dispatch_wanted", "dispatch_sent", "run_seen", "key_revoked", "instance_said", "instance_read")
 """Of agents elsewhere: workflows that are started, followed and ended, and what is said with them."""
+LETTERS: Final = ("letter_requeued",)
+"""Of what was given up on, and is tried once more."""
 SIDES: Final = ("before_effect", "after_effect", "after_record")
 POINTS: Final = tuple(f"{moment}.{side}" for moment in MOMENTS for side in SIDES)
 

@@ -9,6 +9,7 @@ import orjson
 import structlog
 
 from trunkline.telemetry.redaction import Redactor
+from trunkline.telemetry.traces import current
 
 
 class _Shield:
@@ -29,11 +30,30 @@ def shield(*secrets: tuple[str, str]) -> None:
     _SHIELD.redactor = _SHIELD.redactor.with_(*secrets)
 
 
+def struck(body: bytes) -> bytes:
+    """JSON as it may leave this process."""
+    return struck_text(body.decode()).encode()
+
+
+def struck_text(text: str) -> str:
+    return _SHIELD.redactor.text(text)
+
+
+def _traced(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """With the trace that the line is a part of, and its task."""
+    if span := current():
+        event.setdefault("trace", span.trace_id)
+        if span.task:
+            event.setdefault("task", span.task)
+    return event
+
+
 def set_up_logs(service: str, level: str = "info") -> None:
     """Set up structlog for this process; every line carries the service's name."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _traced,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

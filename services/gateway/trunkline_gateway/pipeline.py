@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from trunkline.auth.policy import Action, may, who_may
 from trunkline.auth.principal import Principal, Role, Tier
 from trunkline.contracts.errors import Denied, DomainError, Exhausted, Invalid, NotFound, Unauthenticated, Unavailable
+from trunkline.telemetry.traces import belongs_to
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import ADDRESS, COUNTED, IDS, Dialect, Ids, Route, Visitors
 from trunkline_gateway.ports import Claim, Counted, Kept, Limiter, Memory
@@ -54,6 +55,7 @@ class Pipeline:
 
         async def answer(request: web.Request) -> web.StreamResponse:
             principal = await self._identified(request, dialect, route.rule)
+            belongs_to(principal.tenant, principal.subject)
             if route.limit and principal.tier is not Tier.OPERATOR:
                 who = _who(principal, request)
                 _let_in(request, await self.limiter.count(route.limit, who, write=request.method not in ("GET", "HEAD")))

@@ -15,10 +15,12 @@ from trunkline.auth.principal import Principal
 from trunkline.auth.tokens import Minted, Ticket
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.integrity import Integrity
 from trunkline.contracts.message import Accepted, Command
 from trunkline.contracts.record import Event, Gap
 from trunkline.contracts.subjects import TASK
 from trunkline.contracts.task import TaskSubmitted
+from trunkline.contracts.trace import SpanView
 
 
 class Commands(Protocol):
@@ -36,6 +38,14 @@ class Timeline:
     tenant: TenantId
     task: TaskId
     end: int | None = None
+
+
+class Spans(Protocol):
+    """What took how long, trace by trace."""
+
+    async def spans(self, tenant: TenantId, trace_id: str, limit: int) -> Sequence[SpanView]:
+        """The first `limit` that were told; none of a trace that nobody kept. Raises Unavailable."""
+        ...
 
 
 class Feed(Protocol):
@@ -168,6 +178,10 @@ class Readiness(Protocol):
         ...
 
     def bus(self) -> bool: ...
+
+    async def integrity(self) -> Integrity | None:
+        """How the log stands, as one of its witnesses knows it; None: nobody says. Takes about a second at most."""
+        ...
 
 
 class Signer(Protocol):

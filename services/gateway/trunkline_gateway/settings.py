@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from trunkline.auth import claims, keys
+from trunkline.auth.nkeys import Issuer
 from trunkline.auth.signing_keys import SigningKeys
 from trunkline.bus.limits import Rule
 from trunkline.bus.settings import BusSettings
@@ -44,9 +45,13 @@ LIMITS: Final[Mapping[str, str | tuple[str, ...]]] = {
     "usage.read": "60/minute",
     "auth.token": "10/minute",
     "auth.revoke": "10/minute",
+    "schedules.read": "60/minute",
+    "schedules.change": "30/minute",
     "webhooks.read": "60/minute",
     "webhooks.change": "30/minute",
     "webhooks.redeliver": "30/minute",
+    "letters.read": "60/minute",
+    "letters.change": "30/minute",
     "github.webhooks": "600/minute",
     "github.dispatch": "30/minute",
     "github.runs": "60/minute",
@@ -219,6 +224,14 @@ class Settings(BusSettings):
         description="`<key>:<role>` or `<key>:<role>:<tenant>` by name; at least 16 characters each, or guessing would find them.",
         json_schema_extra={"env_prefix": keys.PREFIX},
     )
+    nats_callout_seed: SecretStr = Field(
+        SecretStr(""),
+        description="The seed (SA…) of the key by which agents are let in on NATS; nats-server's `auth_callout` names its public half. "
+        "Empty: `nats_callout_seed_file`, else no agent connects there.",
+    )
+    nats_callout_seed_file: Path | None = Field(
+        None, description="For a seed that is mounted as a file; `up` makes one in the data directory."
+    )
     operator_key_file: Path | None = Field(None, description="The key of whoever runs this: `up` makes one in the data directory.")
 
     @field_validator("allowed_hosts")
@@ -294,6 +307,26 @@ class Settings(BusSettings):
     def sealing_key(self) -> bytes:
         """32 bytes, or none. Raises Invalid."""
         return vault_key(self.vault_key.get_secret_value(), self.vault_key_file)
+
+    @field_validator("nats_callout_seed")
+    @classmethod
+    def _seed(cls, seed: SecretStr) -> SecretStr:
+        if seed.get_secret_value():
+            _checked(lambda: Issuer.of(seed.get_secret_value()))
+        return seed
+
+    @property
+    def callout_issuer(self) -> Issuer | None:
+        """Raises Invalid."""
+        seed = self.nats_callout_seed.get_secret_value()
+        if not seed and self.nats_callout_seed_file:
+            try:
+                seed = self.nats_callout_seed_file.read_text("utf-8")
+            except (OSError, UnicodeDecodeError):
+                raise Invalid(
+                    f"the file {self.nats_callout_seed_file} of nats_callout_seed_file cannot be read", code="NO_KEY_FILE"
+                ) from None
+        return Issuer.of(seed) if seed else None
 
     @property
     def asks_github(self) -> bool:

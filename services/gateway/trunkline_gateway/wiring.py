@@ -17,10 +17,13 @@ from trunkline.auth.instance_keys import InstanceKeys
 from trunkline.auth.signing_keys import SigningKeys
 from trunkline.auth.tokens import Secrets, Tokens
 from trunkline.bus import Bus, connect
+from trunkline.bus.beats import GatheredBeats
 from trunkline.contracts.errors import Conflict
 from trunkline.runtime import clock, ids
+from trunkline.runtime.health import beside
 from trunkline_gateway import app, channel
-from trunkline_gateway.adapters import cors, descriptors, door, hub, limiter, wire
+from trunkline_gateway.adapters import cors, descriptors, door, hub, limiter, observed, wire
+from trunkline_gateway.adapters.agents_door import agents_let_in
 from trunkline_gateway.adapters.credentials import identity
 from trunkline_gateway.adapters.feed import BusFeed
 from trunkline_gateway.adapters.instance_keys import KeysAndCredentials
@@ -60,10 +63,12 @@ from trunkline_gateway.usecases.guests import Guests, Pro
 from trunkline_gateway.usecases.instance_stream import InstanceStream
 from trunkline_gateway.usecases.instances import Instances
 from trunkline_gateway.usecases.knowledge import Knowledge
+from trunkline_gateway.usecases.letters import Letters
 from trunkline_gateway.usecases.realtime import Realtime
 from trunkline_gateway.usecases.repositories import Repositories
 from trunkline_gateway.usecases.run_news import RunNews
 from trunkline_gateway.usecases.sandboxes import Sandboxes
+from trunkline_gateway.usecases.schedules import Schedules
 from trunkline_gateway.usecases.shown import Shown
 from trunkline_gateway.usecases.snapshots import Snapshots
 from trunkline_gateway.usecases.telling import Telling
@@ -82,7 +87,7 @@ BACKLOG: Final = 1024
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[None]:
     """Entered, it serves; left, open streams are closed cleanly and requests under way get `drain_s` to end."""
-    async with connect(settings, "gateway") as bus, vouching(settings) as forge:
+    async with connect(settings, "gateway", beside(settings, "gateway")) as bus, vouching(settings) as forge:
         await bus.roll.start()
         streams, who = Streams(_stream_limits(settings), lambda: bus.roll.changes), identity(settings, bus.roll, clock.now)
         counting, memory = await limiter.limiter(bus.limits, settings), BusMemory(bus.memos, ids.new_id)
@@ -90,7 +95,10 @@ async def running(settings: Settings) -> AsyncIterator[None]:
         tiers = Tiers(counting, settings.upgrade_url, forge.guests is not None)
         spoken = dialects(bus, streams, Callers(who.desk, forge, tiers, bearers), settings)
         site = app.build(spoken, who.credentials.identify, counting, memory, _body(settings))
-        async with serving(site, settings) as port:
+        observed.observe(site, bus.watch)
+        bus.watch.meters.ask("streams_open", lambda: len(streams))
+        bus.watch.hears = lambda: streams.taking
+        async with agents_let_in(bus, settings, who.credentials), serving(site, settings) as port:
             log.info("gateway.ready", host=settings.host, port=port)
             try:
                 yield
@@ -177,8 +185,10 @@ def _pr_agent(bus: Bus, tasks: Tasks, streams: Streams, callers: Callers, settin
 
 def _verbs(bus: Bus, tasks: Tasks, desk: Desk) -> Verbs:
     sent, steering = bus.commands, Steering(bus.commands, tasks, clock.now)
-    approvals, events, traces = Approvals(sent, tasks, clock.now), Events(sent, tasks, clock.now), Traces(sent, clock.now)
-    return Verbs(tasks, approvals, events, traces, desk, steering, Usage(sent, clock.now), Webhooks(sent, tasks, clock.now))
+    approvals, events, traces = Approvals(sent, tasks, clock.now), Events(sent, tasks, clock.now), Traces(sent, clock.now, bus.traces)
+    webhooks, schedules = Webhooks(sent, tasks, clock.now), Schedules(sent, clock.now, tasks.deadline_s)
+    letters = Letters(sent, clock.now)
+    return Verbs(tasks, approvals, events, traces, desk, steering, Usage(sent, clock.now), webhooks, schedules, letters)
 
 
 def _means(bus: Bus, streams: Streams, settings: Settings) -> Means:
@@ -210,9 +220,10 @@ def _omni(bus: Bus, tasks: Tasks, streams: Streams, settings: Settings) -> Omni:
 
 
 def _omnara(bus: Bus, tasks: Tasks, streams: Streams, bearers: Bearers, settings: Settings) -> omnara.Omnara:
-    instances, feed = Instances(tasks, bus.beats, clock.now), BusFeed(bus)
+    beats, feed = GatheredBeats(bus.beats), BusFeed(bus)
+    instances = Instances(tasks, beats, clock.now)
     dispatching = Dispatching(tasks, instances, clock.now, keys=bool(settings.sealing_key))
-    stream = InstanceStream(instances, feed, feed, bus.beats)
+    stream = InstanceStream(instances, feed, feed, beats)
     return omnara.Omnara(InstanceCallers(bearers), omnara.parts(dispatching, stream, streams, _body(settings)))
 
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import structlog
 from aiohttp import web
 
-from trunkline.auth.claims import BAD_TOKEN, Terms, strong
+from trunkline.auth.claims import BAD_TOKEN, Terms, Token, strong
 from trunkline.auth.keys import OPERATOR, Entry, KeyRing, entries
 from trunkline.auth.principal import ANONYMOUS, Principal
 from trunkline.auth.tokens import Secrets, Tokens, key_set
@@ -70,6 +70,21 @@ class Credentials:
                 raise
             return self._key(text)
 
+    def proof(self, text: str) -> tuple[Principal, Token | None]:
+        """Whose a token or an API key is, and the token where it is one. Raises Unauthenticated."""
+        try:
+            token = self._tokens.verify(text)
+        except Unauthenticated as error:
+            if error.code in OVER:
+                raise
+            return self._key(text), None
+        self._check_roll(token)
+        return token.principal, token
+
+    def _check_roll(self, token: Token) -> None:
+        if self._roll.revoked(token):
+            raise Unauthenticated("the token was revoked; ask for a new one", code="TOKEN_REVOKED")
+
     def _if_ours(self, read: Callable[[str], Principal], shown: tuple[str, ...] | list[str]) -> Principal | None:
         """On a surface where a bearer may be for somebody else, what is not ours is no credential of ours: whether it is one of somebody
         whom the surface knows, its visitors say."""
@@ -87,8 +102,7 @@ class Credentials:
         if "." not in text and (operator := self._operator.find(text)):
             return operator
         token = self._tokens.verify(text)
-        if self._roll.revoked(token):
-            raise Unauthenticated("the token was revoked; ask for a new one", code="TOKEN_REVOKED")
+        self._check_roll(token)
         return token.principal
 
     def _key(self, text: str) -> Principal:
@@ -103,7 +117,7 @@ def identity(settings: Settings, roll: Roll, now: Callable[[], datetime], clock:
     tokens = tokens_of(settings, clock)
     keys = KeyRing(entries({name: key.get_secret_value() for name, key in settings.api_keys.items()}, short=settings.dev))
     file = settings.operator_key_file
-    operator = KeyRing((Entry(_operator_key(file), OPERATOR),) if file else ())
+    operator = KeyRing((Entry(operator_key(file), OPERATOR),) if file else ())
     if settings.dev:
         log.warning("gateway.dev", why="anybody on this machine gets any token")
     return Identity(Credentials(tokens, keys, operator, roll), Desk(tokens, roll, now, open=settings.dev))
@@ -126,7 +140,8 @@ def _secrets(settings: Settings) -> Secrets:
     return Secrets(strong(current) if current else b"", strong(previous) if previous else b"", until)
 
 
-def _operator_key(path: Path) -> str:
+def operator_key(path: Path) -> str:
+    """Raises Invalid."""
     key = _file(path, "operator_key_file").strip()
     if len(key) < 32 or not key.isascii():
         raise Invalid(f"{path} does not hold an operator's key; remove it, and `trunkline up` makes another", code="BAD_API_KEY")

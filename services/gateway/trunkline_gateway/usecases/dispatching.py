@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +17,13 @@ from trunkline.contracts.dispatch import (
     SeenBy,
     Workflow,
     WorkflowRun,
+    payload_size,
 )
 from trunkline.contracts.dispatch_views import DispatchPage, DispatchView, ListDispatches
 from trunkline.contracts.errors import Conflict, Invalid, NotFound, Unsupported
 from trunkline.contracts.ids import TaskId, wire_id
 from trunkline.contracts.task import Assignment, Executor, SubmitTask, Submitted
+from trunkline.telemetry.traces import named
 from trunkline_gateway.usecases import struck
 from trunkline_gateway.usecases.instances import InstanceName, Instances, by_name
 from trunkline_gateway.usecases.tasks import NO_ID, Tasks
@@ -32,8 +33,10 @@ SURFACE: Final = "omnara"
 KEY: Final = 9 + 32 + 16 + 10 + 64 + 1
 """Characters of an instance's key without its tenant."""
 _SAME: Final = ("executor", "repo", "prompt", "branch", "workflow")
-_OWNER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,98}[A-Za-z0-9])?")
-_REPO: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,100}")
+_OWNER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?")
+_REPO: Final = re.compile(r"(?!-)(?!\.\Z)(?!.*\.\.)[A-Za-z0-9_.-]{1,100}(?<!\.git)")
+_BRANCH: Final = re.compile(r"(?![-/.])(?!.*(?:\.\.|//|/\.|@\{|\.lock(?:/|\Z)))(?!(?:@|HEAD)\Z)[^\x00-\x20\x7f~^:?*\[\\]{1,240}(?<![/.])")
+"""What git takes, and no program takes as an option."""
 _NO_KEY: Final = (
     "This installation makes no keys for agents elsewhere, for it has nothing to make them of: set the same TRUNKLINE_VAULT_KEY, or "
     "TRUNKLINE_VAULT_KEY_FILE, for gateways and relays."
@@ -82,6 +85,7 @@ class Dispatching:
             assignment=asked,
             submitted_by=principal.subject,
             aliases=name.aliases,
+            trace_id=named(None, name.task),
         )
         return await self.tasks.put(command)
 
@@ -123,12 +127,14 @@ def _check(wish: DispatchWish, principal: Principal, task: TaskId) -> None:
     """Raises Invalid."""
     if not (_OWNER.fullmatch(wish.owner) and _REPO.fullmatch(wish.repo)):
         raise Invalid("owner and repo must be the names of a repository at GitHub", code="INVALID_REPO")
+    if not _BRANCH.fullmatch(wish.branch):
+        raise Invalid("branch_name must be the name of a branch, as git takes them", code="BRANCH_INVALID")
     payload = {
         "agent_instance_id": wire_id(task), "prompt": wish.prompt, "omnara_api_key": "k" * (KEY + len(principal.tenant)),
         "branch_name": wish.branch, "agent_type": wish.workflow.agent_type,
     }  # fmt: skip
-    if len(json.dumps(payload, ensure_ascii=False)) > MOST_PAYLOAD:
-        message = f"the prompt is too long: GitHub takes {MOST_PAYLOAD} characters of payload, written as JSON, and this makes more"
+    if payload_size(payload) > MOST_PAYLOAD:
+        message = f"the prompt is too long: GitHub takes {MOST_PAYLOAD} bytes of payload, written as JSON, and this makes more"
         raise Invalid(message, code="DISPATCH_TOO_LARGE")
 
 

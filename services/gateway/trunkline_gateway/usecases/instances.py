@@ -60,7 +60,8 @@ class InstanceName(NamedTuple):
 
     @classmethod
     def of(cls, said: str) -> InstanceName:
-        return cls(instance_task_id(said), "" if uuid_hex(said) else said)
+        digits = uuid_hex(said)
+        return cls(TaskId(digits)) if digits else cls(instance_task_id(said), said)
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -187,12 +188,12 @@ class Instances:
 
     async def beat(self, principal: Principal, name: InstanceName) -> datetime:
         """A sign of life, and when. Raises NotFound."""
-        with by_name(principal, name.task):
-            now, known = self.now(), self._alive.get(_whose(principal, name.task))
-            if known is None or now.timestamp() - known[1] >= LOOKED_S:
+        now, known = self.now(), self._alive.get(_whose(principal, name.task))
+        if known is None or now.timestamp() - known[1] >= LOOKED_S:
+            with by_name(principal, name.task):
                 await self._sent(ReadInstance(**self._wish(principal, name.task)), name.task)
-            await self._sign(principal, name.task)
-            return now
+        await self._sign(principal, name.task)
+        return now
 
     async def view(self, principal: Principal, name: InstanceName, messages: int, before: str | None = None) -> InstanceView:
         """With at most so many messages, the newest, or those before one. Raises NotFound."""

@@ -10,6 +10,7 @@ from trunkline.contracts.approval import OpenApproval
 from trunkline.contracts.ids import TaskId
 from trunkline.contracts.sandbox import pool_of
 from trunkline.contracts.task import Assignment, SubmitTask, Submitted
+from trunkline.telemetry.traces import named
 from trunkline_gateway.usecases import struck
 from trunkline_gateway.usecases.sandboxes import Sandboxes
 from trunkline_gateway.usecases.tasks import APPROVALS, ROUTER, Tasks
@@ -43,10 +44,11 @@ class Knowledge:
             at=wish.at,
             task_id=id,
             assignment=struck.assignment(wish.assignment).model_copy(
-                update={"deadline_s": self.tasks.deadline_s, "pool": pool_of(view.site)}
+                update={"deadline_s": self.tasks.deadline_s, "pool": pool_of(view.site, view.provider)}
             ),
             submitted_by=principal.subject,
             aliases=wish.aliases,
+            trace_id=named(None, id),
         )
         submitted = Submitted.model_validate((await self.tasks.commands.send(ROUTER, id, command)).body)
         if submitted.hold:  # so that the question can be answered as soon as the caller has its answer

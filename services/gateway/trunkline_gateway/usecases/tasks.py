@@ -30,6 +30,7 @@ from trunkline.contracts.task import (
     Visibility,
 )
 from trunkline.contracts.views import CountTasks, GetTask, ListTasks, TaskCounts, TaskPage, TaskView
+from trunkline.telemetry.traces import named
 from trunkline_gateway.ports import Commands, Feed, Timeline, Vault
 from trunkline_gateway.usecases import struck
 from trunkline_gateway.usecases.lately import Lately
@@ -92,7 +93,12 @@ class Tasks:
         task = id or self.new_task_id()
         settled = self._settled(struck.assignment(assignment, token), task if token else None)
         command = SubmitTask(
-            tenant=principal.tenant, at=self.now(), task_id=task, assignment=settled, submitted_by=principal.subject, trace_id=trace_id
+            tenant=principal.tenant,
+            at=self.now(),
+            task_id=task,
+            assignment=settled,
+            submitted_by=principal.subject,
+            trace_id=named(trace_id, task),
         )
         submitted = await self.put(command, token)
         if token and submitted.status.terminal:  # the request was repeated after the task's end

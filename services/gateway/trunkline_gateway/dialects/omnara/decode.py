@@ -67,7 +67,7 @@ def registration(body: RegisterBody) -> Registration:
 def status(text: str) -> InstanceStatus:
     """In any case. Raises Invalid."""
     try:
-        return InstanceStatus(text.strip().upper())
+        return InstanceStatus(text.strip().upper() if text.isascii() else text)
     except ValueError:
         raise Invalid(f"Invalid status: must be one of {', '.join(InstanceStatus)}", code="INVALID_STATUS") from None
 
@@ -77,6 +77,9 @@ def run(body: RunBody) -> WorkflowRun:
 
 
 def dispatch(body: DispatchBody) -> DispatchWish:
+    """Raises Invalid."""
+    if not body.prompt.strip():
+        raise _wrong("prompt", "says nothing")
     workflow = Workflow(
         event_type=body.event_type or "", agent_type=body.agent_type or "general", installation_id=body.installation_id
     )  # fmt: skip

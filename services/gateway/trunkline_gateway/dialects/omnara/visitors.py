@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 from pydantic import SecretStr
@@ -13,23 +13,27 @@ from trunkline_gateway.dialects.omnara.names import END, STREAM
 from trunkline_gateway.ports import Bearers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InstanceCallers:
     """dialect.Visitors by bearers."""
 
     bearers: Bearers
     roles: frozenset[Role] = frozenset({Role.INSTANCE})
+    _newest: tuple[SecretStr, Principal] | None = field(default=None, init=False)
+    """The bearer that was read last, and whose it is: who it is is asked next, and reading it again would cost as much."""
 
     async def token(self, request: web.Request) -> SecretStr | None:
         """The end of a session may be said with a key that it has ended already: the answer to that may have been lost."""
         text = _shown(request)
         if not text:
             return None
-        self.bearers.who(text, late=request.path == END)
-        return SecretStr(text)
+        token = SecretStr(text)
+        self._newest = token, self.bearers.who(text, late=request.path == END)
+        return token
 
     async def who(self, token: SecretStr) -> Principal:
-        return self.bearers.who(token.get_secret_value(), late=True)
+        read, principal = self._newest or (None, None)
+        return principal if principal and read is token else self.bearers.who(token.get_secret_value(), late=True)
 
     def stands(self, token: SecretStr, principal: Principal) -> bool:
         try:

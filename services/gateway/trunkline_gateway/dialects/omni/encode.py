@@ -34,6 +34,8 @@ _CODE: Final = {"invalid": "VALIDATION_ERROR", "exhausted": "RATE_LIMITED", "bro
 """The document's word for a whole kind; our own is in the details."""
 _PLAIN: Final = {"not_found": "NOT_FOUND"}
 """As above, for those of a kind that the document has no word of its own for."""
+_FIELDS: Final = {"memory_mb": "memoryMb", "disk_mb": "diskMb", "ttl_s": "ttlSeconds"}
+"""What the caller called it, where our own word is another one."""
 REGISTERED: Final = Registered(
     authentication_succeeded=None,
     extra={"is_mode_explicit": False},
@@ -50,6 +52,8 @@ def refusal(error: DomainError) -> web.Response:
     known = error.code in _STATUS
     code = error.code if known else _CODE.get(error.kind) or _PLAIN.get(error.kind, error.code)
     details: dict[str, JsonValue] = dict(error.details)
+    if (field := str(details.get("field"))) in _FIELDS:
+        details["field"] = _FIELDS[field]
     if code != error.code:
         details["reason"] = error.code
     body = Problem(error=ErrorBody(code=code, message=error.message, details=details))

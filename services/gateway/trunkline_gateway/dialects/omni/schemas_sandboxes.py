@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -65,12 +66,24 @@ class ListQuery(BaseModel):
     cursor: Annotated[str | None, Field(max_length=200, description="`next` of the page before.")] = None
 
 
+def _day(text: str) -> str:
+    """Raises ValueError for what no calendar has."""
+    try:
+        datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007  # a day, and no moment
+    except ValueError:
+        raise ValueError("a day is written as yyyymmdd, and in the calendar") from None
+    return text
+
+
+Day = Annotated[str, Field(pattern=r"^[0-9]{8}$"), AfterValidator(_day)]
+
+
 class UsageQuery(BaseModel):
     """Which day."""
 
     model_config = _LOOSE
 
-    day: Annotated[str | None, Field(pattern=r"^[0-9]{8}$", description="As yyyymmdd, UTC; today when left out.")] = None
+    day: Annotated[Day | None, Field(description="As yyyymmdd, UTC; today when left out.")] = None
 
 
 class SandboxSaid(BaseModel):

@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from trunkline.contracts.integrity import Integrity
+
 CLOSED: Final = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
@@ -42,6 +44,8 @@ class Health(BaseModel):
     queue_stats: Queue | None
     nats: Literal["connected", "disconnected"]
     services: dict[str, Literal["ready", "down"]]
+    integrity: Integrity | None
+    """Whether the log is as it was written, as one of its witnesses knows it."""
     version: str
 
 

@@ -64,12 +64,35 @@ class TracedEvent(BaseModel):
     id: str
 
 
+class TracedSpan(BaseModel):
+    """Something that took time, in one service. `parent_id` may be of a span that nobody kept."""
+
+    model_config = CLOSED
+
+    span_id: str
+    parent_id: str | None
+    w3c_trace_id: str
+    service: str
+    name: str
+    started_at: AwareDatetime
+    duration_ms: float
+    task_id: str | None
+    error: str | None
+    attributes: Object
+    links: list[str]
+
+
 class Trace(BaseModel):
+    """`w3c_trace_id` is what the name stands for in the header `traceparent`; `links` of a span lead on to other such."""
+
     model_config = CLOSED
 
     success: Literal[True]
     trace_id: str
+    w3c_trace_id: str
     task_count: int
     event_count: int
+    span_count: int
     tasks: list[Task]
     events: list[TracedEvent]
+    spans: list[TracedSpan]

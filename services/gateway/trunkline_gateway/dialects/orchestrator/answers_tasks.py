@@ -76,6 +76,8 @@ class Task(BaseModel):
     source: str | None
     payload: Object
     metadata: Object
+    start_at: AwareDatetime | None
+    """Before it nobody may take it; null: at once."""
     labels: dict[str, str]
     """What the body said of its sender (`source_agent`, `user_id`, `created_by`); it gives no right."""
     assigned_agent: str | None
@@ -100,7 +102,7 @@ class Task(BaseModel):
     approval_status: ApprovalStatus | None
     created_by: str
     waiting_for: str | None
-    """tool_call, budget, push, pull_requests, paused or forge, while its run waits."""
+    """tool_call, budget, push, pull_requests, paused or forge, while its run waits; place, while too many others are worked on."""
     waiting_approval_id: str | None
     """The approval that its run waits for."""
     paused: bool

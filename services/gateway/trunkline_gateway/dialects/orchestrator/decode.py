@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import orjson
@@ -84,6 +84,7 @@ def task(sent: Object, now: datetime) -> Wish:
         max_retries=retries or 0,
         surface=SURFACE,
         sla_s=_promised(asked, now),
+        start_at=_begins(asked, now),
         labels=_labels(asked),
     )
     return Wish(under(_with_repository(assignment), terms(asked)), asked.trace_id or named.trace_id)
@@ -161,6 +162,14 @@ def unknown_parent() -> NotFound:
     return NotFound("parent_task_id names no task", code="PARENT_NOT_FOUND")
 
 
+def _begins(asked: TaskBody, now: datetime) -> datetime | None:
+    if asked.start_at is not None and asked.delay is not None:
+        raise Invalid("start_at and delay say the same; give one of them", code=reading.FIELD_TWICE, field="start_at")
+    if asked.delay is not None:
+        return now + timedelta(seconds=asked.delay) if asked.delay else None
+    return reading.moment("start_at", asked.start_at) if asked.start_at is not None else None
+
+
 def _promised(asked: TaskBody, now: datetime) -> float | None:
     """Seconds from now."""
     if asked.sla_target is not None:
@@ -169,7 +178,8 @@ def _promised(asked: TaskBody, now: datetime) -> float | None:
             raise reading.wrong("sla_target", f"must be 1 to {YEAR} seconds (a year)")
         return seconds
     if asked.sla_deadline is not None:
-        left = (reading.moment("sla_deadline", asked.sla_deadline) - now).total_seconds()
+        begins = _begins(asked, now)
+        left = (reading.moment("sla_deadline", asked.sla_deadline) - (max(begins, now) if begins else now)).total_seconds()
         if not 0 < left <= YEAR:
             raise reading.wrong("sla_deadline", f"must lie between now and {YEAR} seconds (a year) ahead")
         return left

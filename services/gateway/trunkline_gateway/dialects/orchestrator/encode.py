@@ -34,6 +34,7 @@ STATUS: Final = {
 _STATUS_OF_CODE: Final = {MISSING_FIELD: 422, UNKNOWN_FIELD: 422, WRONG_TYPE: 422}
 LABELS: Final = ("source_agent", "user_id", "created_by")
 """Those of this surface; what other surfaces keep of a caller is not for every reader."""
+_ASSIGNED: Final = "Task created and assigned to {}"
 NATS: Final = {True: "connected", False: "disconnected"}
 
 
@@ -71,7 +72,9 @@ def created(submitted: Submitted, assignment: Assignment, principal: Principal) 
         **_NOT_BEGUN,
         "result": None,
     }
-    said: Object = {"success": True, "task_id": task_id, "message": f"Task created and assigned to {submitted.pool}", "task": made}
+    later = assignment.start_at is not None and submitted.status is TaskStatus.SUBMITTED
+    message = f"Task created; {submitted.pool} may take it from {made['start_at']} on" if later else _ASSIGNED.format(submitted.pool)
+    said: Object = {"success": True, "task_id": task_id, "message": message, "task": made}
     return said | held if submitted.hold else said
 
 
@@ -153,6 +156,7 @@ def _asked(task_id: str, assignment: Assignment) -> Object:
         "payload": assignment.payload,
         "metadata": assignment.metadata,
         "labels": {name: text for name, text in assignment.labels.items() if name in LABELS},
+        "start_at": moment(assignment.start_at) if assignment.start_at else None,
         "parent_task_id": names.task(assignment.parent) if assignment.parent else None,
         "max_retries": assignment.max_retries,
         "budget_usd": assignment.budget_usd,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import orjson
 from pydantic import JsonValue
@@ -12,9 +12,11 @@ from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Event, Gap
 from trunkline.contracts.subjects import NO_TASK
 from trunkline.contracts.task import EventPublished
-from trunkline.contracts.views import TraceEvent, TraceView
+from trunkline.contracts.trace import SpanView
+from trunkline.contracts.views import TraceEvent
 from trunkline_gateway.dialects.orchestrator import encode, facts, names
 from trunkline_gateway.dialects.orchestrator.encode import moment
+from trunkline_gateway.usecases.traces import Traced
 
 Object = dict[str, JsonValue]
 GAP = "gap"
@@ -60,11 +62,30 @@ def published(event_type: str, id: str) -> Object:
     return {"success": True, "event_type": event_type, "message": "Event published successfully", "event_id": id}
 
 
-def trace(view: TraceView) -> Object:
+def trace(found: Traced) -> Object:
+    view = found.view
     tasks: list[JsonValue] = [encode.task(task) for task in view.tasks]
     events: list[JsonValue] = [_traced_event(view.trace_id, event) for event in view.events]
-    counts: Object = {"task_count": len(tasks), "event_count": len(events)}
-    return {"success": True, "trace_id": view.trace_id, **counts, "tasks": tasks, "events": events}
+    spans: list[JsonValue] = [_span(span) for span in found.spans]
+    counts: Object = {"task_count": len(tasks), "event_count": len(events), "span_count": len(spans)}
+    names_: Object = {"trace_id": view.trace_id, "w3c_trace_id": found.trace_id}
+    return {"success": True, **names_, **counts, "tasks": tasks, "events": events, "spans": spans}
+
+
+def _span(span: SpanView) -> Object:
+    about: Object = {"task_id": names.task(span.task) if names.is_task(span.task) else None, "error": span.failed or None}
+    return {
+        "span_id": span.span_id,
+        "parent_id": span.parent_id or None,
+        "w3c_trace_id": span.trace_id,
+        "service": span.service,
+        "name": span.name,
+        "started_at": moment(datetime.fromtimestamp(span.began_us / 1e6, UTC)),
+        "duration_ms": round(span.took_us / 1000, 3),
+        **about,
+        "attributes": span.attributes,
+        "links": list(span.links),
+    }
 
 
 def _head(event_type: str, event: Event, payload: Object) -> Object:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from trunkline.contracts import approval, run, task
+from trunkline.contracts import approval, lease, run, task, task_waiting
 from trunkline.contracts.message import Fact
 from trunkline_gateway.dialects.orchestrator import facts_instances, facts_steering, names
 from trunkline_gateway.dialects.orchestrator.encode import moment, result
@@ -61,7 +61,8 @@ def _retry(task_id: str, fact: task.TaskRetryScheduled) -> Object:
 
 
 def _completed(task_id: str, fact: task.TaskSucceeded) -> Object:
-    return {"status": "completed", "result": result(fact.result)}
+    told: Object = {"status": "completed", "result": result(fact.result)}
+    return told if fact.outcome is None else {**told, "outcome": fact.outcome}
 
 
 def _failed(task_id: str, fact: task.TaskFailed) -> Object:
@@ -106,6 +107,12 @@ def _plain(task_id: str, fact: Fact) -> Object:
 _TOLD: Final[Mapping[type[Fact], tuple[str, Tell]]] = {
     task.TaskSubmitted: ("task.created", _created),
     task.TaskAssigned: ("task.assigned", _assigned),
+    task_waiting.TaskDelayed: ("task.delayed", lambda _, fact: {"start_at": moment(fact.until)}),
+    task_waiting.TaskAwaitsPlace: ("task.awaits_place", _plain),
+    task_waiting.TaskPlaceGiven: ("task.place_given", _plain),
+    lease.TaskLeased: ("task.leased", lambda _, fact: {"attempt": fact.attempt, "by": fact.by, "until": moment(fact.until)}),
+    lease.TaskLeaseOver: ("task.lease_over", lambda _, fact: {"attempt": fact.attempt, "by": fact.by, "why": fact.why.value}),
+    lease.TaskAnswered: ("task.answered", lambda task, fact: {"approval_id": names.approval(task, fact.approval_id)}),
     task.TaskHeld: ("task.approval_required", _held),
     task.TaskReleased: ("task.released", _released),
     task.TaskStarted: ("task.in_progress", _plain),

@@ -6,6 +6,7 @@ import re
 from typing import Final
 from uuid import UUID
 
+from trunkline.contracts import letters
 from trunkline.contracts.approval import RELEASE
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.ids import ApprovalId, TaskId
@@ -13,7 +14,9 @@ from trunkline.contracts.ids import ApprovalId, TaskId
 TASK: Final = r"^(?:task_)?(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})$"
 APPROVAL: Final = r"^approval_[0-9a-fA-F]{32}(?:_[A-Za-z0-9_-]{1,55})?$"
 WEBHOOK: Final = r"^wh_[0-9a-f]{32}$"
+SCHEDULE: Final = r"^sch_[0-9a-f]{32}$"
 DELIVERY: Final = r"^dlv_[0-9a-f]{40}$"
+LETTER: Final = letters.NAME
 TRACE: Final = r"^[A-Za-z0-9._:-]{1,128}$"
 EVENT: Final = r"^[a-z0-9_]+(\.[a-z0-9_]+)*$"
 
@@ -21,6 +24,7 @@ _TASK: Final = re.compile(TASK)
 _JOB: Final = re.compile(r"job_[0-9]{1,16}_[0-9a-f]{10}")
 _APPROVAL: Final = re.compile(r"approval_([0-9a-fA-F]{32})(?:_([A-Za-z0-9_-]{1,55}))?")
 _WEBHOOK: Final = re.compile(WEBHOOK)
+_SCHEDULE: Final = re.compile(SCHEDULE)
 _DELIVERY: Final = re.compile(DELIVERY)
 _TRACE: Final = re.compile(TRACE)
 _EVENT: Final = re.compile(EVENT)
@@ -63,11 +67,30 @@ def read_webhook(text: str) -> str:
     return text
 
 
+def read_schedule(text: str) -> str:
+    """Raises NotFound: no schedule can have another name."""
+    if not _matches(_SCHEDULE, text):
+        raise NotFound("there is no such schedule", code="SCHEDULE_NOT_FOUND")
+    return text
+
+
 def read_delivery(text: str) -> str:
     """Raises NotFound: no delivery can have another name."""
     if not _matches(_DELIVERY, text):
         raise unknown_delivery()
     return text
+
+
+def read_letter(text: str) -> str:
+    """Raises NotFound: no letter can have another name."""
+    if letters.parse_letter(text) is None:
+        raise unknown_letter()
+    return text
+
+
+def is_task(text: str) -> bool:
+    """Whether a task can be called so."""
+    return _matches(_TASK, text)
 
 
 def is_event(text: str) -> bool:
@@ -96,6 +119,10 @@ def unknown_webhook() -> NotFound:
 
 def unknown_delivery() -> NotFound:
     return NotFound("this webhook has no such delivery; they are kept for eight days", code="DELIVERY_NOT_FOUND")
+
+
+def unknown_letter() -> NotFound:
+    return NotFound("there is no such letter; they are kept as long as the log", code="LETTER_NOT_FOUND")
 
 
 def unknown_trace() -> NotFound:

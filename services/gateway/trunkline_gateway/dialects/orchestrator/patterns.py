@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trunkline_gateway.dialects.orchestrator.names import APPROVAL, DELIVERY, EVENT, TASK, TRACE, WEBHOOK
+from trunkline_gateway.dialects.orchestrator.names import APPROVAL, DELIVERY, EVENT, SCHEDULE, TASK, TRACE, WEBHOOK
 
 _STATUS: Final = "(?:pending|assigned|in_progress|completed|failed|cancelled)"
 STATUSES: Final = f"^{_STATUS}(?:,{_STATUS})*$"
@@ -22,6 +22,7 @@ _IN_WORDS: Final = {
     APPROVAL: "must be the id of an approval, such as approval_01a1fe1a15477676b883dd25f2dda5a4",
     WEBHOOK: "must be the id of a webhook, such as wh_01a1fe1a15477676b883dd25f2dda5a4",
     DELIVERY: "must be the id of a delivery, such as dlv_01a1fe1a15477676b883dd25f2dda5a401a1fe1a",
+    SCHEDULE: "must be the id of a schedule, such as sch_01a1fe1a15477676b883dd25f2dda5a4",
     WEBHOOK_EVENT: "must be an event such as job.completed, a family such as task.*, or * for all",
     TRACE: "must be 1 to 128 letters, digits and any of . _ : -",
     EVENT: "must be small words with dots between them, such as deployment.completed",

@@ -15,6 +15,8 @@ from trunkline_gateway.dialects.orchestrator.routes_events import EventRoutes
 from trunkline_gateway.dialects.orchestrator.routes_feed import FeedRoutes
 from trunkline_gateway.dialects.orchestrator.routes_front import About, FrontRoutes
 from trunkline_gateway.dialects.orchestrator.routes_going_on import GoingOnRoutes
+from trunkline_gateway.dialects.orchestrator.routes_letters import LetterRoutes
+from trunkline_gateway.dialects.orchestrator.routes_schedules import ScheduleRoutes
 from trunkline_gateway.dialects.orchestrator.routes_steering import SteeringRoutes
 from trunkline_gateway.dialects.orchestrator.routes_tasks import TaskRoutes
 from trunkline_gateway.dialects.orchestrator.routes_tokens import TokenRoutes
@@ -26,6 +28,8 @@ from trunkline_gateway.sse import Streams
 from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Traces
 from trunkline_gateway.usecases.desk import Desk
 from trunkline_gateway.usecases.going_on import GoingOn
+from trunkline_gateway.usecases.letters import Letters
+from trunkline_gateway.usecases.schedules import Schedules
 from trunkline_gateway.usecases.usage import Usage
 from trunkline_gateway.usecases.webhooks import Webhooks
 
@@ -42,6 +46,8 @@ class Verbs:
     steering: Steering
     usage: Usage
     webhooks: Webhooks
+    schedules: Schedules
+    letters: Letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,9 @@ class Orchestrator:
             *FeedRoutes(verbs.tasks, means.streams, means.frame_cache).routes(),
             *EventRoutes(verbs.events, verbs.traces, means.body).routes(),
             *UsageRoutes(verbs.usage).routes(),
+            *ScheduleRoutes(verbs.schedules, means.body).routes(),
             *WebhookRoutes(verbs.webhooks, means.body, seal).routes(),
+            *LetterRoutes(verbs.letters, means.body, seal).routes(),
             *ApprovalRoutes(verbs.approvals, means.body, seal).routes(),
         )
 

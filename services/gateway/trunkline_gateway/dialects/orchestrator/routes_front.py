@@ -58,7 +58,9 @@ class FrontRoutes:
         self._was_ready = self._was_ready or ready
         status = "healthy" if ready else "degraded" if self._was_ready else "starting"
         queue = await self._queue() if bus and services.get("relay") else None
-        said = encode.health(status, bus, services) | {"queue_stats": queue, "version": self.about.version}
+        integrity = await self.readiness.integrity() if queue is not None else None
+        beside: encode.Object = {"queue_stats": queue, "integrity": integrity, "version": self.about.version}
+        said = encode.health(status, bus, services) | beside
         return json(said, 200 if ready else 503)
 
     async def _stats(self, request: web.Request, principal: Principal) -> web.Response:

@@ -82,10 +82,10 @@ class TaskRoutes:
 
     async def _create(self, request: web.Request, principal: Principal) -> web.Response:
         wish = decode.task(await self.body.json(request), self.tasks.now())
-        task, trace = request[IDS].task_id(), wish.trace_id or f"trace_{request[IDS].id()}"
+        task = request[IDS].task_id()
         token = decode.token(request.headers)
         try:
-            made = await self.tasks.submit(principal, wish.assignment, trace_id=trace, id=task, token=token)
+            made = await self.tasks.submit(principal, wish.assignment, trace_id=wish.trace_id, id=task, token=token)
         except NotFound as error:
             raise (decode.unknown_parent() if wish.assignment.parent else error) from None
         return json(encode.created(made.submitted, made.kept, principal))

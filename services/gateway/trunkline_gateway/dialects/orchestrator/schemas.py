@@ -14,6 +14,7 @@ from trunkline_gateway.usecases.terms import LEAST_USD, MOST_RULES, MOST_USD
 
 YEAR: Final = 31_536_000
 """Seconds."""
+MOST_DELAY: Final = 30 * 86_400
 REASON: Final = 1024
 """Characters."""
 ERROR: Final = 4096
@@ -37,7 +38,7 @@ Sort = Literal["-created_at", "created_at", "-updated_at", "priority"]
 RoleName = Literal["admin", "agent", "approver", "user"]
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """JSON knows one kind of number: 60.0 is 60."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -45,7 +46,7 @@ def _whole(value: object) -> object:
 TraceName = Annotated[str, Field(pattern=names.TRACE)]
 Text = Annotated[str, Field(min_length=1, max_length=128)]
 Reason = Annotated[str, Field(max_length=REASON)]
-Seconds = Annotated[int, Field(ge=1, le=YEAR), BeforeValidator(_whole)]
+Seconds = Annotated[int, Field(ge=1, le=YEAR), BeforeValidator(whole)]
 Seal = Annotated[str, Field(max_length=1024)]
 Object = dict[str, JsonValue]
 
@@ -104,9 +105,13 @@ class TaskBody(Labelled):
     sla_deadline: Annotated[str, Field(max_length=64)] | None = None
     """The older form: an ISO time in the future. `sla_target` wins."""
     metadata: Object | None = None
+    start_at: Annotated[str, Field(max_length=64)] | None = None
+    """An ISO time, at most 30 days ahead: nobody may take it before. What has passed means now."""
+    delay: Annotated[int, Field(ge=0, le=MOST_DELAY), BeforeValidator(whole)] | None = None
+    """Seconds, the same counted from now."""
     trace_id: TraceName | None = None
     parent_task_id: Annotated[str, Field(max_length=64)] | None = None
-    max_retries: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole)] | None = None
+    max_retries: Annotated[int, Field(ge=0, le=10), BeforeValidator(whole)] | None = None
     budget_usd: Budget | None = None
     """What its models may cost before somebody is asked, in US dollars. Beyond the one of the settings it changes nothing."""
     tool_rules: TaskRules | None = None
@@ -120,7 +125,7 @@ class TaskMetadata(BaseModel):
 
     trace_id: TraceName | None = None
     parent_task_id: Annotated[str, Field(max_length=64)] | None = None
-    max_retries: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole)] | None = None
+    max_retries: Annotated[int, Field(ge=0, le=10), BeforeValidator(whole)] | None = None
     executor: Literal["sandbox", "github_workflow"] | None = None
     """Who is to carry it out, whatever the settings say of its type: an agent of ours, or one in the repository's own workflow."""
 

@@ -12,6 +12,7 @@ from typing import Final
 from trunkline.auth.principal import Principal
 from trunkline.contracts.approval_views import ListApprovals
 from trunkline.contracts.errors import Invalid
+from trunkline.contracts.letters import ListLetters
 from trunkline.contracts.views import ListTasks
 from trunkline.contracts.webhook import ListDeliveries, ListWebhooks
 
@@ -20,7 +21,7 @@ _MAC: Final = 32
 _NOT_ASKED: Final = frozenset({"tenant", "at", "limit", "offset", "after"})
 """What may differ from page to page, and whose tenant it is: that comes from the credential."""
 
-Query = ListTasks | ListApprovals | ListWebhooks | ListDeliveries
+Query = ListTasks | ListApprovals | ListWebhooks | ListDeliveries | ListLetters
 
 
 @dataclass(frozen=True, slots=True)
