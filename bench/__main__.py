@@ -17,7 +17,7 @@ from bench.plan import Plan
 
 ROWS: Final = (
     "job", "sandbox", "named", "stream", "permission", "claude", "together", "door", "recovery", "memory", "read", "list", "api",
-    "readers", "replay", "realtime", "webhooks", "instances",
+    "readers", "replay", "realtime", "webhooks", "instances", "leases", "fair", "verify", "rebuild", "scale",
 )  # fmt: skip
 Measure = Callable[[Plan], list[Figure]]
 

@@ -28,22 +28,27 @@ HANDS = 64
 Start = Callable[[str, int, Path], AbstractAsyncContextManager[None]]
 
 
+def copies(url: str) -> int:
+    """As many of each stream as there are servers."""
+    return url.count(",") + 1
+
+
 def router(url: str, port: int, folder: Path) -> AbstractAsyncContextManager[None]:
     from trunkline_router.wiring import running
 
-    return running(trunkline_router.settings.Settings(nats_url=url))
+    return running(trunkline_router.settings.Settings(nats_url=url, replicas=copies(url)))
 
 
 def approvals(url: str, port: int, folder: Path) -> AbstractAsyncContextManager[None]:
     from trunkline_approvals.wiring import running
 
-    return running(trunkline_approvals.settings.Settings(nats_url=url))
+    return running(trunkline_approvals.settings.Settings(nats_url=url, replicas=copies(url)))
 
 
 def relay(url: str, port: int, folder: Path) -> AbstractAsyncContextManager[None]:
     from trunkline_relay.wiring import running
 
-    return running(trunkline_relay.settings.Settings(nats_url=url, data_dir=folder))
+    return running(trunkline_relay.settings.Settings(nats_url=url, replicas=copies(url), data_dir=folder))
 
 
 def gateway(url: str, port: int, folder: Path) -> AbstractAsyncContextManager[None]:
@@ -51,14 +56,14 @@ def gateway(url: str, port: int, folder: Path) -> AbstractAsyncContextManager[No
     from trunkline_gateway.wiring import running
 
     # A limit would end every measurement after ten tasks; what counting costs is a row of its own.
-    return running(Settings(nats_url=url, port=port, jwt_secret=SecretStr(SECRET), rate_limits="off"))
+    return running(Settings(nats_url=url, replicas=copies(url), port=port, jwt_secret=SecretStr(SECRET), rate_limits="off"))
 
 
 @asynccontextmanager
 async def sandbox(url: str, port: int, folder: Path) -> AsyncIterator[None]:
     from trunkline_sandbox.wiring import serving
 
-    async with connect(BusSettings(nats_url=url), "sandbox") as bus, serving(bus, world(folder / "runs"), HANDS):
+    async with connect(BusSettings(nats_url=url, replicas=copies(url)), "sandbox") as bus, serving(bus, world(folder / "runs"), HANDS):
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -36,7 +37,10 @@ SHA = "c" * 40
 
 
 class MemoryProvider:
-    """Sandboxes that are only names; what runs in them has said its 20 lines at once."""
+    """Sandboxes that are only names; what runs in them has said its 20 lines at once, or with a pause before each."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self._pause = pause
 
     name = "memory"
     isolation = "none (bench)"
@@ -51,6 +55,8 @@ class MemoryProvider:
 
     async def output(self, id: SandboxId, key: str) -> AsyncIterator[Line | Exit]:
         for number in range(1, LINES + 1):
+            if self._pause:
+                await asyncio.sleep(self._pause)
             yield Line(number, b"line %d of what the agent has to say about its work" % number)
         yield Exit(0)
 
@@ -152,9 +158,9 @@ class TalkingAgent:
         return ()
 
 
-def world(folder: Path) -> World:
+def world(folder: Path, pause: float = 0.0) -> World:
     return World(
-        provider=MemoryProvider(),
+        provider=MemoryProvider(pause),
         git=MemoryGit(),
         forge=MemoryForge(),
         agents={"command": TalkingAgent()},

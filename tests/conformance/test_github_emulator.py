@@ -10,10 +10,12 @@ import asyncio
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -21,8 +23,9 @@ import pytest
 
 from tests.conformance.github_place import keys
 from trunkline.contracts.errors import Denied, NotFound
+from trunkline.github.calls import connections
 from trunkline.testing.nats import free_port
-from trunkline_relay.adapters.workflows import Options, github_workflows
+from trunkline_relay.adapters.workflows import GitHubWorkflows, Options, github_workflows
 from trunkline_relay.ports import Start
 from trunkline_sandbox.adapters.forges.github import GitHubForge, GitHubOptions, github_forge
 from trunkline_sandbox.ports import Access, PullRequestSpec
@@ -200,3 +203,25 @@ async def test_an_installation_that_is_none_of_the_apps_gives_no_token(emulator:
         with pytest.raises(NotFound) as refused:
             await workflows.start(Start("acme/app", "omnara_trigger", {}, installation_id=7))
     assert refused.value.details["outcome"] == "request_failed"
+
+
+async def test_what_starts_a_workflow_is_known_by_the_apps_own_word_while_it_is_fresh(emulator: Emulator, tmp_path: Path) -> None:
+    """The emulator looks at signature and end by a library that is not ours. It has no such events: past the door it says 404."""
+    stolen = tmp_path / "stolen.pem"
+    keys.cache_clear()
+    stolen.write_bytes(keys()[0])
+    said = []
+    for key, late_s in ((emulator.key, 0), (stolen, 0), (emulator.key, 3600)):
+        account = Options(emulator.url, app_id="12345", app_key_file=key, gap_s=0, doubt_s=0)
+        async with connections(5) as session:
+            with pytest.raises((Denied, NotFound)) as refused:
+                clock = partial(_behind, late_s)
+                await GitHubWorkflows(account, session, clock).start(Start("acme/app", "omnara_trigger", {}, installation_id=100))
+        assert refused.value.details["outcome"] == "request_failed"
+        said.append((refused.value.code, refused.value.details["status"]))
+    assert said == [("REPO_NOT_FOUND", 404), ("FORGE_CREDENTIAL", 401), ("FORGE_CREDENTIAL", 401)]
+    assert len((await asked(emulator.url, "/_emulate/installation-tokens"))["installation_tokens"]) == 1
+
+
+def _behind(seconds: float) -> float:
+    return time.time() - seconds

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from tests.dialects import happenings, homes, omnis, owners
 from tests.dialects.boxes import Boxes, BoxWish
+from tests.dialects.dead_letters import Letters, LetterWish
 from tests.dialects.homes import Home, HomeWish
 from tests.dialects.hooks import Hooks, HookWish
 from tests.dialects.omnis import OmniTerms
@@ -25,6 +26,7 @@ from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Conflict, DomainError, NotFound, Unavailable, Unsupported
 from trunkline.contracts.forge import PullRequestView, ShowPullRequest
 from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.integrity import Integrity
 from trunkline.contracts.message import Accepted, Command, Fact
 from trunkline.contracts.record import Event, Gap
 from trunkline.contracts.steering import EditMessage, ReorderMessages, SayToAgent, SteerRun, WithdrawMessage
@@ -59,7 +61,9 @@ from trunkline_gateway.usecases import Approvals, Events, Steering, Tasks, Trace
 from trunkline_gateway.usecases.desk import Desk
 from trunkline_gateway.usecases.forge import Forge
 from trunkline_gateway.usecases.forge_news import ForgeNews
+from trunkline_gateway.usecases.letters import Letters as DeadLetters
 from trunkline_gateway.usecases.run_news import RunNews
+from trunkline_gateway.usecases.schedules import Schedules
 from trunkline_gateway.usecases.shown import Shown
 from trunkline_gateway.usecases.tiers import Tiers
 from trunkline_gateway.usecases.usage import Usage
@@ -128,6 +132,7 @@ class World:
     roll: Roll = field(default_factory=Roll)
     vault: Lodged = field(default_factory=Lodged)
     hooks: Hooks = field(default_factory=Hooks)
+    letters: Letters = field(default_factory=Letters)
     boxes: Boxes = field(default_factory=Boxes)
     home: Home = field(default_factory=Home)
     webhook_secrets: tuple[bytes, ...] = (b"the secret that GitHub signs with",)
@@ -195,6 +200,8 @@ class World:
     def _told(self, command: Command) -> BaseModel | None:
         if isinstance(command, BoxWish):
             return self.boxes.told(command)
+        if isinstance(command, LetterWish):
+            return self.letters.told(command)
         return self.hooks.told(command) if isinstance(command, HookWish) else owners.read(self.events, command)
 
     async def _called_home(self, wish: HomeWish) -> Accepted:
@@ -321,6 +328,9 @@ class World:
     def bus(self) -> bool:
         return self.connected
 
+    async def integrity(self) -> Integrity | None:
+        return Integrity.WHOLE
+
     def _start(self, after: Cursor | None) -> tuple[Cursor, Gap | None]:
         last = self.events[-1].cursor.seq if self.events else 0
         if after is None or (after.epoch == self.epoch and self.first_kept - 1 <= after.seq <= last):
@@ -378,6 +388,7 @@ def speaking(world: World, streams: Streams, body: BodyReader) -> tuple[Dialect,
     verbs = Verbs(
         tasks, Approvals(world, tasks, world.now), Events(world, tasks, world.now), Traces(world, world.now), desk,
         Steering(world, tasks, world.now), Usage(world, world.now), Webhooks(world, tasks, world.now),
+        Schedules(world, world.now), DeadLetters(world, world.now),
     )  # fmt: skip
     means = Means(streams, body, world, b"s" * 32, 1 << 20)
     about = About("1.2.3", "http://127.0.0.1:8787")

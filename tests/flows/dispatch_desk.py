@@ -28,7 +28,7 @@ ACME = TenantId("acme")
 KEY = "a key of thirty-two characters, or more"
 WITHIN = 20.0
 REPOS = tuple(f"acme/r{number}" for number in range(60))
-QUICK = Pauses((0.05, 0.05, 0.05, 0.05, 0.05), 0.1, 0.3, (0.1,), 0.3, 0.0, 0.01, 0.7)
+QUICK = Pauses((0.05, 0.05, 0.05, 0.05, 0.05), 0.1, 0.3, (0.1,), 0.3, 0.0, 0.01, 0.7, 0.5)
 """As the real ones, and shorter."""
 
 

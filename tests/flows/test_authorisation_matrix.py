@@ -59,6 +59,10 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "/tasks/{task_id}/messages/order": {"message_ids": []},
     "/api/pr-agent/execute": {"repo": "acme/none", "task": "nothing"},
     "/api/pr-agent/webhooks": {"url": NOBODY_LISTENS},
+    "/schedules": {"every": 86400, "task": {"type": "bugfix", "payload": {}}},
+    "/schedules/{schedule_id}": {"paused": True},
+    "/dead-letters/{letter_id}/discard": {"reason": "of the matrix"},
+    "/dead-letters/requeue": {"kind": "trigger"},
     "/webhooks": {"url": NOBODY_LISTENS, "events": ["job.failed"]},
     "/api/v1/agent-instances/{agent_instance_id}/status": {"status": "ACTIVE"},
     "/api/v1/agent-instances/{agent_instance_id}/run": {"run_id": 7, "repository": "acme/none"},
@@ -196,7 +200,27 @@ def made(running: Place) -> dict[str, str]:
         "trace_id": trace,
         "message_id": uuid4().hex,
         "jobId": str(UUID(task["task_id"].removeprefix("task_"))),
+        "letter_id": given_up(running, maker),
+        "schedule_id": scheduled(running, maker),
     }
+
+
+def scheduled(running: Place, agent: Caller) -> str:
+    """That of before, while it is there: a tenant may have few."""
+    if known := requests.get(f"{running.url}/schedules", headers=agent.credential(), timeout=20).json()["schedules"]:
+        return str(known[0]["schedule_id"])
+    answer = requests.post(f"{running.url}/schedules", json=BODIES["/schedules"], headers=agent.credential(), timeout=20)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["schedule_id"])
+
+
+def given_up(running: Place, agent: Caller) -> str:
+    """The letter of a task that its agent gave up."""
+    who, asked = agent.credential(), {"type": "documentation", "payload": {}, "max_retries": 0}
+    task = requests.post(f"{running.url}/tasks", json=asked, headers=who, timeout=20).json()["task"]["task_id"]
+    answer = requests.patch(f"{running.url}/tasks/{task}/status", json={"status": "failed"}, headers=who, timeout=20)
+    assert answer.status_code == 200, answer.text
+    return f"task.{task.removeprefix('task_')}"
 
 
 def told(running: Place) -> dict[str, str]:
@@ -274,6 +298,7 @@ def missing() -> dict[str, str]:
         "task_id": f"task_{name.hex}", "approval_id": f"approval_{name.hex}", "trace_id": f"trace-{name.hex}", "jobId": str(name),
         "message_id": name.hex, "agent_instance_id": str(name), "agent_message_id": str(name),
         "digest": "0" * 32, "file": "swagger-ui.css", "owner": "acme", "name": "none", "number": "1",
+        "letter_id": f"task.{name.hex}", "schedule_id": f"sch_{name.hex}",
         "webhook_id": f"wh_{name.hex}", "webhookId": f"wh_{name.hex}", "delivery_id": f"dlv_{name.hex}{name.hex[:8]}",
         "deliveryId": f"dlv_{name.hex}{name.hex[:8]}",
         "tenant": AWAY, "task": name.hex, "key": "A" * 22,

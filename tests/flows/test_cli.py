@@ -203,6 +203,44 @@ def test_tasks_are_found_by_what_they_are(running: Stack, operator: Person) -> N
     assert operator.types("watch", task)[0] == 1
 
 
+def test_a_task_for_later_waits_for_its_moment(running: Stack, operator: Person) -> None:
+    later = operator.reads("tasks", "create", "--type", "documentation", "--payload", "{}", "--in", "2h")["task"]
+    assert (later["status"], later["start_at"] > later["created_at"]) == ("pending", True)
+    at = operator.reads("tasks", "create", "--type", "documentation", "--payload", "{}", "--at", later["start_at"])
+    assert at["task"]["start_at"] == later["start_at"] and later["start_at"] in at["message"]
+    for task in (later["task_id"], at["task_id"]):
+        assert operator.reads("tasks", task)["task"]["status"] == "pending"
+        assert operator.types("cancel", task)[0] == 0
+    code, _, err = operator.types("tasks", "create", "--type", "documentation", "--payload", "{}", "--at", "2099-01-01")
+    assert code == 2 and "30 days" in err, (code, err)
+
+
+def test_a_schedule_is_made_listed_paused_and_deleted_from_a_terminal(running: Stack, operator: Person) -> None:
+    task = ("--type", "documentation", "--payload", '{"issue": "7"}')
+    made = operator.reads("schedules", "create", "--cron", "0 6 * * 1-5", "--zone", "Europe/Berlin", "--missed", "once", *task)
+    schedule, shown = made["schedule_id"], made["schedule"]
+    assert (shown["cron"], shown["time_zone"], shown["missed"]) == ("0 6 * * 1-5", "Europe/Berlin", "once")
+    assert shown["task"]["payload"] == {"issue": "7"} and shown["next_at"]
+    row = next(line for line in operator.types("schedules")[1].splitlines() if schedule in line)
+    assert row.split("\t")[1] == "0 6 * * 1-5 Europe/Berlin"
+    assert operator.reads("schedules", "pause", schedule)["schedule"]["next_at"] is None
+    assert operator.reads("schedules", "resume", schedule)["schedule"]["next_at"] == shown["next_at"]
+    assert f"schedule_id\t{schedule}" in operator.types("schedules", "show", schedule)[1]
+    other = operator.reads("schedules", "create", "--every", "1h", *task)["schedule_id"]
+    assert [one["schedule_id"] for one in operator.reads("schedules")["schedules"]] == [schedule, other]
+    for one in (schedule, other):
+        assert operator.types("schedules", "delete", one)[0] == 0
+    assert operator.reads("schedules")["count"] == 0
+    for wrong in (
+        ("--cron", "often"),
+        ("--cron", "0 6 * * *", "--zone", "Mars/Olympus"),
+        ("--every", "5s"),
+        ("--every", "1h", "--type", "none"),
+    ):
+        code, _, err = operator.types("schedules", "create", *task, *wrong)
+        assert code == 2 and err, wrong
+
+
 def test_the_same_key_makes_one_task(running: Stack, operator: Person) -> None:
     words = ("tasks", "create", "--type", "bugfix", "--payload", "{}", "--idempotency-key", uuid4().hex)
     assert operator.reads(*words)["task_id"] == operator.reads(*words)["task_id"]

@@ -162,7 +162,15 @@ async def test_a_run_that_may_be_anybodys_and_never_calls_is_given_up_on(here: D
     assert len(here.sent(repo)) == 1
 
 
-@pytest.mark.parametrize("kind", ["403", "404", "422"])
+async def test_a_github_that_does_not_say_what_came_of_it_is_not_asked_for_ever(here: Desk, repo: str) -> None:
+    here.github.fail("dispatch", "reset-after", repo=repo)
+    here.github.fail("runs", "500", times=999, repo=repo)
+    task = await here.assigned(repo)
+    assert (await here.until(task, DispatchGivenUp)).code == "RUN_NOT_STARTED"
+    assert len(here.sent(repo)) == 1
+
+
+@pytest.mark.parametrize("kind", ["401", "403", "404", "422"])
 async def test_a_refusal_is_final_and_leaves_a_letter(here: Desk, repo: str, kind: str) -> None:
     here.github.fail("dispatch", kind, times=9, repo=repo)
     task = await here.assigned(repo)
@@ -170,7 +178,7 @@ async def test_a_refusal_is_final_and_leaves_a_letter(here: Desk, repo: str, kin
     assert given_up.code == "DISPATCH_REFUSED" and kind in given_up.error
     tried = await here.until(task, DispatchTried, lambda fact: fact.outcome is NONE)
     assert (tried.status, tried.again_at) == (int(kind), None)
-    assert len(here.sent(repo)) == 1
+    assert len(here.sent(repo)) == (2 if kind == "401" else 1), "a credential is doubted once"
     letter = await here.bus.client.jetstream().get_last_msg("DEAD", subjects.dead("dispatch", ACME, task))
     assert b"DISPATCH_REFUSED" in (letter.data or b"") and b"omni_key_" not in (letter.data or b"")
 
@@ -255,6 +263,20 @@ async def test_the_run_of_a_task_that_succeeded_may_end_by_itself(here: Desk, re
     await here.github.actions.advance(here.github.actions.newest(repo), "completed", "success")
     await concluded(here, task, "success")
     assert not [fact for fact in await here.facts(task) if isinstance(fact, WorkflowCancelTried)]
+
+
+async def test_the_run_of_an_agent_that_gave_up_ends_by_itself_or_is_cancelled_after_a_while(here: Desk, repo: str) -> None:
+    other = here.repo()
+    leaves, stays = await here.assigned(repo), await here.assigned(other)
+    for task in (leaves, stays):
+        await here.until(task, WorkflowRunSeen)
+        await here.calls(task)
+        await here.say(task, TaskFailed(code="AGENT_FAILED", error="its agent said that it failed"))
+        await here.until(task, InstanceKeyRevoked)
+    await here.github.actions.advance(here.github.actions.newest(repo), "completed", "failure")
+    await concluded(here, stays, "cancelled")
+    await concluded(here, leaves, "failure")
+    assert not [fact for fact in await here.facts(leaves) if isinstance(fact, WorkflowCancelTried)]
 
 
 async def test_a_task_that_is_held_starts_nothing_before_it_is_released(here: Desk, repo: str) -> None:

@@ -11,9 +11,10 @@ from trunkline.bus import Bus, BusSettings, Stored, WorkItem, connect, vault_key
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import Denied
 from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Record
 from trunkline.contracts.run import AgentOutput, Said
-from trunkline.contracts.task import Assignment, TaskAssigned, TaskCancelled, TaskFact, TaskFailed, TaskRetryScheduled, TaskSucceeded
+from trunkline.contracts.task import Assignment, TaskAssigned, TaskCancelled, TaskFailed, TaskRetryScheduled, TaskSucceeded
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
 from trunkline.telemetry.redaction import Redactor, spellings
@@ -105,7 +106,7 @@ async def test_a_token_that_cannot_be_had_ends_the_run_and_says_what_to_do(bus: 
     ],
     ids=lambda value: getattr(value, "type", value),
 )
-async def test_it_is_forgotten_when_the_task_is_over_and_not_before(bus: Bus, fact: TaskFact, kept: bool) -> None:
+async def test_it_is_forgotten_when_the_task_is_over_and_not_before(bus: Bus, fact: Fact, kept: bool) -> None:
     task = new_id()
     await bus.vault(KEY).put(ACME, task, TOKEN)
     body = Record(at=NOON, cause="test", facts=(fact,)).model_dump_json().encode()

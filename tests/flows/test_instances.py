@@ -297,6 +297,21 @@ async def test_what_was_decided_elsewhere_is_there_at_the_next_poll(home: Home) 
     assert (await home.view()).status is InstanceStatus.AWAITING_INPUT
 
 
+async def test_of_an_approval_and_a_message_that_answer_at_once_both_are_heard(home: Home) -> None:
+    await home.open()
+    question = await home.say("which name?", asks=True)
+    await home.tell("shop2", by="ann")
+    await home.decide(question.message_id, Verdict.APPROVED, answer="shop3")
+    await home.send(home.wish(SettleInput, approval_id=question_id(question.message_id)))
+    assert [(each.text, each.by) for each in (await home.read(question.message_id)).messages] == [("shop2", "ann"), ("shop3", "bob")]
+
+    question = await home.say("and now?", asks=True)
+    await home.tell("go on")
+    await home.decide(question.message_id, Verdict.APPROVED, answer="go on")  # as the approvals service repeats the message
+    assert [each.text for each in (await home.say("well then")).queued] == ["go on"]
+    assert (await home.say("done")).queued == ()
+
+
 async def test_a_message_that_was_said_can_become_a_question_later(home: Home) -> None:
     await home.open()
     old, new = await home.say("old"), await home.say("new")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.flows.approval_desk import answer, asked, decision, facts, replicas, tell, until, words
+from tests.flows.approval_desk import Desk, answer, asked, caller, dead, decision, desk, facts, replicas, tell, until, words
 from trunkline.bus import Bus
 from trunkline.contracts import subjects
 from trunkline.contracts.approval import ApprovalDecided, DecidedBy, Verdict
@@ -103,6 +103,7 @@ async def test_a_question_goes_with_the_next_message_and_with_the_agent(url: str
         await asked(bus, agent.approval("one"), agent.task)
         await agent.asks("two", "And the size?", closes="one")
         await until(bus, agent.approval("one"), "approval.withdrawn", agent.task)
+        await asked(bus, agent.approval("two"), agent.task)
         await agent.says(InstanceMoved(status=InstanceStatus.COMPLETED, was=InstanceStatus.AWAITING_INPUT, by="ann"))
         await until(bus, agent.approval("two"), "approval.withdrawn", agent.task)
         assert await agent.words("two") == ["approval.requested", "approval.withdrawn"]
@@ -138,3 +139,38 @@ async def test_what_was_answered_before_anybody_heard_the_question_is_never_open
             async with asyncio.timeout(20):
                 while (await agent.words("one"))[-1:] not in ENDS:  # noqa: ASYNC110 - the log is looked at, nobody tells
                     await asyncio.sleep(0.05)
+
+
+@pytest.mark.kill
+async def test_a_service_that_dies_over_a_question_or_its_answer_asks_once_and_decides_once(url: str) -> None:
+    """What one death left undone is done while others come: it is heard again only after a while."""
+    with desk(url) as service:
+        async with caller(url) as bus:
+            await service.ready(bus)
+            lost, late, twice = (Instance(bus, letter * 32) for letter in "789")
+            await late.asks("one")
+            await asked(bus, late.approval("one"), late.task)
+
+            service.arm("question_closed.before_effect")
+            await late.told("two", answers="one")
+            await _another(service, bus)
+            service.arm("approval_wanted.before_ask")
+            await lost.asks("one")
+            await _another(service, bus)
+            assert (await late.words("one"), await lost.words("one")) == (["approval.requested"], [])
+            await twice.asks("one")
+            await asked(bus, twice.approval("one"), twice.task)
+            service.arm("question_closed.after_record")
+            await twice.told("two", answers="one")
+            await _another(service, bus)
+
+            await asked(bus, lost.approval("one"), lost.task)
+            assert (await decision(bus, late.approval("one"), late.task)).by == "bob"
+            for agent in (late, twice):
+                assert await agent.words("one") == ["approval.requested", "approval.decided"]
+
+
+async def _another(service: Desk, bus: Bus) -> None:
+    await dead(service.process)
+    service.start()
+    await service.ready(bus)

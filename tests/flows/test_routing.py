@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from trunkline.bus import Bus, BusSettings, WorkItem, connect
+from trunkline.bus.streams import EVENTS
 from trunkline.contracts import subjects
 from trunkline.contracts.approval import RELEASE, ApprovalDecided, DecideApproval, DecidedBy, OpenApproval, Verdict
 from trunkline.contracts.errors import Conflict, DomainError, Invalid, NotFound
@@ -43,6 +45,7 @@ from trunkline.contracts.task import (
     TaskSucceeded,
 )
 from trunkline.runtime.clock import now
+from trunkline.runtime.ids import new_id
 from trunkline.testing.nats import NatsServer, nats_server
 from trunkline_approvals.settings import Settings as ApprovalsSettings
 from trunkline_approvals.wiring import running as approvals_running
@@ -164,7 +167,9 @@ async def test_an_agent_elsewhere_moves_its_task_and_is_refused_what_is_not_open
         illegal = await refused(client.report("t1", Reported.STARTED))
         assert (type(illegal), illegal.code) == (Conflict, "ILLEGAL_MOVE")
         assert [type(fact) for fact in await client.facts("t1")] == [TaskSubmitted, TaskAssigned, TaskStarted, TaskSucceeded]
-        assert await client.stored("WORK", ">") == 0
+        assert await client.stored("WORK", "work.dev_agent.>") == 1, (
+            "it waits for agents on NATS too, who find it done; else it goes in time"
+        )
 
 
 async def test_a_failed_report_is_tried_again_after_its_pause(server: NatsServer) -> None:
@@ -356,6 +361,41 @@ async def test_a_published_event_is_kept_once_beside_its_task_or_beside_none(ser
             refusal = await refused(stranger)
             assert (type(refusal), refusal.code) == (NotFound, "TASK_NOT_FOUND")
         assert (await other.publish("e1")).seq > first.seq  # the same id of another tenant is another event
+
+
+async def test_an_event_that_is_said_again_when_nats_server_has_forgotten_it_is_found_and_not_stored_twice(server: NatsServer) -> None:
+    """As when a gateway died before it kept the answer: the Idempotency-Key lives for a day, nats-server's memory for minutes."""
+    async with routed(server) as client:
+        await client.submit("t1")
+        named = [minted(now() - timedelta(minutes=minutes)) for minutes in (20, 30, 30)]
+        first, second = await client.publish(named[0], "t1"), await client.publish(named[1])
+        await forget(client.bus)
+        assert (await client.publish(named[2], "t1")).seq > second.seq  # an old name that was never said is said now
+        assert (await client.publish(named[0], "t1")).seq == first.seq
+        assert (await client.publish(named[1])).seq == second.seq
+        said = [fact.payload["id"] for fact in await client.facts("t1", subjects.MESSAGE) if isinstance(fact, EventPublished)]
+        assert said == [named[0], named[2]]
+
+
+def minted(at: datetime) -> str:
+    """An id as it would have been minted then."""
+    return f"{int(at.timestamp() * 1000):012x}{new_id()[12:]}"
+
+
+async def forget(bus: Bus) -> None:
+    """nats-server remembers no id any more."""
+    js = bus.client.jetstream()
+    config = (await js.stream_info(EVENTS)).config
+    config.duplicate_window = 0.1
+    await js.update_stream(config)
+    async with asyncio.timeout(10):
+        for number in itertools.count():  # it takes the same id for a new one once it has forgotten the one before
+            ack = await js.publish(
+                subjects.event(TenantId("nobody"), subjects.NO_TASK, subjects.MESSAGE), b"{}", headers={"Nats-Msg-Id": "?"}
+            )
+            if number and not ack.duplicate:
+                return
+            await asyncio.sleep(0.05)
 
 
 async def test_the_alarm_of_an_old_attempt_set_again_late_does_not_take_the_place_of_the_next_ones(server: NatsServer) -> None:

@@ -161,8 +161,7 @@ async def before(url: str, means: NamedMeans, subscribe: Callable[[Bus, Sandboxe
     """One process of the sandbox service before a provider."""
     async with connect(BusSettings(nats_url=url), "sandbox") as bus:
         named = put_together(bus, means, now)
-        await named.book.start()
-        await named.image_ends.start()
+        await named.start()
         subscribe(bus, named)
         await bus.inlet.start("sandbox")
         async with vital(named.book.run, named.image_ends.run):

@@ -26,6 +26,8 @@ class Fault(StrEnum):
     TWICE = "twice"
     NEVER = "never_ready"
     VANISHES = "vanishes"
+    HANGS = "hangs"
+    """A call does not come back."""
     LIES = "lies"
     """It says for a while that it is in error."""
 
@@ -50,7 +52,7 @@ class Cloud:
     async def ensure(self, spec: SandboxSpec) -> Sandbox:
         self.calls["ensure"] += 1
         await asyncio.sleep(0)
-        fault = self._fault(spec.id) or self._fault("*")
+        await self._hang(fault := self._fault(spec.id) or self._fault("*"))
         self._refuse(fault)
         if not self._of(spec.id):
             await self._make(spec, fault)
@@ -83,7 +85,8 @@ class Cloud:
 
     async def remove(self, id: SandboxId) -> None:
         self.calls["remove"] += 1
-        self._refuse(self._fault("remove"))
+        await self._hang(fault := self._fault("remove"))
+        self._refuse(fault)
         for seen in self._of(id):
             del self.machines[seen.ref]
 
@@ -123,6 +126,10 @@ class Cloud:
 
     def _fault(self, name: str) -> Fault | None:
         return faults.pop(0) if (faults := self.faults.get(name)) else None
+
+    async def _hang(self, fault: Fault | None) -> None:
+        if fault is Fault.HANGS:
+            await asyncio.Event().wait()
 
     def _refuse(self, fault: Fault | None) -> None:
         match fault:

@@ -170,5 +170,5 @@ async def test_a_payload_beyond_what_github_takes_is_refused_here(characters: in
     asked = {"owner": "acme", "repo": "shop", "prompt": "x" * characters}
     async with talking(world) as session, session.post("/api/v1/github/dispatches", json=asked) as answer:
         assert answer.status == 422
-        assert "65535 characters" in (await answer.json())["detail"]
+        assert "65535 bytes" in (await answer.json())["detail"]
     assert world.sent == []

@@ -67,13 +67,16 @@ async def test_a_job_is_a_task_in_the_named_sandbox_with_its_input_as_it_was_sen
     assert made.labels == {"omni_task": "t-1", "omni_job": said["jobId"], "omni_sandbox": sandbox}
 
 
-async def test_a_job_waits_where_its_sandbox_is_kept() -> None:
+@pytest.mark.parametrize(
+    ("kept", "pool"), [({"site": "vm-1a2b3c4d"}, "site-vm-1a2b3c4d"), ({"provider": "e2b"}, "at-e2b"), ({"provider": "local"}, "dev")]
+)
+async def test_a_job_waits_where_its_sandbox_is_kept(kept: dict[str, str], pool: str) -> None:
     world = small_world()
     async with talking(world) as session:
         sandbox = await ready(session)
-        world.boxes.now(world.boxes.views[sandbox], SandboxStatus.READY, site="vm-1a2b3c4d")
+        world.boxes.now(world.boxes.views[sandbox], SandboxStatus.READY, **kept)
         await post(session, asked(sandbox))
-    assert assignment(world).pool == "site-vm-1a2b3c4d"
+    assert assignment(world).pool == pool
 
 
 async def test_the_same_request_again_is_the_same_job() -> None:

@@ -12,7 +12,9 @@ from tests.dialects.omnis import OmniTerms
 from tests.dialects.world import World, talking
 from trunkline.auth.principal import ANONYMOUS, HOME, Principal, Role
 from trunkline.auth.signing_keys import hashed
+from trunkline.contracts.errors import Invalid
 from trunkline.contracts.sandbox import EnsureSandbox, SandboxStatus
+from trunkline_gateway.dialects.omni import encode
 
 ANN = Principal(HOME, "ann", Role.AGENT)
 USERS = ("user-1", "a/b/../c", "a.*.>", "x" * 1024, "☃")
@@ -96,6 +98,7 @@ async def test_what_is_wrong_is_refused_before_anything_is_asked(verb: str, body
         ("list", {"status": "gone"}),
         ("list", {"label": "x"}),
         ("usage", {"day": "x"}),
+        ("usage", {"day": "20261332"}),
     ],
 )
 async def test_a_query_that_is_wrong_is_refused(verb: str, query: dict[str, str]) -> None:
@@ -112,6 +115,11 @@ async def test_a_start_that_fails_is_said_to_have_failed() -> None:
         world.boxes.starts = SandboxStatus.ERROR
         assert (await post(session, "start", {"sandboxId": id}, 500))["error"]["code"] == "SANDBOX_RESTART_FAILED"
         assert (await post(session, "start", {"sandboxId": id}, 409))["error"]["code"] == "SANDBOX_NOT_READY"
+
+
+def test_what_is_too_large_is_named_as_the_caller_named_it() -> None:
+    refused = encode.refusal(Invalid("the memory in MiB is at most 2048 here", code="SANDBOX_TOO_LARGE", field="memory_mb", most=2048))
+    assert isinstance(refused.body, bytes) and b'"field":"memoryMb"' in refused.body
 
 
 async def test_a_cap_is_a_limit() -> None:

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.dialects import owners
+from tests.dialects.dead_letters import some_given_up
 from tests.dialects.hooks import answer_handshakes, send_in_vain
 from tests.dialects.orchestrator.asking import ADMIN, AGENT, USER, working
 from tests.dialects.transcript import Story, Transcript, read
@@ -42,6 +43,13 @@ def in_vain(world: World) -> Story:
     return happens
 
 
+def given_up(world: World) -> Story:
+    async def happens() -> None:
+        some_given_up(world.letters, world.now())
+
+    return happens
+
+
 async def running(world: World) -> None:
     asked = Assignment(repo="acme/shop", prompt="Fix the login bug.")
     await world.say(TASK, TaskSubmitted(assignment=asked, submitted_by="dev-agent-1", deadline_at=world.now()))
@@ -67,6 +75,7 @@ async def test_the_conversation_goes_as_written(path: Path) -> None:
     }
     told = {f"{name} comes": coming(world, who) for name, who in people.items()}
     told |= {"an agent of ours works": lambda: running(world), "the agent takes a message": lambda: taken(world)}
+    told |= {"things are given up on": given_up(world)}
     told |= {"the handshake is answered": handshake(world), "something is sent in vain": in_vain(world)}
     async with served(world) as gateway, ClientSession(gateway.url) as session:
         await Transcript(read(path), told).play(session)

@@ -89,7 +89,7 @@ class World:
 
     async def hear(self, *facts: Fact) -> None:
         """A record of the task is delivered, which lies in its log already."""
-        await TaskNews(self, self.ask_for_release(), self.runs().ended, lambda: self.now).on(stored(TASK, *facts))
+        await TaskNews(self, self.ask_for_release(), self.runs(), lambda: self.now).on(stored(TASK, *facts))
 
     def say(self, *facts: Fact, subject: str = TASK) -> None:
         """The router stores a record of the task, or a carrier one of the run."""

@@ -18,7 +18,8 @@ class Wire:
         self.said: list[str] = []
         self.heard = asyncio.Event()
 
-    async def publish(self, subject: str) -> None:
+    async def publish(self, subject: str, body: bytes) -> None:
+        assert body == b""
         self.said.append(subject)
         self.heard.set()
 

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, MaxPayloadError
 
-from trunkline.bus.writing import publish, publish_empty
+from trunkline.bus.writing import publish, publish_all
 from trunkline.testing.nats import NatsServer, nats_server
 
 HEADERS = {"Nats-Msg-Id": "dlv_1:0:1", "Nats-Expected-Last-Subject-Sequence": "7"}
@@ -59,17 +59,18 @@ async def test_a_message_with_headers_arrives_as_nats_py_sends_it(server: NatsSe
         assert await told(messages) == await told(messages)
 
 
-async def test_empty_messages_arrive_in_order_as_nats_py_sends_them(server: NatsServer) -> None:
+async def test_many_messages_arrive_in_order_as_nats_py_sends_them(server: NatsServer) -> None:
     async with heard(server) as (client, messages):
-        await publish_empty(client, [f"said.{number}" for number in range(40)])
-        await client.publish("said.last")
-        assert [(await told(messages))[:3] for _ in range(41)] == [(f"said.{name}", "", b"") for name in (*range(40), "last")]
+        many = [(f"said.{number}", b"" if number % 2 else b"\r\n") for number in range(40)]
+        await publish_all(client, many)
+        await client.publish("said.last", b"x")
+        assert [(await told(messages))[:3] for _ in range(41)] == [(name, "", body) for name, body in (*many, ("said.last", b"x"))]
 
 
 async def test_what_is_too_large_or_comes_too_late_is_refused_as_nats_py_refuses_it(server: NatsServer) -> None:
     async with heard(server) as (client, _):
         with pytest.raises(MaxPayloadError):
             await publish(client, "said.this", b"x" * (client.max_payload + 1), "to.me", {})
-    for late in (publish(client, "said.this", b"", "to.me", {}), publish_empty(client, ["said.this"])):
+    for late in (publish(client, "said.this", b"", "to.me", {}), publish_all(client, [("said.this", b"")])):
         with pytest.raises(ConnectionClosedError):
             await late

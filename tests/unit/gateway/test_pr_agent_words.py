@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import MultiDict
 
-from trunkline.contracts import dispatch, image, instance, sandbox
+from trunkline.contracts import dispatch, image, instance, room, sandbox
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Broken, Invalid, NotFound, Unavailable
 from trunkline.contracts.ids import TaskId, TenantId
@@ -183,8 +183,9 @@ def test_every_fact_is_either_an_event_or_nothing() -> None:
               "task.sla_breached", "task.child_added", "event.published", "task.waits", "task.goes_on", "inbox.queued", "inbox.edited",
               "inbox.withdrawn", "inbox.reordered", "inbox.delivered", "inbox.steered", "inbox.closed",
               "inbox.returned", "spend.model_answered", "pull.ended", "run.snapshot_kept",
-              "run.snapshot_missed", "run.agent_checked"}  # fmt: skip
-    apart = (sandbox.__name__, image.__name__)  # on no task's timeline
+              "task.leased", "task.lease_over", "task.answered", "task.delayed",
+              "task.awaits_place", "task.place_given", "run.snapshot_missed", "run.agent_checked"}  # fmt: skip
+    apart = (sandbox.__name__, image.__name__, room.__name__)  # on no task's timeline
     apart += (instance.__name__, dispatch.__name__)  # conversations are for those who take part; how it goes, the task says
     silent |= {str(fact.model_fields["type"].default) for fact in FACTS if fact.__module__ in apart}
     assert {fact.model_fields["type"].default for fact in FACTS} == shown | silent, "say here what the new fact means to pr_agent"

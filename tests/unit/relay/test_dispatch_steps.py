@@ -30,8 +30,8 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def step(dispatch: Dispatch, seconds: float = 1, *, task: HomeTask = TASK, called: bool = False, looked: bool = False) -> Step:
-    return next_step(Scene(dispatch, task, called, at(seconds), looked), TERMS)
+def step(dispatch: Dispatch, seconds: float = 1, *, task: HomeTask = TASK, called: bool = False, **of_github: bool) -> Step:
+    return next_step(Scene(dispatch, task, called, at(seconds), **of_github), TERMS)
 
 
 def tried(outcome: Outcome, tries: int = 1, again: float | None = None) -> Dispatch:
@@ -83,6 +83,28 @@ def test_what_never_comes_to_anything_is_given_up_once_github_was_asked(dispatch
     assert isinstance(given_up, Stop) and given_up.code == code
 
 
+@pytest.mark.parametrize(
+    ("dispatch", "seconds"), [(tried(Outcome.TIMEOUT, again=20), 1800), (ACCEPTED, 1800), (QUEUED, 1800), (AT_WORK, 3600)]
+)
+@pytest.mark.parametrize("task", [TASK, STOPPED])
+def test_a_github_that_does_not_say_is_waited_for_as_long_again_and_no_longer(dispatch: Dispatch, seconds: float, task: HomeTask) -> None:
+    if task is TASK or dispatch.run is None:
+        assert isinstance(step(dispatch, seconds - 1, task=task, blind=True), Look)
+        assert isinstance(step(dispatch, seconds + 1, task=task, blind=True), Stop)
+
+
+GAVE_UP = FAILED._replace(left_at=NOON)
+
+
+def test_a_run_whose_agent_gave_up_may_end_by_itself_and_is_looked_at_before_it_is_cancelled() -> None:
+    over = AT_WORK._replace(revoked=True)
+    assert step(over, 29, task=GAVE_UP, called=True) == Wait(at(30))
+    assert step(over, 31, task=GAVE_UP, called=True) == Look(now=True)
+    assert step(over, 31, task=GAVE_UP, called=True, looked=True) == Cancel(1)
+    assert step(over, 31, task=GAVE_UP, called=True, blind=True) == Cancel(1)
+    assert step(over, 1, task=GAVE_UP._replace(stop=True), called=True) == Cancel(1)
+
+
 @pytest.mark.parametrize("dispatch", [tried(Outcome.TIMEOUT, again=20), ACCEPTED, QUEUED, AT_WORK])
 def test_an_agent_that_called_is_waited_for(dispatch: Dispatch) -> None:
     assert isinstance(step(dispatch, 5000, called=True, looked=True), Look)
@@ -126,9 +148,9 @@ def test_the_key_goes_first_whatever_else_is_to_be_done(dispatch: Dispatch) -> N
 
 
 def test_looks_are_far_between_where_github_tells_by_itself_or_nobody_waits() -> None:
-    assert not rarely(Scene(QUEUED, TASK, False, NOON))
-    assert rarely(Scene(QUEUED._replace(how=SeenBy.WEBHOOK), TASK, False, NOON))
-    assert rarely(Scene(AT_WORK, SUCCEEDED, True, NOON))
+    assert not rarely(Scene(QUEUED, TASK, False, NOON), 99)
+    assert rarely(Scene(QUEUED._replace(how=SeenBy.WEBHOOK), TASK, False, NOON), 0)
+    assert [rarely(Scene(AT_WORK, SUCCEEDED, True, NOON), look) for look in (0, 4, 5)] == [False, False, True]
     assert [PAUSES.before_look(look, 0.5, rare=False).total_seconds() for look in range(7)] == [5, 10, 20, 30, 60, 60, 60]
 
 

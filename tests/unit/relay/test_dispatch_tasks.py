@@ -35,6 +35,10 @@ def submitted(executor: Executor = Executor.GITHUB_WORKFLOW) -> TaskSubmitted:
     return TaskSubmitted(assignment=asked, submitted_by="ann", deadline_at=NOON)
 
 
+def at_noon(*facts: Fact) -> list[tuple[Fact, datetime]]:
+    return [(fact, NOON) for fact in facts]
+
+
 @pytest.mark.parametrize(
     ("facts", "begins", "unwanted"),
     [
@@ -49,18 +53,33 @@ def submitted(executor: Executor = Executor.GITHUB_WORKFLOW) -> TaskSubmitted:
     ],
 )
 def test_when_a_workflow_is_started_and_when_nobody_wants_it(facts: tuple[Fact, ...], begins: bool, unwanted: bool) -> None:
-    task = home_task((submitted(), *facts))
+    task = home_task(at_noon(submitted(), *facts))
     assert task is not None
     assert (task.to_start, task.unwanted) == (begins, unwanted)
 
 
 @pytest.mark.parametrize("executor", [Executor.SANDBOX, Executor.BUS, Executor.CALLBACK])
 def test_tasks_of_others_start_no_workflow(executor: Executor) -> None:
-    task = home_task((submitted(executor), ASSIGNED))
+    task = home_task(at_noon(submitted(executor), ASSIGNED))
     assert task is not None and not task.to_start
 
 
 def test_a_release_moves_the_deadline_by_which_the_key_ends() -> None:
-    task = home_task((submitted(), ASSIGNED, HELD, RELEASED))
+    task = home_task(at_noon(submitted(), ASSIGNED, HELD, RELEASED))
     assert task is not None and task.deadline_at == RELEASED.deadline_at
-    assert home_task((ASSIGNED,)) is None
+    assert home_task(at_noon(ASSIGNED)) is None
+
+
+@pytest.mark.parametrize(
+    ("end", "left"),
+    [
+        (TaskFailed(code="AGENT_FAILED", error="x"), True),
+        (TaskCancelled(by="instance:0199f2f0c0de7abc8def0123456789ab", reason="killed"), True),
+        (TaskFailed(code="INSTANCE_LOST", error="x"), False),
+        (TaskCancelled(by="ann", reason="enough"), False),
+        (TaskSucceeded(), False),
+    ],
+)
+def test_a_run_whose_agent_gave_up_itself_is_about_to_end(end: Fact, left: bool) -> None:
+    task = home_task(at_noon(submitted(), ASSIGNED, end))
+    assert task is not None and task.left_at == (NOON if left else None)

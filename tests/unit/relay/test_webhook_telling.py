@@ -15,9 +15,12 @@ from trunkline.bus.dead import DeadLetters
 from trunkline.bus.direct import OwnRecords
 from trunkline.bus.inlet import Inlet
 from trunkline.bus.streams import CONSUMERS, MOST_ON_THEIR_WAY
+from trunkline.bus.watching import Watch
 from trunkline.contracts.errors import Broken, DomainError, Unavailable
 from trunkline.contracts.task import TaskSucceeded
 from trunkline.contracts.webhook import DeliveryView, Hook
+from trunkline.telemetry.sampling import Sampler
+from trunkline.telemetry.traces import Tracer
 from trunkline_relay.handlers.tell_webhooks import TaskSubjects, TellWebhooks
 from trunkline_relay.subscriptions import HANDS, subscribe_to_news
 
@@ -46,12 +49,12 @@ async def settled() -> None:
 
 def telling(at_once: AtOnce) -> TellWebhooks:
     about = TaskSubjects(lambda tenant, task: None, settled)
-    return TellWebhooks(Book(), None, at_once, about, ("life", "http://gateway"))  # type: ignore[arg-type]
+    return TellWebhooks(Book(), None, at_once, about, (lambda _: "life", "http://gateway"))  # type: ignore[arg-type]
 
 
 def record() -> Stored:
     both = line(7, "t1", "task", submitted(), TaskSucceeded(result=RESULT))
-    return Stored(both.seq, both.subject, both.body.encode())
+    return Stored(both.seq, both.subject, both.body)
 
 
 async def test_who_hangs_delays_nobody_with_the_next_fact_of_a_record() -> None:
@@ -108,8 +111,8 @@ async def test_what_fails_is_raised_as_itself_so_that_the_record_comes_again(err
 
 
 async def test_whatever_waits_for_a_subscriber_has_as_many_hands_as_may_be_slow() -> None:
-    client = Client()
-    inlet = Inlet(client, NatsBroker(), DeadLetters(client), OwnRecords())  # type: ignore[arg-type]
+    client, unseen = Client(), Watch(Tracer("relay", Sampler(0, 0), lambda _: None))
+    inlet = Inlet(client, NatsBroker(), DeadLetters(client), OwnRecords(), unseen)  # type: ignore[arg-type]
     subscribe_to_news(inlet, telling(never), NEWS, NEWS)  # type: ignore[arg-type]
     assert [pull._hands._value for pull in inlet._pulls] == [HANDS] * 4
     named = {consumer.name: consumer.max_ack_pending for _, consumer in CONSUMERS}

@@ -45,7 +45,7 @@ class Line:
 
     seq: int
     subject: str
-    body: str
+    body: bytes
 
     @property
     def record(self) -> Record:
@@ -54,7 +54,7 @@ class Line:
 
 def line(seq: int, task: str, part: str, *facts: Fact, tenant: str = "acme") -> Line:
     record = Record(at=NOON + timedelta(seconds=seq), facts=facts)
-    return Line(seq, f"evt.{tenant}.{task}.{part}", record.model_dump_json())
+    return Line(seq, f"evt.{tenant}.{task}.{part}", record.model_dump_json().encode())
 
 
 def submitted(by: str = "ann", aliases: tuple[str, ...] = (), trace: str | None = None, **assignment: Any) -> TaskSubmitted:

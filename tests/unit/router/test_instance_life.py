@@ -26,6 +26,7 @@ from trunkline_router.model import instance_answers as answers
 from trunkline_router.model.instance import MOST_GIVEN, Instance, evolve
 from trunkline_router.model.instance_cues import Decided, InstanceCue, InstanceWish, Opening, Silent, TaskEnded, Wished
 from trunkline_router.model.instance_life import MOST_WAITING, decide, heartbeat
+from trunkline_router.settings import Settings
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 REPEAT = timedelta(seconds=120)
@@ -107,6 +108,11 @@ def test_the_same_words_later_or_after_a_sign_of_having_been_heard_are_a_new_mes
     assert talk.types == ["instance.said"]
 
 
+def test_a_repeat_is_known_for_as_long_as_the_sdk_repeats_itself() -> None:
+    tries, waited, pauses = 6, 30, sum(min(2**tried, 60) for tried in range(5))
+    assert Settings.model_validate({}).instance_repeat_s >= (tries - 1) * waited + pauses
+
+
 def test_a_named_message_is_known_by_its_name_alone(talk: Talk) -> None:
     first = say("working", named=True)
     talk.wish(first)
@@ -166,6 +172,33 @@ def test_a_decision_elsewhere_becomes_a_message_once(talk: Talk) -> None:
     cue = Decided(question.message_id, f"q{question.message_id}", message_id(TASK, "d"), "main", "bob")
     assert [each.text for each in talk.cue(cue).queued] == ["main"]
     talk.cue(cue)
+    assert talk.facts == []
+
+
+def decided(question: SayAsInstance, text: str, by: str = "cid") -> Decided:
+    return Decided(question.message_id, f"q{question.message_id}", message_id(TASK, "d"), text, by)
+
+
+@pytest.mark.parametrize("closing", [tell("main", 1), say("never mind", 1), say("then this", 1, asks=True)])
+def test_what_was_decided_while_a_question_was_closed_is_told_beside_it_once(talk: Talk, closing: InstanceWish) -> None:
+    question = say("which?", asks=True)
+    talk.wish(question)
+    before = talk.wish(closing).status
+    state = talk.cue(decided(question, "trunk"))
+    assert [(each.text, each.answers) for each in talk.facts] == [("trunk", "")]
+    assert (state.status, state.queued[-1].text, state.closed) == (before, "trunk", None)
+    talk.cue(decided(question, "trunk"))
+    assert talk.facts == []
+
+
+def test_the_approval_that_repeats_the_message_tells_nothing(talk: Talk) -> None:
+    question = say("which?", asks=True)
+    talk.wish(question)
+    talk.wish(tell("main" + "x" * 9000, 1))
+    talk.cue(decided(question, "main" + "x" * 9000, "bob"))
+    assert talk.facts == []
+    talk.wish(MoveInstance(status=InstanceStatus.COMPLETED, by="ann", **ms(2)))
+    talk.cue(decided(question, "trunk"))
     assert talk.facts == []
 
 

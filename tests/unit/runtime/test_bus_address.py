@@ -38,3 +38,19 @@ def test_credentials_go_into_every_server_of_the_address() -> None:
 
 def test_a_comma_within_a_password_parts_nothing() -> None:
     assert BusSettings(nats_url="nats://u:a,b@h:4222").addresses() == ["nats://u:a,b@h:4222"]
+
+
+@pytest.mark.parametrize(
+    ("url", "held"),
+    [
+        ("nats://u:a,b@h1,nats://u:a,b@h2", {"user": "u", "password": "a,b"}),
+        ("nats://u:p%40ss@h", {"user": "u", "password": "p@ss"}),
+        ("nats://t0ken@h1,nats://t0ken@h2", {"token": "t0ken"}),
+        ("nats://h1,nats://h2", {}),
+        ("nats://u:a@h1,nats://v:b@h2", {}),
+    ],
+)
+def test_what_all_servers_take_is_known_apart_from_their_addresses(url: str, held: dict[str, str]) -> None:
+    bus = BusSettings(nats_url=url)
+    assert bus.credentials() == held
+    assert all("@" not in place for place in bus.places())

@@ -6,8 +6,10 @@ import os
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
-from trunkline.runtime.ids import new_id
+from trunkline.runtime.clock import now
+from trunkline.runtime.ids import minted_at, new_id
 
 
 def test_an_id_has_the_layout_of_a_uuid_of_version_7() -> None:
@@ -15,6 +17,12 @@ def test_an_id_has_the_layout_of_a_uuid_of_version_7() -> None:
     assert re.fullmatch(r"[0-9a-f]{32}", made)
     assert uuid.UUID(made).version == 7
     assert uuid.UUID(made).variant == uuid.RFC_4122
+
+
+def test_an_id_says_when_it_was_minted_and_other_text_says_nothing() -> None:
+    made = minted_at(new_id())
+    assert made is not None and abs(made - now()) < timedelta(seconds=5)
+    assert [minted_at(text) for text in ("", "e1", uuid.uuid4().hex, f"{'f' * 12}7{'0' * 3}8{'0' * 15}")] == [None] * 4
 
 
 def test_no_two_threads_are_given_the_same_id() -> None:

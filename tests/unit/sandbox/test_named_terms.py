@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from trunkline.contracts.errors import Invalid, Unsupported
 from trunkline.contracts.sandbox import SandboxTerms
 from trunkline_sandbox.handlers.named_host import NamedHost
+from trunkline_sandbox.handlers.named_minutes import by_day
 from trunkline_sandbox.handlers.named_terms import Caps
 from trunkline_sandbox.ports import Ability
 
@@ -53,3 +55,16 @@ def test_more_than_the_installation_gives_is_refused() -> None:
 def test_no_number_is_beyond_a_calendar_or_a_machine(wish: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         SandboxTerms(**wish)
+
+
+@pytest.mark.parametrize(
+    ("until", "seconds", "days"),
+    [
+        (datetime(2026, 11, 22, 0, 2, tzinfo=UTC), 720.0, [("20261122", 120.0), ("20261121", 600.0)]),
+        (datetime(2026, 11, 22, tzinfo=UTC), 60.0, [("20261121", 60.0)]),
+        (datetime(2026, 1, 2, 1, tzinfo=UTC), 2 * 86400.0, [("20260102", 3600.0), ("20260101", 86400.0), ("20251231", 82800.0)]),
+        (datetime(2026, 11, 22, 12, tzinfo=UTC), 0.0, []),
+    ],
+)
+def test_use_counts_on_the_day_on_which_it_was(until: datetime, seconds: float, days: list[tuple[str, float]]) -> None:
+    assert by_day(until, seconds) == days

@@ -35,3 +35,11 @@ def test_verifying_needs_nothing_but_python() -> None:
 
 def test_a_service_that_names_the_package_does_not_load_the_clients() -> None:
     assert [name for name in loaded("import trunkline.contracts.task") if name.startswith("trunkline.sdk")] == []
+
+
+def test_agents_and_their_tests_need_no_bus_and_no_service() -> None:
+    names = loaded("from trunkline import Agent; import trunkline.sdk.testkit")
+    heavy = [name for name in HEAVY if name != "orjson"]
+    assert [name for name in names if name.split(".")[0] in heavy] == []
+    ours = {name.split(".")[1] for name in names if name.startswith("trunkline.")}
+    assert ours == {"contracts", "sdk"}

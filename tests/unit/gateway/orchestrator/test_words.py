@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 
 from tests.architecture.source import ROOT
-from trunkline.contracts import image, sandbox
+from trunkline.contracts import image, room, sandbox
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import DomainError, Invalid, NotFound
 from trunkline.contracts.ids import TaskId, TenantId
@@ -29,7 +29,7 @@ ORCHESTRATOR = ROOT / "docs" / "reference" / "orchestrator.md"
 TASK = "0194589f6d0070008000000000000001"
 NOW = datetime(2025, 1, 12, 10, 0, 0, tzinfo=UTC)
 GOOD = {"type": "bugfix", "payload": {}}
-NAMED = {fact for fact in FACTS if fact.__module__ in (sandbox.__name__, image.__name__)}
+NAMED = {fact for fact in FACTS if fact.__module__ in (sandbox.__name__, image.__name__, room.__name__)}
 """Facts of named sandboxes, and of what they begin with, lie on no task's timeline."""
 UNTOLD = {RunClaimed, RunSucceeded, RunFailed, RunStopped, TaskHoldDropped} | NAMED
 """Facts that say nothing which the facts of the task do not say too."""

@@ -1,0 +1,96 @@
+"""The row `scale`: tasks on one node and on three, with one router and with two, and what a task costs each service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from bench import processes
+from bench.figures import Figure, median
+from bench.plan import Plan
+from bench.processes import Client, System
+from bench.services import NAMES, copies
+from trunkline.bus import BusSettings, connect
+from trunkline.testing.nats import NatsServer, free_port, nats_cluster, nats_server
+
+IN_FLIGHT = 32
+NODES = "nats-server"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A system whose log lies on one node or more."""
+
+    system: System
+    services: Sequence[str]
+    nodes: Sequence[NatsServer]
+
+    def spent(self) -> dict[str, float]:
+        """Seconds of processor so far by service, replicas together, and of all nodes."""
+        told = dict.fromkeys((*self.services, NODES), 0.0)
+        for name, child in zip(self.services, self.system.children, strict=True):
+            told[name] += processes.spent(child.pid)
+        told[NODES] = sum(processes.spent(node.process.pid) for node in self.nodes if node.process)
+        return told
+
+
+@dataclass(slots=True)
+class Measured:
+    """All rounds: tasks a second, and milliseconds of processor for a task by service."""
+
+    rates: list[float] = field(default_factory=list)
+    processor: dict[str, list[float]] = field(default_factory=dict)
+
+
+def measure(plan: Plan) -> list[Figure]:
+    measured = {name: Measured() for name in ("one node", "one node, two routers", "three nodes")}
+    with ExitStack() as stack:
+        client = stack.enter_context(processes.client())
+        for round in range(1 if plan.quick else 2):
+            for name, into in measured.items():
+                plan.say(f"scale: round {round + 1}, {name}")
+                with _place(name) as place:
+                    _once(client, place, plan.seconds * 2, into)
+    return list(_figures(measured))
+
+
+@contextmanager
+def _place(name: str) -> Iterator[Place]:
+    services = ("router", *NAMES) if name.endswith("routers") else NAMES
+    port = free_port()
+    with ExitStack() as stack:
+        nodes = stack.enter_context(nats_cluster(3)) if name.startswith("three") else [stack.enter_context(nats_server())]
+        url = ",".join(node.url for node in nodes)
+        asyncio.run(_made(url))
+        children = [stack.enter_context(processes.python("bench.services", url, str(port), service)) for service in services]
+        processes.await_health(port, children)
+        yield Place(System(name, "trunkline", port, nodes[0], children), services, nodes)
+
+
+async def _made(url: str) -> None:
+    """All streams: a new cluster takes a while to make them, and five services that begin at once would wait for each other."""
+    async with connect(BusSettings(nats_url=url, replicas=copies(url)), "bench"):
+        pass
+
+
+def _once(client: Client, place: Place, seconds: float, into: Measured) -> None:
+    client.measure("trunkline", place.system.address, 8, 1.0)  # the first tasks pay for imports and connections
+    before = place.spent()
+    heard = client.measure("trunkline", place.system.address, IN_FLIGHT, seconds)
+    if heard["bad"]:
+        raise RuntimeError(f"{place.system.name}: {heard['bad']} of {heard['tasks']} tasks did not show all events and a result")
+    into.rates.append(heard["tasks"] / heard["seconds"])
+    for name, after in place.spent().items():
+        into.processor.setdefault(name, []).append((after - before[name]) / heard["tasks"] * 1000)
+
+
+def _figures(measured: dict[str, Measured]) -> Iterator[Figure]:
+    floor = median(measured["one node"].rates)
+    for name, each in measured.items():
+        yield Figure(f"{name}: tasks", median(each.rates), "/s")
+        if name != "one node":
+            yield Figure(f"{name}: against one node", median(each.rates) / floor, "ratio")
+        for service, spent in each.processor.items():
+            yield Figure(f"{name}: processor of a task, {service}", median(spent), "ms")
