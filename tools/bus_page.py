@@ -28,7 +28,17 @@ def page() -> str:
     every = heard.everything()
     defaults = BusSettings.model_validate({})
     streams = declared(defaults.replicas, defaults.events_days)
-    parts = (HEAD, picture(every), _streams(streams), _consumers(every), _commands(every), _timers(every), _facts(), _others())
+    parts = (
+        HEAD,
+        picture(every),
+        _streams(streams),
+        _consumers(every),
+        _commands(every),
+        _agents(every),
+        _timers(every),
+        _facts(),
+        _others(),
+    )
     return "\n".join(parts)
 
 
@@ -117,6 +127,17 @@ def _commands(every: Sequence[Heard]) -> str:
     return "\n".join(["## Commands\n", table(("subject", "message", "owner", "sent by", "what"), [*rows, ping]), note])
 
 
+def _agents(every: Sequence[Heard]) -> str:
+    rows = [
+        (f"`{one.subject}`", link(one.message), one.service, sentence(one.message)) for one in every if one.kind == "agent" and one.message
+    ]
+    note = (
+        "Asked by agents in an account of their own, answered as commands are. Who asks is the second and third token, which nats-server\n"
+        "lets nobody else write. See [agents on NATS](../docs/reference/agents-on-nats.md).\n"
+    )
+    return "\n".join(["## Asked by agents\n", table(("subject", "message", "answered by", "what"), rows), note])
+
+
 def _timers(every: Sequence[Heard]) -> str:
     rows = [
         (f"`{one.subject}`", one.service, one.message.__name__ if one.message else "", sentence(one.message))
@@ -146,7 +167,8 @@ def _others() -> str:
         "## Without a consumer\n\n"
         "* The **gateway** follows timelines, and the **relay** everything, over one core subscription of `live.evt.>` for each process;\n"
         "  what they missed they read from EVENTS by direct get. See [ADR 0008](../docs/adr/0008-timelines-by-one-subscription.md).\n"
-        "* Nobody hears `dead.>`; people [read it](../docs/how-to/read-a-dead-letter.md).\n"
+        "* Every service answers `ping`, and `redo`: one of its consumers takes once more a message that was given up on.\n"
+        "* Of `dead.>` the relay hears only what people do about a letter; [they read](../docs/how-to/read-a-dead-letter.md) the letters.\n"
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from tools import api_document, asyncapi, bus_page, settings_page
 from trunkline import contracts
+from trunkline.contracts import agent
 from trunkline.contracts.message import Command, Fact, Message, UnknownFact
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +37,14 @@ def declared() -> dict[str, type[BaseModel]]:
 def messages() -> dict[str, type[BaseModel]]:
     """Everything that travels on the bus, by the name of its class."""
     every = declared()
-    return {name: every[name] for name in sorted(every) if travels(every[name])}
+    found = {name: every[name] for name in every if travels(every[name])} | {model.__name__: model for model in of_agents()}
+    return dict(sorted(found.items()))
+
+
+def of_agents() -> list[type[BaseModel]]:
+    """What travels between agents on NATS and the control plane."""
+    models = [each for each in vars(agent).values() if isinstance(each, type) and issubclass(each, BaseModel)]
+    return [each for each in models if each.__module__ == agent.__name__ and not each.__name__.startswith("_")]
 
 
 def travels(model: type[BaseModel]) -> bool:

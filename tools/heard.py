@@ -10,9 +10,10 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from trunkline.bus.streams import DELIVERIES, EVENTS, TIMERS, WORK
+from trunkline.bus.streams import DEAD, DELIVERIES, EVENTS, TIMERS, WORK
 from trunkline.bus.work import WorkItem
 from trunkline.contracts import subjects
+from trunkline.contracts.letters import LetterHandled
 from trunkline.contracts.message import Command
 from trunkline.contracts.record import Record
 from trunkline.contracts.task import Priority
@@ -20,8 +21,8 @@ from trunkline.contracts.webhook import DeliveryView
 from trunkline_cli.services import NAMES
 from trunkline_sandbox.wiring import POOL
 
-_ALL_OF: Final = {EVENTS: subjects.ALL_EVENTS, DELIVERIES: subjects.ALL_DELIVERIES}
-Kind = Literal["command", "facts", "timer", "work"]
+_ALL_OF: Final = {EVENTS: subjects.ALL_EVENTS, DELIVERIES: subjects.ALL_DELIVERIES, DEAD: subjects.ALL_DEAD}
+Kind = Literal["command", "facts", "timer", "work", "agent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,17 @@ class Notebook:
         verb = str(model.model_fields["type"].default)
         self.heard.append(Heard(self.service, "command", verb, subjects.commands_of(service, verb), message=model))
 
+    def hear(self, verb: str, model: type[BaseModel], answer: Callable[..., Any]) -> None:
+        """What agents ask."""
+        self.heard.append(Heard(self.service, "agent", verb, subjects.agent_calls(verb), message=model))
+
     def facts(self, durable: str, part: str, answer: Callable[..., Any], kinds: object = ()) -> None:
         self.heard.append(Heard(self.service, "facts", part, subjects.events_of_part(part), EVENTS, durable))
 
     def stored(self, stream: str, durable: str, answer: Callable[..., Any], how: object) -> None:
         """What lies in a stream, whatever its part; a delivery is the whole of its record."""
-        message = DeliveryView if stream == DELIVERIES else Record
+        known: dict[str, type[BaseModel]] = {DELIVERIES: DeliveryView, DEAD: LetterHandled}
+        message = known.get(stream, Record)
         self.heard.append(Heard(self.service, "facts", durable, _ALL_OF[stream], stream, durable, message))
 
     def timer(self, service: str, verb: str, model: type[BaseModel], answer: Callable[..., Any], how: object = None) -> None:
@@ -83,7 +89,8 @@ def of(service: str) -> list[Heard]:
 
 
 def _lane(service: str, lane: Priority) -> Heard:
-    return Heard(service, "work", f"{POOL}-{lane}", subjects.work_of(POOL, lane), WORK, f"work-{POOL}-{lane}", WorkItem)
+    """Its lines have consumers that are made when somebody first asks there, one for each tenant."""
+    return Heard(service, "work", f"{POOL}-{lane}", f"work.{POOL}.line.{lane}.*", WORK, message=WorkItem)
 
 
 def everything() -> list[Heard]:

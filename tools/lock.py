@@ -52,7 +52,10 @@ def lock_alone(wanted: list[str]) -> str:
     """Each by the hash of the file that fits this machine."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, *wanted], check=True)
-        found = {path.name.split("-")[0]: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(Path(folder).iterdir())}
+        found = {
+            path.name.split("-")[0].replace("_", "-"): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(Path(folder).iterdir())
+        }
     return HEADER + "".join(f"{wish} \\\n    --hash=sha256:{found[wish.partition('==')[0]]}\n" for wish in wanted)
 
 

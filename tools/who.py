@@ -16,6 +16,10 @@ OUTSIDE_THE_ROOMS = {"relay": ("libs/trunkline/contracts/views.py",)}
 """The relay folds with the contracts' own fold."""
 
 
+CARRIERS = {"AgentOutput", "ApprovalWanted", "ApprovalDropped"}
+"""Facts of whoever carries a task out: the sandbox for runs of ours, the router for agents on NATS, and never both for one task."""
+
+
 @cache
 def trees(service: str) -> tuple[ast.Module, ...]:
     files = sorted((ROOT / "services" / service / f"trunkline_{service}").rglob("*.py"))

@@ -25,9 +25,11 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-TRIES, LONGEST_PAUSE_S, CALL_S = 10, 30.0, 30
-GATHER_S, MOST_TEXT, MOST_LINE = 1.0, 30_000, 60_000
-MOST_DIFF = 120_000
+TRIES, LONGEST_PAUSE_S, CALL_S, MOST_DIFF = 10, 30.0, 30, 120_000
+MOST_TEXT = MOST_LINE = 20_000
+"""Characters, and bytes: a body of 256 KiB holds both, were each of them written as six."""
+GATHER_S, MANY, GATHER_LATER_S = 1.0, 2000, 5.0
+"""After so many messages they come less often: an instance holds 10,000, and a run lasts six hours."""
 MOST_VARIABLE = 100_000
 """Linux takes 128 KiB in one; stdin has all of it."""
 QUESTION = "?? "
@@ -75,7 +77,7 @@ class Home:
 
     def _once(self, method: str, path: str, body: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json", "Idempotency-Key": name}
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode(errors="replace")
         request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=CALL_S) as answer:
@@ -193,6 +195,7 @@ class Conversation:
     poll_s: float = 3.0
     _last: str = ""
     """The newest message that home knows to be read."""
+    _said: int = 0
 
     def hold(self) -> None:
         """Until the agent has said everything. Raises Over when nobody listens any more."""
@@ -213,7 +216,7 @@ class Conversation:
         """What it printed within a moment, questions by themselves; and whether more may come."""
         said: list[str] = []
         held: list[str] = []
-        end = time.monotonic() + GATHER_S
+        end = time.monotonic() + (GATHER_S if self._said < MANY else GATHER_LATER_S)
         more, line = True, ""
         while more and sum(map(len, held)) < MOST_TEXT and not line.startswith(QUESTION) and (left := end - time.monotonic()) > 0:
             try:
@@ -231,7 +234,14 @@ class Conversation:
 
     def _say(self, text: str) -> None:
         asks = self.agent.talk and text.startswith(QUESTION)
-        told = self.home.say(text.removeprefix(QUESTION) if asks else text, requires_user_input=asks)
+        self._said += 1
+        try:
+            told = self.home.say(text.removeprefix(QUESTION) if asks else text, requires_user_input=asks)
+        except Refused as refused:
+            if asks:  # it would wait for ever
+                raise
+            note(f"home does not take what was said: {refused}")
+            return
         self._last = str(told["message_id"])
         self._hear(told["queued_user_messages"])
 
@@ -293,7 +303,10 @@ def conclude(home: Home, code: int, start: str, options: argparse.Namespace, bra
     """Tell what was changed, push it, and say last how it ended."""
     changed = difference(start) if start else ""
     text = "The agent is done." if code == 0 else f"The agent ended with exit code {code}."
-    home.say(text, **({"git_diff": base64.b64encode(changed.encode()).decode()} if changed else {}))
+    try:
+        home.say(text, **({"git_diff": base64.b64encode(changed.encode()).decode()} if changed else {}))
+    except Refused as refused:
+        note(f"home does not take the end of it: {refused}")
     if code == 0 and changed and options.push == "true":
         push(branch, home.instance)
     if code == 0:
@@ -325,16 +338,27 @@ def work(home: Home, payload: Mapping[str, Any], options: argparse.Namespace) ->
         agent.stop()
 
 
+def tell_run(home: Home, environ: Mapping[str, str]) -> None:
+    """Home finds the run without it, and may know the repository by another name, as before it was renamed."""
+    try:
+        home.run(environ)
+    except Refused as refused:
+        note(f"home does not take which run this is: {refused}")
+
+
 def told_to_stop(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
-def last_word(home: Home, status: str) -> None:
+def last_word(home: Home, status: str, why: str = "") -> None:
     """Said once: there is no time left for more."""
-    try:
-        Home(home.url, home.instance, home.key, tries=1).move(status)
-    except (Over, Away, Refused) as lost:
-        note(f"{status} was not heard: {lost}")
+    calm = Home(home.url, home.instance, home.key, tries=1)
+    for tell, said in ((calm.say, why), (calm.move, status)):
+        try:
+            if said:
+                tell(said)
+        except (Over, Away, Refused) as lost:
+            note(f"{said} was not heard: {lost}")
 
 
 def told(environ: Mapping[str, str]) -> argparse.Namespace:
@@ -359,7 +383,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, told_to_stop)
     try:
-        home.run(os.environ)
+        tell_run(home, os.environ)
         return work(home, payload, options)
     except KeyboardInterrupt as stopped:
         note(f"stopped by {stopped}")
@@ -368,7 +392,7 @@ def main() -> int:
         note(f"the task is over: {over}")
     except (Away, Refused, RuntimeError, OSError, ValueError, subprocess.SubprocessError) as error:
         note(f"it went wrong: {error}")
-        last_word(home, "FAILED")
+        last_word(home, "FAILED", f"It went wrong: {error}"[:MOST_TEXT])
     return 1
 
 

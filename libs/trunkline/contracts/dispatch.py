@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal
@@ -15,13 +17,18 @@ SERVICE: Final = "relay"
 LONGEST_EVENT_TYPE: Final = 100
 """Characters; GitHub takes no more."""
 MOST_PAYLOAD: Final = 65_535
-"""Characters of the client payload as JSON; GitHub takes no more."""
+"""Bytes of the client payload as JSON; GitHub takes no more (its documents say less than 64 KB)."""
 COMPLETED: Final = "completed"
 """GitHub's word for a run that is over."""
 SUCCESS: Final = "success"
 WITHDRAWN: Final = "WITHDRAWN"
 """Given up because nobody wants it any more."""
 Word = Annotated[str, Field(max_length=64)]
+
+
+def payload_size(payload: Mapping[str, str]) -> int:
+    """Bytes of a client payload as GitHub counts them: letters beyond ASCII have two to four."""
+    return len(json.dumps(payload, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
 class Outcome(StrEnum):

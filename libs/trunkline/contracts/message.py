@@ -9,6 +9,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, JsonValue
 from pydantic_core import CoreSchema, core_schema
 
+from trunkline.contracts.errors import Refusal
 from trunkline.contracts.ids import Token
 
 EMPTY: Final[dict[str, Any]] = Field(default_factory=dict, json_schema_extra={"default": {}})
@@ -65,6 +66,13 @@ class Accepted(Message):
     seq: int
     """Stream sequence of the last fact of the aggregate: a read at or after it sees this write."""
     body: JsonObject = EMPTY
+
+
+class Reply(Message):
+    """What comes back: exactly one of the two is there."""
+
+    accepted: Accepted | None = None
+    refused: Refusal | None = None
 
 
 def _fields(of: object) -> dict[str, Any]:

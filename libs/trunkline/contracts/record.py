@@ -40,7 +40,9 @@ from trunkline.contracts.instance import (
     InstanceSaid,
     InstanceTold,
 )
+from trunkline.contracts.lease import TaskAnswered, TaskLeased, TaskLeaseOver
 from trunkline.contracts.message import Fact, Message, UnknownFact
+from trunkline.contracts.room import RoomAwaited, RoomCounted, RoomEntered, RoomLeft
 from trunkline.contracts.run import (
     AgentChecked,
     AgentEnded,
@@ -115,6 +117,7 @@ from trunkline.contracts.task import (
     TaskSucceeded,
     TaskWaits,
 )
+from trunkline.contracts.task_waiting import TaskAwaitsPlace, TaskDelayed, TaskPlaceGiven
 
 FACTS: tuple[type[Fact], ...] = (
     TaskSubmitted, TaskAssigned, TaskStarted, TaskRetryScheduled, TaskStopRequested, TaskSucceeded, TaskFailed, TaskCancelled,
@@ -131,17 +134,20 @@ FACTS: tuple[type[Fact], ...] = (
     ImageWanted, ImageSaid, ImageBuilt, ImageFailed, ImageInvalidated,
     InstanceOpened, InstanceSaid, InstanceTold, InstanceAsked, InstanceRead, InstanceMoved, InstanceDiffed,
     DispatchWanted, DispatchTried, WorkflowRunSeen, DispatchGivenUp, WorkflowCancelTried, InstanceKeyRevoked,
+    TaskLeased, TaskLeaseOver, TaskAnswered,
+    TaskDelayed, TaskAwaitsPlace, TaskPlaceGiven, RoomEntered, RoomAwaited, RoomLeft, RoomCounted,
 )  # fmt: skip
 """Every fact that was ever released. Nothing is taken away from here."""
 
-_BY_TYPE = {fact.model_fields["type"].default: fact for fact in FACTS}
+_BY_TYPE = {fact.model_fields["type"].default: fact.__pydantic_validator__.validate_python for fact in FACTS}
 
 
 def read_fact(body: Mapping[str, Any]) -> Fact:
     """The fact that `body` is; a type of a newer version reads as UnknownFact."""
     kind = str(body.get("type", ""))
     known = _BY_TYPE.get(kind)
-    return known.model_validate(body) if known else UnknownFact(type=kind, body=dict(body))
+    read: Fact = known(body) if known else UnknownFact(type=kind, body=dict(body))
+    return read
 
 
 class Record(Message):

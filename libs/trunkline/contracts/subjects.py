@@ -16,6 +16,13 @@ ALL_SEALED = "vault.>"
 ALL_HOOKS = "hook.>"
 ALL_DELIVERIES = "deliver.>"
 ALL_BEATS = "beat.>"
+ALL_SCHEDULES = "schedule.>"
+AGENT_VERBS = ("claim", "beat", "report", "say", "ask", "approve", "answer", "publish", "submit", "follow")
+"""What an agent on NATS may ask of the control plane: a service of its account for each."""
+ALL_TOLD = "told.>"
+ALL_TRACES = "trace.>"
+ALL_DEAD = "dead.>"
+ALL_WORK = "work.>"
 NO_TASK = TaskId("-")
 """Stands in the task's place of what is about no task."""
 TASK = "task"
@@ -29,6 +36,8 @@ BUILD = "build"
 """The part of what the build of an image says."""
 INSTANCE = "instance"
 """The part of the conversation of an agent that calls home."""
+ROOM = "room"
+"""The part of who has a place in a tenant, and stands in the task's place there."""
 DISPATCH = "dispatch"
 """The part of the workflow run that was started for a task, and of its key."""
 MESSAGE = "message"
@@ -56,6 +65,11 @@ def timeline(tenant: TenantId, task: TaskId) -> str:
 def everything_of(tenant: TenantId) -> str:
     """Every part of every task of one tenant."""
     return f"evt.{token(tenant)}.>"
+
+
+def task_anywhere(task: TaskId, tenant: TenantId | None = None) -> str:
+    """Every part of one task, also for whoever does not know whose it is."""
+    return f"evt.{token(tenant) if tenant else '*'}.{token(task)}.>"
 
 
 def events_of_part(part: str) -> str:
@@ -87,18 +101,41 @@ def commands_of(service: str, verb: str) -> str:
     return f"cmd.{token(service)}.*.*.{token(verb)}"
 
 
-def work(pool: str, priority: str, tenant: TenantId) -> str:
+class Line(NamedTuple):
+    """What waits in one lane of a pool for one tenant; no tenant: what an earlier version put there, for all tenants in one line."""
+
+    lane: str
+    tenant: str
+
+
+_LINE = "line"
+"""Keeps the lines out of the consumers of earlier versions, which were of whole lanes: a work queue gives nothing to two."""
+
+
+def work(pool: str, lane: str, tenant: str) -> str:
     """Where a released task waits for an agent of its pool."""
-    return f"work.{token(pool)}.{token(priority)}.{token(tenant)}"
+    return f"work.{token(pool)}.{_LINE}.{token(lane)}.{token(tenant)}"
 
 
-def work_of(pool: str, priority: str) -> str:
-    """One lane: what waits for agents of a pool with one priority."""
-    return f"work.{token(pool)}.{token(priority)}.>"
+def work_before(pool: str, lane: str) -> str:
+    """Where earlier versions put what waits in one lane of a pool."""
+    return f"work.{token(pool)}.{token(lane)}.>"
 
 
-def all_work_of(pool: str) -> str:
-    return f"work.{token(pool)}.>"
+def work_of(pool: str, tenant: str | None = None) -> str:
+    """Every line of a pool, or those of one tenant."""
+    return f"work.{token(pool)}.{_LINE}.*.{token(tenant)}" if tenant else f"work.{token(pool)}.>"
+
+
+def parse_work(subject: str) -> Line | None:
+    """The line of what was put, or of its bell; None: no line of ours."""
+    match subject.removeprefix(LIVE_PREFIX).split("."):
+        case ["work", _, "line", lane, tenant]:
+            return Line(lane, tenant)
+        case ["work", _, lane, _]:
+            return Line(lane, "")
+        case _:
+            return None
 
 
 def timer(name: str, id: str) -> str:
@@ -115,9 +152,24 @@ def due_for(service: str) -> str:
     return f"due.{token(service)}.>"
 
 
+def trace(tenant: TenantId, trace_id: str) -> str:
+    """Where the spans of one trace lie, as far as they are one tenant's."""
+    return f"trace.{token(tenant)}.{token(trace_id)}"
+
+
 def dead(what: str, tenant: TenantId, id: str) -> str:
     """Where something that was given up on is kept."""
     return f"dead.{token(what)}.{token(tenant)}.{token(id)}"
+
+
+def delivered_of(tenant: TenantId) -> str:
+    """Everything on its way to any webhook of a tenant."""
+    return f"deliver.{token(tenant)}.*.*"
+
+
+def carried(consumer: str, seq: int) -> str:
+    """Where it lies that somebody began to work on a message, and whether anybody lived to say how that went."""
+    return f"beat.carried.{token(consumer.partition('~')[0])}.{seq}"
 
 
 def limit(name: str, window: str, key: str) -> str:
@@ -190,6 +242,61 @@ def image_log(tenant: TenantId, image_id: str) -> str:
     return event(tenant, TaskId(image_id), BUILD)
 
 
+def room(tenant: TenantId) -> str:
+    """Where lies who of a tenant has a place, where only so many may be worked on at once."""
+    return event(tenant, TaskId(ROOM), ROOM)
+
+
+def schedule(tenant: TenantId, schedule_id: str) -> str:
+    """Where one schedule lies."""
+    return f"schedule.{token(tenant)}.{token(schedule_id)}"
+
+
+def schedules_of(tenant: TenantId) -> str:
+    """All schedules of a tenant."""
+    return f"schedule.{token(tenant)}.*"
+
+
 def beat(tenant: TenantId, task: TaskId) -> str:
     """Where the last sign of life of one instance lies."""
     return f"beat.{token(tenant)}.{token(task)}"
+
+
+def agent_call(tenant: TenantId, name: str, verb: str) -> str:
+    """Where an agent on NATS asks for something. `name` is its subject; nats-server keeps everybody else from publishing here."""
+    return f"agent.{token(tenant)}.{token(name)}.{token(verb)}"
+
+
+def agent_calls(verb: str) -> str:
+    """What is listened on for one verb."""
+    return f"agent.*.*.{token(verb)}"
+
+
+def agent_inbox(tenant: TenantId, name: str) -> str:
+    """What the reply subjects of an agent begin with: no other agent hears what comes there."""
+    return f"_INBOX.{token(tenant)}.{token(name)}"
+
+
+def told(tenant: TenantId, name: str, what: str) -> str:
+    """Where an agent hears at once what its next beat or question would tell it too."""
+    return f"told.{token(tenant)}.{token(name)}.{token(what)}"
+
+
+def told_of(tenant: TenantId, name: str) -> str:
+    return f"told.{token(tenant)}.{token(name)}.>"
+
+
+class AgentCall(NamedTuple):
+    """Who asks, and what for: the tokens of the subject, never of the body."""
+
+    tenant: TenantId
+    name: str
+    verb: str
+
+
+def parse_agent_call(subject: str) -> AgentCall:
+    """Raises ValueError for any other subject."""
+    parts = subject.split(".")
+    if len(parts) != 4 or parts[0] != "agent":
+        raise ValueError(f"no agent's subject: {subject}")
+    return AgentCall(TenantId(token(parts[1])), token(parts[2]), token(parts[3]))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from trunkline.contracts.calls import ToolRule
 from trunkline.contracts.dispatch import Workflow
@@ -116,7 +116,7 @@ class Assignment(Message):
     parent: Token | None = None
     """The task that this one is a part of."""
     sla_s: float | None = Field(default=None, gt=0)
-    """Seconds from submission within which it was promised; being late is a fact and stops nothing."""
+    """Seconds from submission, or from `start_at`, within which it was promised; being late is a fact and stops nothing."""
     branch: str = "main"
     """The base branch of the pull request."""
     pull_request: int | None = Field(default=None, ge=1)
@@ -131,6 +131,8 @@ class Assignment(Message):
     """For the agent's program beside its own; nothing secret, and nothing of `job_env.NEVER`. Only in a named sandbox."""
     pool: Token = "dev"
     priority: Priority = Priority.P2
+    start_at: datetime | None = None
+    """Not before this moment; None and what has passed mean now."""
     deadline_s: float = Field(default=3600, gt=0)
     """Seconds from the moment the work may begin to the moment the task is stopped and failed."""
     max_retries: int = Field(default=1, ge=0, le=10)
@@ -356,7 +358,9 @@ class TaskStopRequested(Fact):
 class TaskSucceeded(Fact):
     type: Literal["task.succeeded"] = "task.succeeded"
     result: RunResult | None = None
-    """What a run left behind; an agent on the bus leaves what it published."""
+    """What a run of ours left behind."""
+    outcome: JsonValue = None
+    """What an agent on the bus says that came out of it."""
 
 
 class TaskFailed(Fact):
@@ -392,9 +396,3 @@ class TaskGoesOn(Fact):
 
 ENDS: Final = (TaskSucceeded, TaskFailed, TaskCancelled)
 """The facts after which nothing happens to a task any more."""
-
-TaskFact = Annotated[
-    TaskSubmitted | TaskAssigned | TaskHeld | TaskReleased | TaskHoldDropped | TaskSlaBreached | TaskChildAdded | TaskStarted
-    | TaskRetryScheduled | TaskWaits | TaskGoesOn | TaskStopRequested | TaskSucceeded | TaskFailed | TaskCancelled,
-    Field(discriminator="type"),
-]  # fmt: skip

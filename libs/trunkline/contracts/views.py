@@ -49,6 +49,7 @@ from trunkline.contracts.task import (
     TaskSubmitted,
     TaskSucceeded,
 )
+from trunkline.contracts.task_waiting import TaskAwaitsPlace, TaskPlaceGiven
 
 
 class TaskView(Message):
@@ -217,6 +218,8 @@ class TraceView(Message):
 
 
 _GOES_ON: Final[dict[str, object]] = {"waiting_for": None, "approval_waiting": None}
+PLACE: Final = "place"
+"""What a task waits for where only so many may be worked on at once."""
 _UNDONE: Final[dict[str, object]] = dict.fromkeys(("branch", "commit", "files_changed", "additions", "deletions"))
 """An attempt that is made anew left nothing in the world."""
 MOST_CHILDREN: Final = 100
@@ -233,9 +236,19 @@ def fold(view: TaskView | None, event: Event) -> TaskView | None:
         return _first(event)
     if view.status.terminal:
         later = _later_changes(view, event.fact)
-        return view.model_copy(update={**later, "updated_at": event.at}) if later else view
+        return _with(view, {**later, "updated_at": event.at}) if later else view
     changes = _changes(view, event.fact, event)
-    return view.model_copy(update={**changes, "updated_at": event.at, "seq": event.cursor.seq}) if changes else view
+    return _with(view, {**changes, "updated_at": event.at, "seq": event.cursor.seq}) if changes else view
+
+
+def _with(view: TaskView, changes: dict[str, object]) -> TaskView:
+    """As `model_copy`, in a fifth of the time: every fact of every task comes by here."""
+    made = TaskView.__new__(TaskView)
+    object.__setattr__(made, "__dict__", {**view.__dict__, **changes})
+    object.__setattr__(made, "__pydantic_fields_set__", view.__pydantic_fields_set__ | changes.keys())
+    object.__setattr__(made, "__pydantic_extra__", None)
+    object.__setattr__(made, "__pydantic_private__", None)
+    return made
 
 
 def _first(event: Event) -> TaskView | None:
@@ -331,6 +344,10 @@ def _seconds(view: TaskView, at: datetime) -> float | None:
 
 def _wait_changes(fact: Fact) -> dict[str, object]:
     match fact:
+        case TaskAwaitsPlace():
+            return {"waiting_for": PLACE}
+        case TaskPlaceGiven():
+            return _GOES_ON
         case RunWaits():
             return {"waiting_for": fact.why.value, "approval_waiting": fact.approval_id or None}
         case RunParked():

@@ -128,4 +128,4 @@ class Account:
         try:
             return await self._calls.send(wish, await self._credential.caller(), kind)
         except Unauthenticated as error:
-            raise Denied(error.message, code="FORGE_CREDENTIAL") from None
+            raise Denied(error.message, code="FORGE_CREDENTIAL", status=error.details.get("status")) from None

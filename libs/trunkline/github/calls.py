@@ -16,6 +16,7 @@ from yarl import URL
 from trunkline.contracts.errors import DomainError, Unavailable
 from trunkline.github.failures import Reply, exhausted, failure, wait_told
 from trunkline.github.pacing import Pace
+from trunkline.telemetry.traces import child
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -71,7 +72,10 @@ class Calls:
         self._pace.check(caller.key)
         changes = wish.method != "GET" and wish.paced
         async with self._pace.change(caller.key) if changes else nullcontext():
-            reply = await self._reply(wish, caller)
+            with child("github.call", method=wish.method) as span:
+                reply = await self._reply(wish, caller)
+                if span:
+                    span.note(status=reply.status)
         if reply.status >= 300:
             raise self._refused(reply, wish, caller)
         self._pace.welcome(caller.key)

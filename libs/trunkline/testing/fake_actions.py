@@ -129,7 +129,7 @@ class Actions:
             return refusal(422, "Invalid request.\n\nevent_type is too long (maximum is 100 characters).")
         if len(payload) > MOST_KEYS:
             return refusal(422, f"No more than {MOST_KEYS} properties are allowed; {len(payload)} were supplied.")
-        if len(json.dumps(payload, ensure_ascii=False)) > MOST_PAYLOAD:
+        if len(json.dumps(payload, ensure_ascii=False).encode()) > MOST_PAYLOAD:
             return refusal(422, "client_payload is too large.")
         number, self._next = self._next, self._next + 1
         sent = Dispatched(repo, event, payload, number)

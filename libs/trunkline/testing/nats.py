@@ -16,6 +16,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+from trunkline.bus.accounts import CONTROL_USER, accounts
+
+PASSWORD: Final = "of-a-test"
 
 
 def free_port() -> int:
@@ -45,10 +50,18 @@ class NatsServer:
     name: str = "test"
     cluster: str = ""
     """The cluster block of its configuration, where it is one of several."""
+    issuer: str = ""
+    """Public key of whoever vouches for agents; without one there are no accounts, and anybody may do anything."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
+        """As services reach it."""
+        return f"nats://{CONTROL_USER}:{PASSWORD}@127.0.0.1:{self.port}" if self.issuer else self.open_url
+
+    @property
+    def open_url(self) -> str:
+        """Without anybody's credentials."""
         return f"nats://127.0.0.1:{self.port}"
 
     def start(self) -> None:
@@ -59,6 +72,7 @@ class NatsServer:
             f"jetstream {{ store_dir: '{self.folder / 'store'}', sync_interval: always, max_file_store: 4GB }}\n"
             "feature_flags { js_ack_fc_v2: false }\n"
             f"{self.cluster}\n"
+            f"{accounts(PASSWORD, PASSWORD, self.issuer) if self.issuer else ''}"
         )
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen([binary(), "-c", str(config)], stdout=log, stderr=log)
@@ -88,10 +102,10 @@ class NatsServer:
 
 
 @contextmanager
-def nats_server(within: Path | None = None) -> Iterator[NatsServer]:
+def nats_server(within: Path | None = None, issuer: str = "") -> Iterator[NatsServer]:
     """A started server with its folder `within`, else where files for a while are kept; stopped and removed at the end."""
     with tempfile.TemporaryDirectory(prefix="trunkline-nats-", dir=within) as folder:
-        server = NatsServer(Path(folder))
+        server = NatsServer(Path(folder), issuer=issuer)
         server.start()
         try:
             yield server
@@ -100,16 +114,16 @@ def nats_server(within: Path | None = None) -> Iterator[NatsServer]:
 
 
 @contextmanager
-def nats_cluster(size: int) -> Iterator[list[NatsServer]]:
-    """Several servers that hold one log between them; stopped and removed at the end."""
+def nats_cluster(size: int, issuer: str = "", within: Path | None = None) -> Iterator[list[NatsServer]]:
+    """Several servers that hold one log between them, `within` a folder or one that is made for it; stopped at the end."""
     routes = [free_port() for _ in range(size)]
     known = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
-    with tempfile.TemporaryDirectory(prefix="trunkline-nats-") as folder, ExitStack() as running:
+    with tempfile.TemporaryDirectory(prefix="trunkline-nats-", dir=within) as folder, ExitStack() as running:
         servers = []
         for number, port in enumerate(routes):
             (Path(folder) / str(number)).mkdir()
             block = f"cluster {{ name: test, listen: '127.0.0.1:{port}', routes: [{known}] }}"
-            servers.append(NatsServer(Path(folder) / str(number), name=f"n{number}", cluster=block))
+            servers.append(NatsServer(Path(folder) / str(number), name=f"n{number}", cluster=block, issuer=issuer))
             running.callback(servers[-1].kill, signal.SIGKILL)
             servers[-1].start()
         yield servers

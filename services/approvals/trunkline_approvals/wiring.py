@@ -9,6 +9,7 @@ from trunkline.bus import connect
 from trunkline.contracts.approval import ApprovalPolicy
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
+from trunkline.runtime.health import beside
 from trunkline_approvals.adapters.expiry_timers import ExpiryTimers
 from trunkline_approvals.handlers.answer_command import AnswerCommand
 from trunkline_approvals.handlers.ask_for_release import AskForRelease
@@ -25,14 +26,14 @@ from trunkline_approvals.subscriptions import SERVICE, subscribe, subscribe_ques
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[None]:
     """Entered, it hears; left, it has finished what was begun. Raises Unavailable."""
-    async with connect(settings, SERVICE) as bus:
+    async with connect(settings, SERVICE, beside(settings, SERVICE)) as bus:
         approvals: Actor[State, Cue] = Actor(bus.log, decide, evolve)
         expiries = ExpiryTimers(bus.timers, SERVICE)
         asking = Asking(approvals, expiries, [as_rule(policy) for policy in settings.approval_policies])
         ask_for_release = AskForRelease(bus.log, asking, now)
         answer = AnswerCommand(approvals, asking, ask_for_release)
         runs = RunNews(approvals, bus.log, asking, now)
-        tasks = TaskNews(approvals, ask_for_release, runs.ended, now)
+        tasks = TaskNews(approvals, ask_for_release, runs, now)
         subscribe(bus.inlet, answer, tasks, runs, Expire(approvals, expiries, now))
         subscribe_questions(bus.inlet, QuestionNews(approvals, bus.log, asking, now))
         await bus.inlet.start(SERVICE)

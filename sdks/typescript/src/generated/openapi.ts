@@ -1192,6 +1192,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what was given up on
+         * @description Failed tasks, triggers that began nothing, webhooks that nobody took, messages that no handler could take.
+         *
+         *     Open to the roles admin.
+         */
+        get: operations["orchestrator_get_dead_letters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/dead-letters/{letter_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read one letter, whole
+         * @description Open to the roles admin.
+         */
+        get: operations["orchestrator_get_dead_letters_letter_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/dead-letters/{letter_id}/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put it aside
+         * @description Open to the roles admin.
+         */
+        post: operations["orchestrator_post_dead_letters_letter_id_discard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/dead-letters/{letter_id}/requeue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have it tried once more
+         * @description A task or a trigger becomes another task, yours; a webhook is told again; a timer is set free again; a handler is shown its fact.
+         *
+         *     Open to the roles admin.
+         */
+        post: operations["orchestrator_post_dead_letters_letter_id_requeue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/dead-letters/requeue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have many tried once more
+         * @description Open to the roles admin.
+         */
+        post: operations["orchestrator_post_dead_letters_requeue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/docs": {
         parameters: {
             query?: never;
@@ -1336,6 +1440,60 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the schedules
+         * @description Open to the roles user, agent, approver, admin.
+         */
+        get: operations["orchestrator_get_schedules"];
+        put?: never;
+        /**
+         * Make a schedule
+         * @description Each moment has one task, however many services act on it: what makes it a second time makes the same.
+         *
+         *     Open to the roles agent, admin.
+         */
+        post: operations["orchestrator_post_schedules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schedules/{schedule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a schedule
+         * @description Open to the roles user, agent, approver, admin.
+         */
+        get: operations["orchestrator_get_schedules_schedule_id"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a schedule
+         * @description Open to the roles agent, admin.
+         */
+        delete: operations["orchestrator_delete_schedules_schedule_id"];
+        options?: never;
+        head?: never;
+        /**
+         * Pause a schedule, or let it go on
+         * @description Open to the roles agent, admin.
+         */
+        patch: operations["orchestrator_patch_schedules_schedule_id"];
         trace?: never;
     };
     "/stats": {
@@ -2350,6 +2508,10 @@ export interface components {
             };
             url: string;
         };
+        /** @description POST /dead-letters/{letter_id}/discard. */
+        DiscardBody: {
+            reason: string;
+        };
         /** @description POST /api/v1/github/dispatches. */
         DispatchBody: {
             /**
@@ -2410,6 +2572,28 @@ export interface components {
         /** @description A refusal. */
         DocsProblem: {
             detail: string;
+        };
+        /** @description What is to be otherwise; `editable` of the letter says which of these it knows. What is not named stays. */
+        EditBody: {
+            /**
+             * @description Of a message: all of it, as its handler reads it.
+             * @default null
+             */
+            body?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+            /** @default null */
+            metadata?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+            /** @default null */
+            payload?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+            /** @default null */
+            priority?: ("P0" | "P1" | "P2" | "P3") | null;
+            /** @default null */
+            prompt?: string | null;
         };
         /** @description POST /api/v1/sessions/end. */
         EndBody: {
@@ -2558,6 +2742,22 @@ export interface components {
         GithubProblem: {
             message: string;
         };
+        /** @description What somebody did about it last. Until it is `done` it is being carried out; a `problem` says why nothing came of it. */
+        Handled: {
+            /** Format: date-time */
+            at: string;
+            by: string;
+            done: boolean;
+            edited: string[];
+            /** @description What came of it: the new task, the delivery, the place of the message; `taken` for a fact. */
+            made: string | null;
+            problem: string | null;
+            reason: string | null;
+            /** @description How often, in all. */
+            requeued: number;
+            /** @enum {string} */
+            state: "requeued" | "discarded";
+        };
         /** @description One event of a task: what stands on a `data:` line, and in a page. The last three where somebody published it. */
         Happened: {
             event_type: string;
@@ -2579,6 +2779,8 @@ export interface components {
         };
         /** @description `redis` says the same as `nats`: monitors read it by that name. */
         Health: {
+            /** @description Whether the log is as it was written, as one of its witnesses knows it. */
+            integrity: components["schemas"]["Integrity"] | null;
             /** @enum {string} */
             nats: "connected" | "disconnected";
             queue_stats: components["schemas"]["Queue"] | null;
@@ -2649,6 +2851,8 @@ export interface components {
         InstanceTransport: {
             transport: string;
         };
+        /** @enum {string} */
+        Integrity: "off" | "checking" | "whole" | "broken";
         /** @description The next create builds again. */
         Invalidated: {
             /**
@@ -2794,6 +2998,54 @@ export interface components {
         /** @description None for an instance that nobody dispatched. */
         Keys: {
             keys: components["schemas"]["Key"][];
+        };
+        /** @description What was given up on. */
+        Letter: {
+            /** Format: date-time */
+            at: string;
+            code: string | null;
+            /** @description The fields that an edit may name when it is requeued. */
+            editable: string[];
+            handled: components["schemas"]["Handled"] | null;
+            /** @enum {string} */
+            kind: "task" | "trigger" | "webhook" | "message";
+            letter_id: string;
+            /** @enum {string} */
+            state: "open" | "requeued" | "discarded";
+            task_id: string | null;
+            tries: number;
+            what: string;
+            why: string;
+        };
+        LetterDone: {
+            letter: components["schemas"]["Letter"];
+            message: string;
+            /** @constant */
+            success: true;
+        };
+        /** @description What was given up on last comes first. `total` is null where nobody counts that. */
+        LetterList: {
+            count: number;
+            letters: components["schemas"]["Letter"][];
+            next_cursor: string | null;
+            /** @constant */
+            success: true;
+            total: number | null;
+        };
+        LetterRead: {
+            letter: components["schemas"]["WholeLetter"];
+            /** @constant */
+            success: true;
+        };
+        /** @description `more`: there are others that match, ask again for those. */
+        LettersDone: {
+            count: number;
+            failed: number;
+            message: string;
+            more: boolean;
+            results: components["schemas"]["trunkline_gateway__dialects__orchestrator__answers_letters__Result"][];
+            /** @constant */
+            success: true;
         };
         /** @description That an issue is a pull request; nothing of it is read. */
         Linked: Record<string, never>;
@@ -3357,16 +3609,23 @@ export interface components {
             default_branch?: string;
             full_name: string;
         };
-        /** @description What an agent of ours left behind; all but the last are null of one that worked without a repository. */
-        Result: {
-            additions: number | null;
-            branch: string | null;
-            commit: string | null;
-            deletions: number | null;
-            files_changed: number | null;
-            pull_request: number | null;
-            pull_request_url: string | null;
-            summary: string;
+        /** @description POST /dead-letters/{letter_id}/requeue; none is needed. */
+        RequeueBody: {
+            /** @default null */
+            edit?: components["schemas"]["EditBody"] | null;
+        };
+        /** @description POST /dead-letters/requeue. Either `ids`, or a `kind`: of those the open ones, the newest first. */
+        RequeueManyBody: {
+            /** @default null */
+            ids?: string[] | null;
+            /** @default null */
+            kind?: ("task" | "trigger" | "webhook" | "message") | null;
+            /** @default 100 */
+            limit?: number;
+            /** @default null */
+            q?: string | null;
+            /** @default null */
+            since?: string | null;
         };
         /** @description What the channel has said about the newest job of a task. */
         Results: {
@@ -3506,6 +3765,96 @@ export interface components {
             minutes: number;
             running: number;
         };
+        /** @description Either `cron` or `every` is set. `next_at` is null while it is paused. */
+        Schedule: {
+            /** Format: date-time */
+            created_at: string;
+            created_by: string;
+            cron: string | null;
+            every: number | null;
+            /** @description The moment of its newest task. */
+            last_at: string | null;
+            last_task_id: string | null;
+            /** @enum {string} */
+            missed: "skip" | "once";
+            next_at: string | null;
+            paused: boolean;
+            /** @description Why no task came of the last moment. */
+            problem: string | null;
+            schedule_id: string;
+            task: components["schemas"]["ScheduledTask"];
+            time_zone: string | null;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /** @description POST /schedules. Either `cron` or `every`. */
+        ScheduleBody: {
+            /**
+             * @description Five fields: minute, hour, day of the month, month, day of the week.
+             * @default null
+             */
+            cron?: string | null;
+            /**
+             * @description Seconds, counted from when it is made.
+             * @default null
+             */
+            every?: number | null;
+            /**
+             * @description What becomes of moments at which nothing ran here: no task, or one for all of them. Null and nothing mean skip.
+             * @default null
+             */
+            missed?: ("skip" | "once") | null;
+            /** @description Each of its tasks, as POST /tasks takes one, without `start_at`, `delay`, `sla_deadline`, `parent_task_id` and `trace_id`. */
+            task: components["schemas"]["TaskBody"];
+            /**
+             * @description Of `cron`. Null and nothing mean UTC.
+             * @default null
+             */
+            time_zone?: string | null;
+        };
+        /** @description PATCH /schedules/{schedule_id}. */
+        ScheduleChangeBody: {
+            /** @description Moments that pass while it is paused are never made up for. */
+            paused: boolean;
+        };
+        /** @description What each of its tasks is asked to be. */
+        ScheduledTask: {
+            max_retries: number;
+            metadata: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            payload: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            priority: string;
+            source: string | null;
+            type: string | null;
+        };
+        /** @description All of the tenant, the oldest first. */
+        ScheduleList: {
+            count: number;
+            schedules: components["schemas"]["Schedule"][];
+            /** @constant */
+            success: true;
+        };
+        ScheduleMade: {
+            message: string;
+            schedule: components["schemas"]["Schedule"];
+            schedule_id: string;
+            /** @constant */
+            success: true;
+        };
+        ScheduleRead: {
+            schedule: components["schemas"]["Schedule"];
+            /** @constant */
+            success: true;
+        };
+        ScheduleRemoved: {
+            message: string;
+            schedule_id: string;
+            /** @constant */
+            success: true;
+        };
         Self: {
             role: string;
             tenant: string;
@@ -3644,11 +3993,13 @@ export interface components {
             /** @description As far as the forge said. */
             pull_request_state: ("open" | "merged" | "closed") | null;
             requires_approval: boolean;
-            result: components["schemas"]["Result"] | null;
+            result: components["schemas"]["trunkline_gateway__dialects__orchestrator__answers_tasks__Result"] | null;
             retry_count: number;
             sla: components["schemas"]["Sla"] | null;
             source: string | null;
             spent: components["schemas"]["Spent"];
+            /** @description Before it nobody may take it; null: at once. */
+            start_at: string | null;
             started_at: string | null;
             /** @enum {string} */
             status: "pending" | "assigned" | "in_progress" | "completed" | "failed" | "cancelled";
@@ -3661,7 +4012,7 @@ export interface components {
             updated_at: string;
             /** @description The approval that its run waits for. */
             waiting_approval_id: string | null;
-            /** @description tool_call, budget, push, pull_requests, paused or forge, while its run waits. */
+            /** @description tool_call, budget, push, pull_requests, paused or forge, while its run waits; place, while too many others are worked on. */
             waiting_for: string | null;
         };
         /** @description POST /tasks. */
@@ -3676,6 +4027,11 @@ export interface components {
              * @default null
              */
             created_by?: string | null;
+            /**
+             * @description Seconds, the same counted from now.
+             * @default null
+             */
+            delay?: number | null;
             /** @default null */
             max_retries?: number | null;
             /** @default null */
@@ -3712,6 +4068,11 @@ export interface components {
              * @default null
              */
             source_agent?: string | null;
+            /**
+             * @description An ISO time, at most 30 days ahead: nobody may take it before. What has passed means now.
+             * @default null
+             */
+            start_at?: string | null;
             /**
              * @description Which of its agent's calls are asked about or denied, on top of the settings; the strictest that fits counts.
              * @default null
@@ -3900,14 +4261,18 @@ export interface components {
              */
             since?: number | null;
         };
+        /** @description `w3c_trace_id` is what the name stands for in the header `traceparent`; `links` of a span lead on to other such. */
         Trace: {
             event_count: number;
             events: components["schemas"]["TracedEvent"][];
+            span_count: number;
+            spans: components["schemas"]["TracedSpan"][];
             /** @constant */
             success: true;
             task_count: number;
             tasks: components["schemas"]["Task"][];
             trace_id: string;
+            w3c_trace_id: string;
         };
         TracedEvent: {
             event_type: string;
@@ -3922,6 +4287,42 @@ export interface components {
             /** Format: date-time */
             timestamp: string;
             trace_id: string;
+        };
+        /** @description Something that took time, in one service. `parent_id` may be of a span that nobody kept. */
+        TracedSpan: {
+            attributes: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            duration_ms: number;
+            error: string | null;
+            links: string[];
+            name: string;
+            parent_id: string | null;
+            service: string;
+            span_id: string;
+            /** Format: date-time */
+            started_at: string;
+            task_id: string | null;
+            w3c_trace_id: string;
+        };
+        /** @description What came of one of many; where it is not `requeued`, why. */
+        trunkline_gateway__dialects__orchestrator__answers_letters__Result: {
+            code: string | null;
+            detail: string | null;
+            letter_id: string;
+            made: string | null;
+            requeued: boolean;
+        };
+        /** @description What an agent of ours left behind; all but the last are null of one that worked without a repository. */
+        trunkline_gateway__dialects__orchestrator__answers_tasks__Result: {
+            additions: number | null;
+            branch: string | null;
+            commit: string | null;
+            deletions: number | null;
+            files_changed: number | null;
+            pull_request: number | null;
+            pull_request_url: string | null;
+            summary: string;
         };
         /** @description `status` is what was answered; `error` why it counts as failed. */
         Try: {
@@ -4057,6 +4458,25 @@ export interface components {
             status: "running";
             url: string;
             version: string;
+        };
+        /** @description With what was to be worked on: the task as asked for, the event that was sent, the message. */
+        WholeLetter: {
+            /** Format: date-time */
+            at: string;
+            body: components["schemas"]["JsonValue"];
+            code: string | null;
+            /** @description The fields that an edit may name when it is requeued. */
+            editable: string[];
+            handled: components["schemas"]["Handled"] | null;
+            /** @enum {string} */
+            kind: "task" | "trigger" | "webhook" | "message";
+            letter_id: string;
+            /** @enum {string} */
+            state: "open" | "requeued" | "discarded";
+            task_id: string | null;
+            tries: number;
+            what: string;
+            why: string;
         };
         /** @description One window; all null where it does not limit. */
         WindowLeft: {
@@ -7394,6 +7814,223 @@ export interface operations {
             504: components["responses"]["Orchestrator504"];
         };
     };
+    orchestrator_get_dead_letters: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                kind?: "task" | "trigger" | "webhook" | "message";
+                limit?: number;
+                /** @description Stands in the id, in `what`, in `why` or in the task, in any case. */
+                q?: string;
+                /** @description An ISO time: only what was given up on since then. */
+                since?: string;
+                state?: "open" | "requeued" | "discarded";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LetterList"];
+                };
+            };
+            400: components["responses"]["Orchestrator400"];
+            401: components["responses"]["Orchestrator401"];
+            403: components["responses"]["Orchestrator403"];
+            414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
+            429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
+            500: components["responses"]["Orchestrator500"];
+            503: components["responses"]["Orchestrator503"];
+            504: components["responses"]["Orchestrator504"];
+        };
+    };
+    orchestrator_get_dead_letters_letter_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LetterRead"];
+                };
+            };
+            400: components["responses"]["Orchestrator400"];
+            401: components["responses"]["Orchestrator401"];
+            403: components["responses"]["Orchestrator403"];
+            404: components["responses"]["Orchestrator404"];
+            414: components["responses"]["Orchestrator414"];
+            429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
+            500: components["responses"]["Orchestrator500"];
+            503: components["responses"]["Orchestrator503"];
+            504: components["responses"]["Orchestrator504"];
+        };
+    };
+    orchestrator_post_dead_letters_letter_id_discard: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DiscardBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LetterDone"];
+                };
+            };
+            400: components["responses"]["Orchestrator400"];
+            401: components["responses"]["Orchestrator401"];
+            403: components["responses"]["Orchestrator403"];
+            404: components["responses"]["Orchestrator404"];
+            408: components["responses"]["Orchestrator408"];
+            409: components["responses"]["Orchestrator409"];
+            413: components["responses"]["Orchestrator413"];
+            414: components["responses"]["Orchestrator414"];
+            415: components["responses"]["Orchestrator415"];
+            422: components["responses"]["Orchestrator422"];
+            429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
+            500: components["responses"]["Orchestrator500"];
+            503: components["responses"]["Orchestrator503"];
+            504: components["responses"]["Orchestrator504"];
+        };
+    };
+    orchestrator_post_dead_letters_letter_id_requeue: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RequeueBody"];
+            };
+        };
+        responses: {
+            /** @description Taken; it will be done. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LetterDone"];
+                };
+            };
+            400: components["responses"]["Orchestrator400"];
+            401: components["responses"]["Orchestrator401"];
+            403: components["responses"]["Orchestrator403"];
+            404: components["responses"]["Orchestrator404"];
+            408: components["responses"]["Orchestrator408"];
+            409: components["responses"]["Orchestrator409"];
+            413: components["responses"]["Orchestrator413"];
+            414: components["responses"]["Orchestrator414"];
+            415: components["responses"]["Orchestrator415"];
+            422: components["responses"]["Orchestrator422"];
+            429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
+            500: components["responses"]["Orchestrator500"];
+            503: components["responses"]["Orchestrator503"];
+            504: components["responses"]["Orchestrator504"];
+        };
+    };
+    orchestrator_post_dead_letters_requeue: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequeueManyBody"];
+            };
+        };
+        responses: {
+            /** @description Taken; it will be done. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LettersDone"];
+                };
+            };
+            400: components["responses"]["Orchestrator400"];
+            401: components["responses"]["Orchestrator401"];
+            403: components["responses"]["Orchestrator403"];
+            408: components["responses"]["Orchestrator408"];
+            409: components["responses"]["Orchestrator409"];
+            413: components["responses"]["Orchestrator413"];
+            415: components["responses"]["Orchestrator415"];
+            422: components["responses"]["Orchestrator422"];
+            429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
+            500: components["responses"]["Orchestrator500"];
+            503: components["responses"]["Orchestrator503"];
+            504: components["responses"]["Orchestrator504"];
+        };
+    };
     docs_get_docs: {
         parameters: {
             query?: never;
@@ -7615,6 +8252,192 @@ export interface operations {
             429: components["responses"]["Docs429"];
             500: components["responses"]["Docs500"];
             503: components["responses"]["Docs503"];
+        };
+    };
+    orchestrator_get_schedules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleList"];
+                };
+            };
+            401: components["responses"]["Orchestrator401"];
+            403: components["responses"]["Orchestrator403"];
+            429: components["responses"]["Orchestrator429"];
+            500: components["responses"]["Orchestrator500"];
+            503: components["responses"]["Orchestrator503"];
+            504: components["responses"]["Orchestrator504"];
+        };
+    };
+    orchestrator_post_schedules: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the stored answer, for a day; with another request it is refused with 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleBody"];
+            };
+        };
+        responses: {
+            /** @description Made. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleMade"];
+                };
+            };
+            400: components["responses"]["Orchestrator400"];
+            401: components["responses"]["Orchestrator401"];
+            403: components["responses"]["Orchestrator403"];
+            408: components["responses"]["Orchestrator408"];
+            409: components["responses"]["Orchestrator409"];
+            413: components["responses"]["Orchestrator413"];
+            415: components["responses"]["Orchestrator415"];
+            422: components["responses"]["Orchestrator422"];
+            429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
+            500: components["responses"]["Orchestrator500"];
+            503: components["responses"]["Orchestrator503"];
+            504: components["responses"]["Orchestrator504"];
+        };
+    };
+    orchestrator_get_schedules_schedule_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleRead"];
+                };
+            };
+            400: components["responses"]["Orchestrator400"];
+            401: components["responses"]["Orchestrator401"];
+            403: components["responses"]["Orchestrator403"];
+            404: components["responses"]["Orchestrator404"];
+            414: components["responses"]["Orchestrator414"];
+            429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
+            500: components["responses"]["Orchestrator500"];
+            503: components["responses"]["Orchestrator503"];
+            504: components["responses"]["Orchestrator504"];
+        };
+    };
+    orchestrator_delete_schedules_schedule_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleRemoved"];
+                };
+            };
+            400: components["responses"]["Orchestrator400"];
+            401: components["responses"]["Orchestrator401"];
+            403: components["responses"]["Orchestrator403"];
+            404: components["responses"]["Orchestrator404"];
+            414: components["responses"]["Orchestrator414"];
+            429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
+            500: components["responses"]["Orchestrator500"];
+            503: components["responses"]["Orchestrator503"];
+            504: components["responses"]["Orchestrator504"];
+        };
+    };
+    orchestrator_patch_schedules_schedule_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleChangeBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleMade"];
+                };
+            };
+            400: components["responses"]["Orchestrator400"];
+            401: components["responses"]["Orchestrator401"];
+            403: components["responses"]["Orchestrator403"];
+            404: components["responses"]["Orchestrator404"];
+            408: components["responses"]["Orchestrator408"];
+            413: components["responses"]["Orchestrator413"];
+            414: components["responses"]["Orchestrator414"];
+            415: components["responses"]["Orchestrator415"];
+            422: components["responses"]["Orchestrator422"];
+            429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
+            500: components["responses"]["Orchestrator500"];
+            503: components["responses"]["Orchestrator503"];
+            504: components["responses"]["Orchestrator504"];
         };
     };
     orchestrator_get_stats: {

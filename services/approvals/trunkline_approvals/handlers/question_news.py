@@ -76,7 +76,9 @@ class QuestionNews:
             where = place(cue)
         except (Invalid, ValueError):  # no approval can have such a name, so none is open
             return
+        faultpoint("question_closed.before_effect")
         outcome = await self._approvals.receive(where, cue, self._now(), "instance")
+        faultpoint("question_closed.after_record")
         if outcome.facts:
             name = "approvals.answered" if isinstance(cue, Answered) else "approvals.withdrawn"
             log.info(name, tenant=cue.tenant, task=cue.task_id, approval=cue.approval_id)

@@ -1,24 +1,33 @@
-"""A task is held, or ends while something of it waits to be decided."""
+"""A task is held, ends while something of it waits to be decided, or is in the hands of an agent on the bus that asks."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from trunkline.bus import Stored
 from trunkline.contracts import subjects
 from trunkline.contracts.message import Accepted
+from trunkline.contracts.run import ApprovalDropped, ApprovalWanted
 from trunkline.contracts.task import TaskCancelled, TaskFailed, TaskHeld, TaskHoldDropped
 from trunkline_approvals.model import Withdraw, place
 from trunkline_approvals.ports import Approvals
 
 log = structlog.get_logger()
 
-NEWS: Final = (TaskHeld, TaskHoldDropped, TaskFailed, TaskCancelled)
-"""The facts of a task that concern approvals. One that succeeded had a run that said so."""
+NEWS: Final = (TaskHeld, TaskHoldDropped, TaskFailed, TaskCancelled, ApprovalWanted, ApprovalDropped)
+"""The facts of a task that concern approvals. One that succeeded had a run that said so, or says itself what it drops."""
+
+
+class Runs(Protocol):
+    """What runs ask."""
+
+    async def on(self, stored: Stored) -> None: ...
+
+    async def ended(self, tenant: str, task: str, attempt: int | None = None) -> None: ...
 
 
 class TaskNews:
@@ -26,17 +35,18 @@ class TaskNews:
         self,
         approvals: Approvals,
         ask_for_release: Callable[[str, str], Awaitable[Accepted]],
-        run_over: Callable[[str, str], Awaitable[None]],
+        runs: Runs,
         now: Callable[[], datetime],
     ) -> None:
         self._approvals = approvals
         self._ask_for_release = ask_for_release
-        self._run_over = run_over
+        self._runs = runs
         self._now = now
 
     async def on(self, stored: Stored) -> None:
         """Raises Unavailable."""
         tenant, task, _ = subjects.parse_event(stored.subject)
+        await self._runs.on(stored)  # what an agent on the bus asks, as a run would
         for fact in stored.record.facts:
             match fact:
                 case TaskHeld():
@@ -44,7 +54,7 @@ class TaskNews:
                 case TaskHoldDropped():
                     await self._withdraw(Withdraw(tenant, task, fact.approval_id, "the task is over"))
                 case TaskFailed() | TaskCancelled():  # also where nobody was left who could have said that the run is over
-                    await self._run_over(tenant, task)
+                    await self._runs.ended(tenant, task)
                 case _:
                     pass
 
