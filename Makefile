@@ -64,7 +64,7 @@ campaigns: $(MADE)/project ## the long form of every test that has one: kills, c
 	  tests/flows/test_nothing_is_lost.py tests/flows/test_parking.py tests/flows/test_paused.py tests/flows/test_tool_calls.py \
 	  tests/flows/test_going_on_again.py tests/flows/test_hostile_agents.py tests/flows/test_github_matrix.py tests/conformance/test_github_matrix.py \
 	  tests/flows/test_schemathesis.py tests/flows/test_approvals_many.py tests/flows/test_agents_fenced.py tests/flows/test_agents_whole.py \
-	  tests/flows/test_three_nodes.py tests/flows/test_two_versions.py tests/flows/test_cut_streams.py tests/flows/test_typescript_sdk.py tests/flows/test_omnara_sdk_killed.py \
+	  tests/flows/test_three_nodes.py tests/flows/test_two_versions.py tests/flows/test_drain.py tests/flows/test_up.py tests/flows/test_bus_under_stress.py tests/flows/test_runs_that_ask.py tests/flows/test_cut_streams.py tests/flows/test_typescript_sdk.py tests/flows/test_omnara_sdk_killed.py \
 	  tests/flows/test_named_sandboxes.py tests/flows/test_named_in_clouds.py tests/flows/test_named_killed.py tests/flows/test_knowledge.py tests/flows/test_bench.py tests/flows/test_forge_away_long.py tests/flows/test_webhooks_killed.py tests/flows/test_dispatching_killed.py tests/flows/test_dead_letters.py \
 	  tests/unit/sandbox/test_named_model.py \
 	  tests/unit/approvals/test_approval_story.py tests/unit/router/test_task_machine.py tests/conformance/test_agents.py

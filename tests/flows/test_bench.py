@@ -14,6 +14,7 @@ from tests.campaigns import LONG
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(120)]
 
 
+@pytest.mark.skipif(not LONG, reason="a quarter of a minute; `make campaigns` does it")
 def test_the_bench_measures_fresh_reads() -> None:
     figures = measured("read")
     assert figures["read: 64 in flight: stale reads"] == 0

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests import campaigns
 from trunkline.bus import Bus, BusAway, BusSettings, WorkItem, connect
 from trunkline.contracts import subjects
 from trunkline.contracts.ids import TaskId, TenantId
@@ -80,6 +81,7 @@ def cut(bus: Bus) -> None:
     transport._io_writer.transport.abort()
 
 
+@pytest.mark.skipif(not campaigns.LONG, reason="a quarter of a minute of waiting; `make campaigns` does it")
 async def test_writers_of_much_wait_for_a_server_that_is_away(server: NatsServer, bus: Bus) -> None:
     server.kill(signal.SIGKILL)
 

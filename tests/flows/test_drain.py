@@ -17,6 +17,7 @@ import psutil
 import pytest
 import requests
 
+from tests import campaigns
 from tests.flows.jobs import ACTING, WORK, Job, facts, living, outputs, submit, until
 from trunkline.contracts.run import RunClaimed
 from trunkline.testing.repositories import git, make_bare
@@ -29,9 +30,10 @@ LINES = 60
 COUNTING = f"import time\nfor n in range({LINES}): print('line', n, flush=True); time.sleep(0.05)\nopen('done.txt', 'w').write('done')\n"
 
 
-@pytest.mark.parametrize(
-    ("flags", "number"), [(ONE_PROCESS, signal.SIGINT), (("--split",), signal.SIGTERM)], ids=["Ctrl-C", "SIGTERM split"]
-)
+HOW = {"SIGTERM split": (("--split",), signal.SIGTERM), "Ctrl-C": (ONE_PROCESS, signal.SIGINT)}
+
+
+@pytest.mark.parametrize(("flags", "number"), list(HOW.values())[: campaigns.tries(1, 2)], ids=list(HOW)[: campaigns.tries(1, 2)])
 def test_a_stop_in_the_middle_of_work_is_clean_and_the_work_goes_on_at_the_next_start(flags: tuple[str, ...], number: int) -> None:
     with stack(ENVIRONMENT, *flags, cold="--split" in flags) as running:
         mark = f"mark-{secrets.token_hex(6)}"

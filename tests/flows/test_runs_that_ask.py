@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from pydantic import JsonValue
 
-from tests.campaigns import tries
+from tests.campaigns import LONG, tries
 from tests.flows.approval_desk import DIGEST, answer, asked, caller, dead, decision, desk, facts, replicas, router_says, tell, until, words
 from trunkline.bus import Bus
 from trunkline.contracts import subjects
@@ -165,6 +165,7 @@ async def want(bus: Bus, numbers: range) -> float:
     return time.perf_counter() - began
 
 
+@pytest.mark.skipif(not LONG, reason="ten seconds; `make campaigns` does it")
 @pytest.mark.slow
 async def test_thousands_of_open_tool_calls_add_nothing_to_what_a_decision_reads(server: NatsServer) -> None:
     with desk(server.url) as service:

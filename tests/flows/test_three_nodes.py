@@ -122,6 +122,7 @@ async def leader_killed(running: Fleet, load: Load) -> float:
     return outage
 
 
+@pytest.mark.skipif(not campaigns.LONG, reason="a quarter of a minute; `make campaigns` does it")
 async def test_a_rolling_restart_under_load_loses_nothing_and_refuses_politely(running: Fleet) -> None:
     async with under_load(running) as load:
         for number in range(EACH):

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests import campaigns
 from tests.flows.stand_ins import NAMES, Command, trunkline, until, write
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(40)]
@@ -161,6 +162,7 @@ def test_a_killed_service_of_a_split_stack_is_started_again_and_said(started: li
     assert command.stop()[0] == 0
 
 
+@pytest.mark.skipif(not campaigns.LONG, reason="a quarter of a minute; `make campaigns` does it")
 @pytest.mark.kill
 def test_a_killed_nursery_takes_its_services_along_and_all_of_them_come_back(
     started: list[Command], services: Path, tmp_path: Path
@@ -185,6 +187,7 @@ def test_a_killed_nursery_takes_its_services_along_and_all_of_them_come_back(
     assert str(command).count("drained") == 5
 
 
+@pytest.mark.skipif(not campaigns.LONG, reason="ten seconds; `make campaigns` does it")
 @pytest.mark.kill
 def test_a_stop_while_the_nursery_is_away_leaves_nobody_behind(started: list[Command], services: Path, tmp_path: Path) -> None:
     command = up(started, services, tmp_path, "--split")
@@ -240,7 +243,7 @@ def test_a_killed_up_leaves_no_children_and_the_next_one_starts(
     assert again.stop()[0] == 0
 
 
-@pytest.mark.parametrize("mode", [[], ["--split"]], ids=["one process", "split"])
+@pytest.mark.parametrize("mode", [["--split"], []][: campaigns.tries(1, 2)], ids=["split", "one process"][: campaigns.tries(1, 2)])
 def test_a_service_that_does_not_drain_is_ended_all_the_same(
     started: list[Command], services: Path, tmp_path: Path, mode: list[str]
 ) -> None:

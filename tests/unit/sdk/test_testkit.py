@@ -92,7 +92,7 @@ async def test_more_than_can_be_told_is_left_out_aloud_and_nothing_is_where_the_
         for number in range(600):
             await ctx.say(str(number))
 
-    async with Kit(agent) as kit:
+    async with Kit(agent, lease_s=10) as kit:
         texts = (await kit.submit("feature").over()).texts
         told = 0
         for text in texts:

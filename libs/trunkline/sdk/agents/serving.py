@@ -55,8 +55,11 @@ class Serving:
             async with asyncio.TaskGroup() as group:
                 shop = Workshop(group)
                 await asyncio.wrap_future(self._portal.begin(self._work(shop)))
-        except* AgentError as errors:
-            raise _first(errors) from None
+        except BaseExceptionGroup as errors:  # not `except*`: early releases of 3.11 wrap what is raised there once more
+            failed, others = errors.split(AgentError)
+            if failed is None or others is not None:
+                raise
+            raise _first(failed) from None
         finally:
             self._portal.close()
 

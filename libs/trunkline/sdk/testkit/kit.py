@@ -159,7 +159,7 @@ class Kit:
     `lease_s`: seconds that a lease lasts without a beat. `retry_s`: that another attempt waits.
     """
 
-    def __init__(self, agent: Agent, *, lease_s: float = 0.6, retry_s: float = 0.0) -> None:
+    def __init__(self, agent: Agent, *, lease_s: float = 2.0, retry_s: float = 0.0) -> None:
         self._agent = agent
         self._board = Switchboard(lease_s, retry_s)
         self._group = asyncio.TaskGroup()
