@@ -77,7 +77,7 @@ def asked(running: Stack, folder: Path, subject: str, choice: dict[str, str]) ->
         "--checks": ",".join(CHECKS),
         "--generation-database": "none",
         "--header": f"Authorization: Bearer {token(subject)}",
-        "--max-examples": LONG or "2",
+        "--max-examples": LONG or "1",
         "--request-timeout": "20",
         "--seed": str(SEED),
         **choice,

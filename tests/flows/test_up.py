@@ -225,7 +225,7 @@ def test_a_service_that_falls_in_one_process_is_started_again_and_the_others_go_
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("mode", [[], ["--split"]], ids=["one process", "split"])
+@pytest.mark.parametrize("mode", [[], ["--split"]][: campaigns.tries(1, 2)], ids=["one process", "split"][: campaigns.tries(1, 2)])
 def test_a_killed_up_leaves_no_children_and_the_next_one_starts(
     started: list[Command], services: Path, tmp_path: Path, mode: list[str]
 ) -> None:

@@ -306,5 +306,5 @@ class AnApproval(RuleBasedStateMachine):
             assert any(timer.stage == state.stage and timer.at >= end for timer in self.timers)
 
 
-AnApproval.TestCase.settings = settings(max_examples=tries(150, 5000), stateful_step_count=40, deadline=None)
+AnApproval.TestCase.settings = settings(max_examples=tries(60, 5000), stateful_step_count=40, deadline=None)
 test_any_story = AnApproval.TestCase

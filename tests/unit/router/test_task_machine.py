@@ -235,4 +235,4 @@ class TaskMachine(RuleBasedStateMachine):
 
 
 TestTaskMachine = TaskMachine.TestCase
-TestTaskMachine.settings = settings(max_examples=tries(150, 5000), stateful_step_count=25, deadline=None)
+TestTaskMachine.settings = settings(max_examples=tries(60, 5000), stateful_step_count=25, deadline=None)
