@@ -17,7 +17,7 @@ _OWN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime",
 def set_up(level: str, *, as_json: bool) -> None:
     """Ours and the program's own lines, on stderr."""
     handler = logging.StreamHandler()
-    handler.format = document if as_json else line  # type: ignore[method-assign]
+    handler.format = document if as_json else line  # type: ignore[method-assign]  # a formatter of one function
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger(LOGGER).setLevel(level.upper())
 

@@ -106,8 +106,8 @@ class Claims:
     def _wish(self, room: int) -> Claim:
         wait_s = MOST_WAIT_S if room else 0.0
         holding = tuple(one.held for one in self.carried.values())
-        wanted = {"pools": self._wanted.pools, "types": self._wanted.types, "room": room, "wait_s": wait_s}
-        return Claim(session=self._session, holding=holding, **wanted)  # type: ignore[arg-type]
+        pools, types = self._wanted.pools, self._wanted.types
+        return Claim(session=self._session, holding=holding, pools=pools, types=types, room=room, wait_s=wait_s)
 
     def _take(self, leased: Leased, lease_s: float, group: asyncio.TaskGroup) -> None:
         handler = self._wanted.handler(leased.type)
