@@ -14,7 +14,7 @@ ARGS ?=
 # Bytecode is kept whatever the machine prefers: each worker would compile every test again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup agents demo up dev check check-types check-rest test kills campaigns bench docs lock clean
+.PHONY: help setup agents demo up dev check check-types check-tree check-rest test kills campaigns bench docs lock clean
 
 help: ## show this list
 	@echo "Trunkline. Needs Python 3.11+, git and make; everything else goes into $(VENV)."
@@ -38,17 +38,19 @@ dev: $(MADE)/project ## run it with each service as its own process, data in .tr
 	@$(BIN)/trunkline up --split --log-level debug --data-dir .trunkline/dev $(ARGS)
 
 check: $(MADE)/project $(MADE)/actionlint ## ruff, mypy, import contracts, budgets, generated files
-	@$(MAKE) --jobs=2 --output-sync=line check-types check-rest
+	@$(MAKE) --jobs=2 --output-sync=target check-types check-tree check-rest
 	@echo "check: all good"
 
 check-types:
 	@echo "check 1/6: mypy --strict";     $(BIN)/mypy
 
+check-tree:
+	@echo "check 5/6: budgets and rooms"; $(BIN)/python -m pytest -q tests/architecture
+
 check-rest:
 	@echo "check 2/6: ruff check";        $(BIN)/ruff check .
 	@echo "check 3/6: ruff format";       $(BIN)/ruff format --check .
 	@echo "check 4/6: import contracts";  $(BIN)/lint-imports
-	@echo "check 5/6: budgets and rooms"; $(BIN)/python -m pytest -q tests/architecture
 	@echo "check 6/6: api/ is up to date"; $(BIN)/python -m tools.generate_api --check
 
 # What looks at the source and not at the program is left to `make check`.
@@ -63,11 +65,12 @@ campaigns: $(MADE)/project ## the long form of every test that has one: kills, c
 	@TRUNKLINE_KILLS=all TRUNKLINE_LONG=on TRUNKLINE_SCHEMATHESIS=300 $(BIN)/python -m pytest --timeout 3700 -n $(WORKERS) $(ARGS) \
 	  tests/flows/test_nothing_is_lost.py tests/flows/test_parking.py tests/flows/test_paused.py tests/flows/test_tool_calls.py \
 	  tests/flows/test_going_on_again.py tests/flows/test_hostile_agents.py tests/flows/test_github_matrix.py tests/conformance/test_github_matrix.py \
-	  tests/flows/test_schemathesis.py tests/flows/test_approvals_many.py tests/flows/test_agents_fenced.py tests/flows/test_agents_whole.py \
-	  tests/flows/test_three_nodes.py tests/flows/test_two_versions.py tests/flows/test_drain.py tests/flows/test_up.py tests/flows/test_bus_under_stress.py tests/flows/test_runs_that_ask.py tests/flows/test_cut_streams.py tests/flows/test_typescript_sdk.py tests/flows/test_omnara_sdk_killed.py \
+	  tests/flows/test_schemathesis.py tests/flows/test_approvals_many.py tests/flows/test_agents_fenced.py tests/flows/test_agents_by_sdk.py tests/flows/test_agents_whole.py \
+	  tests/flows/test_three_nodes.py tests/flows/test_two_versions.py tests/flows/test_backup_killed.py tests/flows/test_backup_three_nodes.py tests/flows/test_drain.py tests/flows/test_up.py tests/flows/test_bus_under_stress.py tests/flows/test_runs_that_ask.py tests/flows/test_cut_streams.py tests/flows/test_typescript_sdk.py tests/flows/test_omnara_sdk_killed.py \
 	  tests/flows/test_named_sandboxes.py tests/flows/test_named_in_clouds.py tests/flows/test_named_killed.py tests/flows/test_knowledge.py tests/flows/test_bench.py tests/flows/test_forge_away_long.py tests/flows/test_webhooks_killed.py tests/flows/test_dispatching_killed.py tests/flows/test_dead_letters.py \
 	  tests/unit/sandbox/test_named_model.py \
-	  tests/unit/approvals/test_approval_story.py tests/unit/router/test_task_machine.py tests/conformance/test_agents.py
+	  tests/unit/approvals/test_approval_story.py tests/unit/router/test_task_machine.py tests/conformance/test_agents.py tests/conformance/test_agents_by_jsonrpc.py tests/conformance/test_agent_sdk.py \
+	  tests/conformance/sandbox tests/conformance/git/test_killed.py tests/dialects/test_apidocs.py tests/unit/sdk/test_typed.py
 
 bench: $(MADE)/project ## measure against the floor and print ratios
 	@$(BIN)/python -m bench $(ARGS)

@@ -64,7 +64,7 @@ async def loop(in_flight: int, seconds: float, task: Callable[[int], Awaitable[T
 
 async def floor(url: str, in_flight: int, seconds: float) -> Heard:
     """Publish, acknowledged; read the events from one core subscription on what the server republishes."""
-    client = await nats.connect(url)
+    client = await nats.connect(url.split(","))
     js = client.jetstream(timeout=DEADLINE)
     mailboxes: dict[str, asyncio.Queue[bytes]] = {}
 

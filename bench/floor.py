@@ -14,12 +14,17 @@ from nats.js import api
 LINES = [json.dumps({"type": "agent", "line": n, "text": f"line {n} of what the agent has to say about its work"}) for n in range(20)]
 RESULT = json.dumps({"type": "result", "branch": "trunkline/work", "commit": "c" * 40, "pull_request": 1})
 
+STREAMS_WITHIN = 30.0
+
 
 async def work(url: str, gathered: bool) -> None:
     """Take tasks, tell 20 events and a result, each stored and acknowledged before the next; `gathered` stores the 20 as one."""
-    js = (await nats.connect(url)).jetstream()
-    await js.add_stream(name="EVENTS", subjects=["evt.>"], republish=api.RePublish(src="evt.>", dest="live.evt.>"))
-    await js.add_stream(name="WORK", subjects=["work.>"], retention=api.RetentionPolicy.WORK_QUEUE)
+    servers = url.split(",")
+    js = (await nats.connect(servers)).jetstream(timeout=STREAMS_WITHIN)
+    copies = len(servers)
+    feed = api.RePublish(src="evt.>", dest="live.evt.>")
+    await js.add_stream(name="EVENTS", subjects=["evt.>"], republish=feed, num_replicas=copies)
+    await js.add_stream(name="WORK", subjects=["work.>"], retention=api.RetentionPolicy.WORK_QUEUE, num_replicas=copies)
 
     async def carry(message: Msg) -> None:
         task = message.data.decode()

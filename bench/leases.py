@@ -45,7 +45,7 @@ def measure(plan: Plan) -> list[Figure]:
         stack.enter_context(processes.python("bench.leasing_agent", ours.server.url))
         for system in floors:
             client.measure(system.kind, system.address, 4, 0.5)
-        uvloop.run(_load(ours.server.url, 4, 0.5))
+        uvloop.run(load(ours.server.url, 4, 0.5))
         figures: list[Figure] = []
         for level in LEVELS:
             plan.say(f"leases: {level} in flight")
@@ -63,7 +63,7 @@ def _figures(level: int, floors: dict[str, float], ours: System, plan: Plan) -> 
     head, stored, done = f"{level} in flight, ", appends(ours), 0
     rates, times = [], []
     for _ in range(plan.rounds):
-        took = uvloop.run(_load(ours.server.url, level, plan.seconds))
+        took = uvloop.run(load(ours.server.url, level, plan.seconds))
         rates.append(len(took) / plan.seconds)
         times += took
         done += len(took)
@@ -78,7 +78,7 @@ def _figures(level: int, floors: dict[str, float], ours: System, plan: Plan) -> 
         yield Figure(f"{head}{ONE} / {name}", median(rates) / rate, "ratio", target)
 
 
-async def _load(url: str, level: int, seconds: float) -> list[float]:
+async def load(url: str, level: int, seconds: float) -> list[float]:
     """For each task that was done within that time, how long it took from its submission to its end."""
     async with connect(BusSettings.model_validate({"nats_url": url}), "bench") as bus:
         ends: dict[str, asyncio.Event] = {}

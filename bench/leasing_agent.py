@@ -14,7 +14,7 @@ AT_ONCE = 64
 
 async def work(url: str) -> None:
     agent = Agent(
-        "dev_agent", at_once=AT_ONCE, servers=[url], credential=lambda: "a-key-that-nobody-asks-for", name="bench", tenant="public"
+        "dev_agent", at_once=AT_ONCE, servers=url.split(","), credential=lambda: "a-key-that-nobody-asks-for", name="bench", tenant="public"
     )
 
     @agent.task("bugfix")

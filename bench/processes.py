@@ -19,7 +19,7 @@ import psutil
 
 from trunkline.testing.nats import NatsServer, free_port, nats_server
 
-READY: Final = 30.0
+READY: Final = 60.0
 ROOT: Final = Path(__file__).parent.parent
 MIB: Final = 1 << 20
 

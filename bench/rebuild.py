@@ -101,7 +101,7 @@ async def _rebuilt(settings: BusSettings, tasks: int) -> float:
     """Seconds from an empty place to views that hold it all."""
     async with reading(settings) as log:
         extent = await log.extent()
-        with rebuilding(extent.epoch) as (rebuild, views):
+        with rebuilding(extent.life.epoch) as (rebuild, views):
             began = time.perf_counter()
             await log.all(rebuild.take, 1, extent.last)
             rebuild.settle()

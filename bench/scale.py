@@ -1,13 +1,18 @@
-"""The row `scale`: tasks on one node and on three, with one router and with two, and what a task costs each service."""
+"""The row `scale`: tasks on one node and on three, with one router and with two, what a task costs each service, and agents of the SDK."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
-from bench import processes
+import nats
+import uvloop
+from nats.errors import Error as NatsError
+
+from bench import leases, processes, routers
 from bench.figures import Figure, median
 from bench.plan import Plan
 from bench.processes import Client, System
@@ -16,6 +21,8 @@ from trunkline.bus import BusSettings, connect
 from trunkline.testing.nats import NatsServer, free_port, nats_cluster, nats_server
 
 IN_FLIGHT = 32
+AT_ONCE = 64
+"""Of agents: as many as the row `leases` has."""
 NODES = "nats-server"
 
 
@@ -53,7 +60,55 @@ def measure(plan: Plan) -> list[Figure]:
                 plan.say(f"scale: round {round + 1}, {name}")
                 with _place(name) as place:
                     _once(client, place, plan.seconds * 2, into)
-    return list(_figures(measured))
+        agents = list(_agents(client, plan))
+    return [*_figures(measured), *routers.measure(plan), *agents]
+
+
+def _agents(client: Client, plan: Plan) -> Iterator[Figure]:
+    """Tasks through an agent of the SDK on three nodes, and what the floor does with the same copies of everything."""
+    plan.say("scale: agents of the SDK, three nodes")
+    with nats_cluster(3) as nodes:
+        url = ",".join(node.url for node in nodes)
+        uvloop.run(_elected(url))
+        with processes.python("bench.floor", url, "single"):
+            uvloop.run(_reading(url))
+            client.measure("floor", url, 4, 0.5)
+            floor = [_rate(client.measure("floor", url, AT_ONCE, plan.seconds * 2)) for _ in range(plan.rounds)]
+    with _place("three nodes") as place, processes.python("bench.leasing_agent", url := ",".join(node.url for node in place.nodes)):
+        uvloop.run(leases.load(url, 4, 0.5))
+        ours = [len(uvloop.run(leases.load(url, AT_ONCE, plan.seconds * 2))) / (plan.seconds * 2) for _ in range(plan.rounds)]
+    yield Figure("three nodes: the floor", median(floor), "/s")
+    yield Figure("three nodes: tasks through an agent of the SDK", median(ours), "/s")
+    yield Figure("three nodes: agent of the SDK / floor", median(ours) / median(floor), "ratio", ">= 0.35")
+
+
+def _rate(heard: Mapping[str, Any]) -> float:
+    return float(heard["tasks"] / heard["seconds"])
+
+
+async def _elected(url: str) -> None:
+    """Until the nodes have found each other and one leads: before that no stream can be made."""
+    async with asyncio.timeout(processes.READY):
+        client = await nats.connect(url.split(","))
+        while True:
+            with suppress(NatsError):
+                await client.jetstream().add_stream(name="FIRST", subjects=["first"], num_replicas=3)
+                break
+            await asyncio.sleep(0.1)
+        await client.jetstream().delete_stream("FIRST")
+        await client.close()
+
+
+async def _reading(url: str) -> None:
+    """Until the worker of the floor reads."""
+    async with asyncio.timeout(processes.READY):
+        client = await nats.connect(url.split(","))
+        while True:
+            with suppress(NatsError):
+                if (await client.jetstream().consumer_info("WORK", "dev")).num_waiting is not None:
+                    break
+            await asyncio.sleep(0.1)
+        await client.close()
 
 
 @contextmanager

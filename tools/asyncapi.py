@@ -16,14 +16,15 @@ from tools import heard, who
 from tools.heard import Heard
 from trunkline.bus.commands import Ping
 from trunkline.contracts import subjects
-from trunkline.contracts.message import Fact, Reply
+from trunkline.contracts.agent import ANSWERS, STOP, Stopping
+from trunkline.contracts.message import Accepted, Fact, Reply
 from trunkline.contracts.record import FACTS, Record
 from trunkline_cli.services import NAMES
 
 Object = dict[str, Any]
 REF = "#/components/schemas/{model}"
 TOKENS = {"cmd": ("tenant", "id"), "evt": ("tenant", "task", "part"), "work": ("tenant",), "deliver": ("tenant", "webhook", "delivery")}
-TOKENS["agent"] = ("tenant", "name")
+TOKENS["agent"] = TOKENS["told"] = ("tenant", "name")
 """What the wildcards of a subject stand for, by its first token."""
 MEANING = {
     "tenant": "Who the task belongs to.",
@@ -35,6 +36,8 @@ MEANING = {
     "name": "Who asks: the subject of its token, or the name of its API key.",
 }
 
+AGENTS_OWNER = "router"
+"""Whom agents ask, and who tells them things."""
 ASKED = ("command", "agent")
 """What has an answer."""
 Entry = tuple[Heard, str, type[BaseModel]]
@@ -52,6 +55,7 @@ def document(service: str) -> Object:
         *((one, "send", _payload(one)) for one in asked),
         *((_fact_channel(service, part), "send", _records(part)) for part in said),
         *([] if service == "gateway" else [(_ping(service), "receive", Ping)]),
+        *([(Heard(service, "told", STOP, f"told.*.*.{STOP}"), "send", Stopping)] if service == AGENTS_OWNER else []),
     ]
     return _document(service, entries)
 
@@ -90,11 +94,14 @@ def _records(part: str) -> type[BaseModel]:
 def _document(service: str, entries: Sequence[Entry]) -> Object:
     answers = any(one.kind in ASKED for one, _, _ in entries)
     payloads = {payload.__name__: payload for _, _, payload in entries} | ({"Reply": Reply} if answers else {})
+    told = {one.name: _answer(one.name) for one, _, _ in entries if one.kind == "agent"}
+    payloads |= {answer.__name__: answer for answer in told.values()}
+    channels = {_name(one): _channel(one, payload) for one, _, payload in entries} | ({"reply": _reply(Reply)} if answers else {})
     return {
         "asyncapi": "3.0.0",
         "info": {"title": f"Trunkline: {service}", "version": "1", "description": "Written by `make docs` from the code."},
         "defaultContentType": "application/json",
-        "channels": {_name(one): _channel(one, payload) for one, _, payload in entries} | ({"reply": _reply()} if answers else {}),
+        "channels": channels | {f"agent.{verb}.reply": _reply(answer) for verb, answer in told.items()},
         "operations": {f"{action}.{_name(one)}": _operation(one, action, payload) for one, action, payload in entries},
         "components": {
             "messages": {name: {"payload": {"$ref": REF.format(model=name)}} for name in sorted(payloads)},
@@ -139,7 +146,7 @@ def _operation(one: Heard, action: str, payload: type[BaseModel]) -> Object:
     if one.kind in ASKED:
         found["reply"] = {
             "address": {"location": "$message.header#/reply", "description": "The inbox of the request."},
-            "channel": {"$ref": "#/channels/reply"},
+            "channel": {"$ref": f"#/channels/{_name(one)}.reply" if one.kind == "agent" else "#/channels/reply"},
         }
     if one.kind in ASKED and action == "receive":
         found["bindings"] = {"nats": {"queue": one.service, "bindingVersion": "0.1.0"}}
@@ -150,11 +157,21 @@ def _operation(one: Heard, action: str, payload: type[BaseModel]) -> Object:
     return found
 
 
-def _reply() -> Object:
+def _answer(verb: str) -> type[BaseModel]:
+    """A Reply as it is to one verb of agents: with the body that was accepted spelt out."""
+    named, body = verb.capitalize(), ANSWERS.get(verb)
+    if body is None:
+        return Reply
+    accepted = create_model(f"{named}Accepted", __base__=Accepted, __doc__=Accepted.__doc__, body=(body, ...))
+    either: Any = (accepted | None, None)
+    return create_model(f"{named}Reply", __base__=Reply, __doc__=Reply.__doc__, accepted=either)
+
+
+def _reply(answer: type[BaseModel]) -> Object:
     return {
         "address": None,
-        "description": "The answer to a command: `accepted` or `refused`.",
-        "messages": {"Reply": {"$ref": "#/components/messages/Reply"}},
+        "description": "The answer: `accepted` or `refused`.",
+        "messages": {answer.__name__: {"$ref": f"#/components/messages/{answer.__name__}"}},
     }
 
 

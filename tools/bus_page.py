@@ -13,6 +13,7 @@ from trunkline.bus.commands import Ping
 from trunkline.bus.delivery import PAUSES, TRIES
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.streams import CONSUMERS, DAY, HEARTBEAT, declared
+from trunkline.contracts.agent import ANSWERS
 from trunkline.contracts.record import FACTS
 from trunkline_cli.services import NAMES
 
@@ -129,13 +130,20 @@ def _commands(every: Sequence[Heard]) -> str:
 
 def _agents(every: Sequence[Heard]) -> str:
     rows = [
-        (f"`{one.subject}`", link(one.message), one.service, sentence(one.message)) for one in every if one.kind == "agent" and one.message
+        (f"`{one.subject}`", link(one.message), _body(one.name), one.service, sentence(one.message))
+        for one in every
+        if one.kind == "agent" and one.message
     ]
     note = (
         "Asked by agents in an account of their own, answered as commands are. Who asks is the second and third token, which nats-server\n"
-        "lets nobody else write. See [agents on NATS](../docs/reference/agents-on-nats.md).\n"
+        "lets nobody else write. What concerns one agent alone it is told at once, as `told.<tenant>.<name>.stop` with a\n"
+        "[Stopping](schemas/Stopping.json). See [agents on NATS](../docs/reference/agents-on-nats.md).\n"
     )
-    return "\n".join(["## Asked by agents\n", table(("subject", "message", "answered by", "what"), rows), note])
+    return "\n".join(["## Asked by agents\n", table(("subject", "message", "body of the answer", "answered by", "what"), rows), note])
+
+
+def _body(verb: str) -> str:
+    return link(ANSWERS[verb]) if verb in ANSWERS else ""
 
 
 def _timers(every: Sequence[Heard]) -> str:

@@ -10,19 +10,25 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from trunkline.bus.streams import DEAD, DELIVERIES, EVENTS, TIMERS, WORK
+from trunkline.bus.streams import DEAD, DELIVERIES, EVENTS, SCHEDULES, TIMERS, WORK
 from trunkline.bus.work import WorkItem
 from trunkline.contracts import subjects
 from trunkline.contracts.letters import LetterHandled
 from trunkline.contracts.message import Command
 from trunkline.contracts.record import Record
+from trunkline.contracts.schedule import Schedule
 from trunkline.contracts.task import Priority
 from trunkline.contracts.webhook import DeliveryView
 from trunkline_cli.services import NAMES
 from trunkline_sandbox.wiring import POOL
 
-_ALL_OF: Final = {EVENTS: subjects.ALL_EVENTS, DELIVERIES: subjects.ALL_DELIVERIES, DEAD: subjects.ALL_DEAD}
-Kind = Literal["command", "facts", "timer", "work", "agent"]
+_ALL_OF: Final = {
+    EVENTS: subjects.ALL_EVENTS,
+    DELIVERIES: subjects.ALL_DELIVERIES,
+    DEAD: subjects.ALL_DEAD,
+    SCHEDULES: subjects.ALL_SCHEDULES,
+}
+Kind = Literal["command", "facts", "timer", "work", "agent", "told"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,15 @@ class Notebook:
         """What agents ask."""
         self.heard.append(Heard(self.service, "agent", verb, subjects.agent_calls(verb), message=model))
 
+    def gone(self, tell: Callable[..., None]) -> None:
+        """What nats-server says of agents is none of our messages."""
+
     def facts(self, durable: str, part: str, answer: Callable[..., Any], kinds: object = ()) -> None:
         self.heard.append(Heard(self.service, "facts", part, subjects.events_of_part(part), EVENTS, durable))
 
     def stored(self, stream: str, durable: str, answer: Callable[..., Any], how: object) -> None:
         """What lies in a stream, whatever its part; a delivery is the whole of its record."""
-        known: dict[str, type[BaseModel]] = {DELIVERIES: DeliveryView, DEAD: LetterHandled}
+        known: dict[str, type[BaseModel]] = {DELIVERIES: DeliveryView, DEAD: LetterHandled, SCHEDULES: Schedule}
         message = known.get(stream, Record)
         self.heard.append(Heard(self.service, "facts", durable, _ALL_OF[stream], stream, durable, message))
 

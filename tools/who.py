@@ -27,6 +27,11 @@ def trees(service: str) -> tuple[ast.Module, ...]:
     return tuple(ast.parse(file.read_text()) for file in (*files, *more))
 
 
+@cache
+def nodes(service: str) -> tuple[ast.AST, ...]:
+    return tuple(node for tree in trees(service) for node in ast.walk(tree))
+
+
 def makers(name: str) -> list[str]:
     """The services that build the message called `name`."""
     return [service for service in NAMES if name in _called(service)]
@@ -45,14 +50,12 @@ def part(fact: type[Fact]) -> str:
 
 @cache
 def _called(service: str) -> frozenset[str]:
-    return frozenset(
-        node.func.id for tree in trees(service) for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    )
+    return frozenset(node.func.id for node in nodes(service) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name))
 
 
 @cache
 def _asked(service: str) -> frozenset[str]:
-    return frozenset(name for tree in trees(service) for node in ast.walk(tree) for name in _names(node))
+    return frozenset(name for node in nodes(service) for name in _names(node))
 
 
 def _names(node: ast.AST) -> Iterator[str]:

@@ -9,17 +9,21 @@ import os
 import stat
 import tarfile
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Final, cast
 
 from trunkline.audit.book import CHECKPOINTS, up_to
 from trunkline.contracts.errors import Invalid
+from trunkline_cli import unfinished
 
-LEFT_OUT: Final = ("lock", "nats", "relay")
+LEFT_OUT: Final = ("lock", "nats", "relay", unfinished.MARK)
 BACKUP: Final = ".backup"
 SANDBOXES: Final = "sandbox"
 KEPT: Final = "kept"
 """Of the sandboxes' folder: what tasks may go on from."""
+SITE: Final = Path("boxes", ".site")
+"""And what its named sandboxes know it by: where it is restored, they are missed at once, and not when a site was silent for long."""
 
 Write = Callable[[bytes], int]
 
@@ -42,7 +46,8 @@ def unpack(root: Path, chunks: Iterator[bytes]) -> None:
     try:
         with tarfile.open(mode="r|", fileobj=cast(IO[bytes], _Reader(chunks))) as tar:
             for member in tar:
-                tar.extract(_below(member), root, set_attrs=not member.issym())
+                _clear(root / _below(member).name)
+                tar.extract(member, root, set_attrs=not member.issym())
     except tarfile.TarError as error:
         raise Invalid(f"the files in the backup cannot be read ({error})", code="BACKUP_DAMAGED") from error
 
@@ -51,6 +56,7 @@ def _files(root: Path) -> Iterator[Path]:
     for entry in sorted(root.iterdir()) if root.is_dir() else ():
         if entry.name == SANDBOXES:
             yield from _walk(entry / KEPT)
+            yield from _walk(entry / SITE)
         elif entry.name not in LEFT_OUT and BACKUP not in entry.suffixes:
             yield from _walk(entry)
 
@@ -81,6 +87,19 @@ def _add(tar: tarfile.TarFile, root: Path, path: Path, most: int | None) -> int:
     except FileNotFoundError:
         return 0
     return 1
+
+
+def _clear(path: Path) -> None:
+    """What an earlier try put there may be closed to writing."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+
+
+def named_sandboxes(root: Path) -> int:
+    """How many lie below this data directory; their files are not in a backup of it."""
+    known = import_module("trunkline_sandbox.adapters.providers.local.reaping").known
+    label = import_module("trunkline_sandbox.handlers.named_host").NAMED
+    return sum(label in record.spec.labels for _, record in known(root / SANDBOXES / SITE.parent))
 
 
 def _below(member: tarfile.TarInfo) -> tarfile.TarInfo:

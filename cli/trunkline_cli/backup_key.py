@@ -11,10 +11,10 @@ from trunkline_cli.services import settings_of
 from trunkline_cli.sources import Sources
 
 
-def key_of(said: Sources, root: Path, named: Path | None) -> bytes:
+def key_of(said: Sources, root: Path | None, named: Path | None) -> bytes:
     """32 bytes. Raises Invalid for a key that is none, Unsupported NO_BACKUP_KEY where there is none."""
     key: bytes = vault_key("", named) if named else getattr(said.load(settings_of("relay")).settings, "sealing_key", b"")
-    if not key and (root / VAULT_FILE).is_file():
+    if not key and root and (root / VAULT_FILE).is_file():
         key = vault_key("", root / VAULT_FILE)
     if not key:
         message = (

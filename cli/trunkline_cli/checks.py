@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from trunkline.contracts.errors import DomainError
-from trunkline_cli import nats_binary
+from trunkline_cli import nats_binary, unfinished
 from trunkline_cli.data_dir import LEAST_FREE
 
 MOUNT: Final = Path("/sys/fs/cgroup")
@@ -123,6 +123,9 @@ def data_dir(root: Path) -> Check:
     place = next(each for each in (root, *root.parents) if each.exists())
     if not place.is_dir() or not os.access(place, os.W_OK):
         return Check("data directory", State.MISSING, f"{place} cannot be written", "Make it writable or give another --data-dir.")
+    if unfinished.is_unfinished(root):
+        told = f"a backup was not restored to its end in {root}"
+        return Check("data directory", State.MISSING, told, "Run `trunkline restore` again, with the same file.")
     return Check("data directory", State.OK, str(root))
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from trunkline.contracts.errors import Invalid, NotFound
 from trunkline.contracts.letters import LetterKind, parse_letter
-from trunkline_cli.console import OK, out, print_json
-from trunkline_cli.door import Door, Wish, add_gateway, opened
-from trunkline_cli.messaging import told
+from trunkline_cli.door import Door, Wish
 from trunkline_cli.orchestrator import Object, pages
 from trunkline_cli.plain import Plain, one_line
 from trunkline_cli.shapes import Page
@@ -33,6 +30,8 @@ LETTERS: Final = (
     Column("letter"), Column("age"), Column("kind", Room.WIDE), Column("what", Room.BELOW), Column("why", Room.BELOW), Column("state"),
 )  # fmt: skip
 MOST_AT_ONCE: Final = 100
+MANY_WITHIN: Final = 180.0
+"""Seconds: some at a time, and each handler is given its own."""
 
 
 class LetterShown(BaseModel):
@@ -88,16 +87,16 @@ class Letters:
 
     async def requeue_many(self, body: Object) -> Object:
         """Raises Invalid."""
-        return await self._ask("POST", f"{ROOT}/requeue", body)
+        return await self._ask("POST", f"{ROOT}/requeue", body, MANY_WITHIN)
 
     async def discard(self, letter: str, reason: str) -> Object:
         """Raises NotFound, Conflict."""
         return await self._ask("POST", f"{_at(letter)}/discard", {"reason": reason})
 
-    async def _ask(self, method: str, path: str, body: Object | None = None) -> Object:
+    async def _ask(self, method: str, path: str, body: Object | None = None, patience: float = 30.0) -> Object:
         """Every POST with a key, so that a gateway that was asked twice does it once."""
         headers = {"Idempotency-Key": uuid4().hex} if method == "POST" else {}
-        answer = await self.door.ask(Wish(method, path, body, headers=headers))
+        answer = await self.door.ask(Wish(method, path, body, headers=headers, patience=patience))
         return answer if isinstance(answer, dict) else {}
 
 
@@ -114,11 +113,6 @@ def letter_row(letter: LetterShown, now: datetime) -> Row:
     )
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON document, as the gateway answers")
-    add_gateway(parser)
-
-
 def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", choices=KINDS, help="only these")
     parser.add_argument("--search", metavar="TEXT", help="only those that have it in their id, in what they are, or in why")
@@ -128,25 +122,6 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
 def filters(args: argparse.Namespace) -> dict[str, str]:
     said = {"kind": args.kind, "q": args.search, "since": args.since}
     return {name: value for name, value in said.items() if value}
-
-
-def asked(args: argparse.Namespace, act: Callable[[Letters], Awaitable[Object]]) -> Object:
-    """The answer to one thing. Raises what the gateway refused, or Unavailable."""
-
-    async def ask() -> Object:
-        async with opened(args) as door:
-            return await act(Letters(door))
-
-    return asyncio.run(ask())
-
-
-def done(args: argparse.Namespace, answer: Object) -> int:
-    """Say what came of it."""
-    if args.json:
-        print_json(answer)
-    else:
-        out().print(told(answer), markup=False)
-    return OK
 
 
 def check(letters: Sequence[str]) -> list[str]:

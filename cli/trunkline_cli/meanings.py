@@ -16,6 +16,7 @@ MEANINGS: Final = {
     "nats_user": "user at the outside nats-server",
     "nats_monitor": "URL of the outside nats-server's monitoring port",
     "accept_unsafe_nats": "take an outside nats-server that may lose acknowledged writes",
+    "start_within_s": "seconds that a single service waits for the bus at its start",
     "nats_store_limit": "most bytes that our own nats-server may store",
     "unsafe_local": "run agents WITHOUT isolation: only for code that you trust",
     "replicas": "copies of each stream in a cluster of nats-servers",

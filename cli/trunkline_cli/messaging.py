@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
@@ -13,9 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.steering import MOST_TEXT
-from trunkline_cli.console import OK, out, print_json
-from trunkline_cli.door import add_gateway, opened
-from trunkline_cli.orchestrator import Object, Orchestrator
+from trunkline_cli.asking import add_json
 from trunkline_cli.plain import Plain, one_line
 from trunkline_cli.tables import Cell, Column, Room, Row, span
 
@@ -88,29 +84,8 @@ def text_of(word: str) -> str:
         raise Invalid(f"Standard input is no text in UTF-8 of at most {MOST_TEXT} bytes.") from None
 
 
-def told(answer: Object) -> str:
-    """Pure."""
-    return one_line(str(answer.get("message") or "done"))
-
-
 def add_message(parser: argparse.ArgumentParser) -> None:
     """One message of one task, and how the answer is printed."""
     parser.add_argument("task", metavar="TASK", help="as `trunkline run` and `trunkline tasks` print it")
     parser.add_argument("message", metavar="MESSAGE", help="as `trunkline messages` lists it")
-    parser.add_argument("--json", action="store_true", help="print one JSON document, as the gateway answers")
-    add_gateway(parser)
-
-
-def done(args: argparse.Namespace, act: Callable[[Orchestrator], Awaitable[Object]]) -> int:
-    """Act on the message and say what came of it. Raises NotFound, Conflict, Invalid, Unavailable."""
-
-    async def ask() -> Object:
-        async with opened(args) as door:
-            return await act(Orchestrator(door))
-
-    answer = asyncio.run(ask())
-    if args.json:
-        print_json(answer)
-    else:
-        out().print(told(answer), markup=False)
-    return OK
+    add_json(parser)

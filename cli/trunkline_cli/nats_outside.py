@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trunkline.bus.settings import servers, shown
+from trunkline.bus.settings import BusSettings, servers, shown
 from trunkline.contracts.errors import Unavailable, Unsupported
 from trunkline_cli.nats_wire import ServerInfo, greet
 from trunkline_cli.settings import StackSettings
@@ -25,6 +25,7 @@ class _Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     sync_always: bool = False
+    max_storage: int = 0
 
 
 class _JetStream(BaseModel):
@@ -72,15 +73,15 @@ def objection(varz: Varz, info: ServerInfo) -> str | None:
 
 async def judge(settings: StackSettings) -> str:
     """Whether this outside server may be used; returns what to warn of, if anything. Raises Unavailable, Denied or Unsupported."""
-    url, info = await _first_answer(settings)
+    url, info = await first_answer(settings)
     if settings.accept_unsafe_nats:
         return f"WARNING: {ACCEPT}: nobody checked that nats-server keeps what it acknowledges; a power cut may lose work."
     await check(url, settings.nats_monitor, info)
     return ""
 
 
-async def _first_answer(settings: StackSettings) -> tuple[str, ServerInfo]:
-    """The first server of the address that answers, and what it says."""
+async def first_answer(settings: BusSettings | StackSettings) -> tuple[str, ServerInfo]:
+    """The first server of the address that answers, and what it says. Raises Unavailable, Denied."""
     *urls, last = servers(settings.nats_url)
     user, password = settings.nats_user, settings.nats_password.get_secret_value()
     for url in urls:
@@ -103,6 +104,14 @@ async def check(nats_url: str, monitor: str, info: ServerInfo) -> None:
         )
     if why := objection(varz, info):
         raise Unsupported(f"The nats-server at {shown(nats_url)} is refused: {why}. {_REMEDY}", code=UNSAFE)
+
+
+async def room(nats_url: str, monitor: str) -> int:
+    """Bytes that a server on its own may store; 0: it has no limit, is one of several, or does not tell."""
+    varz = await _varz(monitor or monitor_of(nats_url))
+    if varz is None or varz.cluster.name or varz.jetstream.config is None:
+        return 0
+    return max(varz.jetstream.config.max_storage, 0)
 
 
 async def _varz(monitor: str) -> Varz | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from trunkline.bus.settings import BusSettings
 from trunkline.contracts.errors import DomainError, NotFound, Unavailable
+from trunkline_cli import unfinished
 from trunkline_cli.data_dir import held
 from trunkline_cli.nats_config import Credentials
 from trunkline_cli.nats_server import NatsServer, prepare, until_ready
@@ -67,9 +68,13 @@ async def reached(stack: StackSettings) -> AsyncIterator[BusSettings]:
 
 
 @asynccontextmanager
-async def own_server(root: Path, limit: int) -> AsyncIterator[BusSettings]:
-    """A server on the store of `root` and nobody else on it. Raises Conflict DATA_DIR_IN_USE, Exhausted, Unavailable."""
+async def own_server(root: Path, limit: int, look: Callable[[Path], None] = unfinished.refuse) -> AsyncIterator[BusSettings]:
+    """A server on the store of `root` and nobody else on it, after a `look` at the place.
+
+    Raises Conflict DATA_DIR_IN_USE or what the look does, Exhausted, Unavailable.
+    """
     with held(root):
+        look(root)
         server = prepare(root, limit)
         try:
             async with _living(server):

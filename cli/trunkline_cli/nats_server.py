@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trunkline.auth.nkeys import Issuer, new_seed
 from trunkline.contracts.errors import DomainError, Exhausted, Invalid, Unavailable
-from trunkline_cli import children, nats_binary
+from trunkline_cli import children, nats_binary, nats_store
 from trunkline_cli.data_dir import write_private
 from trunkline_cli.nats_config import SMALLEST_STORE, Credentials, Ports, render, store_limit
 from trunkline_cli.nats_disk import until_room_after_full
@@ -113,6 +113,7 @@ def prepare(root: Path, wanted: int) -> NatsServer:
     Raises Unsupported without a usable nats-server, Exhausted (DISK_FULL) without room for a store.
     """
     folder = root / "nats"
+    nats_store.finish(folder / "store")
     binary = nats_binary.find()
     version = nats_binary.version(binary)
     kept = _remembered(folder)

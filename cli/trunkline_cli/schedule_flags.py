@@ -1,41 +1,29 @@
-"""What the commands about schedules have in common: their flags, the asking, and the answer."""
+"""What the commands about one schedule have in common: which one is meant, and when it is due."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-from collections.abc import Awaitable, Callable
 
-from trunkline_cli.console import OK, out, print_json
-from trunkline_cli.door import add_gateway, opened
-from trunkline_cli.messaging import told
 from trunkline_cli.orchestrator import Object
-from trunkline_cli.schedules import Schedules
-
-
-def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON document, as the gateway answers")
-    add_gateway(parser)
+from trunkline_cli.task_flags import seconds
 
 
 def add_schedule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("schedule", metavar="ID", help="as `trunkline schedules` lists it")
 
 
-def asked(args: argparse.Namespace, act: Callable[[Schedules], Awaitable[Object]]) -> Object:
-    """The answer to one thing. Raises what the gateway refused, or Unavailable."""
+def add_when(parser: argparse.ArgumentParser, *, needed: bool = True) -> None:
+    """`needed`: something has to be said."""
+    either = parser.add_mutually_exclusive_group(required=needed)
+    either.add_argument("--cron", metavar="'M H D MON DOW'", help="minute, hour, day of the month, month, day of the week: '0 6 * * 1-5'")
+    either.add_argument("--every", metavar="SPAN", help="90s, 15m, 2h, 1d, counted from when it was made; a minute at least")
+    parser.add_argument("--zone", metavar="NAME", help="the time zone of --cron, such as Europe/Berlin (default of a new one: UTC)")
+    text = "what becomes of moments at which nothing ran here: no task, or one for all of them (default of a new one: skip)"
+    parser.add_argument("--missed", choices=("skip", "once"), help=text)
 
-    async def ask() -> Object:
-        async with opened(args) as door:
-            return await act(Schedules(door))
 
-    return asyncio.run(ask())
-
-
-def done(args: argparse.Namespace, answer: Object) -> int:
-    """Say what came of it."""
-    if args.json:
-        print_json(answer)
-    else:
-        out().print(told(answer), markup=False)
-    return OK
+def when(args: argparse.Namespace) -> Object:
+    """What is sent of it. Raises Invalid."""
+    every = seconds("--every", args.every) if args.every else None
+    said: Object = {"cron": args.cron, "time_zone": args.zone, "every": every, "missed": args.missed}
+    return {name: value for name, value in said.items() if value is not None}

@@ -68,9 +68,13 @@ class Schedules:
         """Raises NotFound."""
         return await self._ask("GET", _at(schedule))
 
+    async def change(self, schedule: str, body: Object) -> Object:
+        """Raises NotFound, Invalid."""
+        return await self._ask("PATCH", _at(schedule), body)
+
     async def pause(self, schedule: str, *, paused: bool) -> Object:
         """Or let it go on. Raises NotFound."""
-        return await self._ask("PATCH", _at(schedule), {"paused": paused})
+        return await self.change(schedule, {"paused": paused})
 
     async def delete(self, schedule: str) -> Object:
         """Raises NotFound."""

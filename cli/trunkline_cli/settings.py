@@ -33,6 +33,13 @@ class StackSettings(BaseModel):
     nats_store_limit: ByteSize = Field(
         ByteSize(64 << 30), description="The most that the embedded store may take; never more than 80 % of what the disk has for it."
     )
+    start_within_s: float = Field(
+        60.0,
+        ge=0,
+        le=3600,
+        description="A new cluster elects its leaders first. A single service waits so long for the bus, saying why, then whoever "
+        "supervises is told by its end. `up` goes on trying.",
+    )
     unsafe_local: bool = Field(False, description="Off: an agent never runs without isolation unless somebody asks for it by name.")
 
     def root(self) -> Path:

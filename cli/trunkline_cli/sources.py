@@ -12,7 +12,6 @@ from typing import Final, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from trunkline.bus.settings import BusSettings
 from trunkline.runtime.settings import Loaded, Row, fills, load, read_file, refuse_unknown, rows, shown, unknown_variables, variables
 from trunkline_cli.forge_token import GITHUB_TOKEN
 from trunkline_cli.inheritance import inherited
@@ -25,7 +24,7 @@ CONFIG = "TRUNKLINE_CONFIG"
 OUTSIDE = ("TRUNKLINE_URL", "TRUNKLINE_TOKEN", "TRUNKLINE_API_KEY", "TRUNKLINE_INTO_USER", "TRUNKLINE_INTO_PASSWORD", GITHUB_TOKEN, CONFIG)
 """Variables that are read though they are no settings."""
 EPILOG: Final = "Each is also a variable or a line of the file: `trunkline settings` lists them with value, source and reason."
-FOR_ONE: Final = ("data_dir", "log_level", "nats_url", "nats_user", "nats_password", "nats_monitor", "accept_unsafe_nats")
+FOR_ONE: Final = ("data_dir", "log_level", "nats_url", "nats_user", "nats_password", "nats_monitor", "accept_unsafe_nats", "start_within_s")
 """Settings of ours that a single service goes by."""
 
 
@@ -47,7 +46,7 @@ class Sources:
 
     def with_figures_at(self, place: int) -> Sources:
         """For one of several services on this machine: the first has the port that was named, and each other one of its own behind it."""
-        port = self.load(BusSettings).settings.metrics_port
+        port = int(self.load(settings_of(NAMES[0])).settings.model_dump().get("metrics_port") or 0)
         return self.over(metrics_port=str(port + place)) if port else self
 
     def surroundings(self) -> dict[str, str]:

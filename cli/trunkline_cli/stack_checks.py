@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 from trunkline.contracts.ids import wire_id
+from trunkline.contracts.integrity import Integrity
 from trunkline.contracts.task import TaskStatus
 from trunkline.contracts.views import TaskView
 from trunkline_cli.checks import Check, State
@@ -36,6 +37,7 @@ def all_of(found: Found, now: datetime, boxes: Path) -> dict[str, Callable[[], C
         "work": lambda: work(found),
         "stuck tasks": lambda: stuck(found, now),
         "orphans": lambda: orphans(found, _names(boxes)),
+        "audit chain": lambda: audit(found),
     }
 
 
@@ -110,6 +112,29 @@ def orphans(found: Found, boxes: Sequence[str]) -> Check:
     told = [f"sandbox {name}" for name in left] + [f"work of the ended task {wire_id(task)}" for task in leases]
     remedy = "The sandbox service removes both within minutes while it runs; if they stay, restart it."
     return Check("orphans", State.WARN, _some(told), remedy)
+
+
+def audit(found: Found) -> Check:
+    """Whether the log is as it was written, by what its witness found at its start and has chained since."""
+    view = found.integrity
+    if view is None:
+        remedy = "Start the relay, or run `trunkline verify`."
+        return Check("audit chain", State.WARN, "not looked at: no relay of this version answers", remedy)
+    remedy = f"{view.said[:1].upper()}{view.said[1:]}."
+    signed = f"signed for up to record {view.sealed:,}" if view.sealed else "nothing signed for yet"
+    match view.state:
+        case Integrity.WHOLE:
+            return Check("audit chain", State.OK, f"the log is as it was written, {signed}")
+        case Integrity.CHECKING:
+            return Check("audit chain", State.OK, f"being looked through since the relay's start, {signed}")
+        case Integrity.BROKEN:
+            return Check("audit chain", State.REFUSED, _some(view.findings), remedy)
+        case Integrity.UNSIGNED:
+            return Check("audit chain", State.WARN, f"not signed for now: {_some(view.findings)}", remedy)
+        case Integrity.OFF:
+            return Check("audit chain", State.WARN, "nobody keeps a book of the log", "Give the relay a data directory (data_dir).")
+        case never:
+            assert_never(never)
 
 
 def _overdue(task: TaskView, now: datetime) -> bool:

@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +16,7 @@ import orjson
 from trunkline.bus.streams import CONSUMERS, TIMERS, WORK, declared
 from trunkline.bus.visiting import Json, Visit
 from trunkline.contracts.errors import DomainError
+from trunkline.contracts.integrity import GetIntegrity, IntegrityView
 from trunkline.contracts.view_rows import ReadRows, RowsRead
 from trunkline.contracts.views import TaskView
 from trunkline.runtime.clock import now
@@ -48,6 +50,8 @@ class Found:
     takers: set[str] = field(default_factory=set)
     """Pools of which somebody takes work."""
     timers: list[Json] = field(default_factory=list)
+    integrity: IntegrityView | None = None
+    """What a witness says of the log; None where none answers."""
 
 
 async def gathered(visit: Visit) -> Found:
@@ -64,6 +68,7 @@ async def gathered(visit: Visit) -> Found:
     found.timers = [timer async for timer in _bodies(visit, TIMERS, ">")]
     if "relay" not in found.silent:
         found.tasks, found.known = await _alive(visit)
+        found.integrity = await _integrity(visit)
     return found
 
 
@@ -129,6 +134,12 @@ async def _alive(visit: Visit) -> tuple[list[TaskView], bool]:
             return tasks, True
         after = rows[-1].key
     return tasks, False
+
+
+async def _integrity(visit: Visit) -> IntegrityView | None:
+    with suppress(DomainError):  # a relay of an earlier version
+        return IntegrityView.model_validate((await visit.commands.send("relay", "-", GetIntegrity(tenant="-", at=now()))).body)
+    return None
 
 
 def _pool(consumer: str) -> str:

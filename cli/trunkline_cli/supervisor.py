@@ -17,7 +17,7 @@ HEALTHY: Final = 5.0
 """Seconds of life after which earlier deaths are forgotten."""
 HOPELESS: Final = (Invalid, Unsupported, Denied, Conflict)
 """Refusals that another try cannot mend: said once, and nothing is started."""
-HOPELESS_CODES: Final = ("NO_BUBBLEWRAP",)
+HOPELESS_CODES: Final = ("NO_BUBBLEWRAP", "FOREIGN_STREAM")
 
 Say = Callable[[str], None]
 

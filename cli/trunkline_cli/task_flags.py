@@ -16,9 +16,11 @@ _SPAN: Final = re.compile(r"(\d{1,9})([smhd]?)")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def add_task(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--type", required=True, help="the kind of work, such as bugfix or deployment; it decides whose agents do it")
-    parser.add_argument("--payload", required=True, metavar="JSON|@FILE", help="what the work needs to know: an object, or @FILE with one")
+def add_task(parser: argparse.ArgumentParser, *, needed: bool = True) -> None:
+    parser.add_argument("--type", required=needed, help="the kind of work, such as bugfix or deployment; it decides whose agents do it")
+    parser.add_argument(
+        "--payload", required=needed, metavar="JSON|@FILE", help="what the work needs to know: an object, or @FILE with one"
+    )
     parser.add_argument("--priority", choices=("P0", "P1", "P2", "P3"), help="how pressing it is (default: P2)")
     parser.add_argument("--source", help="where the wish came from, such as github or ops (default: user)")
     parser.add_argument("--sla", type=positive, metavar="SECONDS", help="promised within so many seconds; being late stops nothing")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import getpass
 import json
+import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -14,11 +15,13 @@ from typing import Final
 from pydantic import JsonValue
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from trunkline.audit import book
+from trunkline.audit import book, checkpoints
 from trunkline.audit.book import CHECKPOINTS, Pages
 from trunkline.audit.checking import Check, Finding, Kind
-from trunkline.audit.checkpoints import name_of
-from trunkline.auth.audit_keys import witness_in
+from trunkline.audit.checkpoints import ACCEPTED, ASIDE, name_of
+from trunkline.audit.lives import of_another_life, restored
+from trunkline.auth.audit_keys import Witness, audit_key
+from trunkline.bus.log_life import LogLife
 from trunkline.bus.reading import Extent, Reading, reading
 from trunkline.bus.torrent import Take
 from trunkline.contracts.errors import Broken, NotFound
@@ -28,15 +31,15 @@ from trunkline_cli.data_dir import held, write_private
 from trunkline_cli.nats_place import reached
 from trunkline_cli.settings import StackSettings
 
-ACCEPTED: Final = "accepted-"
-SLACK: Final = timedelta(hours=1)
 STEP: Final = 4096
+MOST: Final = 100
 COPY: Final = "this checkpoint of the copy is in no book: log and book were turned back together, or the copy is another log's"
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    public_key: Path | None
+    witness: Witness | None
+    """Whose signature counts; None: that of the key that lies beside each book."""
     copy: Path | None
     progress: bool
 
@@ -49,6 +52,10 @@ class Verdict:
     findings: tuple[Finding | str, ...]
     compared: int = 0
     beyond: int = 0
+    unproven: int = 0
+    """Of an archive: what no checkpoint covers as a whole."""
+    signed_since: datetime | None = None
+    """When the book was begun: what was there before, nobody had signed for until then."""
     signed_at: datetime | None = None
     key: str = ""
     seconds: float = 0.0
@@ -61,7 +68,8 @@ class Verdict:
         if self.signed_at is None:
             return "nothing was compared"
         unsigned = f"; {self.beyond:,} after that nobody has signed for yet" if self.beyond else ""
-        return f"{self.compared:,} records compared, signed until {self.signed_at:%Y-%m-%d %H:%M:%S} UTC by {self.key}{unsigned}"
+        unsigned += f"; {self.unproven:,} at its ends that only their neighbours could prove" if self.unproven else ""
+        return f"{self.compared:,} records compared, signed {_span(self.signed_since, self.signed_at)} UTC by {self.key}{unsigned}"
 
     def told(self) -> JsonValue:
         return {
@@ -70,6 +78,8 @@ class Verdict:
             "findings": [_told(each) for each in self.findings],
             "compared": self.compared,
             "beyond": self.beyond,
+            "unproven": self.unproven,
+            "signed_since": self.signed_since.isoformat() if self.signed_since else None,
             "signed_at": self.signed_at.isoformat() if self.signed_at else None,
             "key": self.key,
             "seconds": round(self.seconds, 3),
@@ -88,46 +98,52 @@ def books_in(folder: Path) -> list[Path]:
     return found
 
 
+def own_key(file: Path) -> Witness | None:
+    """Of the key that the relay here signs with, where it can be read: whoever wrote another book does not have it."""
+    try:
+        return audit_key(file).witness if file.exists() else None
+    except OSError:
+        return None
+
+
 async def verified(stack: StackSettings, books: Sequence[Path], wish: Wish) -> list[Verdict]:
     """One verdict for each book, and one for the copy. Raises NotFound, Unavailable, Conflict, Invalid."""
-    witness = witness_in(wish.public_key) if wish.public_key else None
-    read: list[Pages] = []
-    verdicts: list[Verdict] = []
+    read, verdicts = [], list[Verdict]()
     for folder in books:
         try:
-            read.append(book.read(folder, witness))
+            read.append(book.read(folder, wish.witness))
         except Broken as error:
             verdicts.append(Verdict(folder.name, (error.message,)))
     async with reached(stack) as settings, reading(settings) as log:
         extent = await log.extent()
         for pages in read:
-            verdicts.append(_replaced(pages, extent) or await _compared(log, pages, extent, wish.progress))
-    return [*verdicts, *_copied(wish.copy, read)]
+            verdicts.append(_elsewhere(pages, extent) or await _compared(log, pages, extent, wish.progress))
+    return [*verdicts, *_copied(wish.copy, books, extent.life)]
 
 
-def _replaced(pages: Pages, extent: Extent) -> Verdict | None:
-    newest = pages.checkpoints[-1] if pages.checkpoints else None
-    if newest is None or newest.epoch == extent.life.epoch_at(newest.seq):
-        return None
-    return Verdict(pages.folder.name, (Finding(Kind.REPLACED, newest.first, newest.seq, before=newest.at),), 0, 0, newest.at, newest.key)
+def _elsewhere(pages: Pages, extent: Extent) -> Verdict | None:
+    found = of_another_life(pages.last, extent.life) if pages.last else None
+    return verdict(pages, (found,)) if found else None
+
+
+def verdict(pages: Pages, findings: Sequence[Finding | str]) -> Verdict:
+    first, newest = pages.first, pages.last
+    found = Verdict(pages.folder.name, tuple(findings))
+    return replace(found, signed_since=first.at, signed_at=newest.at, key=newest.key) if first and newest else found
+
+
+def _span(since: datetime | None, until: datetime) -> str:
+    begun = f"from {since:%Y-%m-%d %H:%M:%S} " if since else ""
+    return f"{begun}until {until:%Y-%m-%d %H:%M:%S}"
 
 
 async def _compared(log: Reading, pages: Pages, extent: Extent, progress: bool) -> Verdict:
-    since = now() - timedelta(seconds=extent.kept_s) + SLACK if extent.kept_s else None
-    check, began = Check(pages, since), time.monotonic()
-    if extent.last:
-        with _bar(extent, progress) as shown:
-            await log.all(_counting(check, shown), extent.first, extent.last)
-    newest = pages.checkpoints[-1] if pages.checkpoints else None
-    return Verdict(
-        pages.folder.name,
-        tuple(check.end()),
-        check.compared,
-        check.beyond,
-        newest.at if newest else None,
-        newest.key if newest else "",
-        time.monotonic() - began,
-    )
+    check, began = Check(pages, pages.kept_since(now(), timedelta(seconds=extent.kept_s))), time.monotonic()
+    with _bar(extent, progress) as shown:
+        await log.all(_counting(check, shown), extent.first, extent.last)
+    after = await log.extent()
+    found = verdict(pages, check.end(after.first, after.last))
+    return replace(found, compared=check.compared, beyond=check.beyond, seconds=time.monotonic() - began)
 
 
 def _bar(extent: Extent, progress: bool) -> Progress:
@@ -149,13 +165,18 @@ def _counting(check: Check, shown: Progress) -> Take:
     return take
 
 
-def put_away(stack: StackSettings, books: Sequence[Path], verdicts: Sequence[Verdict], why: str) -> Path:
-    """Move the books into a folder of their own, with what was found and who accepts it. Raises Conflict while Trunkline runs, OSError."""
+def put_away(stack: StackSettings, books: Sequence[Path], copy: Path | None, verdicts: Sequence[Verdict], why: str) -> Path:
+    """Move the books into a folder of their own, with what the copy holds, what was found and by whom.
+
+    Raises Conflict while Trunkline runs, OSError.
+    """
     at = now()
     with held(stack.root()):
         place = books[0].parent / f"{ACCEPTED}{at:%Y%m%dT%H%M%SZ}"
         said = {"accepted_at": at.isoformat(), "by": getpass.getuser(), "why": why, "verdicts": [each.told() for each in verdicts]}
         write_private(place / "accepted.json", json.dumps(said, indent=2) + "\n")
+        if copy:
+            shutil.copyfile(copy, place / ASIDE)
         for folder in books:
             folder.rename(place / folder.name)
     return place
@@ -174,10 +195,23 @@ def _told(finding: Finding | str) -> JsonValue:
     }
 
 
-def _copied(copy: Path | None, read: Sequence[Pages]) -> list[Verdict]:
-    """Raises OSError."""
+def _copied(copy: Path | None, books: Sequence[Path], life: LogLife) -> list[Verdict]:
+    """Each checkpoint of the copy must be in a book, or put aside with one; a restore may have left some behind. Raises OSError."""
     if copy is None:
         return []
-    known = {name_of(line) for pages in read for line in (pages.folder / CHECKPOINTS).read_bytes().splitlines()}
-    lost = [number for number, line in enumerate(copy.read_bytes().splitlines(), 1) if name_of(line) not in known]
-    return [Verdict(str(copy), tuple(f"line {number}: {COPY}" for number in lost[:100]))]
+    aside = {file for folder in books for what in (f"*/{CHECKPOINTS}", ASIDE) for file in folder.parent.glob(f"{ACCEPTED}*/{what}")}
+    known = {name_of(line) for file in (*(folder / CHECKPOINTS for folder in books), *aside) for line in file.read_bytes().splitlines()}
+    lost: list[str] = []
+    with copy.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if name_of(line.rstrip(b"\n")) not in known and not _left_behind(line, life):
+                lost.append(f"line {number}: {COPY}")
+    return [Verdict(str(copy), tuple(lost[:MOST]))]
+
+
+def _left_behind(line: bytes, life: LogLife) -> bool:
+    """By a restore, or by a witness that died while it wrote."""
+    try:
+        return restored(checkpoints.read(line), life)
+    except Broken:
+        return True

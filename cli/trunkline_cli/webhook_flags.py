@@ -1,27 +1,18 @@
-"""What the commands about webhooks have in common: their flags, the asking, and how a secret is shown once."""
+"""What the commands about webhooks have in common: their flags, and how a secret is shown once."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from trunkline.contracts.errors import Invalid
+from trunkline_cli.asking import told
 from trunkline_cli.console import OK, err, out, print_json
-from trunkline_cli.door import add_gateway, opened
-from trunkline_cli.messaging import told
 from trunkline_cli.orchestrator import Object
 from trunkline_cli.plain import plain
-from trunkline_cli.webhooks import Webhooks
 
 EVENTS: Final = ("job.completed", "job.failed")
-
-
-def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON document, as the gateway answers")
-    add_gateway(parser)
 
 
 def add_webhook(parser: argparse.ArgumentParser) -> None:
@@ -41,25 +32,6 @@ def secret(args: argparse.Namespace) -> Object:
     if not text:
         raise Invalid(f"The variable {args.secret_from} of --secret-from is not set, or empty.")
     return {"secret": text}
-
-
-def asked(args: argparse.Namespace, act: Callable[[Webhooks], Awaitable[Object]]) -> Object:
-    """The answer to one thing. Raises what the gateway refused, or Unavailable."""
-
-    async def ask() -> Object:
-        async with opened(args) as door:
-            return await act(Webhooks(door))
-
-    return asyncio.run(ask())
-
-
-def done(args: argparse.Namespace, answer: Object) -> int:
-    """Say what came of it."""
-    if args.json:
-        print_json(answer)
-    else:
-        out().print(told(answer), markup=False)
-    return OK
 
 
 def told_secret(args: argparse.Namespace, answer: Object) -> int:

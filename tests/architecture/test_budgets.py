@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
-
 from tests.architecture import budgets
 from tests.architecture.source import ROOT, Source, product, read
+from tests.each import each
 
 TEST_FILE_LINES, TEST_FUNCTION_LINES = 500, 70
 TESTS = sorted(file for folder in ("tests", "tools", "bench") for file in (ROOT / folder).rglob("*.py"))
@@ -19,12 +18,12 @@ def breaches_of(text: str) -> list[str]:
     return list(budgets.breaches(Source("made/up.py", text, ast.parse(text)), INHERITABLE))
 
 
-@pytest.mark.parametrize("source", product(), ids=lambda source: source.path)
+@each("source", product())
 def test_every_file_keeps_the_budgets(source: Source) -> None:
     assert list(budgets.breaches(source, INHERITABLE)) == []
 
 
-@pytest.mark.parametrize("file", TESTS, ids=lambda file: str(file.relative_to(ROOT)))
+@each("file", TESTS)
 def test_tests_and_tools_stay_readable_too(file: Path) -> None:
     source = read(file)
     assert source.text.count("\n") <= TEST_FILE_LINES
@@ -32,7 +31,7 @@ def test_tests_and_tools_stay_readable_too(file: Path) -> None:
     assert {name: size for name, size in sizes.items() if size > TEST_FUNCTION_LINES} == {}
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "says"),
     [
         ("x = 1\n", "does not open with a docstring"),

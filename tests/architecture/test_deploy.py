@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -16,10 +18,14 @@ from tests.architecture.source import ROOT, SERVICES
 from trunkline.auth.nkeys import Issuer, new_seed
 from trunkline.bus.accounts import accounts
 from trunkline.runtime.settings import fills
+from trunkline_cli import sources
+from trunkline_cli.commands import serve
+from trunkline_cli.services import settings_of
 from trunkline_cli.settings import StackSettings
 from trunkline_cli.sources import fields_of
 
 CONFIG = ROOT / "deploy" / "nats" / "cluster.conf"
+SECRET = "a" * 64
 NODES = ("nats-1", "nats-2", "nats-3")
 
 
@@ -102,16 +108,39 @@ def check_settings(service: str, environment: Iterable[str]) -> None:
     assert unknown == [], f"{service} knows nothing of that"
 
 
+SAID = re.compile(r"\$\{\w+(?::-([^}]*)|:\?[^}]*)\}")
+"""A variable of whoever starts it, with what counts where nothing is said."""
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_program_takes_every_command_and_what_it_finds_around_it(compose: dict[str, Any], service: str) -> None:
+    container = compose["services"][service]
+    told = {name: SAID.sub(lambda said: SECRET if said[1] is None else said[1], value) for name, value in container["environment"].items()}
+    check_start(container["command"], told)
+
+
+def check_start(command: list[str], environment: dict[str, str]) -> None:
+    """As `trunkline` reads it before it starts anything: it would refuse what it does not know, or what does not fit."""
+    parser = argparse.ArgumentParser()
+    serve.configure(parser)
+    verb, service, *words = command
+    said, warnings = sources.read(parser.parse_args([service, *words]), environment)
+    stack, own = said.load(StackSettings).settings, said.load(settings_of(service)).settings
+    assert (verb, warnings) == ("serve", [])
+    assert str(stack.root()) == "/var/lib/trunkline" and (own.replicas, own.metrics_host) == (3, "0.0.0.0")  # type: ignore[attr-defined]  # of the bus
+
+
 def test_every_file_that_is_mounted_is_there(compose: dict[str, Any]) -> None:
     mounts = (mount.split(":")[0] for container in compose["services"].values() for mount in container.get("volumes", []))
     assert all((ROOT / mount).is_file() for mount in mounts if mount.startswith("."))
 
 
-def test_nats_server_takes_the_cluster_configuration() -> None:
+def test_nats_server_takes_the_cluster_configuration_and_the_words_it_is_started_with(compose: dict[str, Any]) -> None:
     server = Path(sys.executable).with_name("nats-server")
     environ = {**os.environ, "TRUNKLINE_NATS_PASSWORD": "a1", "TRUNKLINE_NATS_SYSTEM_PASSWORD": "a2"}
     environ["TRUNKLINE_NATS_CALLOUT_ISSUER"] = Issuer.of(new_seed()).public
-    done = subprocess.run([server, "-t", "--config", CONFIG], env=environ, capture_output=True, text=True, timeout=30)
+    words = [word.replace("/etc/nats/cluster.conf", str(CONFIG)) for word in compose["services"]["nats-1"]["command"]]
+    done = subprocess.run([server, "-t", *words], env=environ, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
+from tests.each import each
 from tools import api_document
 from trunkline.auth.policy import ALLOWED, Action
 from trunkline.auth.principal import Role
@@ -26,7 +26,7 @@ OPEN = frozenset(
 """What strangers may do. Whoever makes this longer opens a door, and should notice."""
 
 
-@pytest.mark.parametrize("route", [route for _, route in ROUTES], ids=NAMES)
+@each("route", [route for _, route in ROUTES])
 def test_a_route_has_a_rule_and_says_what_it_answers(route: Route) -> None:
     assert isinstance(route.rule, Action)
     assert any(route.rule in actions for actions in ALLOWED.values())
@@ -36,13 +36,13 @@ def test_a_route_has_a_rule_and_says_what_it_answers(route: Route) -> None:
     assert all(isinstance(one, Media) or issubclass(one, BaseModel) for one in every)
 
 
-@pytest.mark.parametrize("route", [route for _, route in ROUTES], ids=NAMES)
+@each("route", [route for _, route in ROUTES])
 def test_a_route_that_changes_things_is_no_reading_one(route: Route) -> None:
     reading = {Action.LOOK_AROUND, *(action for action in Action if action.name.startswith(("READ", "OPEN_READ")))}
     assert (route.method in ("GET", "HEAD")) == (route.rule in reading)
 
 
-@pytest.mark.parametrize(("dialect", "route"), ROUTES, ids=NAMES)
+@each(("dialect", "route"), ROUTES)
 def test_a_route_lies_where_its_dialect_answers(dialect: object, route: Route) -> None:
     assert owners(DIALECTS)(route.path) is dialect, "its errors would be spoken by another"
 

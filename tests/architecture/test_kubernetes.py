@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.architecture.source import ROOT, SERVICES
-from tests.architecture.test_deploy import CONFIG, check_settings
+from tests.architecture.test_deploy import CONFIG, SECRET, check_settings, check_start
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 FILES = ("namespace", "nats", "settings", *sorted(SERVICES), "scaling")
@@ -74,6 +74,8 @@ def test_each_service_is_told_what_compose_tells_it(documents: list[Document], c
         name: composed["environment"][name] for name in ("TRUNKLINE_REPLICAS", "TRUNKLINE_DATA_DIR", "TRUNKLINE_METRICS_PORT")
     }
     assert (runs["image"], runs["args"]) == (composed["image"], composed["command"])
+    secrets = {each["name"]: "" if each["name"].endswith("_SEED") else SECRET for each in runs["env"]}
+    check_start(runs["args"], {**shared, **secrets})
 
 
 def test_what_all_are_told_some_service_knows(documents: list[Document]) -> None:
@@ -129,6 +131,22 @@ def test_the_nodes_are_configured_as_those_of_compose_but_for_their_names(docume
     theirs = [line.strip() for line in CONFIG.read_text().splitlines() if not line.strip().startswith("routes:")]
     assert ours == theirs
     assert container(documents, "nats")["image"] == compose["services"]["nats-1"]["image"]
+
+
+def test_a_node_counts_as_started_once_it_holds_what_the_others_hold(documents: list[Document]) -> None:
+    """Else the next one is restarted while this one lags behind, and two of three are no quorum."""
+    probes = container(documents, "nats")
+    assert probes["startupProbe"]["httpGet"]["path"] == "/healthz"
+    assert named(documents, "Service", "nats")["spec"]["publishNotReadyAddresses"] is True
+
+
+def test_clusters_of_the_kinds_and_versions_named_take_every_document() -> None:
+    validate = pytest.importorskip(
+        "kubernetes_validate", reason="NOT TESTED against the schemas of Kubernetes: no kubernetes-validate here"
+    )
+    for path in FOLDER.glob("*.yaml"):
+        for document in yaml.safe_load_all(path.read_text()):
+            validate.validate(document, "1.33", strict=True)
 
 
 def test_what_is_scaled_is_there_and_by_a_figure_that_the_how_to_makes(documents: list[Document]) -> None:

@@ -7,9 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.architecture.source import ROOT, Source, product
+from tests.each import each
 
 SUBJECT = re.compile(r"\A(?:live\.)?(?:evt|cmd|work|timer|due|trace|dead|rl|memo)\.")
 SUBJECTS_LIVE_IN = ("libs/trunkline/contracts/subjects.py", "libs/trunkline/bus/streams.py")
@@ -25,8 +24,8 @@ LOG_LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 
 def strays(source: Source) -> list[str]:
     """Subjects written out, docstrings and names of log events left aside."""
-    free = {id(text) for node in ast.walk(source.tree) for text in free_texts(node)}
-    texts = (node for node in ast.walk(source.tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    free = {id(text) for node in source.nodes for text in free_texts(node)}
+    texts = (node for node in source.nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
     return [f"{source.path}:{node.lineno} {node.value!r}" for node in texts if id(node) not in free and SUBJECT.match(str(node.value))]
 
 
@@ -73,7 +72,7 @@ def test_nothing_names_a_package_registry() -> None:
     assert lines_with(REGISTRY) == []
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: str(lock.name))
+@each("lock", LOCKS)
 def test_a_lock_holds_names_versions_and_hashes_only(lock: Path) -> None:
     allowed = re.compile(r"\A(?:#.*|\s+--hash=sha256:[0-9a-f]{64}(?: \\)?|[a-z0-9.-]+==[^\s;]+(?: ; [a-z_ =!<>'\"0-9.]+)?(?: \\)?|)\Z")
     assert [line for line in lock.read_text().splitlines() if not allowed.match(line)] == []

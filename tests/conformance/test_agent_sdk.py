@@ -235,23 +235,24 @@ async def test_an_agent_that_drains_finishes_what_ends_and_hands_back_the_rest(w
     async def fix(ctx: Context, seconds: float) -> str:
         ctx.say("here")
         await asyncio.sleep(seconds)
-        return "first"
+        return "first" if seconds else await ctx.ask("Which branch?")
 
     @second.task()
-    async def other(ctx: Context) -> str:
-        return "second"
+    async def other(ctx: Context, seconds: float) -> str:
+        return "second" if seconds else await ctx.ask("Which branch?")
 
     async with world.serving(first):
-        short, long = await world.submit({"seconds": 0.2}), await world.submit({"seconds": 60})
+        short, long = await world.submit({"seconds": 0.2}), await world.submit({"seconds": 0})
         await until(short.said)
-        await until(long.said)
+        question = await long.question()
         first.drain()
         assert (await short.over()).result == "first"
         await until(lambda: _true(first._serving is None))
-        late = await world.submit({"seconds": 0})
+        late = await world.submit({"seconds": 1})
         async with world.serving(second):
+            await question.yes("main")  # asked by the first, and not once more
             end = await long.over()
-            assert (end.result, end.attempt) == ("second", 1)
+            assert (end.result, end.attempt) == ("main", 1)
             assert (await late.over()).result == "second"
 
 

@@ -82,7 +82,7 @@ def test_the_same_launch_is_made_again_for_the_same_key(agent: Agent) -> None:
     lines=st.lists(st.tuples(MESSAGES | LINES, st.sampled_from([False] * 9 + [True]), st.sampled_from([0] * 9 + [5])), max_size=8),
     begun=st.booleans(),
 )
-@settings(max_examples=tries(100, 10000), deadline=None)
+@settings(max_examples=tries(20, 10000), deadline=None)
 def test_no_line_is_too_strange_to_be_heard(agent: Agent, lines: list[tuple[bytes, bool, int]], begun: bool) -> None:
     talk = Talk(session="s", ready=True, busy=True) if begun else agent.opening(AgentTask(PROMPT), "run-1")
     for number, (data, stderr, cut) in enumerate(lines, 1):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from tests.each import each
 from trunkline_sandbox.adapters.agents import codex_asks, codex_talk
 from trunkline_sandbox.adapters.agents.codex_lines import hear
 from trunkline_sandbox.model import AgentTask, Ask, Entry, Verdict
@@ -82,7 +83,7 @@ def test_what_we_answer_is_in_the_protocol(pinned: Path, allowed: bool, name: st
     validator(pinned, name).validate(answer["result"])
 
 
-@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@each("path", RECORDINGS)
 def test_what_was_recorded_is_in_the_protocol_of_its_version(path: Path) -> None:
     pinned = TESTS / "contracts" / "codex" / path.parent.name / "schema.json"
     checked = 0

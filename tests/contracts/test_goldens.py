@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import JsonValue, ValidationError
 
+from tests.each import each
 from tools.generate_api import messages
 from trunkline.contracts.message import Fact, Message, UnknownFact
 from trunkline.contracts.record import FACTS, Record, read_fact
@@ -39,19 +40,19 @@ def test_every_fact_is_known_to_the_log() -> None:
     assert sorted(fact.__name__ for fact in FACTS) == sorted(name for name, model in MESSAGES.items() if issubclass(model, Fact))
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@each("name", MESSAGES)
 def test_a_golden_still_says_all_that_it_said(name: str) -> None:
     wrote = golden(name)
     assert not lost(wrote, MESSAGES[name].model_validate(wrote).model_dump(mode="json"))
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@each("name", MESSAGES)
 def test_a_field_of_a_newer_version_does_no_harm(name: str) -> None:
     wrote = golden(name)
     assert MESSAGES[name].model_validate({**wrote, "added_later": {"deep": [1]}}) == MESSAGES[name].model_validate(wrote)
 
 
-@pytest.mark.parametrize("name", [fact.__name__ for fact in FACTS])
+@each("name", [fact.__name__ for fact in FACTS])
 def test_the_log_reads_each_fact_as_what_it_is(name: str) -> None:
     assert type(read_fact(golden(name))).__name__ == name
 
@@ -62,7 +63,7 @@ def test_a_fact_of_a_newer_version_is_kept_and_understood_by_nobody() -> None:
     assert record.facts == (UnknownFact(type="task.praised", body=body),)
 
 
-@pytest.mark.parametrize("name", [name for name, model in MESSAGES.items() if issubclass(model, Message)])
+@each("name", [name for name, model in MESSAGES.items() if issubclass(model, Message)])
 def test_what_cannot_be_read_is_refused_without_a_word_of_what_it_says(name: str) -> None:
     """The refusal stands in logs and dead letters."""
     broken = {field: {"canary": ["hunter2"]} for field in MESSAGES[name].model_fields}
@@ -71,7 +72,7 @@ def test_what_cannot_be_read_is_refused_without_a_word_of_what_it_says(name: str
     assert "hunter2" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", [name for name, model in MESSAGES.items() if issubclass(model, Message)])
+@each("name", [name for name, model in MESSAGES.items() if issubclass(model, Message)])
 def test_a_message_is_written_as_its_model_would_be(name: str) -> None:
     message = MESSAGES[name].model_validate(golden(name))
     assert message.written() == message.model_dump_json().encode()

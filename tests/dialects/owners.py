@@ -10,6 +10,7 @@ from trunkline.auth.principal import HOME
 from trunkline.contracts.approval import ApprovalDecided, DecideApproval, OpenApproval, RequestApproval
 from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, GetApproval, ListApprovals, fold_approval
 from trunkline.contracts.errors import NotFound
+from trunkline.contracts.folding import fold
 from trunkline.contracts.message import Command, Fact, Message
 from trunkline.contracts.record import Event
 from trunkline.contracts.steering import EditMessage, ListMessages, ReorderMessages, SayToAgent, SteerRun, WithdrawMessage
@@ -39,7 +40,6 @@ from trunkline.contracts.views import (
     TaskView,
     TraceEvent,
     TraceView,
-    fold,
 )
 from trunkline_approvals import model as approvals
 from trunkline_router import model as router

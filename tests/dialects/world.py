@@ -54,6 +54,7 @@ from trunkline_gateway.dialects.orchestrator.routes import Means, Orchestrator, 
 from trunkline_gateway.dialects.orchestrator.routes_front import About
 from trunkline_gateway.dialects.pr_agent.routes import PrAgent
 from trunkline_gateway.pages.routes import Pages
+from trunkline_gateway.pipeline import Pipeline
 from trunkline_gateway.ports import Claim, Kept, Limiter, Passage, Timeline
 from trunkline_gateway.settings import LIMITS, Settings
 from trunkline_gateway.sse import StreamLimits, Streams
@@ -366,7 +367,7 @@ class Served:
 async def served(world: World, limits: StreamLimits | None = None, body: BodyReader | None = None) -> AsyncIterator[Served]:
     streams = Streams(limits or StreamLimits(), lambda: world.roll.changes)
     dialects = speaking(world, streams, body or BodyReader())
-    site = app.build((*dialects, documents()), lambda request, strict: world.principal, world.limiter, world)
+    site = app.build((*dialects, documents()), Pipeline(lambda request, strict: world.principal, world.limiter, world, BodyReader()))
     async with serving(site, Settings.model_validate({"port": 0, "cors_origins": world.omni.cors_origins})) as port:
         try:
             yield Served(f"http://127.0.0.1:{port}", streams)

@@ -68,6 +68,13 @@ class Load:
             while len(self.taken) < goal:  # noqa: ASYNC110 (a list that many tasks append to)
                 await asyncio.sleep(0.02)
 
+    async def more_ended(self, count: int, within: float = 30) -> None:
+        """Until so many of those that are taken from now on have ended."""
+        before = set(self.tasks)
+        async with asyncio.timeout(within):
+            while sum(each.ended for number, each in self.tasks.items() if number not in before) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     def outage(self, since: float) -> float:
         """The longest time since then in which nothing was taken."""
         stamps = [since, *(each for each in self.taken if each > since)]

@@ -18,6 +18,7 @@ class Refusal(Exception):
     def __init__(self, said: Json) -> None:
         super().__init__(f"{said['code']}: {said['message']}")
         self.code = said["code"]
+        self.details = said["details"]
 
 
 class PlainAgent:
@@ -27,11 +28,14 @@ class PlainAgent:
         self.name = name
         self.session = uuid4().hex
         self.holding: list[Json] = []
+        self.spoken: list[tuple[str, Json, Json]] = []
+        """What was asked with which verb, and the answer."""
 
     async def ask(self, verb: str, body: Json, timeout: float = 30) -> Json:
         """The body of the answer. Raises Refusal."""
         reply = await self.client.request(f"agent.{self.tenant}.{self.name}.{verb}", json.dumps(body).encode(), timeout=timeout)
         said = json.loads(reply.data)
+        self.spoken.append((verb, body, said))
         if said["refused"]:
             raise Refusal(said["refused"])
         found: Json = said["accepted"]["body"]

@@ -22,6 +22,7 @@ from trunkline_gateway.adapters.limiter import BusLimiter, Unlimited, limiter
 from trunkline_gateway.adapters.memory import BusMemory
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import IDS, Media, Route, Spec, status_of
+from trunkline_gateway.pipeline import Pipeline
 from trunkline_gateway.ports import Claim, Kept, Limiter, Memory
 from trunkline_gateway.settings import LIMITS, Settings
 
@@ -85,7 +86,7 @@ class Small:
 
 @asynccontextmanager
 async def small(dialect: Small, counting: Limiter = NOBODY, memory: Memory | None = None) -> AsyncIterator[ClientSession]:
-    site = app.build((dialect,), identify, counting, memory or Forgetful())
+    site = app.build((dialect,), Pipeline(identify, counting, memory or Forgetful(), BodyReader()))
     async with TestServer(site) as server, ClientSession(str(server.make_url("/")), timeout=ClientTimeout(10)) as session:
         yield session
 

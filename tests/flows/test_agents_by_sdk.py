@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from tests.architecture.source import ROOT
+from tests.campaigns import LONG
 from tests.conformance.agent_worlds import RouterTask, until
 from tests.flows.npm import installed
 from tests.flows.test_agents_let_in import SEED, gateway, minted
@@ -134,6 +135,43 @@ async def test_the_runner_finishes_what_it_has_begun_when_it_is_told_to_stop(ser
     lines = runner.stderr.read()
     assert f"agent.task_over task={task.name} reported=succeeded" in lines
     assert said["TRUNKLINE_TOKEN"] not in lines
+
+
+@pytest.mark.skipif(not LONG, reason="a lease and more: make campaigns")
+async def test_an_agent_that_slept_past_its_lease_writes_nothing_more(server: NatsServer, client: Client, tmp_path: Path) -> None:
+    """As a laptop that was closed: it wakes with work in its hands that is somebody else's by then."""
+    (tmp_path / "fixer.py").write_text(FILE)
+    said = {"TRUNKLINE_NATS_AGENTS_URL": server.open_url, "TRUNKLINE_TOKEN": minted("bot", tenant=client.tenant)}
+    words = [sys.executable, "-m", "trunkline_cli", "agent", "fixer:agent"]
+    runner = subprocess.Popen(words, cwd=tmp_path, env={**os.environ, **said}, stderr=subprocess.PIPE, text=True)
+    other, awake = Agent("dev_agent", servers=[server.open_url], credential=lambda: minted("other", tenant=client.tenant)), asyncio.Event()
+
+    @other.task("bugfix")
+    async def fix(ctx: Context) -> str:
+        await ctx.say("taken over")
+        await awake.wait()
+        return "other"
+
+    try:
+        task = await submitted(client, max_retries=1)
+        await until(task.said)
+        runner.send_signal(signal.SIGSTOP)
+        async with serving(other):
+            await until(lambda: _many_said(task, 2), 40)
+            runner.send_signal(signal.SIGCONT)
+            assert runner.stderr is not None
+            while "lease_lost" not in await asyncio.to_thread(runner.stderr.readline):
+                pass
+            awake.set()
+            end = await task.over()
+        assert (end.status, end.result, end.attempt) == ("succeeded", "other", 2)
+        assert await task.said() == ["begun", "taken over"]
+    finally:
+        runner.kill()
+
+
+async def _many_said(task: RouterTask, count: int) -> bool:
+    return len(await task.said()) >= count
 
 
 async def test_an_agent_in_node_speaks_the_same_wire(server: NatsServer, client: Client, tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ pytestmark = [pytest.mark.flow, pytest.mark.timeout(120)]
 
 PAGE = (ROOT / "docs" / "how-to" / "write-an-agent-on-nats.md").read_text()
 FILES = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
-SECRET = "s" * 40
 OTHERS = """
 from trunkline.sdk.testkit import Kit, run
 import asyncio, careful, counter
@@ -59,12 +58,12 @@ def test_its_tests_pass_and_its_agents_do_as_they_are_said_to(place: Path) -> No
 
 
 def test_its_commands_bring_a_task_to_its_end(place: Path) -> None:
-    with stack({"ORCHESTRATOR_JWT_SECRET": SECRET}, *ONE_PROCESS) as running:
-        said = {"ORCHESTRATOR_JWT_SECRET": SECRET, "TRUNKLINE_URL": running.url}
-        address = eventually(lambda: re.search(r"Agents connect to (nats://[\d.:]+)", running.log()))
-        token = trunkline(said, *words_of("token --subject fixer --role agent"), "--data-dir", str(running.folder / "data"))
-        agent = {**os.environ, **said, "TRUNKLINE_NATS_AGENTS_URL": address.group(1), "TRUNKLINE_TOKEN": token.strip()}
-        runner = subprocess.Popen([sys.executable, "-m", "trunkline_cli", *words_of("agent fixer:agent")], cwd=place, env=agent)
+    assert words_of("up --dev") == ["up", "--dev"]
+    with stack({}, "--dev", *ONE_PROCESS) as running:
+        said, here = {"TRUNKLINE_URL": running.url}, ("--data-dir", str(running.folder / "data"))
+        token = trunkline(said, *words_of("token --subject fixer --role agent"), *here)
+        agent = {**os.environ, **said, "TRUNKLINE_TOKEN": token.strip()}
+        runner = subprocess.Popen([sys.executable, "-m", "trunkline_cli", *words_of("agent fixer:agent"), *here], cwd=place, env=agent)
         try:
             check_the_rest(running, {**said, "TRUNKLINE_API_KEY": key(running)})
             runner.send_signal(signal.SIGTERM)
@@ -78,8 +77,8 @@ def check_the_rest(running: Stack, said: Mapping[str, str]) -> None:
     made = trunkline(said, "tasks", "create", "--type", "bugfix", "--payload", '{"issue": "7"}')
     (task,) = re.findall(r"task_[0-9a-f]{32}|[0-9a-f-]{36}", made)[:1]
     asked = eventually(lambda: waiting(running))
-    status, _ = running.ask("POST", f"/approvals/{asked['approval_id']}/approve", {"reason": "seen"}, key(running))
-    assert status == 200
+    assert words_of("approve ID") == ["approve", "ID"]
+    trunkline(said, "approve", asked["approval_id"])
     shown = eventually(lambda: _over(running, task))
     assert shown["status"] == "completed"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from pydantic import SecretStr
 
-from tests.flows.plain_agent import Refusal, plain_agent
+from tests.flows.plain_agent import PlainAgent, Refusal, held, plain_agent
 from tests.flows.test_routing import routed
 from trunkline.auth.claims import Terms
 from trunkline.auth.nkeys import Issuer, new_seed
@@ -122,23 +122,38 @@ async def cut(client: Client) -> float:
     return time.monotonic() - began
 
 
-async def test_a_revoked_token_is_cut_within_two_seconds_and_others_stay(server: NatsServer) -> None:
-    one, other = minted("bot"), minted("other")
-    async with (
-        gateway(server),
-        plain_agent(server.open_url, "acme", "bot", token=one, error_cb=_quiet, reconnect_time_wait=0.1) as gone,
-        plain_agent(server.open_url, "acme", "other", token=other) as stays,
-    ):
-        await revoke(server, one)
+@pytest.mark.parametrize("which", ["token", "key"])
+async def test_whoever_is_shut_out_is_cut_within_two_seconds_and_its_task_is_anothers(server: NatsServer, which: str) -> None:
+    """A token by being revoked, a key by being no key of the gateways any more. Neither says another word about what it had in hand."""
+    shown = KEY if which == "key" else minted("bot", tenant="public")
+    async with AsyncExitStack() as gateways, routed(server, lease_s=0.6) as client, AsyncExitStack() as agents:
+        client.tenant, name = "public", uuid4().hex
+        await gateways.enter_async_context(gateway(server))
+        gone, stays = [
+            await agents.enter_async_context(
+                plain_agent(server.open_url, "public", who, token=token, error_cb=_quiet, allow_reconnect=False)
+            )
+            for who, token in (("bot", shown), ("other", minted("other", tenant="public")))
+        ]
+        await client.submit(name, max_retries=1)
+        (task,) = await gone.claim()
+        await gone.report(task, "started")
+        if which == "token":
+            await revoke(server, shown)
+        else:
+            await gateways.aclose()
+            await gateways.enter_async_context(gateway(server, api_keys={}))
         assert await cut(gone.client) < CUT_WITHIN
-        await asyncio.sleep(0.5)
-        assert not gone.client.is_connected
-        assert stays.client.is_connected
-        await refused(server, token=one)
+        with pytest.raises((NatsError, TimeoutError)):
+            await gone.ask("report", {**held(task), "reported": "succeeded"}, timeout=0.3)
+        (again,) = await stays.claim(wait_s=10)
+        assert (again["task_id"], again["attempt"]) == (name, 2)
+        assert await stays.report(again, "succeeded") == "succeeded"
+        await refused(server, token=shown)
 
 
 async def test_a_token_that_ends_ends_its_connection(server: NatsServer) -> None:
-    text = minted("bot", seconds=4)
+    text = minted("bot", seconds=2)
     async with gateway(server), plain_agent(server.open_url, "acme", "bot", token=text, error_cb=_quiet, allow_reconnect=False) as agent:
         assert await cut(agent.client) < 6
 
@@ -189,3 +204,29 @@ async def test_two_gateways_share_the_questions(server: NatsServer) -> None:
         async with asyncio.TaskGroup() as group:
             all = [group.create_task(once()) for _ in range(20)]
         assert all and all[0].result() and sum(each.result() for each in all) == 20
+
+
+async def test_whoever_is_gone_is_given_nothing(server: NatsServer) -> None:
+    """It was waiting for work, as agents mostly are; a task in its hands would wait for the length of a lease."""
+    tenant = f"t{uuid4().hex[:8]}"
+    async with gateway(server), routed(server) as client, AsyncExitStack() as stack:
+        client.tenant = tenant
+
+        async def connected(name: str) -> PlainAgent:
+            shown = minted(name, tenant=tenant)
+            return await stack.enter_async_context(
+                plain_agent(server.open_url, tenant, name, token=shown, allow_reconnect=False, error_cb=_quiet)
+            )
+
+        gone, stays = await connected("gone"), await connected("stays")
+        waiting = [asyncio.create_task(each.claim(wait_s=20)) for each in (gone, stays)]
+        await asyncio.sleep(0.2)
+        gone.client._transport.close()  # type: ignore[union-attr]  # as kill -9 does it
+        await cut(gone.client)
+        for task in ("one", "two"):  # in turns, if both were there
+            await client.submit(task)
+        async with asyncio.timeout(8):
+            found = {task["task_id"] for task in await waiting[1]}
+            while len(found) < 2:
+                found |= {task["task_id"] for task in await stays.claim()}
+        waiting[0].cancel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,9 +12,11 @@ from typing import Any, cast
 import pytest
 from nats.aio.msg import Msg
 
-from tests.flows.plain_agent import held
+from tests.conformance.agent_worlds import RouterWorld
+from tests.flows.plain_agent import Refusal, held, plain_agent
 from tests.flows.test_agents_on_nats import refused, scene, taken
-from tests.flows.test_routing import OURS
+from tests.flows.test_routing import OURS, routed
+from trunkline import Agent, Context
 from trunkline.bus import Raced
 from trunkline.contracts.agent import Beat, Claim, Claimed, Held, Leased, Say, Text
 from trunkline.contracts.errors import Unavailable
@@ -62,6 +64,38 @@ async def test_no_body_is_larger_than_it_says(server: NatsServer) -> None:
         assert await refused(agent.ask("publish", {"event_id": "e", "event_type": "a.b", "payload": large})) == "BODY_TOO_LARGE"
         assert await refused(agent.ask("submit", {**held(task), "id": "p", "type": "bugfix", "payload": large})) == "BODY_TOO_LARGE"
         assert await agent.report(task, "succeeded", result="x" * (250 << 10)) == "succeeded"
+
+
+async def test_no_agent_floods_the_others_with_events_or_tasks(server: NatsServer) -> None:
+    async with (
+        scene(server, agents_publish="2/60s", agents_submit="1/60s") as (client, agent),
+        routed(server, agents_publish="2/60s", agents_submit="1/60s"),  # counted over all routers together
+        plain_agent(server.url, agent.tenant, "quiet") as quiet,
+    ):
+        task = await taken(client, agent)
+        for event in ("e1", "e1", "e2", "e1"):  # the same again counts once, also where there is no more room
+            await agent.ask("publish", {"event_id": event, "event_type": "a.b"})
+        with pytest.raises(Refusal) as refusal:
+            await agent.ask("publish", {"event_id": "e3", "event_type": "a.b"})
+        assert refusal.value.code == "RATE_LIMITED" and 50 < refusal.value.details["retry_after"] <= 61
+        await quiet.ask("publish", {"event_id": "e3", "event_type": "a.b"})
+        part = await agent.ask("submit", {**held(task), "id": "p1", "type": "documentation"})
+        assert await agent.ask("submit", {**held(task), "id": "p1", "type": "documentation"}) == part
+        assert await refused(agent.ask("submit", {**held(task), "id": "p2", "type": "documentation"})) == "RATE_LIMITED"
+        assert await agent.report(task, "succeeded") == "succeeded"
+
+
+async def test_a_handler_that_makes_more_tasks_than_it_may_waits_for_its_turn(server: NatsServer) -> None:
+    agent = Agent("dev_agent")
+
+    @agent.task("bugfix")
+    async def split(ctx: Context) -> int:
+        return len({await ctx.submit("documentation", {"page": page}) for page in range(3)})
+
+    async with routed(server, agents_submit="2/1s") as client:
+        world = RouterWorld(server.url, client)
+        async with world.serving(agent):
+            assert (await (await world.submit()).over()).result == 3
 
 
 async def test_nobody_guesses_where_an_agent_of_the_sdk_hears_its_answers(server: NatsServer) -> None:
@@ -140,7 +174,7 @@ class Pool:
         """It is in somebody's hands."""
 
     def put(self) -> None:
-        self.tasks.put_nowait(SimpleNamespace(done=self.done))
+        self.tasks.put_nowait(SimpleNamespace(done=self.done, watched=nullcontext))
 
     def claims(self) -> Claims:
         leases = SimpleNamespace(lasts=timedelta(seconds=15), held=self.held)

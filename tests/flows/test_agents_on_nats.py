@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from jsonschema import Draft202012Validator
 from nats.errors import Error as NatsError
 
+from tests.architecture.source import ROOT
 from tests.flows.plain_agent import Json, PlainAgent, Refusal, held, plain_agent, text
 from tests.flows.test_routing import Client, routed
 from trunkline.contracts.approval import DecideApproval, Verdict
 from trunkline.contracts.calls import Allowance
 from trunkline.contracts.errors import Conflict
+from trunkline.contracts.ids import TenantId
 from trunkline.contracts.lease import LeaseEnd, TaskAnswered, TaskLeased, TaskLeaseOver
 from trunkline.contracts.run import AgentOutput, ApprovalDropped, ApprovalWanted
 from trunkline.contracts.task import (
@@ -27,15 +32,18 @@ from trunkline.contracts.task import (
     TaskRetryScheduled,
     TaskStarted,
     TaskStatus,
+    TaskSubmitted,
     TaskSucceeded,
     TaskWaits,
 )
+from trunkline.contracts.trace import SpanView
 from trunkline.runtime.clock import now
 from trunkline.testing.nats import NatsServer, nats_server
 from trunkline_approvals.settings import Settings as ApprovalsSettings
 from trunkline_approvals.wiring import running as approvals_running
 
 pytestmark = pytest.mark.flow
+DOCUMENT = json.loads((ROOT / "api" / "asyncapi" / "router.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +59,36 @@ async def scene(server: NatsServer, **settings: Any) -> AsyncIterator[tuple[Clie
     async with routed(server, **settings) as client, plain_agent(server.url, tenant) as agent:
         client.tenant = tenant
         yield client, agent
+    for spoken in agent.spoken:
+        as_documented(*spoken)
+
+
+def as_documented(verb: str, asked: Json, said: Json) -> None:
+    """The wire is what its AsyncAPI document says, for whoever writes a client by it."""
+    operation = DOCUMENT["operations"][f"receive.agent.{verb}"]
+    if said["accepted"]:
+        message(operation["channel"]).validate(asked)
+    message(operation["reply"]["channel"]).validate(said)
+
+
+def message(channel: Json) -> Draft202012Validator:
+    (name,) = DOCUMENT["channels"][channel["$ref"].removeprefix("#/channels/")]["messages"]
+    return validator(name)
+
+
+@cache
+def validator(name: str) -> Draft202012Validator:
+    return Draft202012Validator({**DOCUMENT["components"]["messages"][name]["payload"], "components": DOCUMENT["components"]})
+
+
+async def told(client: Client, trace_id: str, spans: set[str]) -> list[SpanView]:
+    """Of a trace, once these are among them."""
+    async with asyncio.timeout(10):
+        while True:
+            found = await client.bus.traces.spans(TenantId(client.tenant), trace_id, 100)
+            if spans <= {span.span_id for span in found}:
+                return found
+            await asyncio.sleep(0.05)
 
 
 async def refused(asking: Any) -> str:
@@ -83,6 +121,33 @@ async def test_an_agent_claims_works_says_and_succeeds(server: NatsServer) -> No
         said = await client.facts("one", "output")
         assert [fact.display for fact in said if isinstance(fact, AgentOutput)] == ["looked at it", "50% half"]
         assert await agent.claim(wait_s=0) == []
+
+
+async def test_what_an_agent_does_is_a_span_of_its_tasks_trace_and_so_is_what_it_asks(server: NatsServer) -> None:
+    async with scene(server) as (client, agent):
+        with client.bus.watch.tracer.edge("POST /tasks", ("", ""), writes=True) as sent:
+            sent.belongs(client.tenant, "ann")
+            await client.submit("one")
+        (task,) = await agent.claim()
+        part = await agent.ask("submit", {**held(task), "id": "part", "type": "monitoring"})
+        await agent.report(task, "released")
+        (again,) = await agent.claim(types=["bugfix"])
+        assert await agent.report(again, "failed", code="NO_LUCK") == "failed"
+        runs = [f"{one['traceparent'][36:52]}" for one in (task, again)]
+        found = await told(client, sent.trace_id, set(runs))
+        child = (await client.facts(part["task_id"]))[0]
+    by_id = {span.span_id: span for span in found}
+    first, second = (by_id[run] for run in runs)
+    assert [(run.name, run.by, run.task, run.failed, run.attributes) for run in (first, second)] == [
+        ("run", "bot", "one", "", {"attempt": 1}),
+        ("run", "bot", "one", "NO_LUCK", {"attempt": 1}),
+    ]
+    assert {by_id[run.parent_id].name for run in (first, second)} == {"work-dev_agent"}
+    below = {(span.parent_id, span.name) for span in found}
+    assert {(runs[0], "agent.report"), (runs[0], "agent.submit"), (runs[1], "agent.report")} <= below
+    assert task["traceparent"] == f"00-{sent.trace_id}-{runs[0]}-01"
+    assert isinstance(child, TaskSubmitted)
+    assert child.trace_id == "trace-1"
 
 
 async def test_a_claim_waits_for_what_comes_and_is_ended_by_a_later_one(server: NatsServer) -> None:
@@ -202,8 +267,10 @@ async def test_a_cancel_is_told_at_once_and_confirmed(server: NatsServer) -> Non
         await agent.client.flush()
         task = await taken(client, agent)
         assert await client.cancel("one") is TaskStatus.STOPPING
-        message = await ear.next_msg(5)
-        assert held(task).items() <= __import__("json").loads(message.data).items()
+        told_of = await ear.next_msg(5)
+        said = json.loads(told_of.data)
+        assert held(task).items() <= said.items()
+        validator(next(iter(DOCUMENT["channels"]["told.stop"]["messages"]))).validate(said)
         assert await agent.beat(task) == ["stop"]
         assert await agent.report(task, "stopped") == "cancelled"
         assert isinstance((await client.facts("one"))[-1], TaskCancelled)
@@ -263,6 +330,14 @@ async def test_what_people_reject_the_agent_hears_so_and_nobody_approves_their_o
         await decided(client, "one", asked["approval_id"], Verdict.REJECTED)
         answer = await agent.ask("answer", {**held(task), "id": "drop", "wait_s": 10})
         assert (answer["status"], answer["reason"]) == ("rejected", "so it is")
+
+
+async def test_a_question_that_nobody_answers_in_its_time_is_answered_by_that(server: NatsServer) -> None:
+    async with with_people(server), scene(server) as (client, agent):
+        task = await taken(client, agent)
+        await agent.ask("approve", {**held(task), "id": "soon", "title": "Now?", "expires_s": 0.2})
+        assert (await agent.ask("answer", {**held(task), "id": "soon", "wait_s": 10}))["status"] == "expired"
+        assert await agent.report(task, "succeeded") == "succeeded"
 
 
 async def test_a_later_attempt_finds_what_was_asked_and_the_end_drops_what_is_open(server: NatsServer) -> None:

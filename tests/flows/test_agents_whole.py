@@ -52,7 +52,7 @@ async def until(true: Any, seconds: float = 20.0) -> None:
 
 
 async def test_up_says_where_agents_connect(office: Office) -> None:
-    assert f"Agents connect to {address(office.running)}" in office.running.log()
+    await until(lambda: f"Agents connect to {address(office.running)}" in office.running.log())
 
 
 async def test_what_an_agent_says_is_seen_on_rest_and_what_people_say_is_heard(office: Office) -> None:

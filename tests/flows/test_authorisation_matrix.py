@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -183,33 +183,40 @@ def operations(running: Place) -> list[Operation]:
     return found
 
 
-def made(running: Place) -> dict[str, str]:
-    """New things of the tenant `home`, by the names that paths give them: a task that waits for its approval, and what belongs to it."""
+def made(running: Place, names: Collection[str] = ()) -> dict[str, str]:
+    """New things of the tenant `home`, by the names that paths give them: those that are named, or one of each."""
     maker = Caller(running.url, Role.AGENT, HOME, "maker")
+    ways: tuple[tuple[set[str], Callable[[], dict[str, str]]], ...] = (
+        ({"webhook_id", "delivery_id", "webhookId", "deliveryId"}, lambda: told(running)),
+        ({"agent_instance_id", "agent_message_id"}, lambda: home_callers.called(running.url, maker.credential())),
+        ({"task_id", "approval_id", "trace_id", "message_id", "jobId"}, lambda: held(running, maker)),
+        ({"letter_id"}, lambda: {"letter_id": given_up(running, maker)}),
+        ({"schedule_id"}, lambda: {"schedule_id": scheduled(running, maker)}),
+    )
+    return {name: thing for some, make in ways if not names or some & set(names) for name, thing in make().items()}
+
+
+def held(running: Place, maker: Caller) -> dict[str, str]:
+    """A task that waits for its approval, and what belongs to it."""
     trace = f"trace-{uuid4().hex}"
     asked = {"type": "deployment", "payload": {}, "priority": "P0", "metadata": {"trace_id": trace}}
-    answer = requests.post(f"{running.url}/tasks", json=asked, headers=maker.credential(), timeout=20)
+    answer = SESSION.post(f"{running.url}/tasks", json=asked, headers=maker.credential(), timeout=20)
     assert answer.status_code == 200, answer.text
     task = answer.json()["task"]
-    approval = answer.json().get("approval_id") or task["approval_id"]
     return {
-        **told(running),
-        **home_callers.called(running.url, maker.credential()),
         "task_id": task["task_id"],
-        "approval_id": approval,
+        "approval_id": answer.json().get("approval_id") or task["approval_id"],
         "trace_id": trace,
         "message_id": uuid4().hex,
         "jobId": str(UUID(task["task_id"].removeprefix("task_"))),
-        "letter_id": given_up(running, maker),
-        "schedule_id": scheduled(running, maker),
     }
 
 
 def scheduled(running: Place, agent: Caller) -> str:
     """That of before, while it is there: a tenant may have few."""
-    if known := requests.get(f"{running.url}/schedules", headers=agent.credential(), timeout=20).json()["schedules"]:
+    if known := SESSION.get(f"{running.url}/schedules", headers=agent.credential(), timeout=20).json()["schedules"]:
         return str(known[0]["schedule_id"])
-    answer = requests.post(f"{running.url}/schedules", json=BODIES["/schedules"], headers=agent.credential(), timeout=20)
+    answer = SESSION.post(f"{running.url}/schedules", json=BODIES["/schedules"], headers=agent.credential(), timeout=20)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["schedule_id"])
 
@@ -217,8 +224,8 @@ def scheduled(running: Place, agent: Caller) -> str:
 def given_up(running: Place, agent: Caller) -> str:
     """The letter of a task that its agent gave up."""
     who, asked = agent.credential(), {"type": "documentation", "payload": {}, "max_retries": 0}
-    task = requests.post(f"{running.url}/tasks", json=asked, headers=who, timeout=20).json()["task"]["task_id"]
-    answer = requests.patch(f"{running.url}/tasks/{task}/status", json={"status": "failed"}, headers=who, timeout=20)
+    task = SESSION.post(f"{running.url}/tasks", json=asked, headers=who, timeout=20).json()["task"]["task_id"]
+    answer = SESSION.patch(f"{running.url}/tasks/{task}/status", json={"status": "failed"}, headers=who, timeout=20)
     assert answer.status_code == 200, answer.text
     return f"task.{task.removeprefix('task_')}"
 
@@ -226,15 +233,15 @@ def given_up(running: Place, agent: Caller) -> str:
 def told(running: Place) -> dict[str, str]:
     """A webhook of the tenant `home`, one of the caller's own, and one delivery to each: those of before, while they are there."""
     root = Caller(running.url, Role.ADMIN, HOME).credential()
-    listed = requests.get(f"{running.url}/webhooks", headers=root, timeout=20).json()["webhooks"]
+    listed = SESSION.get(f"{running.url}/webhooks", headers=root, timeout=20).json()["webhooks"]
     hooks = [hook["webhook_id"] for hook in listed if not hook["own_only"] and hook["description"] == "matrix"]
     wish: dict[str, Any] = {"url": NOBODY_LISTENS, "events": ["task.*"], "description": "matrix", "verify": False}
     if not hooks:
-        hooks = [requests.post(f"{running.url}/webhooks", json=wish, headers=root, timeout=20).json()["webhook_id"]]
+        hooks = [SESSION.post(f"{running.url}/webhooks", json=wish, headers=root, timeout=20).json()["webhook_id"]]
 
     def tell() -> None:
         asked = {"type": "bugfix", "payload": {}}
-        assert requests.post(f"{running.url}/tasks", json=asked, headers=root, timeout=20).status_code == 200
+        assert SESSION.post(f"{running.url}/tasks", json=asked, headers=root, timeout=20).status_code == 200
 
     own = own_told(running, Caller(running.url, Role.ADMIN, HOME), tell)
     sent = sent_to(f"{running.url}/webhooks/{hooks[0]}", root, tell)
@@ -244,9 +251,9 @@ def told(running: Place) -> dict[str, str]:
 def own_told(running: Place, caller: Caller, tell: Callable[[], object]) -> dict[str, str]:
     """A webhook of the caller's own that was believed without a handshake, and one delivery to it, for which `tell` is called."""
     at, who = f"{running.url}{GUESTS}/webhooks", caller.credential()
-    known = [hook["id"] for hook in requests.get(at, headers=who, timeout=20).json()["webhooks"] if hook["events"] == TOLD]
+    known = [hook["id"] for hook in SESSION.get(at, headers=who, timeout=20).json()["webhooks"] if hook["events"] == TOLD]
     if not known:
-        answer = requests.post(at, json={"url": NOBODY_LISTENS, "events": TOLD}, headers=who, timeout=20)
+        answer = SESSION.post(at, json={"url": NOBODY_LISTENS, "events": TOLD}, headers=who, timeout=20)
         assert answer.ok, answer.text
         known = [str(answer.json()["id"])]
         tenant = "public" if caller.role == Role.GUEST else caller.tenant
@@ -258,7 +265,7 @@ def sent_to(hook: str, who: Mapping[str, str], tell: Callable[[], object]) -> di
     """Something that was sent to it; where there is nothing, something happens of which it is told."""
 
     def sent() -> list[dict[str, Any]]:
-        return list(requests.get(f"{hook}/deliveries?limit=1", headers=who, timeout=20).json()["deliveries"])
+        return list(SESSION.get(f"{hook}/deliveries?limit=1", headers=who, timeout=20).json()["deliveries"])
 
     if not (found := sent()):
         tell()
@@ -269,16 +276,17 @@ def sent_to(hook: str, who: Mapping[str, str], tell: Callable[[], object]) -> di
     return found[0]
 
 
-def guests_own(running: Place, caller: Caller) -> dict[str, str]:
-    """A new job of a guest's, and a webhook of its own with what was sent to it."""
+def guests_own(running: Place, caller: Caller, names: Collection[str] = ("jobId", "webhookId")) -> dict[str, str]:
+    """A new job of a guest's, and a webhook of its own with what was sent to it: those that are named."""
 
     def new() -> str:
         path = f"{GUESTS}/execute"
-        answer = requests.post(f"{caller.url}{path}", json=BODIES[path], headers=caller.credential(), timeout=20)
+        answer = SESSION.post(f"{caller.url}{path}", json=BODIES[path], headers=caller.credential(), timeout=20)
         assert answer.ok, answer.text
         return str(answer.json()["jobId"])
 
-    return {"jobId": new(), **own_told(running, caller, new)}
+    found = {"jobId": new()} if "jobId" in names else {}
+    return found | (own_told(running, caller, new) if "webhookId" in names else {})
 
 
 def say(running: Place, service: str, id: str, command: Command) -> None:
@@ -352,7 +360,7 @@ def test_ones_own_things_are_found(running: Place, operations: list[Operation], 
     own = partial(guests_own, running, caller) if role == Role.GUEST else partial(made, running)
     theirs, mine = [op for op in operations if role in op.roles and op.names and not NOBODYS & set(op.names)], own()
     for operation in sorted(theirs, key=lambda op: op.method not in READING):  # what is only read is there for the next
-        things = mine if operation.method in READING else own()
+        things = mine if operation.method in READING else own(names=operation.names)
         if role == Role.INSTANCE:
             caller = replace(caller, token=home_callers.key(HOME, UUID(things["agent_instance_id"]).hex))
         answer = caller.ask(operation, things)

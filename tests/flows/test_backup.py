@@ -30,6 +30,7 @@ class Before:
     history: list[tuple[str, dict[str, Any]]]
     held: tuple[str, str]
     tasks: Any
+    sandbox: str
     file: Path
 
 
@@ -48,9 +49,12 @@ def before(first: Stack) -> Iterator[Before]:
     with tempfile.TemporaryDirectory(prefix="trunkline-backups-") as folder:
         os.chmod(folder, 0o755)
         file = Path(folder) / "one.backup"
+        root = person(first, "admin", "root")
+        sandbox = root.reads("sandboxes", "create", "ann@example.com")["sandboxId"]
+        until(lambda: root.reads("sandboxes", "show", sandbox)["status"] == "ready", 20)
         code, out, err = Person(first).types("backup", str(file))
-        assert (code, "messages in" in out, "key of the vault" in err) == (0, True, True), err
-        yield Before(job, seen, held, Person(first).reads("tasks"), file)
+        assert (code, "messages in" in out, "key of the vault" in err, "the files of 1 named" in err) == (0, True, True, True), err
+        yield Before(job, seen, held, Person(first).reads("tasks"), sandbox, file)
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +64,40 @@ def second(first: Stack, before: Before) -> Iterator[Stack]:
     key = folder / "vault.key"
     key.write_bytes((first.folder / "data" / "vault.key").read_bytes())
     first.stop()
-    with patch.dict(os.environ, {"TRUNKLINE_VAULT_KEY_FILE": str(key)}):
-        code, out, err = Person(first, place=str(folder / "data")).types("restore", str(before.file))
-    assert (code, "Restored into" in out) == (0, True), err
     running = Stack(folder, {**ENVIRONMENT, "TRUNKLINE_FORGE_ROOT": str(first.forge)}, ONE_PROCESS)
+    with patch.dict(os.environ, {"TRUNKLINE_VAULT_KEY_FILE": str(key)}):
+        restore(running, before.file)
     try:
         running.start()
         yield running
     finally:
         running.stop()
+
+
+def restore(running: Stack, file: Path) -> None:
+    """Into a place where an earlier try was killed, and once more behind its end."""
+    operator = Person(running, place=str(running.folder / "data"))
+    cut(running, "another")
+    code, out, err = operator.types("restore", str(file))
+    assert (code, "another backup was begun" in err) == (2, True), err
+    cut(running, operator.reads("restore", str(file), "--check")["backup"])
+    with pytest.raises(RuntimeError, match="not restored to its end"):
+        running.start()
+    files = running.folder / "files"
+    code, _, err = operator.types("restore", str(file), "--files", "--data-dir", str(files))
+    assert (code, (files / "operator.key").stat().st_mode & 0o777, (files / "nats").exists()) == (0, 0o600, False), err
+    for words in ("Restored into", "Was restored, to its end, into"):
+        code, out, err = operator.types("restore", str(file))
+        assert (code, words in out) == (0, True), err
+
+
+def cut(running: Stack, backup: str) -> None:
+    """As one leaves it that was killed: marked, and with a stream in its store that nobody can read."""
+    data = running.folder / "data"
+    half = data / "nats" / "store" / "jetstream" / "CONTROL" / "streams" / "EVENTS" / "meta.inf"
+    half.parent.mkdir(parents=True, exist_ok=True)
+    half.write_text("{}")
+    (data / "restoring").write_text(backup)
 
 
 def test_the_secrets_of_an_installation_are_nowhere_in_its_backup(first: Stack, before: Before) -> None:
@@ -87,6 +116,12 @@ def test_everything_is_as_it_was_and_old_places_are_places_still(second: Stack, 
     known = before.history[2][0]
     rest = resumed(second, before.job, known)
     assert rest == [data for _, data in before.history[3:]]
+
+
+def test_named_sandboxes_whose_files_stayed_where_they_were_are_not_believed_to_be_there(second: Stack, before: Before) -> None:
+    root = person(second, "admin", "root")
+    until(lambda: root.reads("sandboxes", "show", before.sandbox)["status"] == "error", 20)
+    assert root.reads("sandboxes", "show", before.sandbox)["code"] == "SANDBOX_VANISHED"
 
 
 def resumed(running: Stack, job: Job, after: str) -> list[dict[str, Any]]:

@@ -8,13 +8,14 @@ from datetime import timedelta
 from io import BytesIO
 
 import pytest
+from nats.js.api import StreamConfig
 from pydantic import BaseModel
 
 from trunkline.bus import Bus, BusSettings, connect
 from trunkline.bus.backing_up import back_up, write_late, write_streams
-from trunkline.bus.restoring import Restored, restore
+from trunkline.bus.restoring import BACKUP, Restored, restore
 from trunkline.bus.sealed_file import Piece, SealedWriter, pieces
-from trunkline.bus.streams import EVENTS
+from trunkline.bus.streams import EVENTS, RESTORING
 from trunkline.bus.visiting import visiting
 from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor
@@ -24,6 +25,7 @@ from trunkline.contracts.record import Event, Gap, Record
 from trunkline.contracts.task import EventPublished
 from trunkline.runtime.clock import now
 from trunkline.testing.nats import NatsServer, nats_server
+from trunkline_cli.nats_store import finish
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(60)]
 
@@ -178,6 +180,55 @@ async def test_a_restore_that_was_cut_lets_nobody_begin_and_is_begun_again(first
     await put_back(second, backup)
     async with connect(at(second), "test") as bus:
         assert await bus.log.last_seq() > 0
+
+
+async def make(server: NatsServer, name: str, metadata: dict[str, str] | None = None) -> None:
+    async with visiting(at(server)) as visit:
+        await visit.js.add_stream(StreamConfig(name=name, subjects=[name.lower()], metadata=metadata))
+
+
+async def streams(server: NatsServer) -> set[str]:
+    async with visiting(at(server)) as visit:
+        return {str(stream["config"]["name"]) for stream in await visit.streams()}
+
+
+def kill_while_it_makes(server: NatsServer, name: str) -> None:
+    """As if: this file is what such a stream lacks."""
+    (meta,) = server.folder.glob(f"store/jetstream/*/streams/{name}/meta.sum")
+    server.kill()
+    meta.unlink()
+
+
+async def test_what_a_killed_server_left_half_made_is_there_for_good_when_it_is_made_again(second: NatsServer) -> None:
+    await make(second, "ONE")
+    kill_while_it_makes(second, "ONE")
+    assert [finish(second.folder / "store"), finish(second.folder / "store")] == [1, 0]
+    second.start()
+    assert await streams(second) == set()
+    await make(second, "ONE")
+    second.kill()
+    second.start()
+    assert await streams(second) == {"ONE"}
+
+
+async def test_a_restore_is_whole_for_good_though_a_server_was_killed_under_an_earlier_one(first: NatsServer, second: NatsServer) -> None:
+    async with connect(at(first), "test") as bus:
+        await bus.log.say(PLACE, told("one"), id="for good")
+    backup = await backed_up(first)
+    await make(second, RESTORING, {BACKUP: "one"})
+    await make(second, "DEAD")
+    kill_while_it_makes(second, "DEAD")
+    second.start()
+    done = await put_back(second, backup)
+    second.kill()
+    second.start()
+    assert {RESTORING, "DEAD"} & await streams(second) == {"DEAD"}
+    again = await put_back(second, backup)  # killed behind its end, it says that it was at its end
+    assert (again.already, again.epoch, again.last_seq) == (True, done.epoch, done.last_seq)
+    async with connect(at(second), "test") as bus:
+        await bus.log.say(PLACE, told("since"), id="since")
+    with pytest.raises(Conflict, match="gone on since"):
+        await put_back(second, backup)
 
 
 async def test_a_backup_is_put_nowhere_where_something_is(first: NatsServer) -> None:

@@ -225,6 +225,11 @@ def test_a_schedule_is_made_listed_paused_and_deleted_from_a_terminal(running: S
     assert row.split("\t")[1] == "0 6 * * 1-5 Europe/Berlin"
     assert operator.reads("schedules", "pause", schedule)["schedule"]["next_at"] is None
     assert operator.reads("schedules", "resume", schedule)["schedule"]["next_at"] == shown["next_at"]
+    moved = operator.reads("schedules", "change", schedule, "--cron", "30 7 * * *", "--type", "faq", "--payload", "{}")["schedule"]
+    assert (moved["cron"], moved["time_zone"], moved["missed"]) == ("30 7 * * *", "Europe/Berlin", "once")
+    assert (moved["task"]["type"], moved["changed_by"]) == ("faq", "operator")
+    assert operator.types("schedules", "change", schedule, "--priority", "P1")[0] == 2, "a task is changed as a whole"
+    assert operator.types("schedules", "change", schedule)[0] == 2, "of nothing"
     assert f"schedule_id\t{schedule}" in operator.types("schedules", "show", schedule)[1]
     other = operator.reads("schedules", "create", "--every", "1h", *task)["schedule_id"]
     assert [one["schedule_id"] for one in operator.reads("schedules")["schedules"]] == [schedule, other]

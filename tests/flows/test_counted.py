@@ -11,12 +11,13 @@ import pytest
 from bench.standins import MemoryForge
 from tests.flows.carried import TENANT, Box, Carried, Program, Script, about, carrying
 from trunkline.contracts.cursor import Cursor
+from trunkline.contracts.folding import fold
 from trunkline.contracts.ids import TaskId
 from trunkline.contracts.record import Event, Record
 from trunkline.contracts.run import AgentEnded, AgentOutput, RunFailed, RunStopped, RunSucceeded, Usage
 from trunkline.contracts.spend import ModelAnswered
 from trunkline.contracts.task import StopCause, TaskFailed, TaskStopRequested
-from trunkline.contracts.views import TaskView, fold
+from trunkline.contracts.views import TaskView
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
 from trunkline.testing.nats import NatsServer, nats_server

@@ -54,6 +54,7 @@ from trunkline.contracts.views import GetTask, TaskView
 from trunkline.contracts.webhook import DeliveryStatus, DeliveryView
 from trunkline.runtime.clock import now
 from trunkline.testing.nats import NatsServer, nats_server
+from trunkline_relay.adapters import delivery_shelf
 from trunkline_relay.adapters.delivery_shelf import DeliveryShelf
 from trunkline_relay.model.letters import OF_TASKS
 from trunkline_relay.settings import Settings
@@ -188,13 +189,14 @@ async def test_a_failed_task_becomes_another_one_once_edited_and_its_letter_says
     assert (shown.id, shown.why, shown.body, shown.state) == (f"task.{task}", "no entry", None, LetterState.OPEN)
     assert (await desk.letter(shown.id)).body["payload"] == payload  # type: ignore[index,call-overload]
     wish = uuid4().hex
-    after = [await desk.requeue(shown.id, wish, payload={"title": "Ship it south."}, priority="P1") for _ in range(2)]
+    edit = {"payload": {"title": "Ship it south."}, "prompt": "Ship it south.", "repo": "acme/south", "priority": "P1"}
+    after = [await desk.requeue(shown.id, wish, **edit) for _ in range(2)]
     assert after[0] == after[1], "the same wish again is the same"
     made = await desk.task(task_of(desk.tenant, shown.id, 1))
     assert after[0].handled and after[0].handled.made == made.task_id
     assert (made.submitted_by, made.trace_id, made.assignment.priority) == ("root", "trace-1", "P1")
     assert made.assignment.payload == {"title": "Ship it south."}
-    assert made.assignment.prompt == "Ship it south.", "it came out of the payload before"
+    assert (made.assignment.prompt, made.assignment.repo) == ("Ship it south.", "acme/south")
     assert (await refused(desk.requeue(shown.id))).code == "LETTER_HANDLED"
     assert (await refused(desk.discard(shown.id))).code == "LETTER_HANDLED"
     assert (await desk.ids(state=LetterState.OPEN), await desk.ids(state=LetterState.REQUEUED)) == ([], [shown.id])
@@ -263,6 +265,30 @@ async def test_a_delivery_is_told_again_and_what_it_says_cannot_be_changed(desk:
         assert (await desk.letter(shown.id)).state is LetterState.REQUEUED
 
 
+async def test_many_deliveries_that_arrived_hide_no_letter_and_are_not_all_looked_at_for_a_page(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = f"task.{await desk.failed()}"
+    shelf = DeliveryShelf(desk.bus.ledger(DELIVERIES))
+    await shelf.start()
+    for number in range(40):
+        arrived = DeliveryView(
+            status=DeliveryStatus.DELIVERED, id=f"dlv_{number:040}", hook_id="wh_1", tenant=desk.tenant, type="task.created", event="",
+            task_id="t1", body="{}", created_at=now(), begun_at=now(),
+        )  # fmt: skip
+        await shelf.append(arrived, 0)
+    newer = f"task.{await desk.failed()}"
+    for bound, least in (("FIRST_WINDOW", 1), ("DENSE", 1), ("MOST_LOOKED_AT", 3)):
+        monkeypatch.setattr(delivery_shelf, bound, least)
+    first = await desk.letters()
+    assert ([letter.id for letter in first.letters], first.total) == ([newer], None), "it is newer than all that was looked at"
+    page, seen = first, list[str]()
+    while page.next:
+        page = await desk.letters(after=page.next)
+        seen += [letter.id for letter in page.letters]
+    assert seen == [older]
+
+
 async def test_a_timer_that_nobody_can_read_is_mended_and_set_free_again(desk: Desk) -> None:
     at_home = Desk(desk.bus, desk.approvals, HOME)
     js = desk.bus.client.jetstream()
@@ -317,11 +343,14 @@ async def test_pages_of_all_kinds_together_show_each_letter_once_the_newest_firs
     while True:
         page = await desk.letters(limit=2, after=after)
         seen, after = seen + [letter.id for letter in page.letters], page.next
-        assert page.total in (5, None)
+        assert page.total == 5
         if after is None:
             break
     assert seen == [tasks[3], message, *reversed(tasks[:3])]
     assert (await desk.letters(limit=2, kinds=(LetterKind.TASK,))).total == 4
+    assert (await desk.letters(limit=1, q="no entry")).total == 4, "each is looked at"
+    await desk.discard(tasks[0])
+    assert [(await desk.letters(limit=1, state=state)).total for state in (LetterState.OPEN, LetterState.DISCARDED)] == [4, 1]
     assert await desk.ids(q=tasks[0][-12:]) == [tasks[0]]
     assert await desk.ids(since=now()) == []
     assert (await refused(desk.letters(after="x"))).code == "BAD_CURSOR"
@@ -357,8 +386,7 @@ async def test_a_relay_that_dies_of_requeueing_has_it_done_once(tmp_path: Path) 
                 await one.letter(letter)
                 relay.arm(point)
                 asking = asyncio.create_task(one.requeue(letter, wish))
-                async with asyncio.timeout(WITHIN):
-                    await relay.process.wait()
+                await asyncio.to_thread(relay.process.wait, WITHIN)
                 asking.cancel()
                 await relay.start()
                 await carried_out(one, letter)

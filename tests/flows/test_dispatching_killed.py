@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import zip_longest
@@ -18,6 +17,7 @@ from trunkline.contracts.dispatch import COMPLETED, DispatchTried, InstanceKeyRe
 from trunkline.contracts.ids import TaskId
 from trunkline.contracts.task import TaskSucceeded
 from trunkline.runtime.faults import DIRECTORY, SIDES
+from trunkline.testing import warm
 from trunkline.testing.fake_actions import Dispatched
 from trunkline.testing.nats import NatsServer, nats_server
 
@@ -45,13 +45,12 @@ class Relay:
         self.faults = faults
 
     async def start(self) -> None:
-        words = (sys.executable, "-m", "tests.flows.dispatch_relay")
-        self.process = await asyncio.create_subprocess_exec(*words, env=self._environment, cwd=ROOT)
+        with (self.faults / "log").open("ab") as log:
+            self.process = warm.start(["tests.flows.dispatch_relay"], self._environment, log, ROOT)
 
     async def stop(self) -> None:
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
+        self.process.kill()
+        await asyncio.to_thread(self.process.wait, WITHIN)
 
     def arm(self, point: str) -> None:
         (self.faults / f".{point}").write_text("self")
@@ -59,8 +58,7 @@ class Relay:
 
     async def dies(self) -> None:
         """Returns when another one is there in its place."""
-        async with asyncio.timeout(WITHIN):
-            assert await self.process.wait() < 0
+        assert await asyncio.to_thread(self.process.wait, WITHIN) < 0
         await self.start()
 
 

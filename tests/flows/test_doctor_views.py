@@ -15,7 +15,7 @@ from trunkline.testing.repositories import make_bare
 from trunkline.testing.stack import ONE_PROCESS, Stack, stack
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(120)]
-LOOKS = ("clock", "store", "streams", "services", "work", "stuck tasks", "orphans", "running server")
+LOOKS = ("clock", "store", "streams", "services", "work", "stuck tasks", "orphans", "audit chain", "running server")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from trunkline.contracts.record import Record
 from trunkline.contracts.room import RoomEntered, RoomLeft
 from trunkline.contracts.run import RunStopped
 from trunkline.contracts.schedule import (
+    ChangeSchedule,
     CreateSchedule,
     DeleteSchedule,
     GetSchedule,
@@ -41,10 +42,12 @@ from trunkline.contracts.task import (
     TaskSubmitted,
 )
 from trunkline.contracts.task_waiting import TaskAwaitsPlace, TaskDelayed, TaskPlaceGiven
+from trunkline.contracts.trace import trace_of
 from trunkline.runtime.clock import now
 from trunkline.testing.nats import NatsServer, nats_server
 from trunkline_router.adapters.schedule_shelf import ScheduleShelf
-from trunkline_router.ports import DueRoom
+from trunkline_router.adapters.timers import BusTimers
+from trunkline_router.ports import DueRoom, DueSchedule
 
 pytestmark = pytest.mark.flow
 
@@ -166,14 +169,61 @@ async def test_a_schedule_is_made_listed_paused_and_deleted(server: NatsServer) 
             await desk.one("s1")
 
 
-async def test_every_moment_has_one_task_though_two_routers_hear_its_alarm_and_both_were_away(server: NatsServer) -> None:
-    missed = (now() - timedelta(hours=5)).replace(minute=0, second=0, microsecond=0)
+async def test_a_record_alone_is_enough_for_its_moment_to_come_and_no_late_alarm_takes_its_place(server: NatsServer) -> None:
+    """Whoever stored the record was killed right after; a router that was late sets an alarm of the record before."""
     async with routed(server, **OURS) as client, shelf_of(client) as shelf:
         desk = Desk(client)
-        await desk.make("nightly", HOURLY, missed=Missed.ONCE)
-        await desk.make("skips", HOURLY)
-        await desk.moved_to("nightly", missed, shelf)
-        await desk.moved_to("skips", missed, shelf)
+        await desk.make("alone", HOURLY)
+        moment = now() + timedelta(seconds=0.7)
+        _, earlier = await shelf.load("acme", "alone")
+        await desk.moved_to("alone", moment, shelf)
+        await heard(client, (await shelf.load("acme", "alone"))[1])
+        late = DueSchedule(tenant="acme", schedule="alone", at=now() + timedelta(hours=2))
+        await BusTimers(client.bus.timers, now).schedule(late, earlier)
+        assert await released(client, 1) == [task_of("acme", "alone", moment)]
+        await desk.asked(DeleteSchedule, "alone")
+
+
+async def heard(client: Client, seq: int) -> None:
+    """Returns when the alarm of that record is set."""
+    js = client.bus.client.jetstream()
+    for _ in range(200):
+        if (await js.consumer_info("SCHEDULES", "router-schedules")).ack_floor.stream_seq >= seq:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("its record was not heard")
+
+
+async def test_a_schedule_is_changed_and_its_tasks_are_then_of_whoever_changed_it(server: NatsServer) -> None:
+    async with routed(server, **OURS) as client, shelf_of(client) as shelf:
+        desk = Desk(client)
+        await desk.make("moves", HOURLY)
+        changed, repeated = [
+            Schedule.model_validate(await desk.asked(ChangeSchedule, "moves", cron="30 6 * * *", by=by)) for by in ("bob", "eve")
+        ]
+        assert (changed.when.cron, changed.when.time_zone) == ("30 6 * * *", "Europe/Berlin")
+        assert changed.next_at and changed.next_at.minute == 30
+        assert repeated == changed, "nothing is otherwise"
+        with pytest.raises(Invalid) as refusal:
+            await desk.asked(ChangeSchedule, "moves", assignment=Assignment(type="nonsense"), by="bob")
+        assert refusal.value.code == "UNKNOWN_TYPE"
+        await desk.moved_to("moves", now() - timedelta(seconds=1), shelf)
+        last = (await desk.until_next("moves")).last_task_id
+        submitted, *_ = await client.until(last or "", TaskAssigned)
+        assert isinstance(submitted, TaskSubmitted)
+        assert submitted.submitted_by == "bob"
+        assert await released(client, 1) == [last]
+        await desk.asked(DeleteSchedule, "moves")
+
+
+async def test_every_moment_has_one_task_though_two_routers_hear_its_alarm_and_both_were_away(server: NatsServer) -> None:
+    missed = (now() - timedelta(hours=5)).replace(minute=0, second=0, microsecond=0)
+    async with routed(server, **OURS) as client:
+        await Desk(client).make("nightly", HOURLY, missed=Missed.ONCE)
+        await Desk(client).make("skips", HOURLY)
+    async with talking(server) as client, shelf_of(client) as shelf:
+        for id in ("nightly", "skips"):
+            await Desk(client).moved_to(id, missed, shelf)
     async with routed(server, **OURS) as client, routed(server, **OURS):
         desk = Desk(client)
         task = task_of("acme", "nightly", missed)
@@ -181,11 +231,20 @@ async def test_every_moment_has_one_task_though_two_routers_hear_its_alarm_and_b
         submitted, *_ = await client.until(task, TaskAssigned)
         assert isinstance(submitted, TaskSubmitted)
         assert (submitted.submitted_by, submitted.assignment.labels) == ("ann", {"schedule": "nightly"})
+        assert submitted.trace_id == f"trace_{task}"
+        await told(client, submitted.trace_id, "due-router-schedule")  # each moment begins a trace of its own
         skipped = await desk.until_next("skips")
         assert (skipped.last_task_id, skipped.problem) == (None, "it was missed")
         assert await released(client, 1) == [task]
         for id in ("nightly", "skips"):
             await desk.asked(DeleteSchedule, id)
+
+
+async def told(client: Client, trace_id: str, name: str) -> None:
+    """Returns when a span of this name is."""
+    async with asyncio.timeout(10):
+        while all(span.name != name for span in await client.bus.traces.spans(TenantId(client.tenant), trace_of(trace_id), 100)):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def ended(client: Client, task: str) -> None:

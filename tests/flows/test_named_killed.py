@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from trunkline.contracts.sandbox import EnsureSandbox, GetSandbox, SandboxStatus
 from trunkline.runtime.clock import now
 from trunkline.runtime.faults import DIRECTORY
 from trunkline.runtime.ids import new_id
+from trunkline.testing import warm
 from trunkline.testing.nats import nats_server
 from trunkline_sandbox.adapters.providers.local import LocalProvider
 
@@ -32,12 +31,13 @@ TRIED = MOMENTS + (MORE if LONG else ())
 
 
 @contextmanager
-def service(url: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def service(url: str, folder: Path) -> Iterator[warm.Forked]:
     faults = folder / "faults"
     faults.mkdir(exist_ok=True)
     settings = {"NATS_URL": url, "DATA_DIR": str(folder), "UNSAFE_LOCAL": "true", "LOG_LEVEL": "warning"}
     env = {**os.environ, **{f"TRUNKLINE_{name}": value for name, value in settings.items()}, DIRECTORY: str(faults)}
-    process = subprocess.Popen([sys.executable, "-m", "trunkline_sandbox"], env=env)
+    with (folder / "log").open("ab") as log:
+        process = warm.start(["trunkline_sandbox"], env, log)
     try:
         yield process
     finally:
@@ -75,7 +75,7 @@ async def test_killed_at_any_moment_it_makes_one_and_leaks_none(tmp_path: Path) 
         assert sorted(seen.id for seen in await boxes.seen()) == sorted(made) and len(made) == len(TRIED)
 
 
-async def _killed_at(bus: Bus, process: subprocess.Popen[bytes], arming: Path) -> str:
+async def _killed_at(bus: Bus, process: warm.Forked, arming: Path) -> str:
     sandbox_id = f"sbx-{new_id()}"
     while not await bus.commands.ping("sandbox"):
         assert process.poll() is None, "the service does not start"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,7 @@ import nats
 import pytest
 
 from tests.flows.stand_ins import trunkline, until, write
+from trunkline.bus import BusSettings, connect
 from trunkline.contracts.errors import Denied, Exhausted, Unavailable, Unsupported
 from trunkline_cli import nats_binary
 from trunkline_cli.nats_config import store_limit
@@ -200,9 +202,31 @@ def test_services_below_up_do_not_judge_the_server_again(tmp_path: Path, outside
 
 def test_a_single_service_without_a_server_says_where_it_looked_and_why_it_found_none(tmp_path: Path) -> None:
     port = free_port()
-    command = trunkline(write(tmp_path / "s"), "serve", "router", "--nats", f"nats://127.0.0.1:{port}", TRUNKLINE_DATA_DIR=str(tmp_path))
+    words = ["serve", "router", "--nats", f"nats://127.0.0.1:{port}", "--start-within-s", "0"]
+    command = trunkline(write(tmp_path / "s"), *words, TRUNKLINE_DATA_DIR=str(tmp_path))
     assert command.process.wait(10) == 3
     assert "refused" in command.await_line(f"127.0.0.1:{port} (", 1).lower()
+
+
+async def test_a_single_service_waits_for_a_server_that_begins_after_it_and_wants_no_more_copies_than_there_are_servers(
+    tmp_path: Path,
+) -> None:
+    server = prepare(tmp_path, 1 << 30)
+    words = ["serve", "router", "--nats", server.url, "--nats-user", "control", "--nats-monitor", server.monitor]
+    password = server.credentials.control
+    command = trunkline(write(tmp_path / "s"), *words, TRUNKLINE_NATS_PASSWORD=password, TRUNKLINE_DATA_DIR=str(tmp_path))
+    try:
+        await asyncio.sleep(0.3)  # until it has looked in vain
+        async with living(server):
+            await asyncio.to_thread(command.await_line, "router is ready")
+            settings = {"nats_url": server.url, "nats_user": "control", "nats_password": password}
+            with pytest.raises(Unsupported, match="keeps one copy, not 3"):
+                async with connect(BusSettings.model_validate({**settings, "replicas": 3}), "test"):
+                    pass
+            command.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(command.process.wait, 10) == 0
+    finally:
+        command.process.kill()
 
 
 @pytest.mark.parametrize("outside", [DEFAULT], indirect=True)

@@ -147,6 +147,25 @@ async def test_finished_tasks_go_over_once_and_others_stay_where_they_are(source
     assert len(await timeline(target, OVER)) == 3
 
 
+async def test_of_an_archive_that_alone_is_taken_over_which_was_asked_for(source: NatsServer, target: NatsServer, tmp_path: Path) -> None:
+    await out(source, tmp_path / "all")
+    records = [each for each in opened(tmp_path / "all") if isinstance(each, Archived)]
+    third = datetime.fromisoformat(records[2].time)
+    for wanted, ids_ in [
+        (Selection(tenant=GLOBEX), ["2a", "2b", "2c"]),
+        (Selection(task=OVER), ["0a", "0b", "0c"]),
+        (Selection(tenant=ACME, until=third), ["0a", "0b"]),
+        (Selection(tenant=GLOBEX, task=OVER), []),
+    ]:
+        assert [each.id for each in records if wanted.holds(each)] == ids_
+    async with connect(at(target), "test"), visiting(at(target)) as visit:
+        with pytest.raises(NotFound):
+            await import_archive(visit, tmp_path / "all", Selection(tenant=TenantId("nobody")))
+        done = await import_archive(visit, tmp_path / "all", Selection(tenant=GLOBEX))
+    assert (done.tasks, done.records, done.left_out) == (1, 3, [])
+    assert await timeline(target, OVER) == []
+
+
 async def test_a_cut_import_goes_on_where_it_was(source: NatsServer, target: NatsServer, tmp_path: Path) -> None:
     await out(source, tmp_path / "one", Selection(task=OVER))
     first = await timeline(source, OVER)

@@ -12,7 +12,11 @@ from datetime import timedelta
 import pytest
 from aiohttp import ClientSession, ClientTimeout, web
 from aiohttp.test_utils import TestServer
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Told
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.flows.small_gateway import back
 from trunkline.bus import Bus, BusSettings, WorkItem, connect
 from trunkline.bus import traces as spool
+from trunkline.bus.streams import CONSUMERS, TIMERS
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import Conflict
 from trunkline.contracts.ids import TenantId
@@ -28,12 +33,14 @@ from trunkline.contracts.trace import SpanView
 from trunkline.runtime import health
 from trunkline.runtime.clock import now
 from trunkline.telemetry import otlp, traces
+from trunkline.telemetry.sampling import Sampler
 from trunkline.telemetry.traces import Span
 from trunkline.testing.nats import NatsServer, free_port, nats_server
 
 pytestmark = pytest.mark.flow
 
 ACME = TenantId("acme")
+SECRET = "ghp_" + "s3cr3t" * 6
 
 
 class Ask(Command):
@@ -138,20 +145,26 @@ async def test_spans_of_another_version_are_holes_and_no_more(server: NatsServer
 class Collector:
     """Takes OTLP as a real one does; first it refuses as often as it is told to."""
 
-    refuses: list[int] = field(default_factory=list)
+    refuses: list[web.Response] = field(default_factory=list)
+    says: bytes = b""
+    hangs: bool = False
+    at: list[float] = field(default_factory=list)
     spans: list[Told] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take(self, request: web.Request) -> web.Response:
         self.shown.append(request.headers.get("x-key", ""))
+        self.at.append(asyncio.get_running_loop().time())
+        if self.hangs:
+            await asyncio.sleep(60)
         if self.refuses:
-            return web.Response(status=self.refuses.pop())
+            return self.refuses.pop()
         for resource in ExportTraceServiceRequest.FromString(await request.read()).resource_spans:
             assert {pair.key: pair.value.string_value for pair in resource.resource.attributes} == {"service.name": "trunkline-router"}
             self.spans.extend(resource.scope_spans[0].spans)
         self.came.set()
-        return web.Response()
+        return web.Response(body=self.says, content_type=otlp.PROTOBUF)
 
 
 @asynccontextmanager
@@ -166,20 +179,72 @@ async def test_spans_leave_by_otlp_and_a_collector_that_stumbles_gets_them_again
     server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(otlp, "PAUSE_S", 0.01)
-    collector = Collector(refuses=[503])
+    collector = Collector(refuses=[web.Response(status=503)])
     async with collecting(collector) as url:
         said = {"otlp_endpoint": url, "otlp_headers": "x-key=a%20key, other=1"}
         async with connect(settings(server, **said), "router") as bus, asyncio.timeout(10):
             async with request(bus) as span:
-                with pytest.raises(Conflict), traces.child("step", n=1, word="x"):
+                span.state = f"vendor={SECRET}"
+                with pytest.raises(Conflict), traces.child("step", n=1, word=SECRET):
                     raise Conflict("told nobody", code="BUSY")
             await collector.came.wait()
     step, whole = collector.spans
     assert (step.trace_id.hex(), step.parent_span_id.hex()) == (span.trace_id, whole.span_id.hex())
     assert (step.status.code, step.status.message) == (Status.STATUS_CODE_ERROR, "BUSY")
     assert {pair.key for pair in step.attributes} == {"trunkline.tenant", "n", "word"}
+    assert SECRET not in str(step)
+    assert (whole.trace_state, step.trace_state) == ("", "")
     assert whole.end_time_unix_nano >= step.end_time_unix_nano >= step.start_time_unix_nano >= whole.start_time_unix_nano
     assert collector.shown == ["a key", "a key"]
+
+
+def ended(count: int) -> list[Span]:
+    kept: list[Span] = []
+    tracer = traces.Tracer("router", Sampler(1.0, 0.0), kept.append)
+    for _ in range(count):
+        with tracer.edge("GET /", traces.NO_HEADERS, writes=True) as span:
+            span.keep()
+    return kept
+
+
+@asynccontextmanager
+async def sending(collector: Collector, spans: int, until: int = 1) -> AsyncIterator[list[int]]:
+    """What was dropped; inside, the collector was asked so often."""
+    lost: list[int] = []
+    async with collecting(collector) as url, asyncio.timeout(10), otlp.leaving(otlp.Collector(url), "router", lost.append) as away:
+        away.take(ended(spans))
+        while len(collector.at) < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        yield lost
+
+
+async def test_a_collector_that_wants_to_be_left_alone_is_for_as_long_as_anybody_may_want(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp, "PAUSE_S", 0.001)
+    monkeypatch.setattr(otlp, "LONGEST_PAUSE_S", 0.3)
+    collector = Collector(refuses=[web.Response(status=503, headers={"Retry-After": "86400"})])
+    async with sending(collector, 1, until=2) as lost:
+        await collector.came.wait()
+    assert (len(collector.spans), lost) == (1, [])
+    assert 0.29 < collector.at[1] - collector.at[0] < 5
+
+
+async def test_what_a_collector_does_not_take_is_counted_and_nothing_follows_where_it_leads() -> None:
+    said = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=2, error_message="too old"))
+    async with sending(Collector(says=said.SerializeToString()), 3) as lost:
+        pass
+    assert lost == [2]
+    astray = Collector(refuses=[web.Response(status=307, headers={"Location": "/v1/traces"})])
+    async with sending(astray, 3) as lost:
+        pass
+    assert (lost, len(astray.at)) == ([3], 1)
+
+
+async def test_a_collector_that_hangs_holds_so_much_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("WAITING", 10), ("AT_ONCE", 4), ("LAST_S", 0.05)):
+        monkeypatch.setattr(otlp, name, value)
+    async with sending(Collector(hangs=True), 100) as lost:
+        assert lost == []
+    assert lost == [4 + 6 + 90]
 
 
 async def test_a_collector_that_is_away_costs_its_spans_and_nothing_else(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +263,7 @@ def figure(bus: Bus, name: str) -> float:
     return sum(sample.value for family in text_string_to_metric_families(text) for sample in family.samples if sample.name == name)
 
 
-async def test_a_service_is_ready_while_it_hears_and_not_while_nats_server_is_away_or_it_drains() -> None:
+async def test_a_service_is_ready_while_it_hears_and_not_while_nats_server_or_a_consumer_is_away_or_it_drains() -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     draining, go_on = asyncio.Event(), asyncio.Event()
@@ -234,8 +299,17 @@ async def test_a_service_is_ready_while_it_hears_and_not_while_nats_server_is_aw
                 group.create_task(life(stop))
                 await up.wait()
                 await until(200)
+                [sla] = [config for _, config in CONSUMERS if config.name == "due-router-sla"]
+                await sender.client.jetstream().delete_consumer(TIMERS, "due-router-sla")
+                await until(503)
+                assert not await sender.commands.ping("router", 5.0)  # what the gateway's /health asks
+                await sender.client.jetstream().add_consumer(TIMERS, sla)
+                await until(200)
+                assert await sender.commands.ping("router", 5.0)
                 own.kill()
                 await until(503)
+                async with session.get(f"{url}/metrics", timeout=ClientTimeout(3)) as answer:
+                    assert "trunkline_bus_connected 0.0" in await answer.text()
                 await back(own, sender)
                 await until(200)
                 asking = group.create_task(sender.commands.send("router", "t1", Ask(tenant="acme", at=now())))

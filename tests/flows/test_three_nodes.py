@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.flow, pytest.mark.kill, pytest.mark.timeout(1800 if ca
 
 LINES = 20
 ROUNDS = campaigns.tries(1, 12)
-BACK_WITHIN = 10.0
-"""Seconds. nats-server lets 4 to 9 pass until a follower stands for election, and has no setting for it: one in 25 takes more than 8."""
+BACK_WITHIN, AT_MOST = 8.0, 10.0
+"""Seconds. nats-server lets 4 to 9 pass until one of two followers stands for election, without a setting: one in 25 takes more than 8."""
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +98,12 @@ async def test_the_death_of_leaders_and_replicas_loses_nothing_and_writes_are_ba
                 await asyncio.to_thread(running.kill, *names)
                 await asyncio.to_thread(running.start, *names)
             await load.more(3)
+        if not campaigns.LONG and outages[-1] > BACK_WITHIN:  # the one in 25: two in a row would be no chance
+            outages.append(await leader_killed(running, load))
     shown = ", ".join(f"{each:.1f}" for each in sorted(outages))
     print(f"writes were back after {shown} s; {len(load.tasks)} tasks, {dict(load.refusals)}")
-    assert max(outages) < BACK_WITHIN, outages
+    late = [each for each in outages if each > BACK_WITHIN]
+    assert len(late) <= max(len(outages) - ROUNDS, ROUNDS // 6) and max(outages) < AT_MOST, outages
 
 
 def together(names: Sequence[str]) -> list[Sequence[str]]:

@@ -20,6 +20,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.flows.jobs import ACTING, Job, until
+from tests.flows.subscriber import Subscriber, subscriber
 from trunkline.contracts.trace import trace_of
 from trunkline.telemetry.metrics import FIGURES
 from trunkline.testing.repositories import make_bare
@@ -53,6 +54,7 @@ ENVIRONMENT = {
     "ORCHESTRATOR_JWT_SECRET": SECRET,
     "TRUNKLINE_METRICS_PORT": str(PORTS),
     "TRUNKLINE_LOG_LEVEL": "info",
+    "TRUNKLINE_WEBHOOK_NETWORKS_ALLOWED": "127.0.0.0/8",
     "TRUNKLINE_ROUTES": '{"bugfix": {"pool": "dev", "executor": "sandbox"}}',
 }
 
@@ -91,7 +93,17 @@ def spans_of(running: Stack, name: str, *wanted: str) -> dict[str, dict[str, Any
 
 
 @pytest.fixture(scope="module")
-def traced(running: Stack) -> tuple[Job, requests.Response]:
+def told(running: Stack) -> Iterator[Subscriber]:
+    """Whoever is told of every end of a task of ours."""
+    with subscriber() as one:
+        made = requests.post(f"{running.url}/webhooks", json={"url": one.url(), "events": ["task.completed"]}, headers=bearer(), timeout=10)
+        at = f"{running.url}/webhooks/{made.json()['webhook_id']}"
+        until(lambda: requests.get(at, headers=bearer(), timeout=10).json()["webhook"]["status"] == "active", 10, made.json())
+        yield one
+
+
+@pytest.fixture(scope="module")
+def traced(running: Stack, told: Subscriber) -> tuple[Job, requests.Response]:
     job, answer = asks(running, {"traceparent": SAMPLED, "tracestate": "vendor=opaque", "X-Secret": CANARY})
     job.end()
     return job, answer
@@ -122,6 +134,22 @@ def test_every_service_and_the_agent_are_part_of_it_each_below_what_it_came_from
     assert {span["service"] for span in spans.values()} >= {"gateway", "router", "sandbox"}
     assert f"told 00-{TRACE}-{spans['run']['span_id']}-01" in job.said
     assert {span["w3c_trace_id"] for span in spans.values()} == {TRACE}
+
+
+def test_whoever_is_told_of_it_is_told_its_trace_and_so_is_what_the_views_took(
+    running: Stack, told: Subscriber, traced: tuple[Job, requests.Response]
+) -> None:
+    until(lambda: [came for came in told.came if came.event["type"] == "task.completed"], 10)
+    spans = spans_of(running, TRACE, "webhook.send", "relay.fold")
+    (came,) = (came for came in told.came if came.event["type"] == "task.completed")
+    sent, by_id = spans["webhook.send"], {span["span_id"]: span for span in trace(running, TRACE)["spans"]}
+    assert came.headers["traceparent"] == f"00-{TRACE}-{sent['span_id']}-01"
+    assert "tracestate" not in came.headers
+    assert (sent["attributes"], by_id[sent["parent_id"]]["name"]) == ({"status": 200}, "relay-webhooks")
+    assert {by_id[span["parent_id"]]["name"] for span in by_id.values() if span["name"] == "relay.fold"} >= {
+        "router.submit",
+        "run",
+    }
 
 
 def test_log_lines_say_of_which_trace_and_task_they_are(running: Stack, traced: tuple[Job, requests.Response]) -> None:
@@ -251,4 +279,5 @@ def test_no_secret_comes_into_a_span_or_a_figure(running: Stack, traced: tuple[J
     )
     spans_of(running, TRACE, "GET /tasks/{task_id}")
     assert CANARY[:12] not in json.dumps(trace(running, TRACE))
+    assert CANARY[:12] not in running.log()
     assert CANARY[:12] not in json.dumps([list(map(str, figures(name).items())) for name in NAMES])

@@ -22,6 +22,8 @@ EARLIER = "13d6266"
 """The commit that is run beside this tree."""
 OLD = tuple(name for name in NAMES if name.endswith("-0"))
 NEW = tuple(name for name in NAMES if name.endswith("-1"))
+ORDER = ("sandbox", "relay", "router", "approvals", "gateway")
+"""In which `docs/how-to/run-as-services.md` has them replaced."""
 
 pytestmark = [
     pytest.mark.flow,
@@ -74,6 +76,21 @@ async def test_tasks_go_on_while_this_version_takes_over_from_the_earlier_one(ru
         began = time.monotonic()
         await load.more(10, within=60)
     print(f"{len(load.tasks)} tasks, {dict(load.refusals)}; alone it took 10 in {time.monotonic() - began:.0f} s")
+
+
+def test_the_how_to_names_the_order_that_is_tried() -> None:
+    assert " → ".join(ORDER) in (ROOT / "docs" / "how-to" / "run-as-services.md").read_text()
+
+
+async def test_tasks_never_stand_still_while_one_service_after_the_other_is_replaced_in_that_order(running: Fleet) -> None:
+    async with under_load(running) as load:
+        await load.more(3)
+        for service in ORDER:
+            await asyncio.to_thread(running.start, f"{service}-1")
+            await load.more_ended(3)
+            await asyncio.to_thread(running.kill if service == "sandbox" else running.drain, f"{service}-0")
+            await load.more_ended(3)
+    print(f"{len(load.tasks)} tasks, {dict(load.refusals)}")
 
 
 async def test_the_earlier_version_takes_over_again_after_a_rollback(running: Fleet) -> None:

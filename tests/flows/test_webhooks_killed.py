@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from tests.flows.test_webhooks import KEY, Desk, desk
 from tests.unit.relay.timelines import submitted
 from trunkline.contracts.webhook import DeliveryStatus
 from trunkline.runtime.faults import DIRECTORY
+from trunkline.testing import warm
 from trunkline.testing.nats import NatsServer, nats_server
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(180)]
@@ -42,12 +42,12 @@ class Relay:
         self.faults = folder
 
     async def start(self) -> None:
-        self.process = await asyncio.create_subprocess_exec(sys.executable, "-m", "trunkline_relay", env=self._environment)
+        with (self.faults / "log").open("ab") as log:
+            self.process = warm.start(["trunkline_relay"], self._environment, log)
 
     async def stop(self) -> None:
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
+        self.process.kill()
+        await asyncio.to_thread(self.process.wait, WITHIN)
 
     def arm(self, point: str) -> None:
         (self.faults / f".{point}").write_text("self")
@@ -104,8 +104,7 @@ async def killed_at(listener: Listener, relay: Relay, one: Desk) -> None:
         await one.ended(listener.hook, DeliveryStatus.RETRYING)  # kept as failed: by then its host is not quick any more, and stays so
     relay.arm(listener.point)
     await one.happens(task, submitted(task))
-    async with asyncio.timeout(WITHIN):
-        await relay.process.wait()
+    await asyncio.to_thread(relay.process.wait, WITHIN)
     await relay.start()
 
 

@@ -16,7 +16,6 @@ from pydantic import SecretStr
 from rich.markup import escape
 from rich.table import Table
 
-from trunkline.bus.settings import servers
 from trunkline.bus.streams import UNFINISHED
 from trunkline.bus.visiting import visiting
 from trunkline.contracts.errors import DomainError, NotFound, Unavailable
@@ -25,7 +24,6 @@ from trunkline_cli import checks, nats_outside, sources, stack_checks
 from trunkline_cli.checks import Check, State, guarded
 from trunkline_cli.console import FAILED, OK, out
 from trunkline_cli.nats_place import Place, place_of
-from trunkline_cli.nats_wire import greet
 from trunkline_cli.operator import VAULT_FILE
 from trunkline_cli.plain import plain
 from trunkline_cli.services import settings_of
@@ -140,7 +138,9 @@ def _stack(said: Sources) -> list[Check]:
 
 async def _gathered(place: Place) -> Found:
     async with visiting(place.settings) as visit:
-        return await gathered(visit)
+        found = await gathered(visit)
+    found.limit = found.limit or await nats_outside.room(place.settings.nats_url, place.monitor)
+    return found
 
 
 def _views(said: Sources, differences: list[Difference]) -> list[Check]:
@@ -177,9 +177,7 @@ async def _ask(stack: StackSettings) -> Check:
     place = place_of(stack)
     if place is None:
         raise Unavailable("none was started in this data directory", code="NATS_UNREACHABLE")
-    reached = place.settings
-    url = servers(reached.nats_url)[0]
-    info = await greet(url, reached.nats_user, reached.nats_password.get_secret_value())
+    url, info = await nats_outside.first_answer(place.settings)
     await nats_outside.check(url, place.monitor, info)
     return Check("running server", State.OK, f"nats-server {info.version}, acknowledges what is on disk")
 

@@ -6,8 +6,9 @@ import argparse
 
 from trunkline.runtime.clock import now
 from trunkline_cli import tables
+from trunkline_cli.asking import add_json, asked
 from trunkline_cli.console import OK, err, out, print_json
-from trunkline_cli.letters import LETTERS, STATES, LetterList, add_filters, add_json, asked, filters, letter_row
+from trunkline_cli.letters import LETTERS, STATES, LetterList, Letters, add_filters, filters, letter_row
 from trunkline_cli.paging import add_page, most, say_rest
 
 
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Raises Denied, Unavailable."""
     query = {**filters(args), **({"state": args.state} if args.state != "any" else {})}
-    answer = asked(args, lambda letters: letters.all(query, most(args)))
+    answer = asked(args, Letters, lambda letters: letters.all(query, most(args)))
     if args.json:
         print_json(answer)
         return OK

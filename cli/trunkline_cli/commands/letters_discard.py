@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from trunkline_cli.letters import add_json, asked, check, done
+from trunkline_cli.asking import add_json, asked, done
+from trunkline_cli.letters import Letters, check
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,4 +17,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Raises NotFound, Conflict, Unavailable."""
     (letter,) = check([args.letter])
-    return done(args, asked(args, lambda letters: letters.discard(letter, args.reason)))
+    return done(args, asked(args, Letters, lambda letters: letters.discard(letter, args.reason)))

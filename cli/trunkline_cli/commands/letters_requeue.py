@@ -6,8 +6,9 @@ import argparse
 
 from trunkline.contracts.errors import Invalid
 from trunkline_cli import tables
+from trunkline_cli.asking import add_json, asked, done
 from trunkline_cli.console import FAILED, OK, err, out, print_json
-from trunkline_cli.letters import MOST_AT_ONCE, LettersDone, add_filters, add_json, asked, check, done, filters, read_edit
+from trunkline_cli.letters import MOST_AT_ONCE, Letters, LettersDone, add_filters, check, filters, read_edit
 from trunkline_cli.orchestrator import Object
 from trunkline_cli.paging import positive
 
@@ -17,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="all that are open, of one --kind")
     add_filters(parser)
     parser.add_argument("--limit", type=positive, default=MOST_AT_ONCE, metavar="N", help="of --all at most so many (default: %(default)s)")
-    text = 'of one letter: a file with what is to be otherwise, or - for the standard input, such as {"prompt": "…"}'
+    text = 'a file with what is to be otherwise, of each the same, or - for the standard input, such as {"priority": "P1"}'
     parser.add_argument("--edit", metavar="FILE", help=text)
     add_json(parser)
 
@@ -27,13 +28,11 @@ def run(args: argparse.Namespace) -> int:
     letters = check(args.letters)
     if bool(letters) is args.all or (args.all and not args.kind):
         raise Invalid("Name the letters, or say --all and of which --kind.")
-    if args.edit and len(letters) != 1:
-        raise Invalid("--edit is for one letter.")
+    body: Object = {"edit": read_edit(args.edit)} if args.edit else {}
     if len(letters) == 1:
-        body: Object = {"edit": read_edit(args.edit)} if args.edit else {}
-        return done(args, asked(args, lambda desk: desk.requeue(letters[0], body)))
-    wish: Object = {**filters(args), "limit": min(args.limit, MOST_AT_ONCE)} if args.all else {"ids": [*letters]}
-    return _told(args, asked(args, lambda desk: desk.requeue_many(wish)))
+        return done(args, asked(args, Letters, lambda desk: desk.requeue(letters[0], body)))
+    which: Object = {**filters(args), "limit": min(args.limit, MOST_AT_ONCE)} if args.all else {"ids": [*letters]}
+    return _told(args, asked(args, Letters, lambda desk: desk.requeue_many(which | body)))
 
 
 def _told(args: argparse.Namespace, answer: Object) -> int:

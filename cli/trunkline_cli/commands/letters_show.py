@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from trunkline_cli import tables
+from trunkline_cli.asking import add_json, asked
 from trunkline_cli.console import OK, out, print_json
-from trunkline_cli.letters import add_json, asked, check
+from trunkline_cli.letters import Letters, check
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Raises NotFound, Unavailable."""
     (letter,) = check([args.letter])
-    answer = asked(args, lambda letters: letters.one(letter))
+    answer = asked(args, Letters, lambda letters: letters.one(letter))
     if args.json:
         print_json(answer)
         return OK

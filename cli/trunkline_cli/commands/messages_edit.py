@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from trunkline_cli.messaging import add_message, done, text_of
+from trunkline_cli.asking import asked, done
+from trunkline_cli.messaging import add_message, text_of
+from trunkline_cli.orchestrator import Orchestrator
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,4 +17,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Raises NotFound, Conflict, Invalid, Unavailable."""
     text = text_of(args.text)
-    return done(args, lambda orchestrator: orchestrator.edit(args.task, args.message, text))
+    return done(args, asked(args, Orchestrator, lambda orchestrator: orchestrator.edit(args.task, args.message, text)))

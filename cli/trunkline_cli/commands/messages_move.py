@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from trunkline_cli.messaging import QueueShown, add_message, done, moved
+from trunkline_cli.asking import asked, done
+from trunkline_cli.messaging import QueueShown, add_message, moved
 from trunkline_cli.orchestrator import Object, Orchestrator
 
 
@@ -20,4 +21,4 @@ def run(args: argparse.Namespace) -> int:
         queue = QueueShown.model_validate(await orchestrator.messages(args.task))
         return await orchestrator.order(args.task, moved(queue, args.message, args.place))
 
-    return done(args, move)
+    return done(args, asked(args, Orchestrator, move))

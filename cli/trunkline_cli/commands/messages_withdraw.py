@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from trunkline_cli.messaging import add_message, done
+from trunkline_cli.asking import asked, done
+from trunkline_cli.messaging import add_message
+from trunkline_cli.orchestrator import Orchestrator
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -13,4 +15,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Raises NotFound, Conflict, Unavailable."""
-    return done(args, lambda orchestrator: orchestrator.withdraw(args.task, args.message))
+    return done(args, asked(args, Orchestrator, lambda orchestrator: orchestrator.withdraw(args.task, args.message)))

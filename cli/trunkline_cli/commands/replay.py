@@ -23,7 +23,7 @@ from trunkline.bus.exporting import Selection, export, exported, heading_of
 from trunkline.bus.importing import Imported, import_archive
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.visiting import visiting
-from trunkline.contracts.errors import Invalid
+from trunkline.contracts.errors import Invalid, NotFound
 from trunkline.contracts.ids import token, uuid_hex
 from trunkline_cli import replaying, sources
 from trunkline_cli.console import FAILED, OK, print_json
@@ -76,7 +76,9 @@ async def _of_log(args: argparse.Namespace) -> int:
     if args.into:
         return _told(args, await _taken_over(args, wanted))
     if args.from_file:
-        return OK if await replaying.show(_read(archive(args.from_file)), speed, args.json) else FAILED
+        if await replaying.show(_read(archive(args.from_file), wanted), speed, args.json):
+            return OK
+        raise NotFound("the archive holds nothing of what was asked for", code="NOTHING_THERE")
     async with reached(sources.unchecked(args).load(StackSettings).settings) as settings, visiting(settings) as visit:
         if args.out:
             count = await export(visit, wanted, args.out.expanduser())
@@ -87,22 +89,22 @@ async def _of_log(args: argparse.Namespace) -> int:
 
 async def _taken_over(args: argparse.Namespace, wanted: Selection) -> Imported:
     if args.from_file:
-        return await _into(args.into, args.from_file)
+        return await _into(args.into, args.from_file, wanted)
     with tempfile.TemporaryDirectory(prefix="trunkline-replay-") as folder:
         file = Path(folder) / "records.gz"
         async with reached(sources.unchecked(args).load(StackSettings).settings) as settings, visiting(settings) as visit:
             await export(visit, wanted, file)
-        return await _into(args.into, file)
+        return await _into(args.into, file, wanted)
 
 
-async def _into(place: str, file: Path) -> Imported:
+async def _into(place: str, file: Path, wanted: Selection) -> Imported:
     if "://" in place:
         user, password = (os.environ.get(f"TRUNKLINE_INTO_{name}", "") for name in ("USER", "PASSWORD"))
         outside = BusSettings.model_validate({"nats_url": place, "nats_user": user, "nats_password": SecretStr(password)})
         async with visiting(outside) as visit:
-            return await import_archive(visit, file)
+            return await import_archive(visit, file, wanted)
     async with reached(own_place(Path(place))) as settings, visiting(settings) as visit:
-        return await import_archive(visit, file)
+        return await import_archive(visit, file, wanted)
 
 
 def _told(args: argparse.Namespace, done: Imported) -> int:
@@ -118,9 +120,10 @@ def _told(args: argparse.Namespace, done: Imported) -> int:
     return OK
 
 
-async def _read(found: Iterator[Heading | Archived]) -> AsyncIterator[Heading | Archived]:
+async def _read(found: Iterator[Heading | Archived], wanted: Selection) -> AsyncIterator[Archived]:
     for each in found:
-        yield each
+        if isinstance(each, Archived) and wanted.holds(each):
+            yield each
 
 
 def _selection(args: argparse.Namespace) -> Selection:
@@ -131,6 +134,8 @@ def _selection(args: argparse.Namespace) -> Selection:
         tenant = token(args.tenant) if args.tenant else ""
     except ValueError as error:
         raise Invalid(f"a task or a tenant is named by 1 to 64 letters, digits, '-' or '_': {error}", code="BAD_SELECTION") from None
+    if args.out and (args.from_file or args.into):
+        raise Invalid("--out writes what is read from a log; it goes with neither --from-file nor --into", code="BAD_SELECTION")
     if args.first:
         raise Invalid("--from is for a task that a gateway tells; the log is read by --since and --until", code="BAD_SELECTION")
     return Selection(named, tenant, _moment(args.since), _moment(args.until))

@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from trunkline.bus.restoring import Restored, restore
+from trunkline.bus.restoring import Restored, put_files, restore
 from trunkline.bus.sealed_file import Json, Piece, pieces, reported
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.visiting import visiting
-from trunkline.contracts.errors import Invalid
-from trunkline_cli import backup_files, sources
+from trunkline.contracts.errors import Conflict, Invalid, NotFound
+from trunkline.runtime.settings import Source
+from trunkline_cli import backup_files, sources, unfinished
 from trunkline_cli.backup_key import key_of
-from trunkline_cli.console import OK, print_json
+from trunkline_cli.console import OK, err, print_json
+from trunkline_cli.data_dir import held
 from trunkline_cli.nats_place import own_server, place_of
 from trunkline_cli.services import settings_of
 from trunkline_cli.settings import StackSettings
@@ -25,6 +28,7 @@ from trunkline_cli.sources import Sources
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help="as `trunkline backup` wrote it")
     parser.add_argument("--check", action="store_true", help="only read it to its end and say what it holds")
+    parser.add_argument("--files", action="store_true", help="only its files, into --data-dir: for one machine of several")
     parser.add_argument("--key-file", type=Path, metavar="FILE", help="the key that it was sealed with (default: the vault's)")
     parser.add_argument("--json", action="store_true", help="print one JSON document: what was put back")
     sources.add_flags(parser)
@@ -35,14 +39,22 @@ def run(args: argparse.Namespace) -> int:
     said, _ = sources.read(args)
     stack = said.load(StackSettings).settings
     key = key_of(said, stack.root(), args.key_file)
-    opening, held = _read_through(args.file, key)  # damage is found before anything is put anywhere
+    opening, last = _read_through(args.file, key)  # damage is found before anything is put anywhere
     if args.check:
-        _tell(args, {**opening, **held}, f"{args.file} is whole: {_words(opening, held)}.")
+        _tell(args, {**opening, **last}, f"{args.file} is whole: {_words(opening, last)}.")
         return OK
-    done = asyncio.run(_put_back(said, stack, args.file, key))
+    if args.files:
+        _only_files(stack.root(), _pieces(args.file, key), str(opening["backup"]))
+        _tell(args, {"files": last.get("files", 0)}, f"The files of {args.file} are in {stack.root()}: {_words(opening, last)}.")
+        return OK
+    done = asyncio.run(_put_back(said, stack, _pieces(args.file, key), str(opening["backup"])))
     told: Json = {"epoch": done.epoch, "last_seq": done.last_seq, "messages": done.messages, "consumers": done.consumers}
+    told["already"] = done.already
     where = (stack.nats_url and "the nats-server") or str(stack.root())
-    _tell(args, told, f"Restored into {where}: {_words(opening, held)}. Start it with `trunkline up`, or its services.")
+    what = "Was restored, to its end, into" if done.already else "Restored into"
+    if last.get("files") and not (done.files or done.already):
+        err().print(f"Its {last['files']:,} files were left out: with --data-dir they are put there.", markup=False)
+    _tell(args, told, f"{what} {where}: {_words(opening, last)}. Start it with `trunkline up`, or its services.")
     return OK
 
 
@@ -53,8 +65,8 @@ def _tell(args: argparse.Namespace, told: Json, text: str) -> None:
         print(text)
 
 
-def _words(opening: Json, held: Json) -> str:
-    streams = held["streams"]
+def _words(opening: Json, last: Json) -> str:
+    streams = last["streams"]
     return f"the installation as it was at {opening['at']}, {sum(streams.values()):,} messages in {len(streams)} streams"
 
 
@@ -74,12 +86,29 @@ def _pieces(path: Path, key: bytes) -> Iterator[Piece]:
         yield from pieces(file, key)
 
 
-async def _put_back(said: Sources, stack: StackSettings, file: Path, key: bytes) -> Restored:
-    place = place_of(stack) if stack.nats_url else None
-    if place:
-        return await _into(said, place.settings, _pieces(file, key), None if not _wants_files(said) else stack.root())
-    async with own_server(stack.root(), int(stack.nats_store_limit)) as settings:
-        return await _into(said, settings, _pieces(file, key), stack.root())
+async def _put_back(said: Sources, stack: StackSettings, found: Iterator[Piece], backup: str) -> Restored:
+    root, own = stack.root(), not stack.nats_url
+    begin = partial(unfinished.begin, backup=backup, own=own)
+    if own:
+        async with own_server(root, int(stack.nats_store_limit), begin) as settings:
+            return await _into(said, settings, found, root)
+    place = place_of(stack)
+    assert place
+    if not _wants_files(said):
+        return await _into(said, place.settings, found, None)
+    with held(root):
+        begin(root)
+        return await _into(said, place.settings, found, root)
+
+
+def _only_files(root: Path, found: Iterator[Piece], backup: str) -> None:
+    """Raises Conflict NOT_EMPTY, NotFound."""
+    with held(root):
+        unfinished.begin(root, backup, own=False)
+        with reported(root), _unmarked(root):
+            there = put_files(found, partial(backup_files.unpack, root))
+    if not there:
+        raise NotFound("this backup is of a nats-server alone, and holds no files", code="NOTHING_THERE")
 
 
 def _wants_files(said: Sources) -> bool:
@@ -88,9 +117,25 @@ def _wants_files(said: Sources) -> bool:
 
 
 async def _into(said: Sources, settings: BusSettings, found: Iterator[Piece], root: Path | None) -> Restored:
-    replicas = int(getattr(said.load(settings_of("router")).settings, "replicas", 1))
+    router = said.load(settings_of("router"))
+    replicas = 0 if router.sources["replicas"] is Source.DEFAULT else int(getattr(router.settings, "replicas", 1))
     async with visiting(settings) as visit:
         if root is None:
             return await restore(visit, found, replicas, None)
-        with reported(root):
-            return await restore(visit, found, replicas, partial(backup_files.unpack, root))
+        with reported(root), _unmarked(root):
+            take = partial(backup_files.unpack, root)
+            done = await restore(visit, found, replicas, take)
+            if done.already and unfinished.is_unfinished(root):  # the streams went first, or an earlier try was cut between the two marks
+                done.files = put_files(found, take)
+            return done
+
+
+@contextmanager
+def _unmarked(root: Path) -> Iterator[None]:
+    """The mark goes when all is done, or when there was something in the way and nothing was done."""
+    try:
+        yield
+    except Conflict:
+        unfinished.end(root)
+        raise
+    unfinished.end(root)

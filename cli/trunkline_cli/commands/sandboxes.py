@@ -6,10 +6,10 @@ import argparse
 
 from trunkline.runtime.clock import now
 from trunkline_cli import tables
+from trunkline_cli.asking import add_json, asked
 from trunkline_cli.console import OK, err, out, print_json, program
 from trunkline_cli.paging import add_page, most
-from trunkline_cli.sandbox_flags import add_json, asked
-from trunkline_cli.sandboxes import SANDBOXES, SandboxList, sandbox_row
+from trunkline_cli.sandboxes import SANDBOXES, Sandboxes, SandboxList, sandbox_row
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Raises Unavailable."""
     query = {name: text for name, text in (("userId", args.user), ("status", args.status), ("label", args.label)) if text}
-    answer = asked(args, lambda sandboxes: sandboxes.all(query, most(args)))
+    answer = asked(args, Sandboxes, lambda sandboxes: sandboxes.all(query, most(args)))
     if args.json:
         print_json(answer)
         return OK

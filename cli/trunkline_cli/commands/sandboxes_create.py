@@ -7,12 +7,13 @@ import argparse
 from pydantic import JsonValue
 
 from trunkline.contracts.errors import Invalid
+from trunkline_cli.asking import add_json, asked
 from trunkline_cli.console import OK, err, out, print_json, program
 from trunkline_cli.door import same_door
 from trunkline_cli.orchestrator import Object
 from trunkline_cli.paging import positive
 from trunkline_cli.plain import one_line, plain
-from trunkline_cli.sandbox_flags import add_json, asked
+from trunkline_cli.sandboxes import Sandboxes
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """The id alone on its line. Raises Invalid, Denied, Exhausted, Unavailable."""
     wish = body(args)
-    answer = asked(args, lambda sandboxes: sandboxes.create(wish))
+    answer = asked(args, Sandboxes, lambda sandboxes: sandboxes.create(wish))
     if args.json:
         print_json(answer)
         return OK

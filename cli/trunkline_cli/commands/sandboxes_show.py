@@ -6,9 +6,10 @@ import argparse
 
 from trunkline.runtime.clock import now
 from trunkline_cli import tables
+from trunkline_cli.asking import add_json, asked
 from trunkline_cli.console import OK, out, print_json
-from trunkline_cli.sandbox_flags import add_json, add_sandbox, asked
-from trunkline_cli.sandboxes import in_full
+from trunkline_cli.sandbox_flags import add_sandbox
+from trunkline_cli.sandboxes import Sandboxes, in_full
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Raises NotFound, Unavailable."""
-    found = asked(args, lambda sandboxes: sandboxes.one(args.sandbox))
+    found = asked(args, Sandboxes, lambda sandboxes: sandboxes.one(args.sandbox))
     if args.json:
         print_json(found)
     else:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from trunkline_cli.sandbox_flags import add_json, add_sandbox, tell
+from trunkline_cli.asking import add_json
+from trunkline_cli.sandbox_flags import add_sandbox, tell
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -6,19 +6,19 @@ import argparse
 
 from trunkline.runtime.clock import now
 from trunkline_cli import tables
+from trunkline_cli.asking import add_json, asked
 from trunkline_cli.console import OK, err, out, print_json, program
-from trunkline_cli.schedule_flags import add_json, asked
-from trunkline_cli.schedules import SCHEDULES, ScheduleList, schedule_row
+from trunkline_cli.schedules import SCHEDULES, ScheduleList, Schedules, schedule_row
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "`schedules create` makes one; `show`, `pause`, `resume` and `delete` take its id."
+    parser.epilog = "`schedules create` makes one; `show`, `change`, `pause`, `resume` and `delete` take its id."
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Raises Unavailable."""
-    answer = asked(args, lambda schedules: schedules.all())
+    answer = asked(args, Schedules, lambda schedules: schedules.all())
     if args.json:
         print_json(answer)
         return OK

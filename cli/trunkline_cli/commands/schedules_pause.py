@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from trunkline_cli.schedule_flags import add_json, add_schedule, asked, done
+from trunkline_cli.asking import add_json, asked, done
+from trunkline_cli.schedule_flags import add_schedule
+from trunkline_cli.schedules import Schedules
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -14,4 +16,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Raises NotFound, Unavailable."""
-    return done(args, asked(args, lambda schedules: schedules.pause(args.schedule, paused=True)))
+    return done(args, asked(args, Schedules, lambda schedules: schedules.pause(args.schedule, paused=True)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from trunkline_cli.asking import told
 from trunkline_cli.console import OK, out, print_json, program
 from trunkline_cli.door import add_gateway, opened, same_door
-from trunkline_cli.messaging import text_of, told
+from trunkline_cli.messaging import text_of
 from trunkline_cli.orchestrator import Object, Orchestrator
 from trunkline_cli.plain import one_line
 

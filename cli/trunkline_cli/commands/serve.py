@@ -20,6 +20,7 @@ from trunkline_cli.lives import REFUSED, InProcess
 from trunkline_cli.nursery import READY_FD
 from trunkline_cli.services import DOES, NAMES, Service, settings_of
 from trunkline_cli.settings import StackSettings
+from trunkline_cli.starting import Patience
 from trunkline_cli.supervisor import Switch, first_refusal, hopeless
 
 DRAIN: Final = 4.5
@@ -45,11 +46,12 @@ def run(args: argparse.Namespace) -> int:
     service = Service(args.service, said.over(data_dir=str(stack.root())).load(settings_of(args.service)).settings)
     confide(sources.confidential(said.environ))
     unspoken(service.settings)
+    patience = Patience(args.service, stack.start_within_s, _warn)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         if ready_fd < 0:  # else `up` has judged the server, and says what is amiss
-            url = str(getattr(service.settings, "nats_url", ""))
-            _warn(runner.run(nats_outside.judge(stack.model_copy(update={"nats_url": url}))))
-        return runner.run(_serve(service, ready_fd))
+            asked = stack.model_copy(update={"nats_url": str(getattr(service.settings, "nats_url", ""))})
+            _warn(runner.run(patience.until(lambda: nats_outside.judge(asked))))
+        return runner.run(_serve(service, patience, ready_fd))
 
 
 def _warn(line: str) -> None:
@@ -57,15 +59,15 @@ def _warn(line: str) -> None:
         err().print(line, style="yellow", markup=False)
 
 
-async def _serve(service: Service, ready_fd: int) -> int:
-    switch = Switch()
+async def _serve(service: Service, patience: Patience, ready_fd: int) -> int:
+    switch = patience.switch
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, switch)
     try:
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(_tell_ready(service.name, switch, ready_fd))
-            await InProcess(service)(switch)
+            await patience.until(lambda: InProcess(service)(switch))
             telling.cancel()
     except BaseExceptionGroup as group:
         error = first_refusal(group)

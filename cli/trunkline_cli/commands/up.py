@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from trunkline.contracts.errors import Conflict
 from trunkline.runtime.collector import calm
 from trunkline.runtime.secrecy import confide, unspoken
 from trunkline.telemetry.logs import set_up_logs
-from trunkline_cli import nats_outside, sources, stack
+from trunkline_cli import nats_outside, sources, stack, unfinished
 from trunkline_cli.agents_left import end_agents
 from trunkline_cli.console import FAILED, OK, complain
 from trunkline_cli.data_dir import held
@@ -30,7 +31,7 @@ from trunkline_cli.nursing import Nursery
 from trunkline_cli.operator import key_files
 from trunkline_cli.services import NAMES, Service, settings_of
 from trunkline_cli.settings import StackSettings
-from trunkline_cli.sockets import base_url, claim
+from trunkline_cli.sockets import base_url, claim, port_of
 from trunkline_cli.sources import Sources
 from trunkline_cli.supervisor import Unit, first_refusal
 
@@ -55,15 +56,17 @@ def run(args: argparse.Namespace) -> int:
     set_up_logs("trunkline", settings.log_level)
     calm()
     with held(settings.root()):
-        port = _claim(settings)
-        url = base_url(settings.host, port)
-        said = said.over(data_dir=str(settings.root()), host=settings.host, port=str(port), public_url=settings.public_url or url)
-        said = said.over(**key_files(said, settings.root()))
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_up(said, settings, url, began))
+        unfinished.refuse(settings.root())
+        with _claim(settings) as door:
+            port = port_of(door)
+            url = base_url(settings.host, port)
+            said = said.over(data_dir=str(settings.root()), host=settings.host, port=str(port), public_url=settings.public_url or url)
+            said = said.over(**key_files(said, settings.root()))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(_up(said, settings, url, began))
 
 
-def _claim(settings: StackSettings) -> int:
+def _claim(settings: StackSettings) -> socket.socket:
     """The port of the door. Raises Conflict when it is taken, and says so when another Trunkline has it."""
     try:
         return claim(settings.host, settings.port)

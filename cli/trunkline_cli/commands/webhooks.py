@@ -6,9 +6,9 @@ import argparse
 
 from trunkline.runtime.clock import now
 from trunkline_cli import tables
+from trunkline_cli.asking import add_json, asked
 from trunkline_cli.console import OK, err, out, print_json, program
-from trunkline_cli.webhook_flags import add_json, asked
-from trunkline_cli.webhooks import WEBHOOKS, WebhookList, webhook_row
+from trunkline_cli.webhooks import WEBHOOKS, WebhookList, Webhooks, webhook_row
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Raises Unavailable."""
-    answer = asked(args, lambda webhooks: webhooks.all())
+    answer = asked(args, Webhooks, lambda webhooks: webhooks.all())
     if args.json:
         print_json(answer)
         return OK

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from trunkline_cli.asking import add_json, asked
 from trunkline_cli.orchestrator import Object
-from trunkline_cli.webhook_flags import EVENTS, add_json, add_secret, asked, secret, told_secret
+from trunkline_cli.webhook_flags import EVENTS, add_secret, secret, told_secret
+from trunkline_cli.webhooks import Webhooks
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,4 +23,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Raises Invalid, Conflict, Unavailable."""
     body: Object = {"url": args.receiver, "events": [event.strip() for event in args.events.split(",")], **secret(args)}
-    return told_secret(args, asked(args, lambda webhooks: webhooks.add(body)))
+    return told_secret(args, asked(args, Webhooks, lambda webhooks: webhooks.add(body)))

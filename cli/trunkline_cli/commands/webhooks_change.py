@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 
 from trunkline.contracts.errors import Invalid
+from trunkline_cli.asking import add_json, asked, done
 from trunkline_cli.orchestrator import Object
-from trunkline_cli.webhook_flags import add_json, add_webhook, asked, done
+from trunkline_cli.webhook_flags import add_webhook
+from trunkline_cli.webhooks import Webhooks
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,4 +30,4 @@ def run(args: argparse.Namespace) -> int:
     body: Object = {**events, **{name: value for name, value in said.items() if value is not None}}
     if not body:
         raise Invalid("Say what is to be otherwise: --to, --events, --description, --enable or --disable.")
-    return done(args, asked(args, lambda webhooks: webhooks.change(args.webhook, body)))
+    return done(args, asked(args, Webhooks, lambda webhooks: webhooks.change(args.webhook, body)))

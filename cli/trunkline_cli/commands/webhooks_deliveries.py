@@ -6,10 +6,11 @@ import argparse
 
 from trunkline.runtime.clock import now
 from trunkline_cli import tables
+from trunkline_cli.asking import add_json, asked
 from trunkline_cli.console import OK, err, out, print_json
 from trunkline_cli.paging import add_page, most, say_rest
-from trunkline_cli.webhook_flags import add_json, add_webhook, asked
-from trunkline_cli.webhooks import DELIVERIES, DeliveryPage, delivery_row
+from trunkline_cli.webhook_flags import add_webhook
+from trunkline_cli.webhooks import DELIVERIES, DeliveryPage, Webhooks, delivery_row
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Raises NotFound, Unavailable."""
     query = {"status": args.status} if args.status else {}
-    answer = asked(args, lambda webhooks: webhooks.deliveries(args.webhook, query, most(args)))
+    answer = asked(args, Webhooks, lambda webhooks: webhooks.deliveries(args.webhook, query, most(args)))
     if args.json:
         print_json(answer)
         return OK

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 
 from trunkline.contracts.errors import Invalid
+from trunkline_cli.asking import add_json, asked, done
 from trunkline_cli.orchestrator import Object
-from trunkline_cli.webhook_flags import add_json, add_webhook, asked, done
+from trunkline_cli.webhook_flags import add_webhook
+from trunkline_cli.webhooks import Webhooks
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,5 +26,5 @@ def run(args: argparse.Namespace) -> int:
     if args.delivery and body:
         raise Invalid("--since and --status choose among all deliveries; one that is named is sent again as it is.")
     if args.delivery:
-        return done(args, asked(args, lambda webhooks: webhooks.redeliver(args.webhook, args.delivery)))
-    return done(args, asked(args, lambda webhooks: webhooks.redeliver_many(args.webhook, body)))
+        return done(args, asked(args, Webhooks, lambda webhooks: webhooks.redeliver(args.webhook, args.delivery)))
+    return done(args, asked(args, Webhooks, lambda webhooks: webhooks.redeliver_many(args.webhook, body)))

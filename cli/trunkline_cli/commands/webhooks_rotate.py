@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from trunkline_cli.webhook_flags import add_json, add_secret, add_webhook, asked, secret, told_secret
+from trunkline_cli.asking import add_json, asked
+from trunkline_cli.webhook_flags import add_secret, add_webhook, secret, told_secret
+from trunkline_cli.webhooks import Webhooks
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,4 +18,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Raises NotFound, Invalid, Conflict, Unavailable."""
     body = secret(args)
-    return told_secret(args, asked(args, lambda webhooks: webhooks.rotate(args.webhook, body)))
+    return told_secret(args, asked(args, Webhooks, lambda webhooks: webhooks.rotate(args.webhook, body)))

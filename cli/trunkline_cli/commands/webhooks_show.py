@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 
 from trunkline_cli import tables
+from trunkline_cli.asking import add_json, asked
 from trunkline_cli.console import OK, out, print_json
 from trunkline_cli.delivery_shown import lines
-from trunkline_cli.webhook_flags import add_json, add_webhook, asked
+from trunkline_cli.webhook_flags import add_webhook
+from trunkline_cli.webhooks import Webhooks
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Raises NotFound, Unavailable."""
     if args.delivery:
-        answer, name = asked(args, lambda webhooks: webhooks.delivery(args.webhook, args.delivery)), "delivery"
+        answer, name = asked(args, Webhooks, lambda webhooks: webhooks.delivery(args.webhook, args.delivery)), "delivery"
     else:
-        answer, name = asked(args, lambda webhooks: webhooks.one(args.webhook)), "webhook"
+        answer, name = asked(args, Webhooks, lambda webhooks: webhooks.one(args.webhook)), "webhook"
     if args.json:
         print_json(answer)
         return OK

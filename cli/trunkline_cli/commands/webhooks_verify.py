@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from trunkline_cli.webhook_flags import add_json, add_webhook, asked, done
+from trunkline_cli.asking import add_json, asked, done
+from trunkline_cli.webhook_flags import add_webhook
+from trunkline_cli.webhooks import Webhooks
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -14,4 +16,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Raises NotFound, Unavailable."""
-    return done(args, asked(args, lambda webhooks: webhooks.verify(args.webhook)))
+    return done(args, asked(args, Webhooks, lambda webhooks: webhooks.verify(args.webhook)))

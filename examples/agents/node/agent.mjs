@@ -97,13 +97,19 @@ async function carry(work) {
   }
 }
 
-// A sign of life, three times as often as a lease needs it.
+// A sign of life, three times as often as a lease needs it. Where none is answered for so long, the work may be somebody else's by now.
 let leaseS = 15;
+let heardAt = Date.now();
 async function beat() {
   const leases = [...holding.values()].map((work) => work.held);
-  if (leases.length) {
-    const beaten = await ask("beat", { session, leases }, { tries: 1, timeout: (leaseS * 1000) / 3 }).catch(() => ({ leases: [] }));
+  const askedAt = Date.now();
+  try {
+    const beaten = leases.length ? await ask("beat", { session, leases }, { tries: 1, timeout: (leaseS * 1000) / 3 }) : { leases };
+    heardAt = askedAt;
     for (const pulse of beaten.leases) holding.get(pulse.lease)?.heed(pulse);
+  } catch (error) {
+    console.error("no answer to the beat:", error.message);
+    if (Date.now() - heardAt > leaseS * 1000) for (const work of holding.values()) work.heed({ word: "lost" });
   }
   setTimeout(beat, (leaseS * 1000) / 3);
 }

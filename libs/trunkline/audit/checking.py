@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -22,6 +21,9 @@ class Kind(StrEnum):
     CHAIN = "chain"
     BOOK = "book"
     REPLACED = "replaced"
+    RESTORED = "restored"
+    TURNED_BACK = "turned_back"
+    HOLE = "hole"
 
 
 _SAID = {
@@ -33,6 +35,10 @@ _SAID = {
     Kind.CHAIN: "looks like what was written, and together they give another head than was signed: the book was changed with the log",
     Kind.BOOK: "is what was written; the book's own link of it was changed",
     Kind.REPLACED: "belongs to another life of the log: all of it was replaced",
+    Kind.RESTORED: "was written, and a backup from before it was restored",
+    Kind.TURNED_BACK: "was signed for, as the copy of the checkpoints says, and the book knows nothing of it: "
+    "it was lost, or turned back together with the log",
+    Kind.HOLE: "may be what was written, and together they give another head than was signed: there were others among them",
 }
 
 
@@ -62,7 +68,9 @@ class Check:
         self.beyond = 0
         """Records that came after the last checkpoint: nobody has signed for them yet."""
         self._links: Iterator[tuple[int, bytes]] = pages.links()
-        self._ahead = deque(pages.checkpoints)
+        self._checkpoints = pages.checkpoints()
+        self._ahead = next(self._checkpoints, None)
+        self._signed = pages.last
         self._behind: Checkpoint | None = None
         self._kept_since = kept_since
         self._heads: dict[str, bytes] = {}
@@ -87,16 +95,28 @@ class Check:
         else:
             self._compare(seq, subject, body)
 
-    def end(self) -> list[Finding]:
-        """What was found, in order. Nothing: the log is as it was written, as far as the book goes."""
+    def end(self, first: int = 0, last: int = 0) -> list[Finding]:
+        """What was found, in order. Nothing: the log is as it was written, as far as the book goes.
+
+        `first` and `last` are where the log begins and ends once all of it was read: an old one may hold nothing any more, and
+        records that were about to go may have gone while it was read.
+        """
+        if not self._started:
+            self._begin(first)
+        while 0 < self._seq <= last:
+            self._find(Kind.MISSING, self._seq)
+            self._over()
         if self._seq:
-            kind, first, last = Kind.CUT, self._seq, self._seq
-            while self._seq:
-                last = self._seq
-                self._advance()
-            self._stretch.append(Finding(kind, first, last, before=self._ahead[-1].at if self._ahead else None))
+            self._cut_off()
         self._keep(self._stretch)
-        return self.findings
+        return [each for each in self.findings if each.kind is not Kind.MISSING or each.last >= first]
+
+    def _cut_off(self) -> None:
+        first = last = self._seq
+        while self._seq:
+            last = self._seq
+            self._advance()
+        self._stretch.append(Finding(Kind.CUT, first, last, before=self._signed.at if self._signed else None))
 
     def _compare(self, seq: int, subject: str, body: bytes) -> None:
         tenant, of_this = tenant_of(subject), digest(seq, subject, body)
@@ -118,14 +138,16 @@ class Check:
             self._judged = True
 
     def _expired(self, seq: int) -> None:
-        written = self._behind.happened if self._behind else None
-        if self._kept_since and written and written > self._kept_since:
+        """A record was written no earlier than the one that the checkpoint before it tells of."""
+        told = self._ahead if self._ahead and self._ahead.seq == seq else self._behind
+        if self._kept_since and told and told.happened > self._kept_since:
             self._find(Kind.EARLY, seq)
 
     def _over(self, *, quiet: bool = False) -> None:
         """One link is dealt with; where it was the last under a checkpoint, so is that."""
-        if self._ahead and self._seq >= self._ahead[0].seq:
-            self._close(self._ahead.popleft(), quiet)
+        if self._ahead and self._seq >= self._ahead.seq:
+            self._close(self._ahead, quiet)
+            self._ahead = next(self._checkpoints, None)
         self._advance()
 
     def _close(self, checkpoint: Checkpoint, quiet: bool) -> None:
@@ -133,6 +155,8 @@ class Check:
         if wrong and not self._stretch:
             first = (self._behind.seq if self._behind else checkpoint.first - 1) + 1
             self._stretch = [Finding(Kind.CHAIN, first, checkpoint.seq, tenant, checkpoint.at) for tenant in wrong]
+        elif len(wrong) == 1:  # only one tenant's head is another: it is this tenant's that are missing
+            self._stretch = [replace(each, tenant=each.tenant or wrong[0]) for each in self._stretch]
         elif not wrong and self._judged and all(each.kind is Kind.CHANGED for each in self._stretch):
             self._stretch = [Finding(Kind.BOOK, each.first, each.last, each.tenant) for each in self._stretch]
         self._keep(self._stretch)
@@ -149,7 +173,7 @@ class Check:
         if last and (last.kind, last.last + 1) == (kind, seq) and last.tenant == tenant:
             self._stretch[-1] = Finding(kind, last.first, seq, tenant, last.before)
         else:
-            self._stretch.append(Finding(kind, seq, seq, tenant, self._ahead[0].at if self._ahead else None))
+            self._stretch.append(Finding(kind, seq, seq, tenant, self._ahead.at if self._ahead else None))
 
     def _keep(self, found: list[Finding]) -> None:
         for each in found:

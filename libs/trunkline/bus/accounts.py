@@ -14,6 +14,8 @@ CONTROL_USER: Final = "control"
 SYSTEM_USER: Final = "system"
 CONNECTIONS: Final = "$SYS.REQ.SERVER.PING.CONNZ"
 KICK: Final = "$SYS.REQ.SERVER.*.KICK"
+GONE: Final = f"$SYS.ACCOUNT.{ACCOUNT}.DISCONNECT"
+"""Where each server says that a connection of an agent ended, whatever ended it."""
 MOST_CONNECTIONS: Final = 10_000
 """Of all agents together, on each server."""
 MOST_SUBSCRIPTIONS: Final = 64
@@ -33,10 +35,11 @@ system_account: {SYSTEM}
 accounts {{
   {SYSTEM} {{
     users: [ {{ user: {SYSTEM_USER}, password: {system} }} ]
-    # So that what was revoked is cut.
+    # So that what was revoked is cut, and nobody waits for an agent that is gone.
     exports: [
       {{ service: "{KICK}", accounts: [{CONTROL}] }}
       {{ service: "{CONNECTIONS}", response_type: stream, accounts: [{CONTROL}] }}
+      {{ stream: "{GONE}", accounts: [{CONTROL}] }}
     ]
   }}
   {CONTROL} {{
@@ -49,6 +52,7 @@ accounts {{
     imports: [
       {{ service: {{ account: {SYSTEM}, subject: "{KICK}" }} }}
       {{ service: {{ account: {SYSTEM}, subject: "{CONNECTIONS}" }} }}
+      {{ stream: {{ account: {SYSTEM}, subject: "{GONE}" }} }}
     ]
   }}
   # Agents that connect themselves: no JetStream, and of ours only what is imported here, verb by verb.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Final, TypeVar
 
 import structlog
@@ -15,8 +16,11 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from pydantic import BaseModel, ValidationError
 
+from trunkline.auth.nats_users import Grant
+from trunkline.bus.accounts import GONE
+from trunkline.bus.watching import Watch
 from trunkline.contracts import subjects
-from trunkline.contracts.agent import ANSWERED_WITHIN_S, MOST_REQUEST, MOST_SAID, MOST_WAIT_S
+from trunkline.contracts.agent import ANSWERED_WITHIN_S, MOST_WAIT_S, most_of
 from trunkline.contracts.errors import Broken, DomainError, Exhausted, Invalid, Refusal, TooLarge, Unavailable
 from trunkline.contracts.ids import TenantId
 from trunkline.contracts.message import Accepted, Message, Reply
@@ -28,8 +32,8 @@ AT_ONCE: Final = 4096
 """Requests of one process that are worked on, most of which wait for work: what comes beyond is told to come again."""
 OF_ONE: Final = 64
 """Of one agent, in one process."""
-WRAPPED: Final = ("report", "say")
-"""Verbs whose contents have a bound of their own, beside which there is room for how they are written."""
+TRACED: Final = ("report", "ask", "approve", "submit", "publish")
+"""What else agents ask is many, or waits for others, and would tell nothing."""
 WITHIN: Final = MOST_WAIT_S + ANSWERED_WITHIN_S - 2
 DRAIN: Final = 2.0
 
@@ -39,12 +43,14 @@ B = TypeVar("B", bound=BaseModel)
 class AgentCalls:
     """Declare with `hear`, then `start`. Nothing new is taken after `stop`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, watch: Watch) -> None:
         self._client = client
+        self._watch = watch
         self._answers: dict[str, Callable[[AgentCall, bytes], Awaitable[Accepted]]] = {}
         self._ears: list[Subscription] = []
         self._under_way: set[asyncio.Task[None]] = set()
         self._of_one: Counter[tuple[str, str]] = Counter()
+        self._tell_gone: Callable[[TenantId, str], None] = _nobody
 
     def hear(self, verb: str, model: type[B], answer: Callable[[AgentCall, B], Awaitable[Accepted]]) -> None:
         async def read_and_answer(call: AgentCall, body: bytes) -> Accepted:
@@ -52,7 +58,12 @@ class AgentCalls:
 
         self._answers[verb] = read_and_answer
 
+    def gone(self, tell: Callable[[TenantId, str], None]) -> None:
+        """`tell` hears of whom a connection ended. Where nats-server has no accounts for agents, it hears nothing."""
+        self._tell_gone = tell
+
     async def start(self, service: str) -> None:
+        self._ears.append(await self._client.subscribe(GONE, cb=self._on_gone))
         for verb in self._answers:
             ear = await self._client.subscribe(subjects.agent_calls(verb), queue=service, cb=self._receive)
             self._ears.append(ear)
@@ -66,6 +77,13 @@ class AgentCalls:
             _, late = await asyncio.wait(self._under_way, timeout=DRAIN)
             for task in late:
                 task.cancel()
+
+    async def _on_gone(self, message: Msg) -> None:
+        try:
+            grant = Grant.read(str(json.loads(message.data)["client"]["user"]))
+        except (ValueError, KeyError, TypeError):  # not one of whom a gateway vouched for
+            return
+        self._tell_gone(grant.tenant, grant.name)
 
     async def _receive(self, message: Msg) -> None:
         if not message.reply:  # nobody could hear the answer, so nothing is done
@@ -99,15 +117,15 @@ class AgentCalls:
 
     async def _bounded(self, call: AgentCall, body: bytes) -> Accepted:
         who = call.tenant, call.name
-        most = MOST_REQUEST if call.verb in WRAPPED else MOST_SAID
-        if len(body) > most:
+        if len(body) > (most := most_of(call.verb)):
             raise TooLarge(f"a request has at most {most} bytes", code="BODY_TOO_LARGE")
         if len(self._under_way) > AT_ONCE or self._of_one[who] >= OF_ONE:
             raise Exhausted("too many requests at once; ask again when others are answered", code="TOO_MANY_AT_ONCE", retry_after=1)
         self._of_one[who] += 1
         try:
             async with asyncio.timeout(WITHIN):
-                return await self._answers[call.verb](call, body)
+                with self._watch.call(call.verb) if call.verb in TRACED else nullcontext():
+                    return await self._answers[call.verb](call, body)
         finally:
             self._of_one[who] -= 1
             if not self._of_one[who]:
@@ -123,6 +141,10 @@ class Told:
     async def put(self, tenant: TenantId, name: str, what: str, body: Message) -> None:
         with suppress(NatsError):
             await self._client.publish(subjects.told(tenant, name, what), body.written())
+
+
+def _nobody(tenant: TenantId, name: str) -> None:
+    """Whom nobody asked to be told of."""
 
 
 def _refused(error: DomainError) -> Reply:

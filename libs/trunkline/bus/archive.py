@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from trunkline.contracts.errors import Invalid
 
@@ -57,6 +57,12 @@ class Archived(BaseModel):
     """Those of its writer's that mean nothing to nats-server."""
     body: str = ""
     body64: str = ""
+
+    @field_validator("body64")
+    @classmethod
+    def _is_base64(cls, text: str) -> str:
+        base64.b64decode(text, validate=True)
+        return text
 
     @property
     def data(self) -> bytes:
@@ -154,7 +160,10 @@ class Reading:
         if tail != _hash(self.lines.sum, body).encode() + b'"}\n':
             raise self._damaged("a line is not as it was written, or not in its place")
         self.lines.sum = tail[:_DIGITS].decode()
-        found: dict[str, Any] = orjson.loads(body)
+        try:
+            found: dict[str, Any] = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            raise self._damaged("a line is no JSON") from None
         return found
 
     def _damaged(self, why: str) -> Invalid:

@@ -14,7 +14,7 @@ from typing import Final
 
 from trunkline.bus.sealed_file import Json, SealedWriter
 from trunkline.bus.snapshots import taking
-from trunkline.bus.streams import EVENTS, RESTORING, REVOKED, TIMERS, VAULT
+from trunkline.bus.streams import EVENTS, MEMO, RESTORING, REVOKED, TIMERS, VAULT
 from trunkline.bus.visiting import Visit
 from trunkline.contracts.errors import Unavailable
 
@@ -49,10 +49,10 @@ async def back_up(visit: Visit, box: SealedWriter) -> Written:
 
 
 async def write_streams(visit: Visit, box: SealedWriter) -> Written:
-    """All but what came too late for it."""
+    """All but what came too late for it. Answers to requests come next to the log: one that tells of a task which is not in it is wrong."""
     life, written = await visit.life(), Written()
     names = [str(stream["config"]["name"]) for stream in await visit.streams() if stream["config"]["storage"] != _MEMORY]
-    names = [name for name in names if name not in (EVENTS, RESTORING)]
+    names = sorted((name for name in names if name not in (EVENTS, RESTORING)), key=lambda name: name == MEMO)
     for name in (*names, EVENTS):
         for consumer in await visit.consumers(name):
             done = consumer["ack_floor"]["stream_seq"]
@@ -84,8 +84,10 @@ async def _stream(visit: Visit, box: SealedWriter, name: str, written: Written) 
 
 
 async def _late(visit: Visit, name: str, after: int) -> AsyncIterator[Json]:
-    """What a stream got since its snapshot, as far as it is still there."""
-    while True:
+    """What a stream got since its snapshot, as far as it is still there; not what comes while this is read, or there might be no end."""
+    there = await visit.stream(name)
+    last = there.state.last_seq if there else 0
+    while after < last:
         said = await visit.asked(f"$JS.API.STREAM.MSG.GET.{name}", {"seq": after + 1, "next_by_subj": ">"})
         if error := said.get("error"):
             if error.get("err_code") == _NOT_FOUND:

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
+from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from trunkline.bus.log_life import EARLIER, LogLife, read_earlier
 from trunkline.bus.streams import CONSUMERS, EPOCH, EVENTS, RESTORING, RETIRED, SEAL, declared
-from trunkline.contracts.errors import Conflict, Unavailable
+from trunkline.contracts.errors import Conflict, DomainError, Unavailable, Unsupported
 
 _STREAM_EXISTS: Final = 10058
+_NO_CLUSTER: Final = 10074
 
 
-async def bootstrap(js: JetStreamContext, *, replicas: int, events_days: int) -> LogLife:
+async def bootstrap(client: Client, js: JetStreamContext, *, replicas: int, events_days: int) -> LogLife:
     """Make what is missing, bring up to date what an earlier version made, leave everything else as it is.
+
+    What is there is asked for in a few lists: a question for each would be half of what a start takes.
 
     Raises Unavailable for a log that is not ours, Conflict for one that is being restored.
     """
     await _restored(js)
+    listed = {info.config.name: info.config for info in await js.streams_info()}
     for config in declared(replicas, events_days):
-        await _stream(js, config)
+        await _stream(js, config, listed)
     for stream, name in RETIRED:
         await _retire(js, stream, name)
+    known = {stream: await _consumers(client, stream) for stream in {stream for stream, _ in CONSUMERS}}
     for stream, consumer in CONSUMERS:
-        await _consumer(js, stream, consumer)
+        if consumer.name not in known[stream]:
+            await _consumer(js, stream, consumer)
     return await _life(js)
+
+
+def refusal(error: APIError, replicas: int) -> DomainError:
+    """What nats-server said, as somebody who can do something about it reads it."""
+    if error.err_code == _NO_CLUSTER:
+        message = f"this nats-server is no cluster and keeps one copy, not {replicas}: set replicas to 1, or make it one of three servers"
+        return Unsupported(message, code="NO_CLUSTER")
+    return Unavailable(f"nats-server does not make what Trunkline keeps there: {error.description or error}", code="STORE_REFUSED")
 
 
 async def _life(js: JetStreamContext) -> LogLife:
@@ -48,10 +65,16 @@ async def _restored(js: JetStreamContext) -> None:
         )
 
 
-async def _stream(js: JetStreamContext, config: api.StreamConfig) -> None:
+async def _consumers(client: Client, stream: str) -> frozenset[str]:
+    """The names of a stream's consumers, as far as one answer holds them; those beyond are asked for one by one."""
+    said = json.loads((await client.request(f"$JS.API.CONSUMER.NAMES.{stream}", b"", timeout=5)).data)
+    return frozenset(said.get("consumers") or ())
+
+
+async def _stream(js: JetStreamContext, config: api.StreamConfig, listed: Mapping[str | None, api.StreamConfig]) -> None:
     assert config.name is not None
     try:
-        await _brought_up(js, (await js.stream_info(config.name)).config, config)
+        await _brought_up(js, listed.get(config.name) or (await js.stream_info(config.name)).config, config)
     except NotFoundError:
         try:
             await js.add_stream(config)

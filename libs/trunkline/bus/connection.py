@@ -16,13 +16,14 @@ from faststream.nats.security import NatsSecurity, NatsToken, NatsUserPassword
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from nats.js.errors import APIError
 
 from trunkline.bus import headers
 from trunkline.bus.agent_calls import AgentCalls, Told
 from trunkline.bus.answers import Answers
 from trunkline.bus.away import BusAway
 from trunkline.bus.beats import Beats
-from trunkline.bus.bootstrap import bootstrap
+from trunkline.bus.bootstrap import bootstrap, refusal
 from trunkline.bus.commands import Commands
 from trunkline.bus.counters import Counters
 from trunkline.bus.dead import DeadLetters
@@ -68,6 +69,7 @@ class Bus:
     """Everything a service may do on the bus."""
 
     client: Client
+    life: LogLife
     epoch: str
     epoch_at: Callable[[int], str]
     """The life of the log in which a record was stored."""
@@ -121,7 +123,7 @@ async def connect(settings: BusSettings, name: str, beside: Beside | None = None
         addresses = settings.places() if security else settings.addresses()
         broker = NatsBroker(addresses, name=f"{name}-inlet", security=security, **plain, **_OPTIONS)
         js = client.jetstream(timeout=5)
-        life = await patiently(lambda: bootstrap(js, replicas=settings.replicas, events_days=settings.events_days))
+        life = await _made(client, js, settings)
         await (answers := Answers(client)).start()
         async with telling(settings, name, client) as watch:
             bus, direct = _assembled((answers, js), broker, life, watch)
@@ -132,6 +134,13 @@ async def connect(settings: BusSettings, name: str, beside: Beside | None = None
                 yield bus
     finally:
         await client.close()
+
+
+async def _made(client: Client, js: JetStreamContext, settings: BusSettings) -> LogLife:
+    try:
+        return await patiently(lambda: bootstrap(client, js, replicas=settings.replicas, events_days=settings.events_days))
+    except APIError as error:
+        raise refusal(error, settings.replicas) from error
 
 
 def _security(settings: BusSettings) -> NatsSecurity | None:
@@ -174,9 +183,9 @@ def _assembled(ways: tuple[Answers, JetStreamContext], broker: NatsBroker, life:
         return Ledger(answers, js, stream, replicated=life.replicas > 1)
 
     beats, traces = Beats(client, js, replicated=life.replicas > 1), Traces(client, js, replicated=life.replicas > 1)
-    by_agents = AgentCalls(client), Told(client), Hands(answers, dead)
+    by_agents = AgentCalls(client, watch), Told(client), Hands(answers, dead, watch)
     every = (*parts, vault, ledger, partial(Heard, answers), beats, *by_agents, watch, traces, Depths(watch, js))
-    return Bus(client, life.epoch, life.epoch_at, life.seal, *every), direct
+    return Bus(client, life, life.epoch, life.epoch_at, life.seal, *every), direct
 
 
 class _Events:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
+from trunkline.bus.heeding import heeding
 from trunkline.bus.streams import WORK
 from trunkline.bus.watching import Watch, pool_label
 from trunkline.contracts import subjects
 
 FRESH_S: Final = 2.0
 """Seconds for which an answer counts: several may look."""
+WITHIN: Final = 1.0
+"""Seconds that whoever looks waits for nats-server: the other figures matter most when it does not answer."""
 
 
 class Depths:
@@ -32,20 +35,19 @@ class Depths:
         if time.monotonic() - self._at < FRESH_S:
             return
         self._at = time.monotonic()
-        await self._try(self._consumers)
-        if work:
-            await self._try(self._work)
-
-    async def _try(self, ask: Callable[[], Awaitable[None]]) -> None:
         with suppress(NatsError, TimeoutError):
-            await ask()
+            async with asyncio.timeout(WITHIN):
+                if work:
+                    await heeding(self._work())
+                await heeding(self._consumers())
 
     async def _consumers(self) -> None:
         for consumer in self._watch.consumers:
             stream, name = consumer.source
-            found = await self._js.consumer_info(stream, name)
-            self._watch.meters.show("consumer_pending", found.num_pending or 0, name)
-            self._watch.meters.show("consumer_unacknowledged", found.num_ack_pending or 0, name)
+            with suppress(NatsError):  # one without a leader keeps nobody from being told of the others
+                found = await self._js.consumer_info(stream, name)
+                self._watch.meters.show("consumer_pending", found.num_pending or 0, name)
+                self._watch.meters.show("consumer_unacknowledged", found.num_ack_pending or 0, name)
 
     async def _work(self) -> None:
         """A work queue holds what is waiting and what is being carried out."""

@@ -164,7 +164,7 @@ class DirectReader:
             found = await patiently(lambda: self._js.get_last_msg(self._stream, subject, direct=not self._replicated))
         except NotFoundError:
             return None
-        return Stored(found.seq or 0, subject, found.data or b"")
+        return Stored(found.seq or 0, subject, found.data or b"", trace=(found.headers or {}).get(TRACEPARENT, ""))
 
     async def first(self, subject: str) -> Stored | None:
         """The oldest record of `subject` that is kept. Raises BusAway."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from trunkline.bus.archive import Archived, Heading, archived
 from trunkline.bus.archive_file import written
@@ -30,6 +31,19 @@ class Selection:
         if self.task:
             return subjects.task_anywhere(TaskId(self.task), TenantId(self.tenant) if self.tenant else None)
         return subjects.everything_of(TenantId(self.tenant)) if self.tenant else subjects.ALL_EVENTS
+
+    def holds(self, record: Archived) -> bool:
+        """Whether a record that was read from elsewhere is wanted."""
+        try:
+            tenant, task, _ = subjects.parse_event(record.subject)
+            at = datetime.fromisoformat(record.time)
+        except ValueError:
+            return self == EVERYTHING
+        whose = self.tenant in ("", tenant) and self.task in ("", task)
+        return whose and (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+
+
+EVERYTHING: Final = Selection()
 
 
 async def heading_of(visit: Visit, wanted: Selection) -> Heading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 
 import structlog
 from nats.aio.msg import Msg
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from trunkline.bus.answers import Answers
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.taker import Taker
+from trunkline.bus.watching import Watch
 from trunkline.bus.work import WorkItem
 from trunkline.contracts.ids import TenantId
 
@@ -22,9 +23,15 @@ log = structlog.get_logger()
 class Handed:
     """One released attempt. What is neither done nor given back comes again by itself."""
 
-    def __init__(self, item: WorkItem, message: Msg) -> None:
+    def __init__(self, item: WorkItem, message: Msg, watch: Watch) -> None:
         self.item = item
         self._message = message
+        self._watch = watch
+
+    def watched(self) -> AbstractContextManager[object]:
+        """For `with`: the time in which it is put into somebody's hands."""
+        item = self.item
+        return self._watch.handing(item.pool, item.tenant, item.task, self._message.headers)
 
     async def done(self) -> None:
         """It is in somebody's hands, or nobody's business any more."""
@@ -40,16 +47,17 @@ class Handed:
 class Handing:
     """Takes nothing that nobody waits for: what is asked for is asked for now."""
 
-    def __init__(self, taker: Taker, dead: DeadLetters) -> None:
+    def __init__(self, taker: Taker, dead: DeadLetters, watch: Watch) -> None:
         self._taker = taker
         self._dead = dead
+        self._watch = watch
 
     async def next(self) -> Handed:
         """However long it takes. Cancelled, what came at that very moment is handed back."""
         while True:
             message = await self._taker.message()
             try:
-                return Handed(WorkItem.model_validate_json(message.data), message)
+                return Handed(WorkItem.model_validate_json(message.data), message, self._watch)
             except ValidationError as error:
                 log.error("work.unreadable", subject=message.subject)
                 await self._dead.put(message, f"it is no released work: {type(error).__name__}")
@@ -60,9 +68,10 @@ class Handing:
 class Hands:
     """The door to the released work of any pool."""
 
-    def __init__(self, answers: Answers, dead: DeadLetters) -> None:
+    def __init__(self, answers: Answers, dead: DeadLetters, watch: Watch) -> None:
         self._answers = answers
         self._dead = dead
+        self._watch = watch
 
     @asynccontextmanager
     async def of(self, tenant: TenantId, pool: str) -> AsyncIterator[Handing]:
@@ -70,6 +79,6 @@ class Hands:
         taker = Taker(self._answers, pool, tenant)
         await taker.open()
         try:
-            yield Handing(taker, self._dead)
+            yield Handing(taker, self._dead, self._watch)
         finally:
             await taker.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -19,11 +19,12 @@ from pydantic import ValidationError
 from trunkline.bus.archive import Archived, Heading
 from trunkline.bus.archive_file import opened
 from trunkline.bus.direct import DirectReader
+from trunkline.bus.exporting import EVERYTHING, Selection
 from trunkline.bus.imported import IMPORTED
 from trunkline.bus.publish import Raced, publish
 from trunkline.bus.visiting import Visit
 from trunkline.contracts import subjects
-from trunkline.contracts.errors import Conflict, Invalid
+from trunkline.contracts.errors import Conflict, Invalid, NotFound
 from trunkline.contracts.ids import TaskId, TenantId, token
 from trunkline.contracts.record import Record
 from trunkline.contracts.task import ENDS, TaskSubmitted
@@ -68,26 +69,28 @@ class Imported:
     """Tasks that are not over, or not whole in the archive, and all that is no task."""
 
 
-async def import_archive(visit: Visit, path: Path) -> Imported:
-    """Raises Invalid for an archive that is none or damaged, Conflict where it does not fit, Unavailable."""
+async def import_archive(visit: Visit, path: Path, wanted: Selection = EVERYTHING) -> Imported:
+    """What is wanted of an archive. Raises Invalid for one that is none or damaged, NotFound, Conflict, Unavailable."""
     life = await visit.life()
-    heading, tasks = _surveyed(path)
+    heading, tasks = _surveyed(path, wanted)
+    if not tasks:
+        raise NotFound("the archive holds nothing of what was asked for", code="NOTHING_THERE")
     if heading.epoch == life.epoch or heading.epoch in dict(life.earlier):
         raise Conflict("this archive was read from the very log that it is to go into; name another one", code="SAME_LOG")
     done = Imported(left_out=[f"{tenant}/{task}" for (tenant, task), timeline in tasks.items() if not timeline.whole])
-    wanted = {key: timeline for key, timeline in tasks.items() if timeline.whole}
-    await _compared(await visit.reader(replicated=life.replicas > 1), wanted)
-    await _append_all(visit, path, wanted, done)
-    done.tasks = len(wanted)
+    whole = {key: timeline for key, timeline in tasks.items() if timeline.whole}
+    await _compared(await visit.reader(replicated=life.replicas > 1), whole)
+    await _append_all(visit, (path, wanted), whole, done)
+    done.tasks = len(whole)
     return done
 
 
-def _surveyed(path: Path) -> tuple[Heading, dict[Key, Timeline]]:
+def _surveyed(path: Path, wanted: Selection) -> tuple[Heading, dict[Key, Timeline]]:
     """All of the archive, read and judged. Raises Invalid."""
     found = opened(path)
     heading, tasks = next(found), dict[Key, Timeline]()
     assert isinstance(heading, Heading)
-    for record in _records(found):
+    for record in _records(found, wanted):
         key, part = _named(record)
         timeline = tasks.setdefault(key, Timeline())
         timeline.digests.append(_digest(record.subject, record.id, record.data))
@@ -98,8 +101,8 @@ def _surveyed(path: Path) -> tuple[Heading, dict[Key, Timeline]]:
     return heading, tasks
 
 
-def _records(found: Iterator[Heading | Archived]) -> Iterator[Archived]:
-    return (each for each in found if isinstance(each, Archived))
+def _records(found: Iterator[Heading | Archived], wanted: Selection) -> Iterator[Archived]:
+    return (each for each in found if isinstance(each, Archived) and wanted.holds(each))
 
 
 def _named(record: Archived) -> tuple[Key, str]:
@@ -137,7 +140,8 @@ async def _compared(reader: DirectReader, tasks: dict[Key, Timeline]) -> None:
         raise Conflict(message, code="OTHER_FACTS")
 
 
-async def _append_all(visit: Visit, path: Path, tasks: dict[Key, Timeline], done: Imported) -> None:
+async def _append_all(visit: Visit, source: tuple[Path, Selection], tasks: dict[Key, Timeline], done: Imported) -> None:
+    path, wanted = source
     lanes = [asyncio.Queue[Archived | None](WAITING) for _ in range(LANES)]
     found = opened(path)
     heading = next(found)
@@ -146,7 +150,7 @@ async def _append_all(visit: Visit, path: Path, tasks: dict[Key, Timeline], done
         async with asyncio.TaskGroup() as group:
             for lane in lanes:
                 group.create_task(_lane(visit, _taken(lane), heading.epoch, (tasks, done)))
-            await _dealt(_records(found), tasks, lanes)
+            await _dealt(_records(found, wanted), tasks, lanes)
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors
 
@@ -174,7 +178,7 @@ async def _lane(visit: Visit, records: AsyncIterator[Archived], epoch: str, way:
         if timeline.seen <= timeline.there:
             done.there += 1
             continue
-        headers = {**record.headers, IMPORTED: f"{epoch}-{record.seq}", _FENCE: str(timeline.ends.get(record.subject, 0))}
+        headers = {**_meaningless(record.headers), IMPORTED: f"{epoch}-{record.seq}", _FENCE: str(timeline.ends.get(record.subject, 0))}
         try:
             timeline.ends[record.subject] = await publish(visit.answers, record.subject, record.data, id=record.id, headers=headers)
         except Raced:
@@ -182,9 +186,15 @@ async def _lane(visit: Visit, records: AsyncIterator[Archived], epoch: str, way:
         done.records += 1
 
 
+def _meaningless(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those that are no orders to nats-server, whoever wrote them into the archive."""
+    return {name: text for name, text in headers.items() if not name.lower().startswith("nats-")}
+
+
 async def _ours(visit: Visit, record: Archived) -> int:
     """Where it was stored after all, when only the answer was lost. Raises Conflict when somebody else writes there."""
-    found = await (await visit.reader()).last(record.subject)
+    reader = await visit.reader(replicated=(await visit.life()).replicas > 1)
+    found = await reader.last(record.subject)
     if found is None or found.body != record.data:
         raise Conflict(f"somebody else writes to {record.subject} at this moment; stop that, and import again", code="OTHER_FACTS")
     return found.seq

@@ -30,6 +30,7 @@ from trunkline.contracts import subjects
 from trunkline.contracts.errors import Broken, DomainError, Invalid, Overdue, Refusal, Unavailable
 from trunkline.contracts.letters import Redo
 from trunkline.contracts.message import Accepted, Command, Fact, Reply
+from trunkline.telemetry.traces import belongs_to
 
 log = structlog.get_logger()
 
@@ -115,12 +116,12 @@ class Inlet:
         subject = subjects.commands_of(service, verb)
         # There is nothing to acknowledge: MANUAL takes the step that would do it out of every delivery.
         plain: dict[str, Any] = {"decoder": _whole, "no_reply": True, "ack_policy": AckPolicy.MANUAL}
-        hear = self._broker.subscriber(subject, queue=service, title=f"{service}.{verb}", description=model.__doc__, **plain)
+        hear = self._broker.subscriber(subject, queue=service, title=(name := f"{service}.{verb}"), description=model.__doc__, **plain)
 
         hands = asyncio.Semaphore(WORKERS)
 
         async def carry_out(message: NatsMessage) -> None:
-            with self._watch.command(verb, message.raw_message.subject, message.headers) as watched:
+            with self._watch.command(name, message.raw_message.subject, message.headers) as watched:
                 reply = watched.answered(await self._answered(model, answer, message, stores))
             with suppress(NatsError):  # whoever asked asks again
                 # Not `respond`: it says all headers of the question once more, which the asker would read for nothing.
@@ -175,10 +176,13 @@ class Inlet:
         durable = f"due-{service}-{verb}"
 
         async def read(message: Msg) -> None:
-            await answer(model.model_validate_json(message.data))
+            due = model.model_validate_json(message.data)
+            if how.begins:
+                belongs_to(str(getattr(due, "tenant", "")), "")
+            await answer(due)
 
         async def receive(message: Msg) -> None:
-            with self._watch.delivery(durable, message) as seen:
+            with self._watch.delivery(durable, message, begins=how.begins) as seen:
                 work = partial(self._carriers.guarded, message, lambda: seen.tried(read(message)))
                 await settle(message, work, self._dead.put, self._acks.put)
 
@@ -194,7 +198,7 @@ class Inlet:
         return _refused(Broken("the answer is larger than a message of the bus may be; ask for less", code="ANSWER_TOO_LARGE")).written()
 
     async def _pong(self, _: Ping) -> Accepted:
-        if time.monotonic() - self._late_at < UNWELL:
+        if time.monotonic() - self._late_at < UNWELL or not self._watch.hears():
             raise Unavailable(NOT_IN_TIME, code="NOT_IN_TIME")
         return Accepted(seq=0)
 

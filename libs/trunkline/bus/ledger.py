@@ -18,6 +18,7 @@ from trunkline.bus.patience import patiently
 from trunkline.bus.publish import Raced, publish
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import Unavailable
+from trunkline.telemetry.traces import carried
 
 WATCH: Final = 1.0
 """Seconds between two looks whether something was stored that never came by."""
@@ -43,7 +44,7 @@ class Ledger:
 
         Raises Raced when another writer was first, Unavailable when the bus does not confirm.
         """
-        headers = {_FENCE: str(expect), **({"Nats-TTL": f"{ttl_s}s"} if ttl_s else {})}
+        headers = carried({_FENCE: str(expect), **({"Nats-TTL": f"{ttl_s}s"} if ttl_s else {})})
         try:
             return await publish(self._answers, subject, body, id=id, headers=headers)
         except Raced:

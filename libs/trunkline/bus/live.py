@@ -23,6 +23,7 @@ from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.record import Event, Gap, read_told
+from trunkline.telemetry.w3c import TRACEPARENT
 
 BACKLOG: Final = 256
 """Messages kept for a slow reader; beyond it the reader goes back to reading pages, so it costs no memory."""
@@ -131,7 +132,7 @@ class Live:
             self.missed()
         self._last = seq
         subject = message.subject.removeprefix(subjects.LIVE_PREFIX)
-        stored = Stored(seq, subject, message.data)
+        stored = Stored(seq, subject, message.data, trace=headers.get(TRACEPARENT, ""))
         timeline = subject.rpartition(".")[0] + ".>"
         tenant = timeline[: timeline.find(".", 4)] + ".>"
         for readers in (self._readers.get(timeline), self._readers.get(tenant), self._readers.get(subjects.ALL_EVENTS)):

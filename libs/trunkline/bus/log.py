@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from trunkline.bus.answers import Answers
@@ -99,13 +100,36 @@ class Log:
 
         Raises Raced when something was appended there, Unavailable when the bus does not confirm.
         """
-        headers = {_FENCE: str(fence[1]), _FENCED_ON: fence[0]}
+        headers = carried({_FENCE: str(fence[1]), _FENCED_ON: fence[0]})
         return await publish(self._answers, subject, record.body, id=id, headers=headers)
 
     async def last_seq(self) -> int:
         """The sequence of the newest record there is, asked of the leader now; 0 when there is none. Raises BusAway."""
         state = (await patiently(lambda: self._js.stream_info(EVENTS))).state
         return state.last_seq if state.messages else 0
+
+    async def ends(self) -> tuple[int, int]:
+        """The first and the last sequence, asked of the leader now; of a log that holds nothing any more, the first lies beyond the last.
+
+        Raises BusAway.
+        """
+        state = (await patiently(lambda: self._js.stream_info(EVENTS))).state
+        return state.first_seq, state.last_seq
+
+    async def overhear(self, filter_subject: str, tell: Callable[[Stored, int], None]) -> None:
+        """From now on tell of each record that matches, whoever stored it, and the sequence of the one before it on its subject.
+
+        Some may be missed, and nobody is told. Raises BusAway.
+        """
+
+        async def on(message: Msg) -> None:
+            headers = message.headers or {}
+            subject = message.subject.removeprefix(subjects.LIVE_PREFIX)
+            tell(Stored(int(headers["Nats-Sequence"]), subject, message.data), int(headers["Nats-Last-Sequence"]))
+
+        client = self._answers.client
+        await patiently(lambda: client.subscribe(subjects.LIVE_PREFIX + filter_subject, cb=on))
+        await patiently(lambda: client.flush(timeout=5))
 
     def already(self, after: int) -> AsyncIterator[Stored]:
         """Every record with a sequence beyond `after` that is there at this moment, in order. Raises Unavailable."""

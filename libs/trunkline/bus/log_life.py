@@ -29,6 +29,10 @@ class LogLife:
         """The life in which a record was stored: what is named after it keeps that name for good."""
         return next((epoch for epoch, last in self.earlier if seq <= last), self.epoch)
 
+    def ended(self, epoch: str) -> int | None:
+        """The last sequence that is left of an earlier life; None for this one, and for one that nobody here knows of."""
+        return dict(self.earlier).get(epoch)
+
     def here(self, cursor: Cursor) -> Cursor:
         """The same place in this life; a place that the restored log never had stays that of another log, and is a gap."""
         for epoch, last in self.earlier:

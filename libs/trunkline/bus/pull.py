@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ LOW: Final = 16
 EXPIRES: Final = 5.0
 """Seconds a request waits at the server; one that was lost with its server or its consumer is missed no longer than that."""
 PAUSE: Final = 0.2
+SURE: Final = 1.0
+"""Seconds without a refusal after which a request counts as taken: a refused one is repeated far sooner."""
 DRAIN: Final = 2.0
 
 Way = Callable[[Msg], Awaitable[None]]
@@ -33,10 +36,12 @@ Passed = Callable[[str, bytes], bool]
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """`passed`: what is acknowledged and not taken. `hands`: how many messages are worked on at once."""
+    """`passed`: what is acknowledged and not taken. `hands`: how many messages are worked on at once. `begins`: what a timer lets happen
+    is no part of what set it, however long ago."""
 
     passed: Passed | None = None
     hands: int = BATCH
+    begins: bool = False
 
 
 AS_USUAL: Final = How()
@@ -49,8 +54,8 @@ class Pull:
         """`source` is a stream and its durable consumer; `ways` are what is done with a message, and how one that is passed over ends."""
         self._client = client
         self.source = source
-        self.bound = False
-        """Whether it is read now."""
+        self._reading = False
+        self._refused_at = -SURE
         self._next = "$JS.API.CONSUMER.MSG.NEXT." + ".".join(source)
         self._take, self._ack = ways
         self._passed = how.passed
@@ -61,6 +66,11 @@ class Pull:
         self._again = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
 
+    @property
+    def bound(self) -> bool:
+        """Whether it is read now; not where it has no leader, or was deleted."""
+        return self._reading and time.monotonic() - self._refused_at > SURE
+
     async def run(self) -> None:
         """For ever; cancelling takes nothing new and gives what is under way some seconds to end."""
         async with asyncio.TaskGroup() as group:
@@ -69,12 +79,12 @@ class Pull:
                 await self._arrived(message, group)
 
             subscription = await self._client.subscribe(f"{self._inbox}.*", cb=arrived)
-            self.bound = True
+            self._reading = True
             try:
                 while True:
                     await self._ask()
             except asyncio.CancelledError:
-                self.bound = False
+                self._reading = False
                 with suppress(NatsError):
                     await subscription.unsubscribe()
                 await self._finish()
@@ -120,7 +130,11 @@ class Pull:
     async def _over(self, status: Msg) -> None:
         code = (status.headers or {}).get("Status", "")
         if code != "408":  # a consumer without a leader, or gone: not to be asked in a tight loop
-            log.warning("pull.refused", status=code, said=(status.headers or {}).get("Description", ""))
+            if self.bound:  # the others of a series say nothing new
+                log.warning(
+                    "pull.refused", consumer=self.source[1], status=code, said=(status.headers or {}).get("Description", "").strip()
+                )
+            self._refused_at = time.monotonic()
             await asyncio.sleep(PAUSE)
         self._again.set()
 

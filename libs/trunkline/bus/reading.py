@@ -17,7 +17,7 @@ from nats.js.errors import NotFoundError
 from trunkline.bus.log_life import EARLIER, LogLife, read_earlier
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.streams import EPOCH, EVENTS
-from trunkline.bus.torrent import Take, Torrent
+from trunkline.bus.torrent import PORT, Take, Torrent
 from trunkline.contracts.errors import NotFound, Unavailable
 
 CONNECT_WITHIN: Final = 10
@@ -54,9 +54,10 @@ class Reading:
 
     async def all(self, take: Take, first: int, last: int) -> None:
         """Give `take` every record from sequence `first` to `last`, in order, in a thread beside the loop. Raises Unavailable."""
-        name = await self._consumer(first)
+        name, pending = await self._consumer(first)
         try:
-            await asyncio.to_thread(self._poured, name, take, last)
+            if pending:  # nobody tells the end of nothing
+                await asyncio.to_thread(self._poured, name, take, last)
         except OSError as error:
             raise _away(error) from error
         finally:
@@ -67,7 +68,8 @@ class Reading:
         with closing(Torrent(self._url)) as torrent:
             torrent.read(EVENTS, consumer, take, last)
 
-    async def _consumer(self, first: int) -> str:
+    async def _consumer(self, first: int) -> tuple[str, int]:
+        """Its name, and how many records there are for it."""
         wish = api.ConsumerConfig(
             description="Reads the log once.",
             deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
@@ -78,7 +80,8 @@ class Reading:
             num_replicas=1,
         )
         try:
-            return (await self._js.add_consumer(EVENTS, wish)).name
+            made = await self._js.add_consumer(EVENTS, wish)
+            return made.name, made.num_pending or 0
         except (NatsError, TimeoutError) as error:
             raise _away(error) from error
 
@@ -100,10 +103,18 @@ async def reading(settings: BusSettings) -> AsyncIterator[Reading]:
 
 
 def _reached(client: Client, settings: BusSettings) -> str:
-    """The address that answered, with the credentials in it."""
-    there = client.connected_url
-    port = there.port if there else None
-    return next((url for url in settings.addresses() if urlsplit(url).port == port), settings.addresses()[0])
+    """The address that answered, with the credentials in it: of a cluster it may be one that nobody named."""
+    there, named = client.connected_url, settings.addresses()
+    if there is None:
+        return named[0]
+    same = (url for url in named if _place(url) == (there.hostname, there.port))
+    held = urlsplit(named[0]).netloc.rpartition("@")
+    return next(same, there._replace(netloc=f"{held[0]}{held[1]}{there.netloc.rpartition('@')[2]}").geturl())
+
+
+def _place(url: str) -> tuple[str | None, int]:
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or PORT
 
 
 async def _quiet(_: Exception) -> None:

@@ -29,7 +29,10 @@ class BusSettings(BaseModel):
     )
     metrics_host: str = Field("127.0.0.1", description="Loopback: whoever reaches the port reads the figures without a credential.")
     trace_ratio: float = Field(
-        1.0, ge=0, le=1, description="Of the requests that write and bring no trace; what is kept is bounded anyway."
+        1.0,
+        ge=0,
+        le=1,
+        description="Of the requests that write and bring no trace; what is kept is bounded anyway, and what breaks is told.",
     )
     traces_per_s: float = Field(
         5.0,
@@ -39,6 +42,7 @@ class BusSettings(BaseModel):
     )
     otlp_endpoint: str = Field(
         "",
+        pattern=r"^(https?://[^\s/]\S*)?$",
         description="Empty: spans stay on the bus. `http://HOST:4318` of a collector; needs the extra `otlp`.",
         json_schema_extra={"env_first": "OTEL_EXPORTER_OTLP_ENDPOINT"},
     )

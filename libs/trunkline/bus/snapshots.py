@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from trunkline.contracts.errors import Conflict, DomainError, Exhausted, Unavailable
+from trunkline.contracts.errors import DomainError, Exhausted, Unavailable
 
 CHUNK: Final = 128 << 10
 WINDOW: Final = 4 << 20
@@ -84,9 +84,9 @@ async def _chunks(client: Client, stream: str, chunks: asyncio.Queue[Msg]) -> As
 async def put_back(client: Client, shot: Shot, chunks: AsyncIterator[bytes], replicas: int) -> Json:
     """Make the stream anew out of its chunks; it is there whole or not at all. Returns its state.
 
-    Raises Conflict where there is one of its name, Exhausted without room, Unavailable when nats-server does not take it.
+    Raises Exhausted without room, Unavailable when nats-server does not take it.
     """
-    wish = {"config": {**shot.config, "num_replicas": replicas}, "state": shot.state}
+    wish = {"config": _for(shot.config, replicas), "state": shot.state}
     begun = await _asked(client, f"$JS.API.STREAM.RESTORE.{shot.name}", orjson.dumps(wish), SILENCE)
     where = str(begun["deliver_subject"])
     async for chunk in chunks:
@@ -97,6 +97,12 @@ async def put_back(client: Client, shot: Shot, chunks: AsyncIterator[bytes], rep
     if not whole:
         raise Unavailable(f"the stream {shot.name} did not become what it was ({state['messages']} messages)", code="NOT_RESTORED")
     return state
+
+
+def _for(config: Json, replicas: int) -> Json:
+    """As it may be on so many servers: what several hold is stored by each before it is acknowledged."""
+    left_out = ("persist_mode",) if replicas > 1 else ()
+    return {**{name: value for name, value in config.items() if name not in left_out}, "num_replicas": replicas}
 
 
 def _ours(config: Mapping[str, Any]) -> Json:
@@ -120,7 +126,7 @@ async def _asked(client: Client, subject: str, body: bytes, within: float) -> Js
 def _refusal(problem: Json) -> DomainError:
     why = str(problem.get("description", "it does not say why"))
     if "already in use" in why:
-        return Conflict(f"nats-server has this stream already ({why})", code="NOT_EMPTY")
+        return Unavailable(f"somebody else makes streams here, or an earlier try still does ({why}); try again", code="NOT_RESTORED")
     if problem.get("err_code") in _NO_ROOM or "no space" in why or "insufficient" in why:
         return Exhausted(f"nats-server has no room for it ({why}). Free some space, or raise nats_store_limit.", code="DISK_FULL")
     return Unavailable(f"nats-server refuses: {why}", code="NOT_RESTORED")

@@ -334,6 +334,7 @@ CONSUMERS: Final[tuple[tuple[str, api.ConsumerConfig], ...]] = (
     (EVENTS, durable("router-rooms", subjects.events_of_part(subjects.ROOM), "Router: who has a place, and who waits for one.")),
     (TIMERS, durable("due-router-place", subjects.due("router", "place"), "Router: tenants of which some task waits for a place.")),
     (TIMERS, durable("due-router-schedule", subjects.due("router", "schedule"), "Router: schedules that are due.")),
+    (SCHEDULES, durable("router-schedules", subjects.ALL_SCHEDULES, "Router: schedules whose alarms are to be set.")),
     (TIMERS, durable("due-router-pull", subjects.due("router", "pull"), "Router: news of pull requests that came too early.")),
     (TIMERS, durable("due-router-stop", subjects.due("router", "stop"), "Router: stops that nobody confirmed.")),
     (TIMERS, durable("due-sandbox-look", subjects.due("sandbox", "look"), "Sandbox: parked runs to be looked at.")),

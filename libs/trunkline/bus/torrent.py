@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from trunkline.contracts.errors import Unavailable
 
+PORT: Final = 4222
 BATCH: Final = 2000
 BYTES: Final = 8 << 20
 """Of one batch; two are under way at once, well below what nats-server holds for one connection."""
@@ -29,7 +30,7 @@ class Torrent:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._socket = socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 4222), SILENCE)
+        self._socket = socket.create_connection((parts.hostname or "127.0.0.1", parts.port or PORT), SILENCE)
         self._rest = b""
         info = json.loads(self._line().removeprefix(b"INFO "))
         if info.get("tls_required") or parts.scheme == "tls":
@@ -42,7 +43,9 @@ class Torrent:
             "lang": "python",
             "version": "1",
         }
-        if parts.username:
+        if parts.username and parts.password is None:
+            wish["auth_token"] = unquote(parts.username)
+        elif parts.username:
             wish |= {"user": unquote(parts.username), "pass": unquote(parts.password or "")}
         self._socket.sendall(b"CONNECT %b\r\nPING\r\n" % json.dumps(wish).encode())
         if (said := self._line()) != b"PONG":

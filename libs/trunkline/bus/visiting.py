@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from trunkline.contracts.errors import Conflict, NotFound, Unavailable
 
 CONNECT_WITHIN: Final = 5
 ASK_WITHIN: Final = 5.0
+LIST_TRIES: Final = 5
+"""In a cluster a list may lack what nobody leads at the moment: some seconds, until somebody does."""
 NONE_MADE: Final = "this nats-server holds no log of Trunkline's; is it the right one, and did Trunkline ever run on it?"
 
 Json = dict[str, Any]
@@ -43,12 +46,12 @@ class Visit:
 
     async def life(self) -> LogLife:
         """Raises NotFound NO_LOG, Conflict while a restore is unfinished."""
+        if await self.stream(RESTORING):
+            raise Conflict("a backup is being restored here: run `trunkline restore` again, to its end", code=UNFINISHED)
         try:
             config = (await patiently(lambda: self.js.stream_info(EVENTS))).config
         except NotFoundError:
             raise NotFound(NONE_MADE, code="NO_LOG") from None
-        if await self.stream(RESTORING):
-            raise Conflict("a backup is being restored here: run `trunkline restore` again, to its end", code=UNFINISHED)
         metadata = config.metadata or {}
         if EPOCH not in metadata:
             raise NotFound(NONE_MADE, code="NO_LOG")
@@ -79,10 +82,20 @@ class Visit:
         return await patiently(once)
 
     async def _listed(self, subject: str, what: str) -> list[Json]:
+        """All of them, or Unavailable: a list that lacks something would be taken for the whole."""
         found: list[Json] = []
-        while page := (await self.asked(subject, {"offset": len(found)})).get(what):
+        while page := await self._page(subject, what, len(found)):
             found += page
         return found
+
+    async def _page(self, subject: str, what: str, offset: int) -> list[Json]:
+        for attempt in range(LIST_TRIES):
+            said = await self.asked(subject, {"offset": offset})
+            if "error" not in said and not said.get("missing"):
+                return list(said.get(what) or ())
+            await asyncio.sleep(0.2 * 2**attempt)
+        why = said.get("error", {}).get("description") or f"no server tells of {', '.join(sorted(said['missing'])[:3])}"
+        raise Unavailable(f"nats-server does not list its {what} ({why}); try again", code="BUS_AWAY")
 
     async def reader(self, stream: str = EVENTS, *, replicated: bool = False) -> DirectReader:
         reader = DirectReader(self.client, self.js, replicated=replicated, stream=stream)

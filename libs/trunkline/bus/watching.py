@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Protocol
@@ -11,14 +12,16 @@ from typing import Final, Protocol
 from nats.aio.msg import Msg
 
 from trunkline.bus.delivery import LeaveAlone, PassOn, deliveries
+from trunkline.contracts.errors import Broken, Unavailable
 from trunkline.contracts.message import Reply
 from trunkline.contracts.sandbox import site_of
 from trunkline.telemetry.metrics import Meters, Uncounted
-from trunkline.telemetry.traces import TENANT, Span, Tracer
+from trunkline.telemetry.traces import NO_HEADERS, TENANT, Span, Tracer
 
-_TENANT_AT: Final = {"evt": 1, "deliver": 1, "hook": 1, "work": -1}
+_TENANT_AT: Final = {"evt": 1, "deliver": 1, "hook": 1, "schedule": 1, "dead": 2, "work": -1}
 """Which token of a subject says whose it is, by the first."""
 _NONE: Final[Mapping[str, str]] = {}
+_BROKE: Final = (Broken.kind, Unavailable.kind)
 
 
 class Bound(Protocol):
@@ -42,13 +45,15 @@ class Watch:
     """Whether it heard everything that it is to hear a moment ago, and hears on."""
     consumers: list[Bound] = field(default_factory=list)
 
-    def command(self, verb: str, subject: str, headers: Mapping[str, str]) -> _Command:
-        """For `with`: the time in which one command is answered."""
-        _, service, tenant, id, _ = subject.split(".", 4)
-        return _Command(self.meters, verb, self.tracer.heard(f"{service}.{verb}", headers, tenant, "" if id == "-" else id))
+    def command(self, name: str, subject: str, headers: Mapping[str, str]) -> _Command:
+        """For `with`: the time in which one command is answered; `name` is service and verb."""
+        _, _, tenant, id, verb = subject.split(".", 4)
+        return _Command(self.meters, verb, self.tracer.heard(name, headers, tenant, "" if id == "-" else id))
 
-    def delivery(self, consumer: str, message: Msg) -> _Delivery:
-        """For `with`: the time in which one message of a stream is worked on."""
+    def delivery(self, consumer: str, message: Msg, *, begins: bool = False) -> _Delivery:
+        """For `with`: the time in which one message of a stream is worked on. One that `begins` is nobody's part: it has its own trace."""
+        if begins:
+            return _Delivery(self.meters, consumer, message, self.tracer.edge(consumer, NO_HEADERS, writes=True))
         headers, tokens = message.headers or _NONE, message.subject.split(".")
         place = _TENANT_AT.get(tokens[0])
         tenant = tokens[place] if place else headers.get(TENANT, "")
@@ -57,6 +62,14 @@ class Watch:
         if span and span.sampled and (tries := deliveries(message)) > 1:
             span.note(delivery=tries)
         return _Delivery(self.meters, consumer, message, span)
+
+    def handing(self, pool: str, tenant: str, task: str, headers: Mapping[str, str] | None) -> AbstractContextManager[object]:
+        """For `with`: the time in which released work is put into the hands of an agent."""
+        return self.tracer.heard(f"work-{pool_label(pool)}", headers, tenant, task) or nullcontext()
+
+    def call(self, verb: str) -> Span:
+        """For `with`: the time in which an agent's request is answered. What it is a part of is found out on the way."""
+        return self.tracer.edge(f"agent.{verb}", NO_HEADERS, writes=False)
 
 
 class _Command:
@@ -70,7 +83,7 @@ class _Command:
     def answered(self, reply: Reply) -> Reply:
         self._outcome = reply.refused.kind if reply.refused else "accepted"
         if reply.refused and self._span:
-            self._span.fail(reply.refused.code)
+            (self._span.broke if reply.refused.kind in _BROKE else self._span.fail)(reply.refused.code)
         return reply
 
     def __enter__(self) -> _Command:
@@ -101,7 +114,7 @@ class _Delivery:
         except Exception as error:
             self._outcome = "failed"
             if self._span:
-                self._span.fail(str(getattr(error, "code", "")) or type(error).__name__)
+                self._span.broke(str(getattr(error, "code", "")) or type(error).__name__)
             raise
         self._outcome = "done"
 

@@ -5,6 +5,7 @@ Who asks stands in the subject (`agent.<tenant>.<name>.<verb>`), which nats-serv
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal
@@ -13,7 +14,7 @@ from pydantic import Field, JsonValue
 
 from trunkline.contracts.ids import Token
 from trunkline.contracts.message import EMPTY, JsonObject, Message
-from trunkline.contracts.task import Priority, StopCause
+from trunkline.contracts.task import Moved, Priority, StopCause
 
 LEASE_S: Final = 15.0
 """Seconds without a beat after which a task is somebody else's; an agent beats three times as often."""
@@ -44,6 +45,15 @@ MOST_ASKED: Final = 100
 """Questions of one task."""
 MOST_ABOUT: Final = 32 << 10
 """Bytes, as JSON, of what people are shown beside a question."""
+
+WRAPPED: Final = ("report", "say")
+"""Verbs whose contents have a bound of their own, beside which there is room for how they are written."""
+
+
+def most_of(verb: str) -> int:
+    """Bytes of one request."""
+    return MOST_REQUEST if verb in WRAPPED else MOST_SAID
+
 
 Named = Annotated[str, Field(min_length=1, max_length=200)]
 Line = Annotated[str, Field(max_length=MOST_LINE)]
@@ -89,7 +99,7 @@ class Leased(Held):
     deadline_at: datetime
     trace_id: str = ""
     traceparent: str = ""
-    """W3C, where the trace of the task is one; empty: there is none."""
+    """W3C: what is done under this lease is this span, whose id it has, and what the agent itself tells elsewhere is below it."""
 
 
 class Claimed(Message):
@@ -321,3 +331,16 @@ class Followed(Message):
     """To go on from."""
     gap: bool = False
     """What lies between the cursor asked for and the first event is no longer kept."""
+
+
+ANSWERS: Final[Mapping[str, type[Message]]] = {
+    "claim": Claimed,
+    "beat": Beaten,
+    "report": Moved,
+    "ask": Asked,
+    "approve": Asked,
+    "answer": Answered,
+    "submit": SubmittedPart,
+    "follow": Followed,
+}
+"""What is in the body of an answer, by verb; nothing, where a verb is not named."""

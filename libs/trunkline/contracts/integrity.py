@@ -15,6 +15,8 @@ class Integrity(StrEnum):
     CHECKING = "checking"
     WHOLE = "whole"
     BROKEN = "broken"
+    UNSIGNED = "unsigned"
+    """The book cannot be written at this moment: what happens meanwhile is signed for once it can."""
 
 
 class GetIntegrity(Command):
@@ -27,6 +29,8 @@ class IntegrityView(Message):
     """The body of its answer."""
 
     state: Integrity
+    relay: str = ""
+    """Whose answer it is: each relay keeps a book of its own."""
     sealed: int = 0
     """The last sequence that was signed for."""
     at: datetime | None = None

@@ -20,6 +20,8 @@ class TaskLeased(Fact):
     """Which of the agent's processes."""
     until: datetime
     """Unless a beat comes before."""
+    trace: str = ""
+    """The `traceparent` of what gave it, where a trace came with the work: what the agent does is a part of that."""
 
 
 class LeaseEnd(StrEnum):

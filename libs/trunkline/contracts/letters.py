@@ -78,6 +78,11 @@ class LetterEdit(Message):
     priority: Priority | None = None
     metadata: JsonObject | None = None
     body: JsonObject | None = None
+    repo: str | None = None
+    """This and what follows nobody names: it came out of payload or metadata at the door, and comes out of the edited ones."""
+    branch: str | None = None
+    max_retries: int | None = Field(default=None, ge=0, le=10)
+    parent: Token | None = None
 
 
 class LetterHandled(Message):
@@ -128,7 +133,7 @@ class LetterPage(Message):
     letters: tuple[LetterView, ...]
     next: str | None = None
     total: int | None = None
-    """All that match; None where nobody counts that."""
+    """All that matched when the first page was read; None where too many would have to be looked at one by one."""
 
 
 class ListLetters(Command):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue
 
 from trunkline.contracts.calls import ToolRule
 from trunkline.contracts.message import Fact, Message
+
+SANDBOX_LOST: Final = "SANDBOX_LOST"
+"""What a run fails with whose machine is gone: nobody's failure."""
 
 
 class Phase(StrEnum):

@@ -46,6 +46,8 @@ class Schedule(Message):
     assignment: Assignment
     """Of each of its tasks."""
     created_by: str
+    changed_by: str = ""
+    """Who said last what its tasks are, or when: they are submitted as theirs. Empty: whoever made it."""
     created_at: datetime
     updated_at: datetime
     paused: bool = False
@@ -67,6 +69,21 @@ class CreateSchedule(Command):
     when: Recurrence
     missed: Missed = Missed.SKIP
     assignment: Assignment
+    by: str
+
+
+class ChangeSchedule(Command):
+    """What is None stays. A moment that came before the change still has its task; `every_s` is counted from when it was made."""
+
+    type: Literal["change_schedule"] = "change_schedule"
+    schedule_id: Token
+    cron: str | None = Field(default=None, max_length=128)
+    """Takes the place of `every_s`, and the other way round."""
+    time_zone: str | None = Field(default=None, max_length=64)
+    every_s: int | None = Field(default=None, ge=LEAST_EVERY_S, le=MOST_EVERY_S)
+    missed: Missed | None = None
+    assignment: Assignment | None = None
+    paused: bool | None = None
     by: str
 
 

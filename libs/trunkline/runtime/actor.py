@@ -25,6 +25,10 @@ RACES: Final = 20
 CACHED: Final = 4096
 CACHED_BYTES: Final = 32 << 20
 """Of records, as stored, whose states are remembered; in memory they may be ten times as much."""
+NEWS: Final = 1024
+NEWS_OF_ONE: Final = 8
+NEWS_BYTES: Final = 16 << 10
+"""What was overheard and not read yet: of so many aggregates, so many of each, each of so many bytes at most. The rest is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,10 @@ class _Known(Generic[S]):
 
 
 class Actor(Generic[S, C]):
-    """All aggregates of one kind in this process; one command at a time for each of them."""
+    """All aggregates of one kind in this process; one command at a time for each of them.
+
+    Where it overhears what other replicas store, it needs to load little: `overhear` is for `Log.overhear`.
+    """
 
     def __init__(
         self, log: Log, decide: Callable[[S | None, C], Sequence[Fact]], evolve: Callable[[S | None, Fact, datetime], S | None]
@@ -56,6 +63,7 @@ class Actor(Generic[S, C]):
         self._evolve = evolve
         self._known: OrderedDict[str, _Known[S]] = OrderedDict()
         self._held = 0
+        self._news: OrderedDict[str, list[tuple[int, Stored]]] = OrderedDict()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def receive(self, subject: str, command: C, at: datetime, cause: str = "") -> Decided[S]:
@@ -70,9 +78,27 @@ class Actor(Generic[S, C]):
                     self._remember(subject, await self._load(subject))
         raise Unavailable("too many writers at once; try again in a moment", code="CONTENDED")
 
+    def overhear(self, stored: Stored, before: int) -> None:
+        """Somebody stored this behind the sequence `before` of its subject. It is read when it is wanted, if ever."""
+        if len(stored.body) > NEWS_BYTES:
+            return
+        self._news.setdefault(stored.subject, []).append((before, stored))
+        self._news.move_to_end(stored.subject)
+        if len(self._news) > NEWS or len(self._news[stored.subject]) > NEWS_OF_ONE:
+            self._news.popitem(last=len(self._news) <= NEWS)
+
+    def _caught_up(self, subject: str) -> _Known[S]:
+        """What is remembered, and what was overheard since, as far as nothing is missing in between."""
+        known = self._known.get(subject, _Known())
+        for before, stored in self._news.pop(subject, ()):
+            if before == known.seq < stored.seq:
+                known = self._folded(known, (stored,))
+                self._remember(subject, known)
+        return known
+
     async def state(self, subject: str, since: int) -> S | None:
         """The state after the record with sequence `since` at least."""
-        known = self._known.get(subject, _Known())
+        known = self._caught_up(subject)
         if known.seq < since:
             known = await self._load(subject)
             if known.seq > self._known.get(subject, _Known()).seq:  # else somebody wrote meanwhile, and remembers more
@@ -93,7 +119,7 @@ class Actor(Generic[S, C]):
 
     async def _decided(self, subject: str, command: C) -> tuple[_Known[S], tuple[Fact, ...]]:
         """Decide on what is remembered, or as if it were new; only an append proves that to be right, so all else is decided on the log."""
-        known = self._known.get(subject, _Known())
+        known = self._caught_up(subject)
         with suppress(DomainError):
             if facts := tuple(self._decide(known.state, command)):
                 return known, facts
@@ -102,7 +128,7 @@ class Actor(Generic[S, C]):
 
     async def _load(self, subject: str) -> _Known[S]:
         """As the log has it now. What is remembered is gone on from, where its last record lies there still."""
-        known = self._known.get(subject, _Known())
+        known = self._caught_up(subject)
         if known.seq:
             loaded = await self._log.load(subject, known.seq - 1)
             if loaded.records and loaded.records[0].seq == known.seq:

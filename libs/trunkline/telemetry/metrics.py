@@ -48,6 +48,7 @@ FIGURES: Final = (
     _figure("http_request_seconds", HISTOGRAM, "route", "From the request to its answer; streams are left out.", "gateway"),
     _figure("streams_open", GAUGE, "", "Readers that follow something now.", "gateway"),
     _figure("work", GAUGE, "pool lane", "Released tasks that wait for an agent or are carried out: scale on it.", "router"),
+    _figure("log_whole", GAUGE, "", "0 once this relay found the log changed, or cannot sign for it now; else 1.", "relay"),
     _figure("runs", GAUGE, "", "Runs that this replica carries out now.", "sandbox"),
 )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 
@@ -22,13 +22,20 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 PATH: Final = "/v1/traces"
-WAITING: Final = 16
-"""Batches; beyond it the oldest go."""
+PROTOBUF: Final = "application/x-protobuf"
+WAITING: Final = 4096
+"""Spans; beyond it the oldest go."""
+AT_ONCE: Final = 64
+"""Spans of one request: to write them down takes the service two milliseconds."""
 TRIES: Final = 4
 PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 30.0
+"""However long a collector wants to be left alone."""
 TIMEOUT_S: Final = 5.0
 LAST_S: Final = 1.0
 """For what is left when the service stops."""
+LONGEST_ANSWER: Final = 1 << 16
+Strike = Callable[[str], str]
 _AGAIN: Final = (429, 502, 503, 504)
 MISSING: Final = "TRUNKLINE_OTLP_ENDPOINT is set, and what speaks OTLP is not installed: pip install 'trunkline[otlp]'."
 
@@ -46,21 +53,33 @@ class Collector:
         return base if base.endswith(PATH) else base + PATH
 
 
+class _Told(NamedTuple):
+    """What came of one try: why it did not arrive, if it did not, and in how many seconds another may mend that; None: never."""
+
+    why: str = ""
+    again: float | None = None
+    refused: int = 0
+    """Spans that the collector read and did not take."""
+
+
 class Leaving:
-    """Batches on their way out."""
+    """Spans on their way out."""
 
     def __init__(self, collector: Collector, service: str, dropped: Callable[[int], None]) -> None:
         self._collector = collector
         self._service = service
         self._dropped = dropped
-        self._batches: deque[list[Span]] = deque()
+        self._waiting: deque[Span] = deque()
+        self._flying: list[Span] = []
+        self._overflowed = 0
         self._some = asyncio.Event()
 
-    def take(self, spans: list[Span]) -> None:
+    def take(self, spans: Iterable[Span]) -> None:
         """Never waits."""
-        if len(self._batches) >= WAITING:
-            self._lose(len(self._batches.popleft()), "full")
-        self._batches.append(spans)
+        self._waiting.extend(spans)
+        while len(self._waiting) > WAITING:
+            self._waiting.popleft()
+            self._overflowed += 1
         self._some.set()
 
     async def run(self, session: aiohttp.ClientSession) -> None:
@@ -70,36 +89,51 @@ class Leaving:
             await self.send_all(session)
 
     async def send_all(self, session: aiohttp.ClientSession) -> None:
+        """What was under way when the last one was cut off goes first."""
         self._some.clear()
-        while self._batches:
-            batch = self._batches.popleft()
-            if why := await self._send(session, encoded(batch, self._service)):
-                self._lose(len(batch), why)
+        while self._flying or self._waiting:
+            if not self._flying:
+                self._flying = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
+            try:
+                why, refused = await self._sent(session, encoded(self._flying, self._service))
+            except (ValueError, TypeError) as error:  # one that cannot be written down must not be the end of all others
+                why, refused = type(error).__name__, 0
+            self._lose(len(self._flying) if why else refused, why or "refused")
+            self._flying = []
+            self._lose(self._overflowed, "full")
+            self._overflowed = 0
 
-    async def _send(self, session: aiohttp.ClientSession, body: bytes) -> str:
-        """Why it did not arrive; empty: it did."""
-        why = ""
+    def end(self) -> None:
+        """Nothing more is sent: what is left is lost, aloud."""
+        self._lose(len(self._flying) + len(self._waiting) + self._overflowed, "stopped")
+
+    async def _sent(self, session: aiohttp.ClientSession, body: bytes) -> tuple[str, int]:
+        """Why it did not arrive; empty: it did, but for so many."""
+        told = _Told()
         for attempt in range(TRIES):
             if attempt:
-                await asyncio.sleep(PAUSE_S * 2**attempt * random.uniform(0.5, 1.0))
-            why, again = await self._try(session, body)
-            if not again:
+                await asyncio.sleep(max(told.again or 0.0, PAUSE_S * 2**attempt * random.uniform(0.5, 1.0)))
+            told = await self._try(session, body)
+            if told.again is None:
                 break
-        return why
+        return told.why, told.refused
 
-    async def _try(self, session: aiohttp.ClientSession, body: bytes) -> tuple[str, bool]:
-        """Why it did not arrive, and whether another try may mend that."""
+    async def _try(self, session: aiohttp.ClientSession, body: bytes) -> _Told:
         from aiohttp import ClientError
 
         try:
-            async with session.post(self._collector.url, data=body) as answer:
-                return ("", False) if answer.status < 300 else (f"status {answer.status}", answer.status in _AGAIN)
+            # Not to where a redirect leads: the headers may hold a credential.
+            async with session.post(self._collector.url, data=body, allow_redirects=False) as answer:
+                if answer.status < 300:
+                    return _Told(refused=_refused(await answer.content.read(LONGEST_ANSWER), answer.content_type))
+                return _Told(f"status {answer.status}", _patience(answer) if answer.status in _AGAIN else None)
         except (ClientError, OSError, TimeoutError, ValueError) as error:
-            return type(error).__name__, True
+            return _Told(type(error).__name__, 0.0)
 
     def _lose(self, count: int, why: str) -> None:
-        log.warning("otlp.dropped", count=count, why=why)
-        self._dropped(count)
+        if count:
+            log.warning("otlp.dropped", count=count, why=why)
+            self._dropped(count)
 
 
 @asynccontextmanager
@@ -109,7 +143,7 @@ async def leaving(collector: Collector, service: str, dropped: Callable[[int], N
 
     encoded((), service)
     away = Leaving(collector, service, dropped)
-    headers = {"Content-Type": "application/x-protobuf", **collector.headers}
+    headers = {"Content-Type": PROTOBUF, **collector.headers}
     async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(TIMEOUT_S), trust_env=False) as session:
         sending = asyncio.get_running_loop().create_task(away.run(session))
         try:
@@ -117,27 +151,55 @@ async def leaving(collector: Collector, service: str, dropped: Callable[[int], N
         finally:
             sending.cancel()
             await asyncio.wait({sending})
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(LAST_S):
                 await away.send_all(session)
-        except TimeoutError:
-            log.warning("otlp.dropped", count=0, why="stopped")
+        away.end()
 
 
-def encoded(spans: Iterable[Span], service: str) -> bytes:
+def _patience(answer: aiohttp.ClientResponse) -> float:
+    """Seconds that it asks for, where it says so in seconds."""
+    told = answer.headers.get("Retry-After", "")
+    return min(float(told), LONGEST_PAUSE_S) if told.isascii() and told.isdigit() else 0.0
+
+
+def _refused(answer: bytes, kind: str) -> int:
+    """How many spans a collector did not take though it took the message."""
+    if kind != PROTOBUF:
+        return 0
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+    try:
+        return max(int(ExportTraceServiceResponse.FromString(answer).partial_success.rejected_spans), 0)
+    except Exception:  # whatever it says instead, it said yes
+        return 0
+
+
+def encoded(spans: Sequence[Span], service: str) -> bytes:
     """As a collector reads it. Raises Unsupported."""
     try:
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
         from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
     except ImportError:
         raise Unsupported(MISSING, code="NO_OTLP") from None
-    told = ResourceSpans(scope_spans=[ScopeSpans(spans=[_told(span) for span in spans])])
+    # Looked through together, which costs a third; one by one where there is anything to strike.
+    texts = "\n".join(text for span in spans for text in _texts(span))
+    strike = _as_it_is if struck_text(texts) == texts else struck_text
+    told = ResourceSpans(scope_spans=[ScopeSpans(spans=[_told(span, strike) for span in spans])])
     told.resource.attributes.extend([_pair("service.name", f"trunkline-{service}")])
     written: bytes = ExportTraceServiceRequest(resource_spans=[told]).SerializeToString()
     return written
 
 
-def _told(span: Span) -> Any:
+def _texts(span: Span) -> list[str]:
+    return [span.name, span.tenant, span.task, span.failed, span.state, *map(str, span.attributes.values())]
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _told(span: Span, strike: Strike) -> Any:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span as Told
     from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
@@ -149,14 +211,14 @@ def _told(span: Span) -> Any:
         trace_id=bytes.fromhex(span.trace_id),
         span_id=bytes.fromhex(span.span_id),
         parent_span_id=bytes.fromhex(span.parent_id),
-        trace_state=span.state,
-        name=span.name,
+        trace_state=span.state if strike(span.state) == span.state else "",
+        name=strike(span.name),
         kind=Told.SPAN_KIND_INTERNAL if span.inner else Told.SPAN_KIND_SERVER,
         start_time_unix_nano=span.began_ns,
         end_time_unix_nano=span.began_ns + span.took_ns,
-        attributes=[_pair(name, value) for name, value in attributes.items()],
+        attributes=[_pair(name, strike(value) if isinstance(value, str) else value) for name, value in attributes.items()],
         links=links,
-        status=Status(code=Status.STATUS_CODE_ERROR, message=span.failed) if span.failed else None,
+        status=Status(code=Status.STATUS_CODE_ERROR, message=strike(span.failed)) if span.failed else None,
     )
 
 
@@ -171,4 +233,4 @@ def _pair(name: str, value: Value) -> Any:
         case float():
             return KeyValue(key=name, value=AnyValue(double_value=value))
         case _:
-            return KeyValue(key=name, value=AnyValue(string_value=struck_text(value)[:LONGEST]))
+            return KeyValue(key=name, value=AnyValue(string_value=value[:LONGEST]))

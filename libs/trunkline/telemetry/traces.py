@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, Token
+from datetime import datetime
 from random import getrandbits
 from types import TracebackType
 from typing import Final, NamedTuple
 
 from trunkline.contracts.trace import name_of, trace_of
-from trunkline.telemetry.sampling import Sampler
-from trunkline.telemetry.w3c import TRACEPARENT, TRACESTATE, Parent, parent
+from trunkline.telemetry.sampling import Sampler, Whose
+from trunkline.telemetry.w3c import TRACEPARENT, TRACESTATE, parent, state
 
 TENANT: Final = "Trunkline-Tenant"
 """On what waits without a tenant in its subject, as a timer does."""
 LONGEST: Final = 200
 """Characters of an attribute."""
+NO_HEADERS: Final = ("", "")
 Value = str | int | float | bool
+_OURS: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]", re.ASCII)
+_KEPT: Final = "01"
 
 
 class Tracer:
@@ -27,67 +32,110 @@ class Tracer:
     def __init__(self, service: str, sampler: Sampler, put: Callable[[Span], None]) -> None:
         self.service = service
         self.put = put
-        self._sampler = sampler
+        self.broken = sampler.broken
+        self._own = sampler.own
+        self._asked = sampler.asked
 
     def edge(self, name: str, headers: tuple[str, str], *, writes: bool) -> Span:
         """What comes from outside: it goes on from its sender's trace, where `headers` name one as they should, or begins its own.
 
-        Of those that begin here only what `writes` may be kept: that is what somebody will ask about.
+        Whether it is kept is decided when it is known whose it is. Of those that begin here only what `writes` may be: that is what
+        somebody will ask about.
         """
-        came = parent(*headers)
+        came = parent(*headers) if headers[0] else None
         if came is None:
-            return Span(self, name, Parent(f"{getrandbits(128):032x}", "", writes and self._sampler.own()))
-        return Span(self, name, came._replace(sampled=came.sampled and self._sampler.asked()))
+            digits = getrandbits(192).to_bytes(24).hex()
+            span = Span(self, name, "00-" + digits[:32] + "-" + digits[32:] + "-00")
+            if writes:
+                span.wish = self._own
+            return span
+        span = Span(self, name, f"00-{came.trace_id}-{_fresh()}-00")
+        span.parent_id, span.state = came.span_id, came.state
+        if came.sampled:
+            span.wish = self._asked
+        return span
 
     def heard(self, name: str, headers: Mapping[str, str] | None, tenant: str, task: str) -> Span | None:
         """What comes over the bus from another service of ours; None where no trace comes with it."""
         text = headers.get(TRACEPARENT) if headers else None
-        came = parent(text, headers.get(TRACESTATE, "")) if headers and text else None
-        if came is None:
+        if text is None or headers is None or not _OURS.fullmatch(text):
             return None
-        span = Span(self, name, came)
+        span = Span(self, name, text)
         span.tenant, span.task = tenant, task
+        if TRACESTATE in headers:
+            span.state = state(headers[TRACESTATE])
+        if text.endswith(_KEPT):
+            span.below(text)
+        else:  # hardly anybody will see it, and it goes on under the id that it came with
+            span._passes = True
         return span
 
 
 class Span:
-    """Enter it once: what is done inside is part of it."""
+    """Enter it once: what is done inside is part of it. What most spans never have stands here and costs them nothing."""
 
-    __slots__ = (
-        "_token", "attributes", "began_ns", "by", "failed", "home", "inner", "links", "name", "parent_id", "sampled", "span_id", "state",
-        "task", "tenant", "took_ns", "trace_id",
-    )  # fmt: skip
+    parent_id = state = tenant = task = by = failed = ""
+    sampled = inner = ended = _broke = _passes = False
+    wish: Callable[[Whose], bool] | None = None
+    """Decides whether it is kept, given whose it is, and what kind of request."""
+    attributes: Mapping[str, Value] = {}  # replaced, never changed
+    links: tuple[str, ...] = ()
+    within: Span | None = None
+    took_ns = 0
+    _token: Token[Span | None] | None = None
 
-    def __init__(self, home: Tracer, name: str, came: Parent) -> None:
+    def __init__(self, home: Tracer, name: str, traceparent: str) -> None:
         self.home = home
         self.name = name
-        self.trace_id, self.parent_id, self.sampled, self.state = came
-        self.span_id = f"{getrandbits(64) or 1:016x}"
-        self.tenant = self.task = self.by = self.failed = ""
-        self.inner = False
-        self.attributes: dict[str, Value] = {}
-        self.links: list[str] = []
+        self.traceparent = traceparent
+        """All that it is known by, as a header says it."""
         self.began_ns = time.time_ns()
-        self.took_ns = 0
-        self._token: Token[Span | None] | None = None
 
     @property
-    def traceparent(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+    def trace_id(self) -> str:
+        return self.traceparent[3:35]
+
+    @property
+    def span_id(self) -> str:
+        return self.traceparent[36:52]
+
+    def below(self, traceparent: str) -> None:
+        """Becomes a part of that one, with an id of its own."""
+        self.parent_id = traceparent[36:52]
+        self.traceparent = f"{traceparent[:36]}{_fresh()}{traceparent[52:]}"
+        self.sampled = traceparent.endswith(_KEPT)
+
+    def belongs(self, tenant: str, by: str, what: str = "") -> None:
+        self.tenant, self.by = tenant, by
+        if self.wish is not None:
+            if self.wish((tenant, what)):
+                self.keep()
+            self.wish = None
+
+    def keep(self) -> None:
+        self.sampled = True
+        self.traceparent = self.traceparent[:53] + _KEPT
 
     def note(self, **attributes: Value) -> None:
         """More to tell of it: words of ours and numbers, nothing that anybody sent."""
-        if self.sampled:
-            self.attributes.update(attributes)
+        if self.sampled or self._broke:
+            self.attributes = {**self.attributes, **attributes}
 
     def fail(self, how: str) -> None:
         self.failed = how[:LONGEST]
 
+    def broke(self, how: str) -> None:
+        """It failed by a defect, or for want of something: that is told also of a trace that is not kept, within bounds."""
+        self.fail(how)
+        self._broke = True
+
     def part(self, name: str, **attributes: Value) -> Span:
         """A span within this one; with the same owner."""
-        made = Span(self.home, name, Parent(self.trace_id, self.span_id, self.sampled, self.state))
-        made.tenant, made.task, made.by, made.inner = self.tenant, self.task, self.by, True
+        made = Span(self.home, name, self.traceparent)
+        made.below(self.traceparent)
+        made.tenant, made.task, made.by, made.state, made.inner = self.tenant, self.task, self.by, self.state, True
         made.attributes = attributes
+        made.within = self
         return made
 
     def __enter__(self) -> Span:
@@ -99,6 +147,21 @@ class Span:
             _CURRENT.reset(self._token)
         if error is not None and not self.failed:
             self.fail(str(getattr(error, "code", "")) or type(error).__name__)
+        if self.sampled or self._broke:
+            self.end()
+        self.ended = True
+
+    def lasted(self, began: datetime, ended: datetime) -> None:
+        """As it was, where nobody could stand by."""
+        self.began_ns, self.took_ns = int(began.timestamp() * 1e9), max(int((ended - began).total_seconds() * 1e9), 0)
+        self.home.put(self)
+
+    def end(self) -> None:
+        """It is told, where it is kept."""
+        if self._broke and not self.sampled and self.tenant and self.home.broken((self.tenant, self.name)):
+            if self._passes:
+                self.below(self.traceparent)
+            self.keep()
         if self.sampled:
             self.took_ns = max(time.time_ns() - self.began_ns, 0)
             self.home.put(self)
@@ -108,35 +171,69 @@ _CURRENT: ContextVar[Span | None] = ContextVar("trunkline_span", default=None)
 _NOTHING: Final[AbstractContextManager[None]] = nullcontext()
 
 
+def _fresh() -> str:
+    return f"{getrandbits(64) or 1:016x}"
+
+
 def current() -> Span | None:
-    """What is under way here."""
-    return _CURRENT.get()
+    """What is under way here: what outlives the part in which it was begun is a part of the whole."""
+    span = _CURRENT.get()
+    while span is not None and span.ended:
+        span = span.within
+    return span
 
 
-def child(name: str, within: Span | None = None, **attributes: Value) -> AbstractContextManager[Span | None]:
-    """A part of what is under way here, or of `within`; nothing where that is not to be kept."""
-    span = within or _CURRENT.get()
+@contextmanager
+def apart() -> Iterator[None]:
+    """What is begun inside is done for many, and is no part of what is under way here."""
+    token = _CURRENT.set(None)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+def part_of(whole: Span | None, name: str) -> AbstractContextManager[Span | None]:
+    """A part of what is named, done by whoever was not begun inside of it; to be known by also where nothing is kept."""
+    return whole.part(name) if whole else _NOTHING
+
+
+def child(name: str, **attributes: Value) -> AbstractContextManager[Span | None]:
+    """A part of what is under way here; nothing where that is not to be kept."""
+    span = current()
     return span.part(name, **attributes) if span is not None and span.sampled else _NOTHING
 
 
-def carried(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """`headers` with the trace that is under way here, for whoever goes on with it."""
-    span = _CURRENT.get()
-    if span is None:
-        return headers
-    return {**headers, TRACEPARENT: span.traceparent, **({TRACESTATE: span.state} if span.state else {})}
+def carried(headers: dict[str, str]) -> dict[str, str]:
+    """`headers`, into which the trace is put that is under way here, for whoever goes on with it."""
+    if span := current():
+        headers[TRACEPARENT] = span.traceparent
+        if span.state:
+            headers[TRACESTATE] = span.state
+    return headers
 
 
-def carried_with_tenant(headers: Mapping[str, str]) -> Mapping[str, str]:
+def carried_with_tenant(headers: dict[str, str]) -> dict[str, str]:
     """The same, where nothing else says whose it is."""
-    span = _CURRENT.get()
-    return headers if span is None or not span.tenant else {**carried(headers), TENANT: span.tenant}
+    span = current()
+    if span is not None and span.tenant:
+        headers[TENANT] = span.tenant
+        carried(headers)
+    return headers
 
 
 def belongs_to(tenant: str, by: str) -> None:
     """Whose the request is that is under way here: who asks is known only after it began."""
     if span := _CURRENT.get():
-        span.tenant, span.by = tenant, by
+        span.belongs(tenant, by)
+
+
+def turns_out(traceparent: str, tenant: str, task: str, by: str) -> None:
+    """What began as nobody's part, and is under way here, is found to be a part of that, which is ours."""
+    span = current()
+    if span is not None and not span.parent_id and _OURS.fullmatch(traceparent):
+        span.below(traceparent)
+        span.tenant, span.task, span.by = tenant, task, by
 
 
 def concerns(task: str) -> None:
@@ -150,7 +247,7 @@ def named(name: str | None, task: str) -> str:
 
     A request that goes on from a trace of its sender's stays in that: then the other trace is told where it goes on.
     """
-    span = _CURRENT.get()
+    span = current()
     if span is None or span.inner:
         return name or name_of(task)
     name = name or name_of(span.trace_id if span.parent_id else task)
@@ -158,15 +255,15 @@ def named(name: str | None, task: str) -> str:
         if span.parent_id or span.task:
             _tell_on(span, wanted)
         else:
-            span.trace_id = wanted
+            span.traceparent = f"00-{wanted}{span.traceparent[35:]}"
     span.task = span.task or task
     return name
 
 
 def _tell_on(span: Span, trace_id: str) -> None:
-    sign = Span(span.home, "goes on elsewhere", Parent(trace_id, "", span.sampled))
-    sign.tenant, sign.by, sign.links = span.tenant, span.by, [span.trace_id]
-    if sign.sampled:
+    if span.sampled:
+        sign = Span(span.home, "goes on elsewhere", f"00-{trace_id}-{_fresh()}-{_KEPT}")
+        sign.tenant, sign.by, sign.links = span.tenant, span.by, (span.trace_id,)
         span.home.put(sign)
 
 
@@ -180,14 +277,14 @@ class Run(NamedTuple):
 
 def running(run: Run, **attributes: Value) -> AbstractContextManager[Span | None]:
     """An attempt as part of its task's own trace, whoever's request it was that let it begin; that one is named beside it."""
-    here = _CURRENT.get()
-    came = parent(run.traceparent)
+    here = current()
     if here is None:
         return _NOTHING
     span = here.part("run", **attributes)
-    if came is not None and came.trace_id != here.trace_id:
-        span.trace_id, span.parent_id, span.sampled = came.trace_id, came.span_id, came.sampled
-        span.links = [here.trace_id]
+    if _OURS.fullmatch(run.traceparent) and run.traceparent[3:35] != here.trace_id:
+        span.below(run.traceparent)
+        span.state = ""  # it belongs to the other trace, and may be another person's
+        span.links = (here.trace_id,)
     span.tenant, span.task, span.inner = run.tenant, run.task, False
     return span
 

@@ -42,7 +42,9 @@ def parent(traceparent: str, tracestate: str = "") -> Parent | None:
 
 def state(text: str) -> str:
     """As it is carried on: whole, or not at all."""
+    if len(text) > MOST_STATE:
+        return ""
     members = [member for member in (part.strip(" \t") for part in text.split(",")) if member]
     keys = [member.partition("=")[0] for member in members]
-    fits = len(text) <= MOST_STATE and len(members) <= MOST_MEMBERS and len(set(keys)) == len(keys)
+    fits = len(members) <= MOST_MEMBERS and len(set(keys)) == len(keys)
     return ",".join(members) if fits and all(map(_MEMBER.fullmatch, members)) else ""

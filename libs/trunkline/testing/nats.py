@@ -21,13 +21,22 @@ from typing import Final
 from trunkline.bus.accounts import CONTROL_USER, accounts
 
 PASSWORD: Final = "of-a-test"
+MEMORY: Final = Path("/dev/shm")
+ROOM: Final = 2 << 30
+"""Bytes that have to be free there."""
+
+
+_KEPT: Final[list[socket.socket]] = []
+"""Bound and not listening, until this process ends: no connection that passes is given a port of ours before its server listens."""
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    _KEPT.append(probe)
+    port: int = probe.getsockname()[1]
+    return port
 
 
 def binary() -> str:
@@ -101,10 +110,18 @@ class NatsServer:
             self.process.wait(20)
 
 
+def quickest() -> Path | None:
+    """Where files live in memory, if there is room: a test kills processes and no machines, and a synced write takes a disk a while."""
+    with suppress(OSError):
+        if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+            return MEMORY
+    return None
+
+
 @contextmanager
 def nats_server(within: Path | None = None, issuer: str = "") -> Iterator[NatsServer]:
-    """A started server with its folder `within`, else where files for a while are kept; stopped and removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="trunkline-nats-", dir=within) as folder:
+    """A started server with its folder `within`, else where files are quickest; stopped and removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="trunkline-nats-", dir=within or quickest()) as folder:
         server = NatsServer(Path(folder), issuer=issuer)
         server.start()
         try:
@@ -118,7 +135,7 @@ def nats_cluster(size: int, issuer: str = "", within: Path | None = None) -> Ite
     """Several servers that hold one log between them, `within` a folder or one that is made for it; stopped at the end."""
     routes = [free_port() for _ in range(size)]
     known = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
-    with tempfile.TemporaryDirectory(prefix="trunkline-nats-", dir=within) as folder, ExitStack() as running:
+    with tempfile.TemporaryDirectory(prefix="trunkline-nats-", dir=within or quickest()) as folder, ExitStack() as running:
         servers = []
         for number, port in enumerate(routes):
             (Path(folder) / str(number)).mkdir()

@@ -21,7 +21,7 @@ import psutil
 
 from trunkline.runtime.faults import DIRECTORY
 from trunkline.testing import warm
-from trunkline.testing.nats import free_port
+from trunkline.testing.nats import free_port, quickest
 from trunkline.testing.warm import Forked
 
 SERVICES = ("gateway", "router", "approvals", "sandbox", "relay")
@@ -142,7 +142,7 @@ def _is(process: psutil.Process, name: str) -> bool:
 @contextmanager
 def stack(environment: Mapping[str, str], *flags: str, cold: bool = False) -> Iterator[Stack]:
     """A started stack in a folder of its own; stopped and removed at the end, whatever happened."""
-    with tempfile.TemporaryDirectory(prefix="trunkline-stack-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="trunkline-stack-", ignore_cleanup_errors=True) as folder, _stored(Path(folder) / "data"):
         os.chmod(folder, 0o755)  # sandboxes run as users of their own and must be able to pass through
         running = Stack(Path(folder), environment, flags or ("--split",), cold=cold)
         try:
@@ -150,6 +150,16 @@ def stack(environment: Mapping[str, str], *flags: str, cold: bool = False) -> It
             yield running
         finally:
             _end(running)
+
+
+@contextmanager
+def _stored(data: Path) -> Iterator[None]:
+    """The store of its nats-server where files are quickest."""
+    with tempfile.TemporaryDirectory(prefix="trunkline-store-", dir=quickest(), ignore_cleanup_errors=True) as store:
+        for folder in (data, data / "nats"):
+            folder.mkdir(mode=0o700)
+        (data / "nats" / "store").symlink_to(store)
+        yield
 
 
 def _end(running: Stack) -> None:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, cast
+from typing import Final, NamedTuple
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from multidict import istr
 
 from trunkline.auth.policy import Action
 from trunkline.runtime.ids import new_id
-from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import COUNTED, Dialect, Route, owners
-from trunkline_gateway.pipeline import Identify, Pipeline
-from trunkline_gateway.ports import Counted, Limiter, Memory
-from trunkline_gateway.refusals import CLIENT_LEFT, REQUEST_ID, Answering, spoken
+from trunkline_gateway.dialect import Dialect, Route, owners
+from trunkline_gateway.dressing import COUNTED, REQUEST_ID, SPAN, dress
+from trunkline_gateway.observing import UNOBSERVED, Observer
+from trunkline_gateway.pipeline import Pipeline
+from trunkline_gateway.refusals import CLIENT_LEFT, Answering, refused
 
 log = structlog.get_logger()
 
@@ -30,37 +29,32 @@ CHECKS: Final = web.AppKey("checks", list[Check])
 """Asked of every request before anything is read of it; they may raise a refusal."""
 _ID: Final = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
 _NAME: Final = re.compile(r"\{[A-Za-z_]\w*")
-_SERVER: Final = istr("Server")
-_REQUEST_ID: Final = istr("X-Request-Id")
-_HEADERS: Final = (
-    (istr("X-Content-Type-Options"), "nosniff"),
-    (istr("X-Frame-Options"), "DENY"),
-    (istr("Referrer-Policy"), "no-referrer"),
-    (istr("Content-Security-Policy"), "default-src 'none'; frame-ancestors 'none'"),
-    (istr("Cache-Control"), "no-store"),
-)
+ELSEWHERE: Final = "(none)"
+"""The route of what is no path of ours."""
 
 
-def build(
-    dialects: Sequence[Dialect], identify: Identify, limiter: Limiter, memory: Memory, body: BodyReader | None = None
-) -> web.Application:
-    """`body` bounds what is read of a request that may be a repeat. Raises RuntimeError for routes that cannot stand together, have no
-    rule, or name a limit that there is not."""
-    pipeline = Pipeline(identify, limiter, memory, body or BodyReader())
-    served: dict[object, Dialect] = {}
+class Place(NamedTuple):
+    """Whose a route is, and how it is declared."""
+
+    dialect: Dialect
+    path: str = ELSEWHERE
+
+
+def build(dialects: Sequence[Dialect], pipeline: Pipeline, observer: Observer = UNOBSERVED) -> web.Application:
+    """Raises RuntimeError for routes that cannot stand together, have no rule, or name a limit that there is not."""
+    served: dict[object, Place] = {}
     checks: list[Check] = [pipeline.screen]
-    app = web.Application(middlewares=[_speaking(owners(dialects), served, checks)])
+    app = web.Application(middlewares=[_speaking(owners(dialects), served, checks, observer)])
     app[CHECKS] = checks
     taken: set[tuple[str, str]] = set()
     for dialect in dialects:
         for route in dialect.routes():
-            _check(route, taken, limiter.names)
+            _check(route, taken, pipeline.limiter.names)
             answer = pipeline.guarded(route, dialect)
-            served[answer] = dialect
+            served[answer] = Place(dialect, route.path)
             for method in _methods(route):
                 app.router.add_route(method, route.path, answer)
     app[CLAIMS] = tuple(claim for dialect in dialects for claim in dialect.claims)
-    app.on_response_prepare.append(_dress)
     return app
 
 
@@ -83,28 +77,39 @@ def _check(route: Route, taken: set[tuple[str, str]], limits: frozenset[str]) ->
         taken.add(place)
 
 
-def _speaking(owner: Callable[[str], Dialect], served: Mapping[object, Dialect], checks: Sequence[Check]) -> Middleware:
-    """`served` tells whose a route is; what is none is its owner's by the path."""
+def _speaking(owner: Callable[[str], Dialect], served: Mapping[object, Place], checks: Sequence[Check], observer: Observer) -> Middleware:
+    """`served` tells whose a route is; what is none is its owner's by the path. All that is done around every request is done in one
+    place: a layer of its own for each costs more than what it does."""
 
     told = log.bind()  # a logger that is not bound yet is looked up for every line, and for every one that is not written
 
     @web.middleware
     async def speak(request: web.Request, handler: Answering) -> web.StreamResponse:
-        began = asyncio.get_running_loop().time()
-        dialect = served.get(request.match_info.handler) or owner(request.path)
-        request[REQUEST_ID] = _request_id(request)
-        status = CLIENT_LEFT
-        try:
-            response = await spoken(request, handler, dialect, checks)
-            status = response.status
-            return response
-        finally:
-            if told.is_enabled_for(logging.INFO):
-                took = round((asyncio.get_running_loop().time() - began) * 1000, 1)
-                told.info(
-                    "http.request", id=request[REQUEST_ID], dialect=dialect.name, method=request.method[:16],
-                    path=request.path[:200], status=status, took_ms=took,
-                )  # fmt: skip
+        began = time.perf_counter()
+        dialect, path = served.get(request.match_info.handler) or Place(owner(request.path))
+        request[REQUEST_ID], request[COUNTED] = _request_id(request), None
+        request[SPAN] = span = observer.begun(request)
+        response: web.StreamResponse | None = None
+        with span:
+            try:
+                for check in checks:
+                    check(request)
+                response = await handler(request)
+            except Exception as error:  # whatever broke, the answer has the shape of its API
+                response = refused(error, request, dialect)
+            finally:
+                if response is None:
+                    span.fail("CLIENT_LEFT")
+                status, took = response.status if response else CLIENT_LEFT, time.perf_counter() - began
+                observer.ended(span, (request.method, path), status, took if type(response) is web.Response else None)
+                if told.is_enabled_for(logging.INFO):
+                    told.info(
+                        "http.request", id=request[REQUEST_ID], dialect=dialect.name, method=request.method[:16],
+                        path=request.path[:200], status=status, took_ms=round(took * 1000, 1),
+                    )  # fmt: skip
+        if not response.prepared:
+            await dress(request, response)
+        return response
 
     return speak
 
@@ -113,16 +118,3 @@ def _request_id(request: web.Request) -> str:
     """The caller's, when it is harmless, so that its log and ours meet."""
     given = request.headers.get("X-Request-Id", "")
     return given if _ID.match(given) else new_id()
-
-
-async def _dress(request: web.Request, response: web.StreamResponse) -> None:
-    headers = response.headers
-    headers[_SERVER] = "trunkline"
-    headers[_REQUEST_ID] = request.get(REQUEST_ID, "")
-    for name, value in _HEADERS:
-        headers.setdefault(name, value)
-    if counted := cast("Counted | None", request.get(COUNTED)):
-        quota = await counted.quota()
-        headers["X-RateLimit-Limit"] = str(quota.limit)
-        headers["X-RateLimit-Remaining"] = str(quota.remaining)
-        headers["X-RateLimit-Reset"] = str(quota.resets_at)

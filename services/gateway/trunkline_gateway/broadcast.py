@@ -20,6 +20,7 @@ from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Broken, DomainError, Unavailable
 from trunkline.contracts.record import Event, Gap
 from trunkline.contracts.task import ENDS
+from trunkline.telemetry.traces import apart
 from trunkline_gateway.ports import Feed, Timeline
 from trunkline_gateway.usecases.replay import Place, Replay
 
@@ -219,7 +220,8 @@ class Broadcast:
     def _begin(self, read: _Kept) -> None:
         """From where the first reader is."""
         self._kept = read
-        self._running = asyncio.get_running_loop().create_task(self._run(read.at))
+        with apart():  # it outlives the request that comes first
+            self._running = asyncio.get_running_loop().create_task(self._run(read.at))
 
     def _rest(self) -> None:
         if self._running is not None:

@@ -20,6 +20,7 @@ import structlog
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Broken, DomainError, Unavailable
 from trunkline.contracts.ids import TenantId
+from trunkline.telemetry.traces import apart
 from trunkline_gateway.broadcast import Burst, Line
 from trunkline_gateway.ports import Happenings, Passage
 from trunkline_gateway.usecases.retelling import Past, Retelling, record_before
@@ -159,7 +160,8 @@ class Channel:
             if self._newest is None:
                 newest = _Newest(end_of(await self.means.source.newest()))
                 self._newest = newest
-                self._running = asyncio.get_running_loop().create_task(self._run(newest))
+                with apart():  # it outlives the request that comes first
+                    self._running = asyncio.get_running_loop().create_task(self._run(newest))
         return self._newest.at
 
     async def hear(self, line: Line, wish: Wish, at: Place, speed: float | None = None) -> None:

@@ -104,8 +104,6 @@ class Ids:
 IDS: Final = web.RequestKey("ids", Ids)
 ADDRESS: Final = web.RequestKey("address", str)
 """On every request that reaches a handler; the second is where it comes from, past the proxies that we trust."""
-COUNTED: Final = web.RequestKey("counted", object)
-"""On what a limit counted (a Counted): its headers are made of it."""
 
 
 class Visitors(Protocol):

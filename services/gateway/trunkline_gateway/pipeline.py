@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from trunkline.auth.policy import Action, may, who_may
 from trunkline.auth.principal import Principal, Role, Tier
 from trunkline.contracts.errors import Denied, DomainError, Exhausted, Invalid, NotFound, Unauthenticated, Unavailable
-from trunkline.telemetry.traces import belongs_to
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import ADDRESS, COUNTED, IDS, Dialect, Ids, Route, Visitors
+from trunkline_gateway.dialect import ADDRESS, IDS, Dialect, Ids, Route, Visitors
+from trunkline_gateway.dressing import COUNTED, SPAN
 from trunkline_gateway.ports import Claim, Counted, Kept, Limiter, Memory
 from trunkline_gateway.refusals import Answering, spoken
 from trunkline_gateway.sse import STANDS
@@ -55,7 +55,7 @@ class Pipeline:
 
         async def answer(request: web.Request) -> web.StreamResponse:
             principal = await self._identified(request, dialect, route.rule)
-            belongs_to(principal.tenant, principal.subject)
+            request[SPAN].belongs(principal.tenant, principal.subject, route.path)
             if route.limit and principal.tier is not Tier.OPERATOR:
                 who = _who(principal, request)
                 _let_in(request, await self.limiter.count(route.limit, who, write=request.method not in ("GET", "HEAD")))
@@ -75,7 +75,7 @@ class Pipeline:
     def screen(self, request: web.Request) -> None:
         """Before anything is read of it. Raises Exhausted."""
         address = self.limiter.caller(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
-        request[ADDRESS], request[COUNTED] = address, None  # a look for what is missing raises and catches, on every answer
+        request[ADDRESS] = address
         if wait := self.limiter.screen(address):
             raise exhausted(math.ceil(wait))
 

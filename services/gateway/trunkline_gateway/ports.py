@@ -180,7 +180,7 @@ class Readiness(Protocol):
     def bus(self) -> bool: ...
 
     async def integrity(self) -> Integrity | None:
-        """How the log stands, as one of its witnesses knows it; None: nobody says. Takes about a second at most."""
+        """How the log stands, as the worst of its witnesses knows it; None: nobody says. Takes about a second at most."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -11,13 +11,13 @@ from aiohttp import web
 from trunkline.contracts.errors import Broken, DomainError, Invalid, NotFound, TooLarge, Unsupported
 from trunkline_gateway.body import BROKEN_BODY
 from trunkline_gateway.dialect import Dialect
+from trunkline_gateway.dressing import REQUEST_ID
 from trunkline_gateway.sse import NO_ROOM
 
 log = structlog.get_logger()
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-REQUEST_ID: Final = web.RequestKey("request_id", str)
 RETRY_AFTER: Final = 2
 CLIENT_LEFT: Final = 499
 CHALLENGE: Final = 'Bearer realm="trunkline"'
@@ -25,26 +25,29 @@ _LEAVE: Final = (BROKEN_BODY, NO_ROOM)
 """After them the connection ends: what else would come by it cannot be read, or it would be one too many."""
 
 
-async def spoken(
-    request: web.Request, answer: Answering, dialect: Dialect, checks: Iterable[Callable[[web.Request], None]] = ()
-) -> web.StreamResponse:
+async def spoken(request: web.Request, answer: Answering, dialect: Dialect) -> web.StreamResponse:
     """The answer, or its refusal; raises nothing but a cancel."""
     try:
-        for check in checks:
-            check(request)
         return await answer(request)
-    except DomainError as error:
-        return _refused(error, dialect)
-    except web.HTTPException as error:
-        return _refused(_understood(error), dialect)
-    except ConnectionResetError:
-        return web.Response(status=CLIENT_LEFT)  # nobody is there to read it; the log is
-    except Exception:  # whatever broke, the answer has the shape of its API
-        log.exception("http.broken", id=request.get(REQUEST_ID, ""))
-        return _refused(Broken("something broke on our side; the request id finds it in the log"), dialect)
+    except Exception as error:  # whatever broke, the answer has the shape of its API
+        return refused(error, request, dialect)
 
 
-def _refused(error: DomainError, dialect: Dialect) -> web.Response:
+def refused(error: Exception, request: web.Request, dialect: Dialect) -> web.Response:
+    """What is answered instead."""
+    match error:
+        case DomainError():
+            return _encoded(error, dialect)
+        case web.HTTPException():
+            return _encoded(_understood(error), dialect)
+        case ConnectionResetError():
+            return web.Response(status=CLIENT_LEFT)  # nobody is there to read it; the log is
+        case _:
+            log.error("http.broken", id=request[REQUEST_ID], exc_info=error)
+            return _encoded(Broken("something broke on our side; the request id finds it in the log"), dialect)
+
+
+def _encoded(error: DomainError, dialect: Dialect) -> web.Response:
     response = dialect.encode_error(error)
     if response.status == 401:
         response.headers["WWW-Authenticate"] = CHALLENGE

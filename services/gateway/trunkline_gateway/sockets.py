@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from trunkline.contracts.errors import DomainError, Invalid
 from trunkline_gateway.broadcast import Burst, Line
+from trunkline_gateway.dressing import dress
 from trunkline_gateway.sse import Leaving, Streams, no_room
 
 log = structlog.get_logger()
@@ -90,6 +91,7 @@ class Sockets:
             raise Invalid("this is a WebSocket: connect with a WebSocket client", code="NOT_A_WEBSOCKET")
         if self._streams.full:
             raise no_room()
+        await dress(request, ws)
         await ws.prepare(request)
         line = _Socket(request, self._streams.limits.buffer, stands)
         code = WSCloseCode.GOING_AWAY

@@ -18,6 +18,7 @@ from aiohttp import HttpVersion11, web
 
 from trunkline.contracts.errors import DomainError, Unavailable
 from trunkline_gateway.broadcast import Burst, Line
+from trunkline_gateway.dressing import dress
 
 log = structlog.get_logger()
 
@@ -145,6 +146,7 @@ class Streams:
         if self.full:
             raise no_room()
         response = web.StreamResponse(headers=HEADERS)
+        await dress(request, response)
         await response.prepare(request)
         response.headers.clear()  # they are out, and a kilobyte for each of ten thousand readers
         line = _Line(request, response, self._limits)

@@ -22,7 +22,7 @@ from trunkline.contracts.errors import Conflict
 from trunkline.runtime import clock, ids
 from trunkline.runtime.health import beside
 from trunkline_gateway import app, channel
-from trunkline_gateway.adapters import cors, descriptors, door, hub, limiter, observed, wire
+from trunkline_gateway.adapters import cors, descriptors, door, hub, limiter, wire
 from trunkline_gateway.adapters.agents_door import agents_let_in
 from trunkline_gateway.adapters.credentials import identity
 from trunkline_gateway.adapters.feed import BusFeed
@@ -48,7 +48,9 @@ from trunkline_gateway.dialects.omni.visitors import KeyHolders
 from trunkline_gateway.dialects.orchestrator.routes import Means, Orchestrator, Verbs
 from trunkline_gateway.dialects.orchestrator.routes_front import About
 from trunkline_gateway.dialects.pr_agent.routes import PrAgent
+from trunkline_gateway.observing import Observer
 from trunkline_gateway.pages.routes import Pages
+from trunkline_gateway.pipeline import Pipeline
 from trunkline_gateway.ports import Bearers, Person
 from trunkline_gateway.settings import Settings
 from trunkline_gateway.sockets import Manners, Sockets
@@ -94,8 +96,8 @@ async def running(settings: Settings) -> AsyncIterator[None]:
         bearers = KeysAndCredentials(InstanceKeys(settings.sealing_key, time.time), bus.roll, who.credentials)
         tiers = Tiers(counting, settings.upgrade_url, forge.guests is not None)
         spoken = dialects(bus, streams, Callers(who.desk, forge, tiers, bearers), settings)
-        site = app.build(spoken, who.credentials.identify, counting, memory, _body(settings))
-        observed.observe(site, bus.watch)
+        pipeline = Pipeline(who.credentials.identify, counting, memory, _body(settings))
+        site = app.build(spoken, pipeline, Observer(bus.watch.tracer, bus.watch.meters))
         bus.watch.meters.ask("streams_open", lambda: len(streams))
         bus.watch.hears = lambda: streams.taking
         async with agents_let_in(bus, settings, who.credentials), serving(site, settings) as port:

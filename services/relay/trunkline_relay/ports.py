@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel
 
-from trunkline.audit.book import Chained, Pages
 from trunkline.auth.claims import Token as Credential
 from trunkline.bus import Stored as InLog
 from trunkline.bus.dead import DeadLetter
@@ -40,6 +39,11 @@ class Stored(Protocol):
 
     @property
     def body(self) -> bytes: ...
+
+    @property
+    def trace(self) -> str:
+        """The `traceparent` that it was stored with; empty: none."""
+        ...
 
 
 class Log(Protocol):
@@ -72,28 +76,8 @@ class History(Protocol):
         """The same, up to what is there at this moment."""
         ...
 
-    async def last_seq(self) -> int:
-        """The sequence of the last message there is now, 0 when there is none. Raises DomainError when nobody knows."""
-        ...
-
-
-class AuditBook(Protocol):
-    """What is kept of the chain, outside the log. Its calls block."""
-
-    @property
-    def seq(self) -> int:
-        """The last sequence that was signed for."""
-        ...
-
-    @property
-    def heads(self) -> Mapping[str, bytes]: ...
-
-    def pages(self) -> Pages:
-        """Raises Broken, OSError."""
-        ...
-
-    def seal(self, chained: Chained, epoch: str, at: datetime, happened: datetime) -> None:
-        """Returns when it is on disk. Raises OSError, and may then be called again."""
+    async def ends(self) -> tuple[int, int]:
+        """The first and the last sequence now; of a log that holds nothing any more, the first lies beyond the last. Raises DomainError."""
         ...
 
 
@@ -170,10 +154,11 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A delivery, and the sequence of the record that says so."""
+    """A delivery, the sequence of the record that says so, and the `traceparent` that it was stored with."""
 
     delivery: DeliveryView
     seq: int
+    trace: str = ""
 
 
 class Hooks(Protocol):
@@ -219,6 +204,16 @@ class Hooks(Protocol):
         ...
 
 
+class DeadFound(NamedTuple):
+    """What a look at many deliveries came to, and how far it went."""
+
+    found: Sequence[Kept]
+    next: str | None
+    """Where it goes on; None: this is all."""
+    reached: datetime | None
+    """No delivery beyond it changed later. None: nobody knows."""
+
+
 class Deliveries(Protocol):
     """What is on its way, and what became of it."""
 
@@ -232,8 +227,8 @@ class Deliveries(Protocol):
         """What changed last first. Raises Invalid BAD_CURSOR."""
         ...
 
-    async def dead(self, query: ListDeliveries) -> tuple[list[Kept], str | None]:
-        """Those of any webhook of the tenant that stand as asked for, what changed last first, and where it goes on. Raises Invalid."""
+    async def dead(self, query: ListDeliveries) -> DeadFound:
+        """Those of any webhook of the tenant that stand as asked for, what changed last first. Raises Invalid."""
         ...
 
 
@@ -254,6 +249,10 @@ class LetterBook(Protocol):
 
     def done(self, tenant: str, name: LetterName) -> LetterHandled | None:
         """As it is known here."""
+        ...
+
+    def handled(self, tenant: str, kind: LetterKind, most: int) -> Sequence[LetterHandled]:
+        """What somebody did about letters of a kind: of each the newest, at most so many."""
         ...
 
     async def letter(self, given_up: GivenUp) -> DeadLetter | None:

@@ -31,7 +31,7 @@ class Settings(BusSettings):
     )
     audit_copy_file: Path | None = Field(
         None,
-        description="Gets each checkpoint too, best on another disk: whoever turns back the log together with its book is found out by it.",
+        description="Gets each checkpoint too, best on another disk: tells of a book that was lost, or turned back with its log.",
     )
 
     public_url: str = Field("http://127.0.0.1:8787", description="Where the gateway is reached: links in webhooks begin with it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -9,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
+from socket import gethostname
 from tempfile import TemporaryDirectory
 
 import structlog
@@ -19,7 +21,7 @@ from trunkline.bus.streams import DEAD, DELIVERIES, HOOKS
 from trunkline.bus.vital import vital
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import Broken
-from trunkline.contracts.integrity import Integrity
+from trunkline.contracts.integrity import Integrity, IntegrityView
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
 from trunkline.runtime.health import beside
@@ -41,6 +43,7 @@ from trunkline_relay.handlers.dispatching import Dispatching, Ways
 from trunkline_relay.handlers.end_dispatch import EndDispatch
 from trunkline_relay.handlers.find_letters import FindLetters
 from trunkline_relay.handlers.fold_facts import Folding
+from trunkline_relay.handlers.folding_spans import FoldingSpans
 from trunkline_relay.handlers.following import Following
 from trunkline_relay.handlers.handle_letters import HandleLetters
 from trunkline_relay.handlers.keep_fresh import Freshness
@@ -54,7 +57,7 @@ from trunkline_relay.handlers.start_workflow import StartWorkflow
 from trunkline_relay.handlers.tell_webhooks import TaskSubjects, TellWebhooks
 from trunkline_relay.handlers.verify_address import VerifyAddress
 from trunkline_relay.handlers.wake_deliveries import WakeDeliveries
-from trunkline_relay.handlers.witness import Blind, Life, Witness
+from trunkline_relay.handlers.witness import REMEDY, WRITABLE, Blind, Life, Witness
 from trunkline_relay.model.addresses import Reach
 from trunkline_relay.model.dispatch import Cue, Dispatch, decide, evolve
 from trunkline_relay.model.dispatch_steps import Terms
@@ -88,7 +91,7 @@ async def running(settings: Settings, pauses: Pauses = PAUSES) -> AsyncIterator[
 async def answering(bus: Bus, events: Log, views: Views, settings: Settings, pauses: Pauses = PAUSES) -> AsyncIterator[None]:
     """Entered, the views hold what `events` held and queries are answered from them; left, they are not any more."""
     freshness = Freshness(events.last_seq, views.checkpoint)
-    folding = Folding(events, views, bus.epoch, freshness)
+    folding = Folding(events, views, bus.epoch, freshness, FoldingSpans(bus.watch.tracer).tell)
     settled = partial(freshness.settled, settings.relay_fresh_within_s)
     webhooks = _webhooks(bus, TaskSubjects(views.task, settled), settings)
     dispatches = _dispatches(bus, (views, AnswerListDispatches(views, settled)), settings, pauses)
@@ -114,7 +117,7 @@ async def _webhooks(bus: Bus, about: TaskSubjects, settings: Settings) -> AsyncI
     await hooks.start()
     await shelf.start()
     async with subscribers(reach, settings.webhook_answer_within_s) as outside, system_names() as names, vital(hooks.run):
-        slots, sender = Slots(settings.webhook_per_host, settings.webhook_in_flight), Sender(hooks, outside, now)
+        slots, sender = Slots(settings.webhook_per_host, settings.webhook_in_flight), Sender(hooks, outside, now, bus.watch.tracer)
         change = ChangeWebhooks(hooks, bus.timers, reach, names, bus.log.last_seq)
         show = ShowWebhooks(hooks, shelf, now)
         subscribe_to_desk(bus.inlet, change, show)
@@ -137,19 +140,23 @@ async def _letters(bus: Bus, reads: tuple[Views, Callable[[], Awaitable[None]]],
 @asynccontextmanager
 async def _witnessing(bus: Bus, settings: Settings) -> AsyncIterator[None]:
     """Entered, the log is chained and signed for, and looked through. Raises Invalid for a key that is none."""
-    witness = _witness(bus, settings)
+    witness = await asyncio.to_thread(_witness, bus, settings)  # years of checkpoints take seconds to read
     subscribe_to_witness(bus.inlet, witness.get)
+    bus.watch.meters.ask("log_whole", lambda: float(witness.view.state not in (Integrity.BROKEN, Integrity.UNSIGNED)))
     async with vital(witness.run):
         yield
 
 
 def _witness(bus: Bus, settings: Settings) -> Witness | Blind:
+    relay = f"{settings.relay_instance}@{gethostname()}"  # replicas on several machines may all go by one name
     try:
         book = audit_book(settings)
-    except (Broken, OSError) as error:
-        return Blind(Integrity.BROKEN, str(error))
-    life = Life(bus.epoch, bus.epoch_at, timedelta(days=settings.events_days), now)
-    return Witness(bus.log, book, life) if book else Blind(Integrity.OFF)
+    except Broken as error:
+        return Blind(IntegrityView(state=Integrity.BROKEN, relay=relay, findings=(str(error),), said=REMEDY))
+    except OSError as error:
+        return Blind(IntegrityView(state=Integrity.UNSIGNED, relay=relay, findings=(str(error),), said=f"{WRITABLE}; then start it anew"))
+    life = Life(bus.life, timedelta(days=settings.events_days), relay, now)
+    return Witness(bus.log, book, life) if book else Blind(IntegrityView(state=Integrity.OFF, relay=relay))
 
 
 @asynccontextmanager

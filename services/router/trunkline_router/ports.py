@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -106,7 +106,9 @@ class Timers(Protocol):
 
     async def place(self, due: DueRoom, at: datetime) -> None: ...
 
-    async def schedule(self, due: DueSchedule, at: datetime) -> None: ...
+    async def schedule(self, due: DueSchedule, seq: int) -> None:
+        """`seq`: of the record that waits for it."""
+        ...
 
 
 class Beats(Protocol):
@@ -126,7 +128,7 @@ class Shelf(Protocol):
         """Also one that is deleted; 0 beside None."""
         ...
 
-    async def all(self, tenant: str | None = None) -> Sequence[Schedule]:
+    async def all(self, tenant: str | None = None) -> Sequence[tuple[Schedule, int]]:
         """None: of all tenants."""
         ...
 
@@ -158,6 +160,10 @@ class Handed(Protocol):
 
     @property
     def item(self) -> WorkItem: ...
+
+    def watched(self) -> AbstractContextManager[object]:
+        """For `with`: the time in which it is put into somebody's hands."""
+        ...
 
     async def done(self) -> None: ...
 

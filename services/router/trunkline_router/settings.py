@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from trunkline.bus import BusSettings
+from trunkline.bus.limits import Rule
 from trunkline.contracts.ids import Token
 from trunkline.contracts.task import Executor, Priority
 
@@ -88,6 +89,15 @@ class Settings(BusSettings):
     lease_s: float = Field(
         15.0, ge=0.5, le=600, description="Three beats of an agent on NATS missed: it, or its way here, is gone, and another gets its task."
     )
+    agents_publish: str = Field(
+        "120/minute", description="Of one agent on NATS: two events a second are news; more is a flood, to everybody."
+    )
+    agents_submit: str = Field(
+        "60/minute", description="Of one agent on NATS: a task split into sixty parts is a lot; one that loops makes more."
+    )
+    rate_limits: Literal["on", "off"] = Field(
+        "on", description="One caller must not take what all need; off for benches, or behind a proxy."
+    )
     wip_tenants: dict[Token | Literal["*"], Places] = Field(
         {}, description="None: as many tasks at once as there are hands. `{ acme = 20, '*' = 5 }`: of acme 20, of each other tenant 5."
     )
@@ -103,6 +113,19 @@ class Settings(BusSettings):
         description="None: the routes say. Who carries out what comes in by a surface, whatever its type (`github = 'github_workflow'`); "
         "what has no repository, is about a pull request or goes on from a task stays with whoever has it now.",
     )
+
+    @field_validator("agents_publish", "agents_submit")
+    @classmethod
+    def _countable(cls, text: str) -> str:
+        Rule.of(text)
+        return text
+
+    @property
+    def pace(self) -> dict[str, Rule]:
+        """How often one agent on NATS may ask a verb."""
+        if self.rate_limits == "off":
+            return {}
+        return {"publish": Rule.of(self.agents_publish), "submit": Rule.of(self.agents_submit)}
 
     @field_validator("routes", mode="before")
     @classmethod

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trunkline.bus import AgentCalls, Inlet, Stored
+from trunkline.bus import AgentCalls, How, Inlet, Stored
+from trunkline.bus.streams import SCHEDULES
 from trunkline.contracts import subjects
 from trunkline.contracts.agent import Answer, Approve, Ask, Beat, Claim, Follow, Publish, Report, Say, Submit
 from trunkline.contracts.approval import RELEASE, ApprovalDecided
@@ -22,7 +23,7 @@ from trunkline.contracts.instance import (
     SettleInput,
     TellInstance,
 )
-from trunkline.contracts.schedule import CreateSchedule, DeleteSchedule, GetSchedule, ListSchedules, PauseSchedule
+from trunkline.contracts.schedule import ChangeSchedule, CreateSchedule, DeleteSchedule, GetSchedule, ListSchedules, PauseSchedule
 from trunkline.contracts.task import CancelTask, PublishEvent, ReportTask, SettleHold, SubmitTask
 from trunkline_router.handlers.agent_asks import AgentAsking
 from trunkline_router.handlers.agent_parts import AgentParts
@@ -131,15 +132,18 @@ def subscribe_rooms(inlet: Inlet, news: RoomNews) -> None:
 def subscribe_schedules(inlet: Inlet, schedules: Schedules) -> None:
     """Declare what is heard of schedules."""
     inlet.command("router", CreateSchedule, schedules.create, stores=True)
+    inlet.command("router", ChangeSchedule, schedules.change, stores=True)
     inlet.command("router", PauseSchedule, schedules.pause, stores=True)
     inlet.command("router", DeleteSchedule, schedules.delete, stores=True)
     inlet.command("router", GetSchedule, schedules.get)
     inlet.command("router", ListSchedules, schedules.all)
-    inlet.timer("router", "schedule", DueSchedule, schedules.due)
+    inlet.stored(SCHEDULES, "router-schedules", schedules.stored, How())
+    inlet.timer("router", "schedule", DueSchedule, schedules.due, How(begins=True))
 
 
 def subscribe_calls(calls: AgentCalls, agents: Agents) -> None:
     """Declare what agents on NATS may ask."""
+    calls.gone(agents.claims.gone)
     calls.hear("claim", Claim, agents.claims.claim)
     calls.hear("beat", Beat, agents.pulses.beat)
     calls.hear("report", Report, agents.reporting.report)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from trunkline.bus import Bus, connect
 from trunkline.bus.streams import SCHEDULES
 from trunkline.contracts.message import Fact
+from trunkline.contracts.subjects import TASK, events_of_part
 from trunkline.contracts.work_types import canonical
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
@@ -16,7 +17,9 @@ from trunkline.runtime.health import beside
 from trunkline_router.adapters.schedule_shelf import ScheduleShelf
 from trunkline_router.adapters.timers import BusTimers
 from trunkline_router.handlers.agent_asks import AgentAsking
+from trunkline_router.handlers.agent_pace import AgentPace
 from trunkline_router.handlers.agent_parts import AgentParts
+from trunkline_router.handlers.agent_runs import AgentRuns
 from trunkline_router.handlers.agent_says import AgentSays
 from trunkline_router.handlers.deadlines import Deadlines
 from trunkline_router.handlers.dispatch_news import DispatchNews
@@ -71,15 +74,17 @@ async def running(settings: Settings) -> AsyncIterator[None]:
 
     async with connect(settings, "router", beside(settings, "router")) as bus:
         actor: Actor[Task, tuple[Cue, datetime]] = Actor(bus.log, deciding, evolve)
+        await bus.log.overhear(events_of_part(TASK), actor.overhear)  # what other replicas decide need not be loaded
         timers = BusTimers(bus.timers, now)
         life = TaskLife(actor, bus.log, now)
         waits = Waits(actor, life, bus.log)
         instances: Actor[Instance, InstanceCue] = Actor(bus.log, instance_life.decide, instance.evolve)
         tasks = InstanceTasks(life, actor, bus.log)
         rooms = Rooms(bus.log, Caps(settings.wip_tenants, _folded(settings.wip_repositories), settings.wip_agents), now)
+        beyond = Beyond(InstanceEffects(instances, tasks, now), bus.told, rooms, AgentRuns(bus.watch.tracer))
         handlers = Handlers(
             life=life,
-            effects=TaskEffects(actor, bus.work, timers, Family(life), Beyond(InstanceEffects(instances, tasks, now), bus.told, rooms)),
+            effects=TaskEffects(actor, bus.work, timers, Family(life), beyond),
             runs=RunNews(life, waits),
             holds=HoldNews(life, bus.log),
             overdue=OverdueStop(life, bus.log, timers, now),
@@ -97,7 +102,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
         limits = Limits(timedelta(seconds=settings.instance_stale_s), timedelta(seconds=settings.instance_lost_s))
         clock = InstanceClock(instances, bus.beats, timers, now, limits)
         subscribe_instances(bus.inlet, door, Ear(InstanceNews(life, tasks, clock), DispatchNews(life), clock))
-        agents = agents_of(bus, actor, handlers, timers, timedelta(seconds=settings.lease_s))
+        agents = agents_of(bus, actor, handlers, timers, settings)
         subscribe_calls(bus.agent_calls, agents)
         subscribe_leases(bus.inlet, agents.clock)
         async with agents.claims.open():
@@ -111,18 +116,18 @@ async def running(settings: Settings) -> AsyncIterator[None]:
                 await bus.agent_calls.stop()
 
 
-def agents_of(bus: Bus, actor: Actor[Task, tuple[Cue, datetime]], handlers: Handlers, timers: Timers, lasts: timedelta) -> Agents:
+def agents_of(bus: Bus, actor: Actor[Task, tuple[Cue, datetime]], handlers: Handlers, timers: Timers, settings: Settings) -> Agents:
     """Everybody who acts on what agents on NATS ask."""
-    leases = Leases(actor, bus.log, lasts)
+    leases = Leases(actor, bus.log, lasts := timedelta(seconds=settings.lease_s))
     claims = Claims(bus.hands.of, Giver(actor, bus.beats, now, lasts), leases)
     return Agents(
         claims=claims,
         pulses=Pulses(leases, bus.beats, claims.untold, now),
         clock=LeaseClock(actor, leases, bus.beats, timers, now),
-        reporting=AgentReporting(actor, now),
+        reporting=AgentReporting(actor, leases, now),
         says=AgentSays(leases, bus.log, now),
         asking=AgentAsking(actor, leases, bus.log, bus.nudges, now),
-        parts=AgentParts(handlers.life, handlers.events, leases, bus.live, now),
+        parts=AgentParts((handlers.life, handlers.events), leases, bus.live, AgentPace(bus.limits, settings.pace), now),
     )
 
 
@@ -133,6 +138,7 @@ def rules_of(settings: Settings) -> Rules:
         gates=tuple(map(_gate, settings.gates)),
         agent_deadline_s=settings.agent_deadline_s,
         surfaces=settings.surfaces,
+        kept=timedelta(days=settings.events_days),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.dialects.omni.stories import CALLERS, JOB, SANDBOX, TASK, answered, merged, preflight, started, submitted
 from tests.dialects.world import BEGAN
+from tests.each import each
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact, UnknownFact
@@ -54,7 +55,7 @@ def test_a_job_that_goes_well_is_told_in_the_documents_order() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "shown"),
     [
         ("AGENT_NOT_FOUND", "CLAUDE_NOT_AVAILABLE"),

@@ -61,6 +61,43 @@ async def test_an_edit_that_makes_no_sense_is_refused_by_name(edit: object, says
     assert says in answer.detail
 
 
+TYPED = {
+    "type": "bugfix", "surface": "orchestrator", "payload": {"title": "Fix it.", "repo": "acme/shop"}, "prompt": "Fix it.",
+    "repo": "acme/shop", "max_retries": 0, "metadata": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        ({"metadata": {"max_retries": 99}}, "max_retries"),
+        ({"metadata": {"executor": "nobody"}}, "executor"),
+        ({"metadata": {"branch": "a..b"}}, "metadata.branch"),
+        ({"payload": {"repo": "acme/shop", "title": "x" * (129 << 10)}}, "payload says more"),
+    ],
+)
+async def test_an_edit_is_judged_as_the_door_of_its_task_would_have(edit: object, says: str) -> None:
+    world = given_up()
+    world.letters.every[0] = world.letters.every[0].model_copy(update={"body": TYPED})
+    async with calling(world) as caller:
+        alone = await caller.ask(f"POST /dead-letters/{TASK}/requeue", {"edit": edit})
+        among = await caller.ask("POST /dead-letters/requeue", {"ids": [TASK], "edit": edit})
+    assert alone.status in (400, 422) and says in alone.detail
+    assert says in among.body["results"][0]["detail"], "of many it is said for each"
+    assert not [wish for wish in world.sent if isinstance(wish, RequeueLetter)]
+
+
+async def test_what_the_door_read_out_of_a_payload_is_read_out_of_an_edited_one() -> None:
+    world = given_up()
+    world.letters.every[0] = world.letters.every[0].model_copy(update={"body": TYPED})
+    edit = {"payload": {"title": "Fix that.", "repo": "acme/till"}, "metadata": {"max_retries": 2, "branch": "next"}}
+    async with calling(world) as caller:
+        assert (await caller.ask("POST /dead-letters/requeue", {"kind": "task", "edit": edit})).body["count"] == 1
+    (wish,) = [wish for wish in world.sent if isinstance(wish, RequeueLetter)]
+    assert wish.edit
+    assert (wish.edit.prompt, wish.edit.repo, wish.edit.branch, wish.edit.max_retries) == ("Fix that.", "acme/till", "next", 2)
+
+
 async def test_secrets_are_struck_on_the_way_in_and_out() -> None:
     world = given_up()
     secret = "ghp_" + "a" * 36

@@ -11,7 +11,8 @@ from tests.dialects.orchestrator.asking import ADMIN, AGENT, USER, calling, work
 from tests.dialects.world import BEGAN
 from trunkline.auth.principal import Principal, Role
 from trunkline.contracts.ids import TenantId
-from trunkline.contracts.task import ReportTask, SubmitTask, TaskSlaBreached
+from trunkline.contracts.task import Assignment, Executor, ReportTask, SubmitTask, Submitted, TaskSlaBreached, TaskStatus
+from trunkline_gateway.dialects.orchestrator import encode
 
 DOCUMENT = {
     "type": "bugfix",
@@ -336,6 +337,14 @@ async def test_what_a_sender_calls_itself_is_kept_as_a_label_and_changes_nothing
         made = (await caller.task(source_agent="ghost", userId="root", created_by="me"))["task"]
     assert made["labels"] == {"source_agent": "ghost", "user_id": "root", "created_by": "me"}
     assert made["created_by"] == AGENT.subject
+
+
+def test_what_a_task_was_made_of_is_shown_and_what_other_surfaces_keep_is_not() -> None:
+    ours = {"schedule": "sch_1", "requeued_from": "task.1"}
+    asked = Assignment(type="bugfix", labels={**ours, "fingerprint": "secret"})
+    told = Submitted(task_id="1" * 32, pool="dev", executor=Executor.BUS, status=TaskStatus.ASSIGNED, submitted_at=BEGAN)
+    task = encode.created(told, asked, AGENT)["task"]
+    assert isinstance(task, dict) and task["labels"] == ours
 
 
 UNKNOWN: dict[str, tuple[str, dict[str, Any], str]] = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from tests.unit.approvals.stories import request
 from trunkline.contracts.approval import ApprovalPolicy, OnExpiry, Verdict
 from trunkline.contracts.errors import Invalid
@@ -51,7 +52,7 @@ def rules(text: str) -> list[Rule]:
     return [as_rule(policy) for policy in load(Settings, toml=tomllib.loads(text)).settings.approval_policies]
 
 
-@pytest.mark.parametrize(
+@each(
     ("match", "fits"),
     [
         (Match(), True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from trunkline.audit.book import Chained, Pages, open_book, read
+from trunkline.audit.book import NOBODYS, Chained, Imprint, Pages, open_book, read
 from trunkline.audit.chain import GENESIS, digest, linked, tenant_of
 from trunkline.audit.checking import Check, Finding
 from trunkline.auth.audit_keys import audit_key
@@ -21,9 +21,9 @@ def log_of(count: int) -> list[Written]:
     return [(seq, f"evt.{'abc'[seq % 3]}.task-{seq % 5}.run", b'{"at":"%d","facts":[]}' % seq) for seq in range(1, count + 1)]
 
 
-def keep(folder: Path, log: list[Written], copy: Path | None = None) -> Pages:
+def keep(folder: Path, log: list[Written], copy: Path | None = None, imprint: Imprint = NOBODYS) -> Pages:
     """Chain all of it, a checkpoint every so often, on top of what the book holds."""
-    book = open_book(folder / "book", audit_key(folder / "audit.key"), copy)
+    book = open_book(folder / "book", audit_key(folder / "audit.key"), copy, imprint)
     heads, chained = dict(book.heads), Chained()
     for seq, subject, body in log:
         if seq <= book.seq:
@@ -38,8 +38,9 @@ def keep(folder: Path, log: list[Written], copy: Path | None = None) -> Pages:
     return read(folder / "book")
 
 
-def compared(pages: Pages, log: list[Written], kept_since: datetime | None = None) -> list[Finding]:
+def compared(pages: Pages, log: list[Written], kept_since: datetime | None = None, ends: tuple[int, int] = (0, 0)) -> list[Finding]:
+    """`ends` is what the log says of its first and last sequence once it was read."""
     check = Check(pages, kept_since)
     for seq, subject, body in log:
         check.record(seq, subject, body)
-    return check.end()
+    return check.end(*ends)

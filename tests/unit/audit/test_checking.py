@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.audit.books import BEGAN, Written, compared, keep, log_of
-from trunkline.audit.book import CHECKPOINTS, LINK, LINKS, read, up_to
+from trunkline.audit.book import CHECKPOINTS, LINK, LINKS, SLACK, WITNESS, Imprint, read, up_to
 from trunkline.audit.checking import Kind
 from trunkline.auth.audit_keys import audit_key
 from trunkline.contracts.errors import Broken, NotFound
@@ -27,7 +29,7 @@ def test_a_log_as_it_was_written_is_whole(tmp_path: Path) -> None:
 def test_a_book_goes_on_where_it_ended(tmp_path: Path) -> None:
     keep(tmp_path, log_of(35))
     pages = keep(tmp_path, log_of(100))
-    assert (pages.seq, len(pages.checkpoints)) == (100, 10)
+    assert (pages.seq, pages.count) == (100, 10)
     assert compared(pages, log_of(100)) == []
 
 
@@ -114,11 +116,71 @@ def test_what_is_too_old_to_be_kept_is_missed_by_nobody(tmp_path: Path) -> None:
 def test_what_is_gone_before_its_time_is_missed(tmp_path: Path) -> None:
     pages = keep(tmp_path, log_of(100))
     found = compared(pages, log_of(100)[34:], kept_since=BEGAN)
-    assert [each.kind for each in found] == [Kind.EARLY] and (found[0].first, found[0].last) == (11, 34)
+    assert [each.kind for each in found] == [Kind.EARLY] and (found[0].first, found[0].last) == (10, 34)
 
 
 def test_an_emptied_log_is_one_that_was_cut(tmp_path: Path) -> None:
     assert [(each.kind, each.first, each.last) for each in compared(keep(tmp_path, log_of(30)), [])] == [(Kind.CUT, 1, 30)]
+
+
+def test_a_log_that_holds_nothing_any_more_because_all_of_it_was_old_is_whole(tmp_path: Path) -> None:
+    pages = keep(tmp_path, log_of(30))
+    assert compared(pages, [], kept_since=BEGAN + timedelta(days=1), ends=(31, 30)) == []
+    emptied = compared(pages, [], kept_since=BEGAN, ends=(31, 30))
+    assert [(each.kind, each.last) for each in emptied] == [(Kind.EARLY, 30)]
+
+
+def test_what_grew_too_old_while_it_was_read_is_missed_by_nobody(tmp_path: Path) -> None:
+    pages, log = keep(tmp_path, log_of(100)), log_of(100)
+    assert compared(pages, log[:3] + log[20:], ends=(21, 100)) == []
+    assert [(each.first, each.last) for each in compared(pages, log[:3] + log[20:], ends=(1, 100))] == [(4, 20)]
+
+
+def test_a_log_that_is_kept_longer_from_now_on_lacks_what_was_given_up_before(tmp_path: Path) -> None:
+    """Ten minutes were kept until now, and a day is from now on."""
+    pages = keep(tmp_path, log_of(100), imprint=Imprint(kept=timedelta(minutes=10)))
+    since = pages.kept_since(BEGAN + timedelta(minutes=100), timedelta(days=1))
+    assert since == BEGAN + timedelta(minutes=90) + SLACK
+    assert compared(pages, log_of(100)[85:], kept_since=since) == []
+
+
+def test_records_that_are_missing_are_told_with_the_tenant_that_lacks_them(tmp_path: Path) -> None:
+    pages, log = keep(tmp_path, log_of(30)), log_of(30)
+    (found,) = compared(pages, log[:14] + log[15:])
+    assert (found.kind, found.first, found.tenant) == (Kind.MISSING, 15, "a")
+
+
+def test_a_checkpoint_of_a_newer_version_is_read_and_proven(tmp_path: Path) -> None:
+    keep(tmp_path, log_of(10))
+    key, file = audit_key(tmp_path / "audit.key"), tmp_path / "book" / CHECKPOINTS
+    said = {**json.loads(file.read_bytes()), "signature": "", "place": "of a later version"}
+    plain = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    signature = base64.b64encode(key.sign(plain.encode())).decode()
+    file.write_text(plain.replace('"signature":""', f'"signature":"{signature}"') + "\n")
+    assert read(tmp_path / "book").seq == 10
+    file.write_text(file.read_text().replace("later", "other"))
+    with pytest.raises(Broken, match="not signed"):
+        read(tmp_path / "book")
+
+
+@pytest.mark.parametrize(("lost", "said"), [(CHECKPOINTS, "was taken away"), (WITNESS, "holds no Ed25519")])
+def test_a_book_that_lost_a_part_is_no_new_book(tmp_path: Path, lost: str, said: str) -> None:
+    keep(tmp_path, log_of(20))
+    before = (tmp_path / "book" / LINKS).read_bytes()
+    if lost == CHECKPOINTS:
+        (tmp_path / "book" / lost).unlink()
+    else:
+        (tmp_path / "book" / lost).write_text("nonsense")
+    with pytest.raises(Broken, match=said):
+        keep(tmp_path, log_of(40))
+    assert (tmp_path / "book" / LINKS).read_bytes() == before
+
+
+def test_another_key_than_the_books_is_told_as_that(tmp_path: Path) -> None:
+    keep(tmp_path, log_of(10))
+    (tmp_path / "audit.key").unlink()
+    with pytest.raises(Broken, match="was kept with the key"):
+        keep(tmp_path, log_of(20))
 
 
 def test_a_link_that_was_changed_in_the_book_is_not_blamed_on_the_log(tmp_path: Path) -> None:
@@ -140,7 +202,7 @@ def test_a_record_and_its_link_that_were_changed_together_break_the_signed_head(
     assert [(each.kind, each.first, each.last, each.tenant) for each in found] == [(Kind.CHAIN, 11, 20, "a")]
 
 
-@pytest.mark.parametrize("damage", ["changed", "left out", "turned round", "another's", "unreadable"])
+@pytest.mark.parametrize("damage", ["changed", "left out", "turned round", "another's", "unreadable", "no head", "no time"])
 def test_a_checkpoint_cannot_be_forged(tmp_path: Path, damage: str) -> None:
     keep(tmp_path, log_of(50))
     file = tmp_path / "book" / CHECKPOINTS
@@ -155,6 +217,10 @@ def test_a_checkpoint_cannot_be_forged(tmp_path: Path, damage: str) -> None:
         case "another's":
             keep(tmp_path / "forger", log_of(50))
             lines[0] = (tmp_path / "forger" / "book" / CHECKPOINTS).read_bytes().splitlines(keepends=True)[0]
+        case "no head":
+            lines[2] = lines[2].replace(b'"a":"', b'"a":"z')
+        case "no time":
+            lines[2] = lines[2].replace(b'Z","epoch"', b'","epoch"')
         case _:
             lines[3] = b"{}\n"
     file.write_bytes(b"".join(lines))

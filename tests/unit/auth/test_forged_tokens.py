@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.each import each
 from tests.unit.auth.forge import HEADER, NOW, OTHER, SECRET, b64, claims, forged, good
 from trunkline.auth.claims import Terms
 from trunkline.auth.tokens import Secrets, Tokens, key_set
@@ -202,7 +203,7 @@ def tokens(now: float = NOW, terms: Terms | None = None) -> Tokens:
     return Tokens(Secrets(SECRET.encode()), key_set(SET), terms, lambda: now)
 
 
-@pytest.mark.parametrize("kind", FORGED)
+@each("kind", FORGED)
 def test_a_forged_token_is_refused(kind: str) -> None:
     shown = FORGED[kind]()
     with pytest.raises(Unauthenticated) as refused:
@@ -212,7 +213,7 @@ def test_a_forged_token_is_refused(kind: str) -> None:
     assert not any(secret in refused.value.message for secret in (SECRET, "evil", "root", shown[:40] or "eyJ"))
 
 
-@pytest.mark.parametrize("kind", FORGED)
+@each("kind", FORGED)
 def test_where_audience_and_issuer_are_set_the_same_are_refused(kind: str) -> None:
     with pytest.raises(Unauthenticated):
         tokens(terms=Terms(audience="trunkline", issuer="https://id.example")).verify(FORGED[kind]())

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.each import each
 from trunkline.auth.instance_keys import InstanceKeys, mark_of_key, revocation
 from trunkline.auth.policy import Action, may
 from trunkline.contracts.errors import Unauthenticated, Unsupported
@@ -32,7 +33,7 @@ def test_it_may_call_home_and_do_nothing_else() -> None:
     assert allowed == {Action.LOOK_AROUND, Action.CALL_HOME, Action.READ_INSTANCE, Action.TALK_TO_INSTANCE}
 
 
-@pytest.mark.parametrize("place", range(9, 140))
+@each("place", range(9, 140))
 def test_a_key_that_was_changed_anywhere_is_none(place: int) -> None:
     text = KEYS.text(TENANT, TASK, ID, ENDS)
     if place >= len(text):

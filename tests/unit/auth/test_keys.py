@@ -6,6 +6,7 @@ import gc
 
 import pytest
 
+from tests.each import each
 from trunkline.auth import keys as ring
 from trunkline.auth.keys import Entry, KeyRing, entries
 from trunkline.auth.principal import HOME, Principal, Role
@@ -29,7 +30,7 @@ def test_a_line_is_read_from_the_right(name: str, value: str, key: str, principa
     assert entries({name: value}) == (Entry(key, principal),)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "why"),
     [
         ("X", KEY, "write <key>:<role>"),

@@ -12,6 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from tests.each import each
 from tests.unit.auth.forge import HEADER, NOW, OTHER, SECRET, claims, forged, good
 from trunkline.auth import tokens as door
 from trunkline.auth.claims import Terms, strong
@@ -232,7 +233,7 @@ BAD_SETS = {
 }
 
 
-@pytest.mark.parametrize("kind", BAD_SETS)
+@each("kind", BAD_SETS)
 def test_a_key_set_that_is_not_wholly_right_is_refused(kind: str) -> None:
     with pytest.raises(Invalid, match="jwks_file") as refused:
         key_set(BAD_SETS[kind])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from trunkline.bus.archive import Archived, Heading
 from trunkline.bus.archive_file import written
 from trunkline.bus.sealed_file import LARGEST, SealedWriter, new_file, pieces
@@ -42,7 +43,7 @@ def flipped(place: int) -> Callable[[bytes], bytes]:
     return lambda whole: whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "code"),
     [
         (flipped(-1), "BACKUP_DAMAGED"),

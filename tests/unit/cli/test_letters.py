@@ -59,7 +59,7 @@ def test_an_edit_comes_from_a_file_and_is_sent_with_a_key(desk: Desk, trunkline:
     assert (asked.body, "Idempotency-Key" in asked.headers) == ({"edit": {"prompt": "Fix it, and say how."}}, True)
 
 
-def test_of_many_each_is_said_and_one_that_was_refused_fails_the_command(desk: Desk, trunkline: Trunkline) -> None:
+def test_of_many_each_is_said_and_one_that_was_refused_fails_the_command(desk: Desk, trunkline: Trunkline, tmp_path: Path) -> None:
     results = [
         {"letter_id": FIRST, "requeued": True, "made": "task_b", "code": None, "detail": None},
         {"letter_id": SECOND, "requeued": False, "made": None, "code": "LETTER_HANDLED", "detail": "it was requeued already"},
@@ -69,8 +69,12 @@ def test_of_many_each_is_said_and_one_that_was_refused_fails_the_command(desk: D
     code, out, err = trunkline("letters", "requeue", FIRST, SECOND)
     assert code == 1 and "1 requeued, 1 not" in err
     assert out.splitlines() == [f"{FIRST}\ttask_b", f"{SECOND}\tit was requeued already"]
-    assert trunkline("letters", "requeue", "--all", "--kind", "message", "--json")[0] == 1
-    assert [asked.body for asked in desk.asked] == [{"ids": [FIRST, SECOND]}, {"kind": "message", "limit": 100}]
+    (tmp_path / "edit.json").write_text('{"priority": "P1"}')
+    assert trunkline("letters", "requeue", "--all", "--kind", "message", "--edit", str(tmp_path / "edit.json"), "--json")[0] == 1
+    assert [asked.body for asked in desk.asked] == [
+        {"ids": [FIRST, SECOND]},
+        {"kind": "message", "limit": 100, "edit": {"priority": "P1"}},
+    ]
 
 
 def test_a_letter_is_put_aside_with_a_reason(desk: Desk, trunkline: Trunkline) -> None:
@@ -82,7 +86,7 @@ def test_a_letter_is_put_aside_with_a_reason(desk: Desk, trunkline: Trunkline) -
 @pytest.mark.parametrize(
     "words",
     [
-        ("requeue",), ("requeue", "--all"), ("requeue", FIRST, "--all", "--kind", "task"), ("requeue", FIRST, SECOND, "--edit", "-"),
+        ("requeue",), ("requeue", "--all"), ("requeue", FIRST, "--all", "--kind", "task"),
         ("requeue", FIRST, "--edit", "/no/such/file"), ("show", "letter-1"), ("discard", "task_1", "--reason", "no"),
     ],
 )  # fmt: skip

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.each import each
 from trunkline_cli import tidings, timeline
 from trunkline_cli.api import StreamEvent, read
 from trunkline_cli.blocks import Block
@@ -20,7 +20,7 @@ DRIVING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u20
 HOSTILE = "\x1b[2J\x1b]0;pwn\x07red\n"
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "left"),
     [
         (HOSTILE, "red\n"),
@@ -62,7 +62,7 @@ def event(**fields: object) -> StreamEvent:
     return found
 
 
-@pytest.mark.parametrize(
+@each(
     "fields",
     [
         {"type": "agent", "eventType": "message", "output": HOSTILE},
@@ -75,7 +75,6 @@ def event(**fields: object) -> StreamEvent:
         {"type": HOSTILE, "message": HOSTILE},
         {"type": "result", "result": {"fixBranch": HOSTILE, "prNumber": 1, "prUrl": HOSTILE, "commitSha": HOSTILE}},
     ],
-    ids=lambda fields: fields["type"].strip() + str(fields.get("eventType", "")),
 )
 def test_no_event_of_an_agent_reaches_the_terminal_undressed(fields: dict[str, object]) -> None:
     found = event(**fields)
@@ -85,7 +84,7 @@ def test_no_event_of_an_agent_reaches_the_terminal_undressed(fields: dict[str, o
     assert "pwn" not in repr(found)
 
 
-@pytest.mark.parametrize("name", [*tidings.NAMES, HOSTILE])
+@each("name", [*tidings.NAMES, HOSTILE])
 def test_no_event_of_a_task_reaches_the_terminal_undressed(name: str) -> None:
     words = "type source created_by assigned_agent subject approval_id by due_at error cause reason verdict decided_by message phase"
     more = "tool display output provider isolation deadline child_task_id caveat branch commit files_changed additions deletions stage kind"

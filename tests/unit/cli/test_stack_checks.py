@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from trunkline.contracts.integrity import Integrity, IntegrityView
 from trunkline.contracts.task import Assignment, TaskStatus
 from trunkline.contracts.views import TaskView
 from trunkline_cli.checks import State
-from trunkline_cli.stack_checks import clock, orphans, services, store, streams, stuck, work
+from trunkline_cli.stack_checks import audit, clock, orphans, services, store, streams, stuck, work
 from trunkline_cli.stack_facts import Found
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -86,3 +87,16 @@ def test_what_is_left_of_ended_tasks_is_told_and_timers_do_no_harm() -> None:
 def test_where_no_relay_tells_what_goes_on_nothing_is_called_an_orphan() -> None:
     found = Found(known=False, work=[item(ONE)])
     assert ("not looked at" in stuck(found, NOON).found, "not looked at" in orphans(found, [f"{ONE}-1"]).found) == (True, True)
+
+
+def test_how_the_log_stands_is_told_as_its_witness_tells_it() -> None:
+    def told(state: Integrity, *findings: str) -> tuple[State, str, str]:
+        view = IntegrityView(state=state, sealed=1_000, findings=findings, said="run `trunkline verify`" if findings else "")
+        check = audit(Found(integrity=view))
+        return check.state, check.found, check.remedy
+
+    assert told(Integrity.WHOLE) == (State.OK, "the log is as it was written, signed for up to record 1,000", "")
+    assert told(Integrity.CHECKING)[0] is State.OK
+    assert told(Integrity.BROKEN, "record 7 was deleted") == (State.REFUSED, "record 7 was deleted", "Run `trunkline verify`.")
+    assert [told(state)[0] for state in (Integrity.OFF, Integrity.UNSIGNED)] == [State.WARN, State.WARN]
+    assert (audit(Found()).state, "not looked at" in audit(Found()).found) == (State.WARN, True)

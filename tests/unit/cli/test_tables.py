@@ -10,6 +10,7 @@ import pytest
 from pydantic import JsonValue
 from rich.console import Console
 
+from tests.each import each
 from trunkline_cli import tables
 from trunkline_cli.exact import exact_text
 from trunkline_cli.shapes import ApprovalShown, TaskShown
@@ -48,7 +49,7 @@ def printed(console: Console) -> str:
     return console.file.getvalue()
 
 
-@pytest.mark.parametrize(
+@each(
     ("seconds", "said"),
     [(-3, "0s"), (0, "0s"), (59.9, "59s"), (60, "1m"), (3599, "59m"), (3600, "1h"), (86399, "23h"), (86400, "1d"), (40e6, "462d")],
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
+from tests.each import each
 from trunkline_cli.blocks import Block
 from trunkline_cli.orchestrator import is_last
 from trunkline_cli.shapes import TaskEvent
@@ -21,7 +20,7 @@ def told(name: str, **payload: object) -> tuple[str, str]:
     return found.label, found.text
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "payload", "label", "text"),
     [
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.each import each
 from trunkline_cli.shapes import TaskEvent
 from trunkline_cli.tidings import tell
 
@@ -14,7 +15,7 @@ def event(name: str, **payload: object) -> TaskEvent:
     return TaskEvent.model_validate({"event_type": name, "timestamp": "2026-01-01T00:00:00Z", "payload": payload})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "payload", "label", "text"),
     [
         ("instance.opened", {"agent_type": "claude"}, "agent", "claude has a conversation"),

@@ -10,7 +10,9 @@ from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
 from trunkline_gateway import app
 from trunkline_gateway.adapters.limiter import Source, Unlimited
+from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import Ids, Route
+from trunkline_gateway.pipeline import Pipeline
 from trunkline_gateway.prefilter import Prefilter
 from trunkline_gateway.settings import LIMITS
 
@@ -20,7 +22,7 @@ async def answer(request: web.Request, principal: Principal) -> web.Response:
 
 
 def build(*routes: Route) -> None:
-    app.build((Small(more=routes),), identify, NOBODY, Forgetful())
+    app.build((Small(more=routes),), Pipeline(identify, NOBODY, Forgetful(), BodyReader()))
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/x/{other}", "/x/{id}"])

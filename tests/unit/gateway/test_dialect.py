@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pytest
 from aiohttp import web
 
+from tests.each import each
 from trunkline.auth.policy import ALLOWED, Action, may
 from trunkline.auth.principal import Principal, Role
 from trunkline.contracts import errors
@@ -34,7 +34,7 @@ class Speaker:
 FRONT, API, DEEP = Speaker("front", ("/",)), Speaker("api", ("/api", "/v1/x")), Speaker("deep", ("/api/deep",))
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "name"),
     [
         ("/", "front"), ("/apiary", "front"), ("/v1", "front"), ("/api", "api"), ("/api/", "api"), ("/api/deeper", "api"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.each import each
 from trunkline.contracts.errors import Denied, Invalid
 from trunkline.runtime.settings import load
 from trunkline_gateway.adapters.door import Door, door, loopback, place
@@ -30,7 +31,7 @@ def test_on_loopback_every_loopback_name_is_taken(listening: str, host: str) -> 
     assert taken(at(host=listening), host)
 
 
-@pytest.mark.parametrize(
+@each(
     "host",
     [
         "evil.example", "evil.example:8787", "127.0.0.1.evil.example", "localhost.evil.example", "evil-localhost",
@@ -90,7 +91,7 @@ def test_a_page_of_ours_may_change_things(host: str, origin: str) -> None:
     assert taken(at(public_url="https://trunk.example", allowed_hosts=("box.lan",)), host, origin)
 
 
-@pytest.mark.parametrize(
+@each(
     "origin",
     ["null", "", "http://evil.example", "http://localhost:3000", "https://localhost:8787.evil.example", "http://127.0.0.1:8787x",
      "http://trunk.example", "chrome-extension://abc", "http://localhost:8787/", "localhost"],
@@ -108,7 +109,7 @@ def test_foreign_pages_are_refused_where_any_name_is_taken_too() -> None:
     assert not taken(at(host="0.0.0.0"), None, "http://evil.example")
 
 
-@pytest.mark.parametrize("name", ["https://box.lan", "box.lan:80", "box.lan/x", "192.0.2.7:80", "[::1]:80", "", "*", "a b", "user@box"])
+@each("name", ["https://box.lan", "box.lan:80", "box.lan/x", "192.0.2.7:80", "[::1]:80", "", "*", "a b", "user@box"])
 def test_a_name_that_is_none_is_no_setting(name: str) -> None:
     with pytest.raises(Invalid, match="without scheme, port or path"):
         load(Settings, toml={"allowed_hosts": [name]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.each import each
 from trunkline.bus import Rule, key_of
 from trunkline.contracts.errors import Invalid
 from trunkline.runtime.settings import load
@@ -19,9 +20,7 @@ def test_a_limit_is_written_in_words(text: str, rule: Rule) -> None:
     assert Rule.of(text) == rule
 
 
-@pytest.mark.parametrize(
-    "text", ["", "10", "0/minute", "-1/minute", "1000000000/minute", "10/fortnight", "10/0s", "10/minute ", "1.5/hour"]
-)
+@each("text", ["", "10", "0/minute", "-1/minute", "1000000000/minute", "10/fortnight", "10/0s", "10/minute ", "1.5/hour"])
 def test_what_is_no_limit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no limit"):
         Rule.of(text)

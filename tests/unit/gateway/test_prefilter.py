@@ -6,6 +6,7 @@ import ipaddress
 
 import pytest
 
+from tests.each import each
 from trunkline_gateway.prefilter import UNKNOWN, Prefilter, caller, is_loopback
 
 PROXIES = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
@@ -43,7 +44,7 @@ def test_no_more_addresses_are_kept_than_said_and_the_quietest_goes_first() -> N
     assert [filter.wait(name, 0.0) == 0 for name in ("c", "b", "a")] == [False, False, True]
 
 
-@pytest.mark.parametrize(
+@each(
     ("peer", "forwarded", "asks"),
     [
         ("203.0.113.7", [], "203.0.113.7"),

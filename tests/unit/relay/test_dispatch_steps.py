@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from tests.unit.relay.test_dispatch_model import KEY, NAME, run
 from trunkline.contracts.dispatch import COMPLETED, Outcome, SeenBy, WorkflowRun
 from trunkline.contracts.task import Assignment, Executor, TaskStatus
@@ -44,7 +45,7 @@ SUCCEEDED = TASK._replace(end=TaskStatus.SUCCEEDED)
 REVOKED: dict[str, Any] = {"revoked": True}
 
 
-@pytest.mark.parametrize(
+@each(
     ("dispatch", "seconds", "wanted"),
     [
         (WANTED, 1, Send(1)),
@@ -115,7 +116,7 @@ def test_nobody_follows_a_run_for_ever() -> None:
     assert step(AT_WORK, week, called=True) == step(ACCEPTED, week, called=True) == Rest()
 
 
-@pytest.mark.parametrize(
+@each(
     ("dispatch", "task", "wanted"),
     [
         (QUEUED, STOPPED, Cancel(1)),
@@ -185,7 +186,7 @@ def made(number: int, title: str, status: str = "queued", seconds: float = 1) ->
     return WorkflowRun(run_id=number, status=status, title=title, created_at=at(seconds))
 
 
-@pytest.mark.parametrize(
+@each(
     ("runs", "others", "called", "found"),
     [
         ([], Others(), False, None),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from tests.unit.relay.timelines import Line, line, submitted
+from tests.unit.relay.timelines import NOON, Line, line, submitted
+from trunkline.telemetry.sampling import Sampler
+from trunkline.telemetry.traces import Span, Tracer
 from trunkline_relay.adapters.sqlite_views import SqliteViews, open_views
 from trunkline_relay.handlers import fold_facts
 from trunkline_relay.handlers.fold_facts import LARGEST_BATCH, Folding
+from trunkline_relay.handlers.folding_spans import NEWS_S, FoldingSpans
 
 
 @dataclass
@@ -95,3 +98,16 @@ async def test_a_whole_batch_waits_for_nobody() -> None:
     async with folding(log, readers) as views:
         await turns()
         assert views.checkpoint == LARGEST_BATCH
+
+
+def test_folding_is_told_of_what_is_new_and_kept_and_not_of_a_rebuild_nor_of_what_nobody_can_read() -> None:
+    told: list[Span] = []
+    tell = FoldingSpans(Tracer("relay", Sampler(1.0, 0.0), told.append)).tell
+    kept, not_kept = (f"00-{'4b' * 16}-{'0f' * 8}-{flags}" for flags in ("01", "00"))
+    new, old, unread, unkept = (replace(line(seq, "t1", "task", submitted()), trace=kept) for seq in (1, 2, 3, 4))
+    at = NOON.timestamp() + 1.25
+    tell([new, replace(unread, body=b"{"), replace(unkept, trace=not_kept)], int(at * 1e9))
+    tell([old], int((at + NEWS_S + 5) * 1e9))
+    assert [(span.name, span.tenant, span.task, span.parent_id, span.attributes) for span in told] == [
+        ("relay.fold", "acme", "t1", "0f" * 8, {"batch": 3, "waited_ms": 250})
+    ]

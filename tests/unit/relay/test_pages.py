@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import JsonValue
 
+from tests.each import each
 from tests.unit.relay.timelines import NOON, Line, asked, line, said, submitted
 from tests.unit.relay.views import approvals, folded, listed, traced
 from trunkline.contracts.approval import ApprovalPolicy, ApprovalVoted, Stage, Verdict
@@ -29,13 +30,12 @@ from trunkline_relay.model.pages import (
 LONG = "x" * (LONGEST_FILTER + 1)
 
 
-@pytest.mark.parametrize(
+@each(
     "asked",
     [{"limit": 0}, {"limit": 201}, {"limit": -1}, {"limit": 10**9}, {"offset": -1}, {"offset": 2**63}, {"types": [LONG]},
      {"types": ["a"] * 51}, {"pool": LONG}, {"source": LONG}, {"parent": LONG}, {"trace_id": LONG}, {"submitted_by": LONG},
      {"after": "nonsense"},
-     {"sort": "oldest", "after": "newest.1.t1"}],
-    ids=str,
+     {"sort": "oldest", "after": "newest.1.t1"}]
 )  # fmt: skip
 def test_a_page_that_cannot_be_is_refused(asked: dict[str, object]) -> None:
     with pytest.raises(Invalid):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from tests.unit.relay.timelines import NOON, Line, life, line, submitted
 from tests.unit.relay.views import folded, ids, listed, pages
 from trunkline.contracts.errors import Invalid
@@ -175,7 +176,7 @@ def test_the_last_page_says_that_it_is_the_last() -> None:
     assert [ids(page) for page in pages(views, limit=2)] == [["t4", "t3"], ["t2", "t1"]]
 
 
-@pytest.mark.parametrize(
+@each(
     "cursor",
     ["", "newest", "newest.1", "newest.1.t1.t1", "newest.x.t1", "newest.1.t 1", "newest.1" + "0" * 18 + ".t1", "newest.\u0661.t1",
      "newest.1.t1\n", "oldest.1.t1", "open.1.t1.release", "priority.P0.1.t1", "' OR 1=1 --"],

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+from tests.each import each
 from trunkline.contracts.errors import Invalid
 from trunkline_relay.model.addresses import Reach, forbidden, refusal
 from trunkline_relay.model.urls import check_plain, check_url, host_of, plain_name
@@ -21,7 +22,7 @@ OUTWARD = ("8.8.8.8", "1.1.1.1", "100.63.255.255", "100.128.0.1", "172.15.0.1", 
 LOCAL = Reach((ip_network("127.0.0.0/8"),))
 
 
-@pytest.mark.parametrize("text", INWARD)
+@each("text", INWARD)
 def test_what_leads_inward_is_forbidden(text: str) -> None:
     assert forbidden(ip_address(text))
     assert "public Internet" in refusal(text, 443, secure=True, reach=Reach())
@@ -42,7 +43,7 @@ def test_allowed_networks_may_be_told_on_any_port_and_without_tls_and_nothing_be
     assert "https" in refusal("8.8.8.8", 80, secure=False, reach=LOCAL)
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "http://example.com/", "ftp://example.com/", "https://", "https:///in", "example.com", "https://a:b@example.com/", "https://a@example.com/",

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tests.each import each
 from tests.unit.relay.timelines import RESULT, submitted
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.ids import TaskId, TenantId
@@ -177,7 +178,7 @@ def test_a_task_without_a_repository_tells_no_size_of_a_change() -> None:
     assert not told.keys() & {"branch", "commit", "pull_request"}
 
 
-@pytest.mark.parametrize("kind", hook_events.WORDS)
+@each("kind", hook_events.WORDS)
 def test_every_fact_is_told_as_pydantic_writes_it(kind: type[Fact]) -> None:
     fact = kind.model_validate_json((GOLDENS / f"{kind.__name__}.json").read_bytes())
     assert hook_payload._plain(fact) == fact.model_dump(mode="json", exclude=set(hook_payload._TOLD_NOT))

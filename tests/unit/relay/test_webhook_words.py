@@ -6,6 +6,7 @@ import base64
 
 import pytest
 
+from tests.each import each
 from trunkline.contracts.errors import Invalid
 from trunkline_gateway.dialects.orchestrator import facts
 from trunkline_relay.model import signing
@@ -19,7 +20,7 @@ def test_every_fact_has_the_word_of_its_timeline() -> None:
     assert {fact: facts._TOLD[fact][0] for fact in WORDS} == WORDS
 
 
-@pytest.mark.parametrize(
+@each(
     ("patterns", "word", "name"),
     [
         (("*",), "task.completed", "task.completed"),
@@ -39,9 +40,7 @@ def test_an_event_is_named_as_it_was_asked_for(patterns: tuple[str, ...], word: 
     assert word_for(patterns, word) == name
 
 
-@pytest.mark.parametrize(
-    "event", ["", "**", "task", "task.", "task.nothing", "agent.*", "agent.output", "nobody.*", "task.*.x", "*.created"]
-)
+@each("event", ["", "**", "task", "task.", "task.nothing", "agent.*", "agent.output", "nobody.*", "task.*.x", "*.created"])
 def test_what_never_happens_cannot_be_asked_for(event: str) -> None:
     with pytest.raises(Invalid):
         check_events((event,))

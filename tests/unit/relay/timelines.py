@@ -46,6 +46,7 @@ class Line:
     seq: int
     subject: str
     body: bytes
+    trace: str = ""
 
     @property
     def record(self) -> Record:

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from trunkline.bus import Timers
 from trunkline.contracts.errors import Unavailable
+from trunkline.telemetry.sampling import Sampler
+from trunkline.telemetry.traces import NO_HEADERS, TENANT, Tracer, carried_with_tenant
 from trunkline_router.adapters.alarms import MOST, Alarms
 from trunkline_router.ports import DueTask, DueTasks
 
@@ -25,12 +27,14 @@ class Kept:
 
     rings: list[tuple[datetime, tuple[str, ...]]] = field(default_factory=list)
     away: bool = False
+    traces: list[str] = field(default_factory=list)
 
     async def set(self, name: str, id: str, at: datetime, target: tuple[str, str], body: BaseModel) -> None:
         if self.away:
             raise Unavailable("the bus is away")
         assert isinstance(body, DueTasks)
         self.rings.append((at, tuple(due.task for due in body.tasks)))
+        self.traces.append(carried_with_tenant({}).get(TENANT, ""))
 
 
 def alarms(kept: Kept) -> Alarms:
@@ -59,6 +63,22 @@ async def test_a_message_holds_no_more_than_it_may() -> None:
         for number in range(2 * MOST + 10):
             group.create_task(ours.set(due(number), LATER))
     assert sorted(len(tasks) for _, tasks in kept.rings) == [10, MOST, MOST]
+
+
+async def test_one_that_rings_for_many_goes_on_from_nobodys_trace_and_one_alone_from_its_own() -> None:
+    kept = Kept()
+    ours, tracer = alarms(kept), Tracer("router", Sampler(1.0, 5.0), lambda _: None)
+
+    async def of(tenant: str, number: int, at: datetime) -> None:
+        with tracer.edge("POST /tasks", NO_HEADERS, writes=True) as span:
+            span.belongs(tenant, "ann")
+            await ours.set(due(number), at)
+
+    async with asyncio.TaskGroup() as group:
+        for number, tenant in enumerate(("acme", "other")):
+            group.create_task(of(tenant, number, LATER))
+        group.create_task(of("alone", 3, LATER + timedelta(seconds=10)))
+    assert kept.traces == ["", "alone"]
 
 
 async def test_an_alarm_that_is_near_is_exact_and_alone() -> None:

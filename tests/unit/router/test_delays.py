@@ -19,6 +19,7 @@ from trunkline.contracts.task import (
 )
 from trunkline.contracts.task_waiting import TaskDelayed
 from trunkline_router.model import Cue, RetryDue, Task, decide, evolve
+from trunkline_router.model.delays import begins
 from trunkline_router.settings import Settings
 from trunkline_router.wiring import rules_of
 
@@ -82,3 +83,10 @@ def test_what_lies_too_far_ahead_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as refusal:
         told(submit(**fields))
     assert refusal.value.code == "START_TOO_FAR"
+
+
+def test_a_task_begins_while_its_facts_are_on_the_log_still() -> None:
+    asked = Assignment(start_at=NOW + timedelta(days=3))
+    assert begins(asked, NOW, 3600, timedelta(days=90)) == asked.start_at
+    with pytest.raises(Invalid, match=r"at most 2\.33 days"):
+        begins(asked, NOW, 3600, timedelta(days=7))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from tests.unit.router.tasks import CANCEL, LATER, NOW, RULES, after, asked, digest_of, report, stored, submitted, when, word
 from trunkline.contracts.approval import ApprovalDecided, DecidedBy, Verdict
 from trunkline.contracts.errors import Conflict
@@ -35,7 +36,7 @@ UNFIT = TaskCancelled(
 )
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "fields"),
     [
         ("bugfix", {"priority": "P0"}),
@@ -50,7 +51,7 @@ def test_what_the_contract_names_is_held(kind: str, fields: dict[str, Any]) -> N
     assert [type(fact) for fact in facts] == [TaskSubmitted, TaskAssigned, TaskHeld]
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "fields"),
     [
         ("bugfix", {}),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from trunkline.contracts.dispatch import (
     WITHDRAWN,
     DispatchGivenUp,
@@ -52,7 +53,7 @@ def run(status: str, conclusion: str = "") -> WorkflowRunSeen:
     return WorkflowRunSeen(attempt=1, run=WorkflowRun(run_id=7, url="u", status=status, conclusion=conclusion), how=SeenBy.TOLD)
 
 
-@pytest.mark.parametrize(
+@each(
     ("fact", "news"),
     [
         (opened(), InstanceBegan(1)),

@@ -87,6 +87,13 @@ def test_a_failure_is_tried_again_while_retries_are_left() -> None:
     assert when(late, *LASTING, BEGAN, RETRY, SECOND) == [TaskStarted(attempt=2, by="agent-7"), BROKE]
 
 
+def test_what_failed_together_does_not_come_back_together() -> None:
+    moments = [NOW + timedelta(microseconds=250_000 * number) for number in range(4)]
+    told = [when(report(Reported.FAILED, "it broke", at=moment), *LASTING, BEGAN, at=moment) for moment in moments]
+    pauses = [fact.due_at - moment for (fact,), moment in zip(told, moments, strict=True) if isinstance(fact, TaskRetryScheduled)]
+    assert pauses == [timedelta(seconds=seconds) for seconds in (2.0, 2.1, 2.2, 2.3)]
+
+
 def test_between_two_attempts_a_failure_is_known_and_nothing_else_can_be_said() -> None:
     waiting = (*LASTING, BEGAN, RETRY)
     assert when(FAILED, *waiting) == []

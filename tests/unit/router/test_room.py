@@ -1,14 +1,26 @@
 """Who has a place: no cap is ever passed, whoever is next is next, and a place that is free is given to somebody it fits."""
 
 from collections import Counter
+from functools import reduce
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.contracts.room import RoomAwaited, RoomEntered, RoomFact, RoomLeft, Sitter
-from trunkline_router.model.room import MOST_COUNTED, Caps, Enter, Leave, Look, Room, RoomCue, counted, decide, evolve
+from trunkline_router.model.room import MOST_COUNTED, MOST_GIVEN, Caps, Enter, Leave, Look, Room, RoomCue, counted, decide, evolve, folded
 
 TWO = Caps(tenants={"acme": 2})
+
+
+class Counted(dict[str, int]):
+    """Says how often it was asked."""
+
+    times = 0
+
+    def get(self, *names: Any) -> Any:
+        self.times += 1
+        return super().get(*names)
 
 
 def sitter(task: object, lane: str = "P2", repo: str = "acme/calc", agent: str = "dev") -> Sitter:
@@ -77,6 +89,24 @@ def test_other_caps_are_heeded_at_the_next_look() -> None:
     given_now = [fact.sitter.task for fact in decide(room, Look(), "acme", Caps(tenants={"acme": 4})) if isinstance(fact, RoomEntered)]
     assert given_now == ["2", "3"]
     assert len(decide(room, Look(), "acme", Caps())) == 3
+
+
+def test_one_record_names_no_more_than_a_message_may_be_long_and_the_next_look_goes_on() -> None:
+    room = Room(waiting={str(task): sitter(task, repo=f"acme/{task % 7}") for task in range(MOST_GIVEN + 1)})
+    first = decide(room, Look(), "acme", Caps())
+    room = folded(room, first)
+    assert (len(first), len(decide(room, Look(), "acme", Caps()))) == (MOST_GIVEN, 1)
+    assert folded(Room(), first) == reduce(evolve, first, Room())
+
+
+def test_thousands_that_wait_do_not_make_an_end_dear() -> None:
+    """By how often a cap is looked up: each end is thought about while all others wait."""
+    looked = Counted(dict.fromkeys(("acme/0", "acme/1"), 1))
+    caps = Caps(tenants={"acme": 3}, repositories=looked)
+    waiting = {str(task): sitter(task, repo=f"acme/{task % 2}") for task in range(2000)}
+    room = Room(inside={"a": sitter("a", repo="acme/0"), "b": sitter("b", repo="acme/1")}, waiting=waiting)
+    assert len(decide(room, Leave("a"), "acme", caps)) == 2
+    assert looked.times < 10
 
 
 def test_a_count_says_all_that_was_said_before_it() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from tests.unit.router.tasks import NOW, RULES, asked, stored, submit, submitted
 from trunkline.contracts.calls import Ruling, ToolRule
 from trunkline.contracts.errors import DomainError, Invalid
@@ -31,7 +32,7 @@ def refused(assignment: Assignment, rules: Rules = RULES) -> DomainError:
     return refusal.value
 
 
-@pytest.mark.parametrize(("kind", "pool"), DOCUMENT.items())
+@each(("kind", "pool"), DOCUMENT.items())
 def test_every_type_of_the_document_goes_to_the_pool_of_the_document(kind: str, pool: str) -> None:
     assert (stored(asked(kind)).pool, stored(asked(kind)).executor) == (pool, Executor.BUS)
     assert TaskAssigned(pool=pool, attempt=1) in submitted(asked(kind))

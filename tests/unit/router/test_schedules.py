@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trunkline.contracts.errors import Invalid
-from trunkline.contracts.schedule import Missed, Recurrence, Schedule, task_of
+from trunkline.contracts.schedule import ChangeSchedule, Missed, Recurrence, Schedule, task_of
 from trunkline.contracts.task import Assignment
-from trunkline_router.model.schedules import LATE, checked, following, rung
+from trunkline_router.model.schedules import LATE, changed, checked, following, rung
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 
@@ -91,6 +91,34 @@ def test_moments_that_were_missed_make_no_task_or_one_for_all() -> None:
     following_moment = MOMENT + timedelta(hours=6)
     assert rung(hourly(Missed.SKIP), MOMENT, after_five_hours) == (None, following_moment)
     assert rung(hourly(Missed.ONCE), MOMENT, after_five_hours) == (MOMENT, following_moment)
+
+
+def change(schedule: Schedule, at: datetime, **wanted: object) -> Schedule:
+    return changed(schedule, ChangeSchedule.model_validate({"tenant": "acme", "at": at, "schedule_id": "s1", "by": "bob", **wanted}))
+
+
+def test_a_change_keeps_what_is_not_named_and_a_moment_that_came_already_has_its_task() -> None:
+    waits = hourly(Missed.SKIP).model_copy(update={"next_at": MOMENT})
+    before, after = MOMENT - timedelta(minutes=1), MOMENT + timedelta(seconds=1)
+    assert change(waits, before, cron="0 * * * *") is waits
+    moved = change(waits, before, time_zone="Europe/Berlin", cron="30 6 * * *")
+    assert (moved.next_at, moved.changed_by, moved.missed) == (at("2026-03-02T05:30Z"), "bob", Missed.SKIP)
+    assert change(waits, after, every_s=90).next_at == MOMENT, "it came before the change"
+    assert change(waits, before, every_s=90).next_at == NOW + 40 * timedelta(seconds=90)
+    assert change(waits, after, missed=Missed.ONCE).next_at == MOMENT
+
+
+def test_what_passes_during_a_pause_is_never_made_up_for() -> None:
+    waits = hourly(Missed.ONCE).model_copy(update={"next_at": MOMENT})
+    paused = change(waits, MOMENT + timedelta(seconds=1), paused=True)
+    assert (paused.next_at, paused.changed_by) == (None, ""), "whoever pauses it takes nothing over"
+    assert change(paused, MOMENT + timedelta(hours=2), cron="0 5 * * *").next_at is None
+    assert change(paused, MOMENT + timedelta(hours=2), paused=False).next_at == MOMENT + timedelta(hours=3)
+
+
+def test_cron_that_cannot_be_read_is_told_by_its_field() -> None:
+    with pytest.raises(Invalid, match=r"there is no day of the week 'fryday'"):
+        checked(Recurrence(cron="0 6 * * fryday"))
 
 
 def test_a_moment_of_a_schedule_has_one_task_and_others_have_others() -> None:

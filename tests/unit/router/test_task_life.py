@@ -1,12 +1,13 @@
 """The life of a task, told as given facts, when something happens, then these facts follow."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from trunkline.contracts.errors import Conflict, NotFound
 from trunkline.contracts.message import Fact
-from trunkline.contracts.run import RunResult
+from trunkline.contracts.run import SANDBOX_LOST, RunResult
 from trunkline.contracts.task import (
     Assignment,
     CancelTask,
@@ -33,6 +34,7 @@ from trunkline_router.model import (
     decide,
     evolve,
 )
+from trunkline_router.model.reports import MOST_LOST
 from trunkline_router.settings import Settings
 from trunkline_router.wiring import rules_of
 
@@ -107,6 +109,23 @@ def test_retries_end() -> None:
     given = (SUBMITTED, ASSIGNED, STARTED, RETRY, TaskAssigned(pool="dev", attempt=2))
     again = RunEnded(attempt=2, code="AGENT_LOST", error="gone", recoverable=True)
     assert when(again, *given) == [TaskFailed(code="AGENT_LOST", error="gone")]
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_lost_machine_is_no_failure_of_the_tasks_unless_it_loses_one_after_the_other(retries: int) -> None:
+    given: tuple[Fact, ...] = (
+        SUBMITTED.model_copy(update={"assignment": ASKED.model_copy(update={"max_retries": retries})}),
+        ASSIGNED,
+        STARTED,
+    )
+    for attempt in range(1, MOST_LOST + 1):
+        lost = RunEnded(attempt=attempt, code=SANDBOX_LOST, error="gone", recoverable=True)
+        [again] = when(lost, *given)
+        assert isinstance(again, TaskRetryScheduled)
+        given = (*given, again, TaskAssigned(pool="dev", attempt=attempt + 1), TaskStarted(attempt=attempt + 1))
+    last = RunEnded(attempt=MOST_LOST + 1, code="AGENT_LOST", error="gone", recoverable=True)
+    for ends in (last, replace(last, code=SANDBOX_LOST)):
+        assert isinstance(when(ends, *given)[0], TaskRetryScheduled if retries else TaskFailed)
 
 
 def test_a_failure_that_trying_again_cannot_mend_ends_the_task() -> None:

@@ -7,6 +7,7 @@ from itertools import permutations
 
 import pytest
 
+from tests.each import each
 from tests.unit.router.tasks import NOW, RULES
 from tests.unit.router.test_task_life import ASSIGNED, CANCEL, DUE, GONE, RESULT, RETRY, STARTED, STOP, SUBMITTED, SUCCEEDED
 from trunkline.contracts.message import Fact
@@ -98,7 +99,7 @@ def test_an_old_alarm_does_nothing_and_one_that_is_a_millisecond_early_counts() 
     assert decide(task, DeadlineReached(), NOW, RULES) == []
 
 
-@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+@each("order", list(permutations(range(4))))
 def test_news_that_is_heard_again_or_out_of_order_never_leaves_the_deadline_standing_still(order: tuple[int, ...]) -> None:
     """The newest word counts: when it was heard, whatever comes later by the bus is old."""
     news: list[tuple[Cue, datetime]] = [(ASKS, SOON), (GOES, SOON + HOUR), (RunWaiting(1, "push", 30), SOON + 2 * HOUR)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from tests.unit.sandbox.recorded import TASK, Recorded, versions
 from trunkline.contracts.run import Said
 from trunkline_sandbox.adapters.agents import acp_calls, acp_talk
@@ -145,7 +146,7 @@ def test_what_is_tried_again_does_no_harm(name: str) -> None:
     assert heard(name)[1].ok
 
 
-@pytest.mark.parametrize("path", RECORDED.paths, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@each("path", RECORDED.paths)
 def test_nothing_that_opencode_says_is_strange_to_us(path: Path) -> None:
     assert not [said.display for one in talks(path.stem) for said in one.said if said.kind is Said.RAW]
     assert b"/tmp" not in path.read_bytes()

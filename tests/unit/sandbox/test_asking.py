@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.each import each
 from trunkline.contracts.approval import ApprovalDecided, ApprovalWithdrawn, DecidedBy
 from trunkline.contracts.approval import Verdict as Decided
 from trunkline.contracts.calls import Allowance, Ruling, Scope, ToolRule, call_digest
@@ -49,7 +50,7 @@ def verdict_of(asked: Asked, decision: ApprovalDecided | ApprovalWithdrawn) -> C
     return said
 
 
-@pytest.mark.parametrize(
+@each(
     ("pattern", "argument", "fitting"),
     [
         ("git status", "git status", True),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from trunkline.contracts.run import AgentOutput, Said, Usage
 from trunkline_sandbox.adapters.agents.claude_control import permission
 from trunkline_sandbox.adapters.agents.claude_hook import unfit, watching
@@ -79,7 +80,7 @@ def test_a_failed_tool_is_an_error_and_the_run_goes_on() -> None:
     assert ending.ok
 
 
-@pytest.mark.parametrize(
+@each(
     ("recording", "ok", "code", "recoverable"),
     [
         ("edit", True, "", False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.each import each
 from trunkline.contracts.errors import DomainError
 from trunkline_sandbox.adapters.providers.daytona.images import DaytonaImages
 from trunkline_sandbox.adapters.providers.e2b.images import E2bImages
@@ -55,7 +56,7 @@ def test_daytona_builds_several_stages_and_fetches() -> None:
     assert copies("FROM --platform=linux/amd64 python:3", DAYTONA) == ()
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         "FROM python:3", "COPY --from=made /a /b", "ADD https://x.org/y /z", "HEALTHCHECK NONE", 'SHELL ["/bin/bash"]', "STOPSIGNAL 9",

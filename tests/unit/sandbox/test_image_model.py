@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.each import each
 from trunkline.contracts.errors import Invalid, Unsupported
 from trunkline.contracts.image import Drop, ImageBuilt, ImageFailed, ImageInvalidated, ImageStatus, ImageWanted, image_name
 from trunkline.contracts.message import Fact
@@ -136,7 +137,7 @@ def test_a_dockerfile_becomes_steps() -> None:
     assert "passed over" in told.steps[-1].text
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "line"),
     [
         ("FROM node:20", 1),
@@ -160,7 +161,7 @@ def test_what_cannot_be_done_here_is_refused_by_its_line(text: str, line: int) -
     assert (refused.value.code, refused.value.details["line"]) == ("DOCKERFILE_UNSUPPORTED", line)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "", "# nothing", "RUN make", "FROM scratch\nMAKE it", "FROM scratch\nRUN", "FROM scratch\nCOPY a", "FROM scratch\nCOPY ../a b",

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.each import each
 from trunkline.contracts.errors import Exhausted, Unavailable
 from trunkline.contracts.ids import SandboxId
 from trunkline_sandbox.adapters.providers.local import (
@@ -157,7 +158,7 @@ def test_a_rule_names_one_host_and_its_ports(rule: str, host: str, port: int, ok
     assert egress.allowed((rule,), Target(host, port)) is ok
 
 
-@pytest.mark.parametrize(
+@each(
     "address",
     ["127.0.0.1", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "::1", "fe80::1%eth0",
      "fd00::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "::"],
@@ -178,7 +179,7 @@ def test_a_plain_request_is_written_anew_for_the_far_side() -> None:
     assert target.head == b"GET /x?y HTTP/1.1\r\nHost: a.example:81\r\nConnection: close\r\nAccept: */*\r\n\r\n"
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [b"CONNECT a.example HTTP/1.1", b"CONNECT a\0b:443 HTTP/1.1", b"CONNECT a:99999 HTTP/1.1", b"CONNECT a/b:1 HTTP/1.1",
      b"GET /x HTTP/1.1",

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.each import each
 from trunkline.contracts.run import Usage
 from trunkline_sandbox import naming
 
@@ -28,7 +29,7 @@ def test_tasks_of_the_same_moment_and_prompt_have_branches_of_their_own() -> Non
     assert naming.branch_name(TASK, "x") != naming.branch_name(TASK[:-1] + "2", "x")
 
 
-@pytest.mark.parametrize("prompt", ["", "   ", "修复登录错误", "../../etc", "--force", "a..b.lock", "\x00\x1b[31m\n", "@{", "x" * 100_000])
+@each("prompt", ["", "   ", "修复登录错误", "../../etc", "--force", "a..b.lock", "\x00\x1b[31m\n", "@{", "x" * 100_000])
 def test_git_takes_the_branch_of_any_prompt(prompt: str) -> None:
     assert git_takes(naming.branch_name(TASK, prompt))
 
@@ -53,7 +54,7 @@ def test_usual_branches_are_branches(name: str) -> None:
     assert naming.is_branch(name)
 
 
-@pytest.mark.parametrize(
+@each(
     "name", ["", "-x", "*", "a b", "a..b", "a/", "/a", "a//b", ".a", "a/.b", "a.lock", "a.", "@", "HEAD", "a@{1}", "a\n", "x" * 241, "a:b"]
 )
 def test_what_git_would_misread_is_no_branch(name: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.each import each
 from trunkline_sandbox.model.outgoing import Leak, OutgoingPolicy, fits, reasons, too_many
 from trunkline_sandbox.settings import OUTGOING_PATHS
 
 POLICY = OutgoingPolicy(OUTGOING_PATHS, files=3)
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     [
         ".github/workflows/ci.yml",
@@ -62,7 +63,7 @@ def test_every_reason_is_told_at_once() -> None:
     assert len(reasons(["CODEOWNERS", "a", "b", "c"], [Leak("a", 1, "npm-token")], POLICY)) == 3
 
 
-@pytest.mark.parametrize(
+@each(
     ("pattern", "path", "does"),
     [
         ("**/x.md", "x.md", True),

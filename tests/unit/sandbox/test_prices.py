@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.each import each
 from trunkline_sandbox.adapters.model.prices import KNOWN, Prices, plain
 from trunkline_sandbox.adapters.model.usage import Usage
 from trunkline_sandbox.settings import PriceSetting
@@ -51,7 +52,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "known"), NAMES)
+@each(("name", "known"), NAMES)
 def test_a_dated_or_hosted_name_is_the_model_that_it_names(name: str, known: str) -> None:
     assert plain(name) == known
     assert known in KNOWN

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from trunkline.contracts.errors import Invalid
 from trunkline_sandbox.adapters.model.questions import judged
 from trunkline_sandbox.adapters.model.shapes import Purpose
@@ -77,7 +78,7 @@ REACHING: list[tuple[Purpose, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("purpose", "asked", "name"), REACHING, ids=lambda given: given if isinstance(given, str) else "")
+@each(("purpose", "asked", "name"), REACHING)
 def test_what_the_provider_would_reach_for_the_agent_is_refused_unless_it_is_allowed(
     purpose: Purpose, asked: dict[str, Any], name: str
 ) -> None:
@@ -107,7 +108,7 @@ STAYING: list[tuple[Purpose, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("purpose", "asked"), STAYING)
+@each(("purpose", "asked"), STAYING)
 def test_what_the_agent_does_itself_passes_byte_for_byte(purpose: Purpose, asked: dict[str, Any]) -> None:
     body = json.dumps(asked, indent=1).encode()
     assert judged(purpose, body).body == body

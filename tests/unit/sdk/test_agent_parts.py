@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
+from tests.each import each
 from trunkline import Agent, BlockingContext, Context, TaskError
 from trunkline.contracts.agent import MOST_RESULT, AgentReported, Held, Report
 from trunkline.sdk.agents.context import Cancelled
@@ -21,7 +22,7 @@ from trunkline.sdk.agents.gathering import PACE, Bounds, Gatherer
 from trunkline.sdk.agents.outcomes import Ended, Raised, Returned, report_of
 from trunkline.sdk.agents.places import place_of
 from trunkline.sdk.agents.signatures import handler_of
-from trunkline.sdk.agents.wording import artifact, texts
+from trunkline.sdk.agents.wording import artifact, progress, texts
 
 HELD = Held(task_id="t", lease="l")
 CTX: Any = object()
@@ -53,7 +54,7 @@ async def unannotated(ctx) -> None: ...  # type: ignore[no-untyped-def]
 def nothing() -> None: ...
 
 
-@pytest.mark.parametrize(
+@each(
     ("function", "payload", "given"),
     [
         (whole, {"issue": "7", "due": "2026-01-02"}, {"bug": Bug(issue=7, due=date(2026, 1, 2))}),
@@ -93,6 +94,8 @@ def two(ctx: BlockingContext, other: BlockingContext) -> None: ...
 def rest(*words: str) -> None: ...
 def odd(bug: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 def unreadable(bug: Agent) -> None: ...
+async def yields(issue: int) -> AsyncIterator[int]:
+    yield issue
 
 
 @pytest.mark.parametrize(
@@ -104,6 +107,7 @@ def unreadable(bug: Agent) -> None: ...
         (rest, "has a name, by which it is given"),
         (odd, "cannot be read"),
         (unreadable, "no JSON can become"),
+        (yields, "returns one result"),
     ],
 )
 def test_what_can_be_no_handler_is_said_when_it_is_made_one(function: Callable[..., Any], says: str) -> None:
@@ -131,6 +135,7 @@ def test_annotations_may_name_what_is_known_where_the_handler_is() -> None:
         (lambda: Agent(()), "1 to 8 pools, not of 0"),
         (lambda: Agent("a.b"), "the pool 'a.b' must be"),
         (lambda: Agent("a", at_once=0), "1 to 1024 tasks at once"),
+        (lambda: Agent("a").task(nothing), "name the types of task, or none"),  # @agent.task, without the parentheses
     ],
 )
 def test_what_can_be_no_agent_is_said(made: Callable[[], Agent], says: str) -> None:
@@ -162,7 +167,7 @@ def test_only_the_last_progress_counts_and_nothing_is_without_bound() -> None:
 STOP, DRAIN, LOST = Cancelled("cancelled", "ann", "no need"), Cancelled("draining"), Cancelled("lease_lost")
 
 
-@pytest.mark.parametrize(
+@each(
     ("outcome", "why", "reported", "code", "mendable"),
     [
         (Returned({"at": date(2026, 1, 2)}), None, AgentReported.SUCCEEDED, "", True),
@@ -217,6 +222,11 @@ def test_a_place_that_cannot_be_is_said_without_the_credential(secret: str, name
     with pytest.raises(AgentError, match=says) as error:
         place_of(secret, "", name)
     assert secret not in str(error.value)
+
+
+@pytest.mark.parametrize(("said", "told"), [(0.5, 0.5), (1.0000000002, 1.0), (-1.0, 0.0), (float("nan"), None), (None, None)])
+def test_how_far_it_is_is_never_worth_a_failure(said: float | None, told: float | None) -> None:
+    assert progress("x" * 1000 + "\udc80", said).fraction == told
 
 
 def test_long_texts_are_said_in_parts_and_large_artifacts_belong_elsewhere() -> None:

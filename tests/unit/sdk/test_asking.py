@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from tests.each import each
 from trunkline.sdk import errors
 from trunkline.sdk.answering import Answer
 from trunkline.sdk.calls import approvals, events, job_webhooks, jobs, request, steering, tasks, webhooks
@@ -132,7 +133,7 @@ VERBS: dict[str, Callable[..., object]] = {
 }
 
 
-@pytest.mark.parametrize("name", VERBS)
+@each("name", VERBS)
 def test_an_argument_that_a_verb_does_not_have_is_refused_with_those_that_it_has(name: str) -> None:
     with pytest.raises(TypeError, match=rf"no argument 'limit': it takes .*\b{name}\b"):
         VERBS[name](limit=2)
@@ -158,7 +159,7 @@ def test_the_address_is_given_or_of_the_environment_or_this_machine() -> None:
     assert address(None, {}) == "http://127.0.0.1:8787"
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "environ", "proxy"),
     [
         ("http://a.example", {}, None),

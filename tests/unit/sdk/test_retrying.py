@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.each import each
 from trunkline.sdk.answering import Answer, Lost, seconds_of
 from trunkline.sdk.retrying import Patience, Tried, may_help, pause
 
@@ -17,7 +18,7 @@ def test_what_is_away_or_full_is_asked_again(method: str, status: int) -> None:
     assert may_help(method, Answer(status))
 
 
-@pytest.mark.parametrize("status", [300, 302, 400, 401, 403, 404, 409, 413, 415, 422, 500, 501])
+@each("status", [300, 302, 400, 401, 403, 404, 409, 413, 415, 422, 500, 501])
 def test_what_was_refused_for_good_is_not(status: int) -> None:
     assert not may_help("POST", Answer(status))
     assert pause(Patience(), ONCE, Answer(status), 0.5) is None
@@ -67,7 +68,7 @@ def test_a_gateway_that_is_away_is_waited_for_as_long_as_was_said_and_one_that_n
     assert waits(met=False) == [0.2, 0.4]
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "seconds"),
     [
         ({}, None),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
+from typing import cast
 
 import pytest
+from pydantic import BaseModel, field_validator
 
-from trunkline import Agent, BlockingContext, Context
+from trunkline import Agent, BlockingContext, Context, TaskError
 from trunkline.sdk.agents.failing import AgentError
 from trunkline.sdk.testkit import Kit, run
 
@@ -50,6 +53,81 @@ async def test_an_agent_without_a_handler_says_so() -> None:
     with pytest.raises(AgentError, match="has no handler"):
         async with Kit(Agent(POOL)):
             await asyncio.sleep(1)
+
+
+class Odd(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words for it")
+
+
+class Beyond(BaseException):
+    """What `except Exception` does not catch."""
+
+
+class Picky(BaseModel):
+    issue: int
+
+    @field_validator("issue")
+    @classmethod
+    def _looked_up(cls, issue: int) -> int:
+        raise KeyError(issue)
+
+
+def odd() -> None:
+    raise Odd
+
+
+def beyond() -> None:
+    raise Beyond("the end")
+
+
+async def beyond_waiting() -> None:
+    raise Beyond("the end")
+
+
+async def half_a_character(ctx: Context) -> None:
+    ctx.say("a name: \udc80")
+    raise ValueError("no such file: \udc80")
+
+
+async def picky(wish: Picky) -> None: ...
+
+
+def undecorated() -> object:
+    return asyncio.sleep(0)
+
+
+async def no_text() -> None:
+    raise TaskError(cast(str, 7))
+
+
+async def large(ctx: Context) -> None:
+    await ctx.submit("documentation", {"pages": "x" * (600 << 10)})
+
+
+ODD = {
+    odd: ("HANDLER_RAISED", "raised Odd: (what it says cannot be read)"),
+    beyond: ("HANDLER_RAISED", "raised Beyond: the end"),
+    beyond_waiting: ("HANDLER_RAISED", "raised Beyond: the end"),
+    half_a_character: ("HANDLER_RAISED", r"no such file: \udc80"),
+    picky: ("HANDLER_RAISED", "raised KeyError: 1"),
+    undecorated: ("RESULT_NOT_JSON", "write `async def`"),
+    no_text: ("AGENT_FAILED", "7"),
+    large: ("BODY_TOO_LARGE", "262144 are taken"),
+}
+
+
+async def test_whatever_a_handler_does_is_told_at_once_and_ends_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "trunkline.agent")  # half a character in a log breaks pytest-xdist
+    agent = Agent(POOL, at_once=len(ODD))
+    for handler in ODD:
+        agent.task(handler.__name__)(handler)
+    agent.task("fine")(lambda: "fine")
+    async with Kit(agent, lease_s=30) as kit:
+        for handler, (code, says) in ODD.items():
+            task = await kit.submit(handler.__name__, {"issue": 1}, max_retries=0).over()
+            assert (task.status, task.code) == ("failed", code) and says in task.error, task
+        assert (await kit.submit("fine").over()).result == "fine"
 
 
 async def test_the_end_of_the_block_ends_what_still_works() -> None:

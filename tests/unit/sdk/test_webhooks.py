@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from trunkline.sdk.webhooks import WebhookError, sign, verify
 
 SECRET, OTHER = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "a plain secret of one's own"
@@ -45,7 +46,7 @@ def test_what_is_too_old_or_from_the_future_is_refused(off: int) -> None:
     assert verify(BODY, headers(at=NOW + off), SECRET, tolerance_s=302, now=NOW)
 
 
-@pytest.mark.parametrize(
+@each(
     "changed",
     [
         {"Webhook-Id": "msg_2"},

@@ -31,6 +31,13 @@ def test_the_dashboard_asks_for_every_figure_and_for_no_other() -> None:
     assert found == {one.name for one in FIGURES}
 
 
+def test_every_figure_is_counted_somewhere_and_nothing_else_is() -> None:
+    counted = re.compile(r'meters\.(?:count|took|show|ask|forget)(?:\(|,)\s*"(\w+)"')
+    files = [file for root in ("libs", "services") for file in (ROOT / root).rglob("*.py")]
+    found = {name for file in files for name in counted.findall(file.read_text())}
+    assert {f"trunkline_{name}" for name in found | {"build_info"}} == {one.name for one in FIGURES}
+
+
 def test_labels_are_words_of_which_there_are_few() -> None:
     assert {label for one in FIGURES for label in one.labels} <= BOUNDED
 

@@ -23,8 +23,10 @@ class Kept:
         self.spans: list[Span] = []
         self.tracer = Tracer("gateway", Sampler(ratio, per_s, lambda: self.now), self.spans.append)
 
-    def request(self, traceparent: str = "", *, writes: bool = True) -> Span:
-        return self.tracer.edge("POST /tasks", (traceparent, ""), writes=writes)
+    def request(self, traceparent: str = "", *, writes: bool = True, tenant: str = "acme", path: str = "/tasks") -> Span:
+        span = self.tracer.edge("POST /tasks", (traceparent, ""), writes=writes)
+        span.belongs(tenant, "ann", path)
+        return span
 
 
 @pytest.fixture
@@ -43,8 +45,7 @@ def test_what_is_done_inside_of_a_span_is_part_of_it(kept: Kept) -> None:
 
 async def test_tasks_at_the_same_time_do_not_take_each_others(kept: Kept) -> None:
     async def work(tenant: str) -> None:
-        with kept.request():
-            traces.belongs_to(tenant, "ann")
+        with kept.request(tenant=tenant):
             await asyncio.sleep(0)
             with traces.child("step"):
                 await asyncio.sleep(0)
@@ -67,11 +68,66 @@ def test_reads_are_kept_only_where_their_sender_wants_it(kept: Kept) -> None:
     assert not kept.request(CAME[:-1] + "0").sampled
 
 
-def test_nobody_outside_decides_how_much_is_kept(kept: Kept) -> None:
-    assert [kept.request(CAME).sampled for _ in range(6)] == [True] * 4 + [False] * 2
-    assert [kept.request().sampled for _ in range(6)] == [True] * 4 + [False] * 2
+def test_nobody_outside_decides_how_much_is_kept_and_whoever_takes_much_leaves_others_theirs(kept: Kept) -> None:
+    for came in (CAME, ""):
+        assert [kept.request(came).sampled for _ in range(5)] == [True] * 3 + [False] * 2
+        assert [kept.request(came, tenant="other").sampled for _ in range(2)] == [True, False]
+    kept.now += 1.0
+    assert [kept.request(CAME).sampled for _ in range(3)] == [True, False, False]
     kept.now += 1.0
     assert [kept.request(CAME).sampled for _ in range(3)] == [True, True, False]
+
+
+def test_what_comes_all_the_time_leaves_something_for_what_comes_seldom() -> None:
+    kept, seldom = Kept(per_s=5.0), 0
+    for second in range(20):
+        for path in ("/heartbeat", "/messages") * 10:
+            kept.request(path=path)
+            kept.now += 0.05
+        seldom += second % 4 == 0 and kept.request().sampled
+    assert seldom == 5
+
+
+def test_strangers_and_what_nobody_owns_take_nothing_from_others(kept: Kept) -> None:
+    for _ in range(9):
+        with kept.tracer.edge("POST /tasks", (CAME, ""), writes=True):
+            pass
+    assert kept.spans == []
+    assert kept.request(CAME).sampled
+
+
+def test_what_breaks_is_kept_though_its_trace_is_not_and_a_refusal_is_none() -> None:
+    none = Kept(ratio=0.0)
+    with none.request() as refused:
+        refused.fail("NOT_FOUND")
+    with none.request() as broken:
+        broken.broke("500")
+        broken.note(status=500)
+    assert [(span.failed, span.attributes, span.traceparent[-2:]) for span in none.spans] == [("500", {"status": 500}, "01")]
+    sent = broken.traceparent[:-1] + "0"
+    with none.tracer.heard("router.submit", {"traceparent": sent}, "acme", TASK) or pytest.fail() as heard:
+        assert traces.carried({})["traceparent"] == sent
+        heard.broke("BROKEN")
+    assert (none.spans[1].parent_id, none.spans[1].trace_id) == (broken.span_id, broken.trace_id)
+    assert none.spans[1].span_id != broken.span_id
+
+
+async def test_what_outlives_a_request_is_no_part_of_it(kept: Kept) -> None:
+    over = asyncio.Event()
+
+    async def beside() -> dict[str, str]:
+        await over.wait()
+        with traces.child("late"):
+            return traces.carried({})
+
+    async with asyncio.TaskGroup() as group:
+        with kept.request():
+            later = group.create_task(beside())
+            with traces.apart():
+                assert traces.carried({}) == {}
+            await asyncio.sleep(0)
+        over.set()
+    assert (later.result(), [span.name for span in kept.spans]) == ({}, ["POST /tasks"])
 
 
 @pytest.mark.parametrize(("ratio", "per_s"), [(0.0, 1000.0), (1.0, 0.0)])
@@ -96,7 +152,7 @@ def test_a_request_that_came_with_a_trace_stays_in_it(kept: Kept) -> None:
         assert traces.named("weekly", TASK) == "weekly"
     assert span.trace_id == "4bf92f3577b34da6a3ce929d0e0e4736"
     sign = kept.spans[0]
-    assert (sign.trace_id, sign.links) == (trace_of("weekly"), [span.trace_id])
+    assert (sign.trace_id, sign.links) == (trace_of("weekly"), (span.trace_id,))
 
 
 @pytest.mark.parametrize(
@@ -110,10 +166,27 @@ def test_a_name_stands_for_the_digits_that_it_holds_or_for_those_of_its_digest(n
 
 
 def test_a_run_belongs_to_its_tasks_own_trace_whoever_let_it_begin(kept: Kept) -> None:
-    with kept.request() as approval, traces.running(Run("acme", TASK, CAME), attempt=1) as run:
+    approval = kept.request()
+    approval.state = "vendor=of-whoever-said-yes"
+    with approval, traces.running(Run("acme", TASK, CAME), attempt=1) as run:
         assert run is not None
         assert traces.environment(run) == {"TRACEPARENT": f"00-4bf92f3577b34da6a3ce929d0e0e4736-{run.span_id}-01"}
         with traces.child("run.clone") as step:
             assert step is not None
             assert (step.trace_id, step.parent_id, step.task) == (run.trace_id, run.span_id, TASK)
-    assert (run.parent_id, run.links) == ("00f067aa0ba902b7", [approval.trace_id])
+    assert (run.parent_id, run.links, run.state) == ("00f067aa0ba902b7", (approval.trace_id,), "")
+
+
+async def test_what_outlives_a_step_is_a_part_of_the_whole(kept: Kept) -> None:
+    over = asyncio.Event()
+
+    async def beside() -> str:
+        await over.wait()
+        return traces.carried({})["traceparent"]
+
+    async with asyncio.TaskGroup() as group:
+        with kept.request() as whole:
+            with traces.child("step"):
+                later = group.create_task(beside())
+            over.set()
+            assert await later == whole.traceparent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.each import each
 from trunkline.telemetry.w3c import Parent, parent, state
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -20,7 +21,7 @@ def test_of_a_version_to_come_the_part_that_is_known_is_read(text: str) -> None:
     assert parent(text) == Parent(TRACE, SPAN, True)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ["", "00", "garbage", WHOLE[:-1], WHOLE + "0", WHOLE + "-", WHOLE + "-01", " " + WHOLE, WHOLE + "\n", WHOLE.upper(),
      WHOLE.replace("-", "."), "ff" + WHOLE[2:], "0" + WHOLE, WHOLE[1:], WHOLE.replace(TRACE, "0" * 32), WHOLE.replace(SPAN, "0" * 16),
@@ -41,7 +42,7 @@ def test_a_state_is_carried_on_as_it_came(text: str, kept: str) -> None:
     assert parent(WHOLE, text) == Parent(TRACE, SPAN, True, kept)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ["foo=1,foo=2", "foo", "=1", "Foo=1", "foo =1", "foo=", "foo=1=2", "foo=\x01", "foo=é", "t@=1", "t@vwxyzvwxyzvwxyz=1", "a" * 257 + "=1",
      "foo=" + "1" * 257, ",".join(f"m{n}=1" for n in range(33)), ",".join(f"m{n}={'1' * 40}" for n in range(12))],

@@ -67,6 +67,8 @@ class Agent:
 
     def task(self, *types: str) -> Callable[[F], F]:
         """Decorates the handler of these types of task; of every type that no other handler takes, where none is named."""
+        if not all(isinstance(type, str) for type in types):
+            raise AgentError('name the types of task, or none: @agent.task("bugfix"), @agent.task()')
         known = sys._getframe(1).f_locals
 
         def take(function: F) -> F:

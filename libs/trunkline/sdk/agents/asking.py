@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
+from trunkline.contracts.agent import most_of
 from trunkline.contracts.message import Message, Reply
 from trunkline.sdk.agents.failing import AwayError, RefusedError
 from trunkline.sdk.agents.wire import Wire
 from trunkline.sdk.retrying import Patience
 
 T = TypeVar("T", bound=Message)
+log: Final = logging.getLogger("trunkline.agent")
+TOLD_OF: Final = 2.5
+"""Seconds of waiting that whoever runs the agent wants to know of."""
 LEASE_LOST: Final = "LEASE_LOST"
 UNAVAILABLE: Final = "unavailable"
 RETRY_AFTER: Final = "retry_after"
@@ -53,10 +58,14 @@ class Door:
                 pause = max(_BACKOFF.backoff(tries, random.random()), getattr(error, "after", 0.0))
                 if loop.time() + pause >= deadline:
                     raise
+                if pause >= TOLD_OF:
+                    log.warning("agent.waits", extra={"verb": verb, "seconds": round(pause, 1), "why": str(error)})
             await asyncio.sleep(pause)
 
     async def once(self, verb: str, body: bytes, answer: type[T], seconds: float) -> T:
         """One try. Raises RefusedError, AwayError."""
+        if len(body) > (most := most_of(verb)):  # nats-server would close the connection, which other tasks speak by too
+            raise RefusedError(f"{verb!r} has {len(body)} bytes, and {most} are taken: keep it elsewhere and tell where", "BODY_TOO_LARGE")
         async with self._lane(verb):
             said = await self._wire.ask(verb, body, seconds)
         try:

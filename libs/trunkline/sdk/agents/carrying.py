@@ -14,7 +14,7 @@ from trunkline.contracts.message import Message
 from trunkline.sdk.agents.asking import LEASE_LOST as LOST
 from trunkline.sdk.agents.asking import Door
 from trunkline.sdk.agents.context import Begin, Cancelled, Ties
-from trunkline.sdk.agents.failing import AwayError, PayloadError, RefusedError, TaskError
+from trunkline.sdk.agents.failing import AwayError, RefusedError, TaskError, words_of
 from trunkline.sdk.agents.outcomes import LEASE_LOST, Ended, Outcome, Raised, report_of
 from trunkline.sdk.agents.signatures import Handler
 from trunkline.sdk.agents.speaking import Speech
@@ -88,10 +88,7 @@ class Carrying:
     async def _worked(self, group: asyncio.TaskGroup) -> Outcome:
         if self._ties.cancelled is not None:
             return Ended()
-        try:
-            work = self._means.shop.begin(self._handler, self._ties)
-        except PayloadError as error:
-            return Raised(error)
+        work = self._means.shop.begin(self._handler, self._ties)
         done, to_end = asyncio.wrap_future(work.done), group.create_task(self._to_end.wait())
         try:
             either: set[asyncio.Future[Any]] = {done, to_end}
@@ -124,7 +121,7 @@ class Carrying:
         self.reported = True
 
     def _tell(self, error: BaseException) -> None:
-        said = {"task": self.leased.task_id, "why": f"{type(error).__name__}: {error}"}
+        said = {"task": self.leased.task_id, "why": f"{type(error).__name__}: {words_of(error)}"}
         if isinstance(error, TaskError):  # meant so
             log.warning("agent.task_failed", extra=said)
         else:

@@ -38,3 +38,16 @@ class RefusedError(AgentError):
         super().__init__(f"{message} [{code}]")
         self.message = message
         self.code = code
+
+
+def words_of(error: BaseException) -> str:
+    """What it says of itself, such that it can be told: that of strangers may raise in its turn, or be no text."""
+    try:
+        return readable(str(error))
+    except Exception:
+        return "(what it says cannot be read)"
+
+
+def readable(text: str) -> str:
+    """With half characters written out, as they come from names of files, for no JSON can hold them."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import iscoroutine
 from typing import Final
 
-from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
+from pydantic_core import to_json, to_jsonable_python
 
 from trunkline.contracts.agent import MOST_RESULT, AgentReported, Held, Report
 from trunkline.sdk.agents.context import Cancelled
-from trunkline.sdk.agents.failing import PayloadError, RefusedError, TaskError, UnansweredError
+from trunkline.sdk.agents.failing import PayloadError, RefusedError, TaskError, UnansweredError, readable, words_of
 
 MOST_ERROR: Final = 4000
 LEASE_LOST: Final = "lease_lost"
@@ -52,11 +53,16 @@ def report_of(held: Held, outcome: Outcome, why: Cancelled | None) -> Report | N
 
 
 def _succeeded(held: Held, value: object) -> Report:
+    if iscoroutine(value):
+        value.close()
+        sentence = "the handler is a plain function and returned a coroutine, which nobody awaits: write `async def`, in a decorator too"
+        return _report(held, AgentReported.FAILED, code="RESULT_NOT_JSON", error=sentence, mendable=False)
     try:
         result = to_jsonable_python(value)
         size = len(to_json(result))
-    except (PydanticSerializationError, ValueError, RecursionError) as error:
-        sentence = f"the handler returned what is no JSON ({type(value).__name__}): return plain values or a pydantic model ({error})"
+    except Exception as error:  # serializers are the handler's too
+        why = words_of(error)
+        sentence = f"the handler returned what is no JSON ({type(value).__name__}): return plain values or a pydantic model ({why})"
         return _report(held, AgentReported.FAILED, code="RESULT_NOT_JSON", error=sentence[:MOST_ERROR], mendable=False)
     if size > MOST_RESULT:
         sentence = f"the handler returned {size} bytes of JSON, and {MOST_RESULT} are taken: keep it elsewhere and return its address"
@@ -72,14 +78,14 @@ def _failed(held: Held, error: BaseException) -> Report:
 def _verdict(error: BaseException) -> tuple[str, str, bool]:
     match error:
         case PayloadError():
-            return "BAD_PAYLOAD", error.message, False
+            return "BAD_PAYLOAD", words_of(error), False
         case UnansweredError():
-            return "UNANSWERED", error.message, error.mendable
+            return "UNANSWERED", words_of(error), error.mendable
         case TaskError():
-            return "", error.message, error.mendable
+            return "", words_of(error), error.mendable
         case RefusedError():
-            return error.code, error.message, True
-    return "HANDLER_RAISED", f"the handler raised {type(error).__name__}: {error}", True
+            return error.code, readable(error.message), True
+    return "HANDLER_RAISED", f"the handler raised {type(error).__name__}: {words_of(error)}", True
 
 
 def _report(held: Held, reported: AgentReported, **rest: object) -> Report:

@@ -46,6 +46,8 @@ class Handler:
 def handler_of(function: Function, known: Mapping[str, Any]) -> Handler:
     """`known` are names that annotations may use beside the function's own. Raises AgentError for what can be no handler."""
     name = getattr(function, "__name__", type(function).__name__)
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        raise AgentError(f"{name}() yields, and a handler returns one result: say the rest with ctx.say(…)")
     parameters, hints = _parameters(function, name), _hints(function, name, known)
     contexts = [each for each in parameters if hints.get(each) in CONTEXTS or (each == "ctx" and each not in hints)]
     if len(contexts) > 1:

@@ -30,7 +30,7 @@ from trunkline.contracts.ids import token
 from trunkline.contracts.message import Message
 from trunkline.contracts.task import Priority
 from trunkline.sdk.agents.asking import LEASE_LOST, Door, PassingError
-from trunkline.sdk.agents.failing import AwayError, RefusedError, UnansweredError
+from trunkline.sdk.agents.failing import AwayError, RefusedError, UnansweredError, readable
 from trunkline.sdk.agents.wording import valid
 from trunkline.sdk.retrying import Patience
 
@@ -41,6 +41,8 @@ TURN: Final = 2.0
 """Seconds for which each of many looks for its answer, before the next does."""
 WITHIN: Final = 60.0
 """Seconds for which one wish is repeated while nobody answers."""
+PACED: Final = 600.0
+"""Seconds for wishes of which the control plane takes so many a minute: whoever has more of them waits."""
 _BACKOFF: Final = Patience(first=0.2, longest=5.0)
 _WHY: Final = {
     AnswerStatus.REJECTED: "somebody refused to answer",
@@ -96,7 +98,7 @@ class Verbs:
     async def approve(self, question: Question) -> Decision:
         """Raises RefusedError, AwayError, TaskError for what cannot be asked."""
         id = self._id(question.key, "approve", question.words, question.about)
-        wish = self._made(Approve, id=id, title=question.words, about=question.about, expires_s=question.expires_s)
+        wish = self._made(Approve, id=id, title=readable(question.words), about=question.about, expires_s=question.expires_s)
         await self._asked("approve", wish, Asked)
         answered = await self._answered(id)
         return Decision(answered.status, answered.by, answered.reason)
@@ -104,7 +106,7 @@ class Verbs:
     async def ask(self, question: Question) -> str:
         """Raises UnansweredError too."""
         id = self._id(question.key, "ask", question.words, question.about)
-        wish = self._made(Ask, id=id, question=question.words, about=question.about, expires_s=question.expires_s)
+        wish = self._made(Ask, id=id, question=readable(question.words), about=question.about, expires_s=question.expires_s)
         await self._asked("ask", wish, Asked)
         answered = await self._answered(id)
         if answered.status is AnswerStatus.APPROVED:
@@ -115,14 +117,14 @@ class Verbs:
     async def publish(self, event_type: str, payload: About, priority: Priority | None) -> None:
         task = self._leased
         said = {"event_type": event_type, "payload": dict(payload), "priority": priority, "trace_id": task.trace_id or None}
-        await self._asked("publish", valid(Publish, event_id=uuid4().hex, task_id=task.task_id, **said), Message)
+        await self._asked("publish", valid(Publish, event_id=uuid4().hex, task_id=task.task_id, **said), Message, PACED)
 
     async def submit(self, type: str, payload: About, part: Part) -> str:
         """The id of the task that was made."""
         rest = {name: value for name, value in part.items() if name != "key"}
         id = self._id(part.get("key", ""), "submit", type, {"payload": payload, "part": rest})
         wish = self._made(Submit, id=id, type=type, payload=payload, **rest)
-        return (await self._asked("submit", wish, SubmittedPart)).task_id
+        return (await self._asked("submit", wish, SubmittedPart, PACED)).task_id
 
     async def _answered(self, id: str) -> Answered:
         """However long it takes: the lease ends it, and the clock of the approval."""
@@ -146,9 +148,9 @@ class Verbs:
             self._heed(error)
             raise
 
-    async def _asked(self, verb: str, wish: Message, answer: type[T]) -> T:
+    async def _asked(self, verb: str, wish: Message, answer: type[T], within: float = WITHIN) -> T:
         try:
-            return await self._door.ask(verb, wish, answer, within=WITHIN)
+            return await self._door.ask(verb, wish, answer, within=within)
         except RefusedError as error:
             self._heed(error)
             raise

@@ -9,7 +9,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from trunkline.contracts.agent import MOST_LINE, MOST_TEXT, Artifact, Progress, Text
 from trunkline.contracts.message import Message
-from trunkline.sdk.agents.failing import TaskError
+from trunkline.sdk.agents.failing import TaskError, readable
 
 T = TypeVar("T", bound=Message)
 MOST_BYTES: Final = 192 << 10
@@ -37,15 +37,19 @@ def valid(kind: type[T], **fields: object) -> T:
 
 
 def progress(text: str, fraction: float | None) -> Progress:
-    return valid(Progress, text=text[:MOST_LINE], fraction=fraction)
+    """Sums of parts may be a little more than the whole; what is no number says nothing."""
+    share = None if fraction is None or fraction != fraction else min(max(fraction, 0.0), 1.0)
+    return valid(Progress, text=readable(text)[:MOST_LINE], fraction=share)
 
 
 def texts(text: str, *, is_error: bool) -> list[Text]:
     """As many as it takes; none for no text."""
-    return [Text(text=text[start : start + MOST_TEXT], is_error=is_error) for start in range(0, len(text), MOST_TEXT)]
+    whole = readable(text)
+    return [Text(text=whole[start : start + MOST_TEXT], is_error=is_error) for start in range(0, len(whole), MOST_TEXT)]
 
 
 def artifact(name: str, text: str, rest: ArtifactRest) -> Artifact:
+    name, text = readable(name), readable(text)
     if len(text) > MOST_TEXT:
         raise TaskError(f"the artifact {name[:100]!r} has {len(text)} characters; more than {MOST_TEXT} belong elsewhere: give its url")
     made = valid(Artifact, name=name, text=text, **rest)

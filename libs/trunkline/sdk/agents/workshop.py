@@ -26,19 +26,20 @@ class Workshop:
         self._group = group
 
     def begin(self, handler: Handler, ties: Ties) -> Work:
-        """Raises PayloadError."""
+        """The payload is read where the handler works: validators are its writer's too."""
         if handler.awaits:
-            arguments = handler.arguments(ties.task.payload, Context(ties))
             work = Work(ties, self._cancel)
-            self._post(lambda: self._start(work, handler.function(**arguments)), work)
+            self._post(lambda: self._start(work, _awaited(handler, Context(ties))), work)
             return work
         context = BlockingContext(ties)
-        arguments = handler.arguments(ties.task.payload, context)
         work = Work(ties, lambda work: context.stop())
         place = copy_context()
         # Threads of a pool are waited for when the program ends, for ever where one hangs.
-        target = lambda: place.run(work.do, lambda: handler.function(**arguments))  # noqa: E731
-        threading.Thread(target=target, name=f"task {ties.task.task_id}", daemon=True).start()
+        target = lambda: place.run(work.do, lambda: _called(handler, context))  # noqa: E731
+        try:
+            threading.Thread(target=target, name=f"task {ties.task.task_id}", daemon=True).start()
+        except RuntimeError as error:  # the machine gives no more threads
+            work.end(Raised(error))
         return work
 
     def _post(self, what: Callable[[], None], work: Work) -> None:
@@ -81,7 +82,10 @@ class Work:
             self.end(Returned(await coming))
         except asyncio.CancelledError:
             self.end(Ended())
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:  # meant for the whole program
+            self.end(Ended())
+            raise
+        except BaseException as error:  # whatever it is: it ends this task, and no other
             self.end(Raised(error))
 
     def do(self, call: Callable[[], object]) -> None:
@@ -89,9 +93,19 @@ class Work:
             self.end(Returned(call()))
         except asyncio.CancelledError:
             self.end(Ended())
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # else nobody would ever hear that the thread is over
             self.end(Raised(error))
 
     def end(self, outcome: Outcome) -> None:
         if not self.done.done():
             self.done.set_result(outcome)
+
+
+async def _awaited(handler: Handler, context: Context) -> object:
+    """Raises PayloadError, and whatever the handler raises."""
+    return await handler.function(**handler.arguments(context.task.payload, context))
+
+
+def _called(handler: Handler, context: BlockingContext) -> object:
+    """Raises as `_awaited`."""
+    return handler.function(**handler.arguments(context.task.payload, context))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import ValidationError
@@ -18,6 +19,23 @@ from trunkline.runtime.clock import now
 
 OTHERS: Final = ("router", "approvals", "sandbox", "relay")
 PING_TIMEOUT: Final = 1.0
+REMEMBERED: Final = 120.0
+"""Seconds: of many relays each is heard of now and then, and one that is gone is forgotten."""
+WORST: Final = (Integrity.OFF, Integrity.WHOLE, Integrity.CHECKING, Integrity.UNSIGNED, Integrity.BROKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """What each relay said last of the log: any of them answers, and each keeps a book of its own."""
+
+    by_relay: dict[str, tuple[float, Integrity]] = field(default_factory=dict)
+
+    def worst(self, relay: str, state: Integrity, moment: float) -> Integrity:
+        """Of all that was said until now, by whoever was heard of lately."""
+        self.by_relay[relay] = (moment, state)
+        for name in [name for name, (at, _) in self.by_relay.items() if moment - at > REMEMBERED]:
+            del self.by_relay[name]
+        return max((said for _, said in self.by_relay.values()), key=WORST.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +44,7 @@ class BusReadiness:
 
     of: Bus
     open: Callable[[], bool]
+    opinions: Opinions = field(default_factory=Opinions)
 
     async def services(self) -> Mapping[str, bool]:
         async with asyncio.TaskGroup() as group:
@@ -33,10 +52,12 @@ class BusReadiness:
         return {"gateway": self.open(), **{name: task.result() for name, task in asked.items()}}
 
     async def integrity(self) -> Integrity | None:
+        """The worst that a relay said a little while ago; None when nobody answers."""
         with suppress(DomainError, ValidationError):
             asked = GetIntegrity(tenant=NOBODY, at=now())
             told = await self.of.commands.send("relay", "-", asked, timeout=PING_TIMEOUT)
-            return IntegrityView.model_validate(told.body).state
+            view = IntegrityView.model_validate(told.body)
+            return self.opinions.worst(view.relay, view.state, time.monotonic())
         return None
 
     def bus(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -42,7 +44,7 @@ class Problem(BaseModel):
 
 @dataclass(slots=True)
 class ApiDocs:
-    """Describes `others` and itself. All is made once, when the gateway starts."""
+    """Describes `others` and itself, once, when somebody first asks: it takes most of a second, and most gateways are never asked."""
 
     others: Sequence[Dialect]
     version: str
@@ -51,12 +53,9 @@ class ApiDocs:
     error_model: type[BaseModel] = field(default=Problem, init=False)
     strict: bool = field(default=False, init=False)
     visitors: None = field(default=None, init=False)
-    _document: bytes = field(init=False)
-    _assets: Mapping[str, Asset] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._document = orjson.dumps(openapi.document((*self.others, self), self.version))
-        self._assets = shipped.loaded()
+    _document: bytes = field(default=b"", init=False)
+    _drawing: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _assets: Mapping[str, Asset] = field(default_factory=shipped.loaded, init=False)
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -71,7 +70,14 @@ class ApiDocs:
         return web.Response(text=body, status=status_of(error), content_type="application/json")
 
     async def _say(self, request: web.Request, principal: Principal) -> web.Response:
-        return web.Response(body=self._document, content_type="application/json")
+        body = self._document or await asyncio.to_thread(self._drawn)
+        return web.Response(body=body, content_type="application/json")
+
+    def _drawn(self) -> bytes:
+        """Beside the loop, for others are answered meanwhile; who asks at the same time waits for the same one."""
+        with self._drawing:
+            self._document = self._document or orjson.dumps(openapi.document((*self.others, self), self.version))
+        return self._document
 
     async def _swagger_ui(self, request: web.Request, principal: Principal) -> web.Response:
         return _page(pages.swagger_ui(self._assets), pages.POLICY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -122,7 +123,7 @@ class Instances:
             aliases=name.aliases, **self._wish(principal, name.task),
         )  # fmt: skip
         answer = InstanceAnswer.model_validate(await self._sent(command, name.task))
-        await self._sign(principal, name.task)
+        await self._lives(principal, name.task)
         return answer
 
     async def say(self, principal: Principal, name: InstanceName, said: Saying, seed: Seed) -> SaidAnswer:
@@ -139,7 +140,7 @@ class Instances:
             if error.code == UNKNOWN and name.text and said.agent_type:
                 raise invalid_id() from None
             raise
-        await self._sign(principal, name.task)
+        await self._lives(principal, name.task)
         return answer
 
     async def pending(self, principal: Principal, name: InstanceName, after: str | None, *, again: bool) -> PendingAnswer:
@@ -147,7 +148,7 @@ class Instances:
         _check_own(principal, name.task)
         command = ReadInstance(after=after, again=again, **self._wish(principal, name.task))
         answer = PendingAnswer.model_validate(await self._sent(command, name.task))
-        await self._sign(principal, name.task)
+        await self._lives(principal, name.task)
         return answer
 
     async def tell(self, principal: Principal, name: InstanceName, text: str, seed: Seed, *, read: bool) -> ToldAnswer:
@@ -175,7 +176,7 @@ class Instances:
         """Raises NotFound for what this agent never said, Conflict for what asks already. `again` as in `pending`."""
         command = AskInput(message_id=message, again=again, **self._wish(principal, task))
         answer = PendingAnswer.model_validate(await self._sent(command, task))
-        await self._sign(principal, task)
+        await self._lives(principal, task)
         return answer
 
     async def move(self, principal: Principal, name: InstanceName, status: InstanceStatus) -> InstanceAnswer:
@@ -183,16 +184,16 @@ class Instances:
         _check_own(principal, name.task)
         command = MoveInstance(status=status, **self._wish(principal, name.task))
         answer = InstanceAnswer.model_validate(await self._sent(command, name.task))
-        await self._sign(principal, name.task)
+        await self._lives(principal, name.task)
         return answer
 
     async def beat(self, principal: Principal, name: InstanceName) -> datetime:
         """A sign of life, and when. Raises NotFound."""
-        now, known = self.now(), self._alive.get(_whose(principal, name.task))
-        if known is None or now.timestamp() - known[1] >= LOOKED_S:
+        now, whose = self.now(), _whose(principal, name.task)
+        if self._quiet(whose, now) >= LOOKED_S:
             with by_name(principal, name.task):
                 await self._sent(ReadInstance(**self._wish(principal, name.task)), name.task)
-        await self._sign(principal, name.task)
+        await self._sign(principal, name.task, whose, now)
         return now
 
     async def view(self, principal: Principal, name: InstanceName, messages: int, before: str | None = None) -> InstanceView:
@@ -219,13 +220,19 @@ class Instances:
     async def _sent(self, command: Command, task: TaskId) -> dict[str, JsonValue]:
         return (await self.tasks.commands.send(ROUTER, task, command)).body
 
-    async def _sign(self, principal: Principal, task: TaskId) -> None:
+    async def _lives(self, principal: Principal, task: TaskId) -> None:
         """Whoever calls, lives."""
-        now, name = self.now(), _whose(principal, task)
-        known = self._alive.get(name)
-        if known is None or now.timestamp() - known[1] >= BEAT_S:
-            self._alive.put(name, None, now.timestamp())
+        await self._sign(principal, task, _whose(principal, task), self.now())
+
+    async def _sign(self, principal: Principal, task: TaskId, whose: bytes, now: datetime) -> None:
+        if self._quiet(whose, now) >= BEAT_S:
+            self._alive.put(whose, None, now.timestamp())
             await self.beats.put(principal.tenant, task, now)
+
+    def _quiet(self, whose: bytes, now: datetime) -> float:
+        """Seconds since the last sign that was passed on."""
+        known = self._alive.get(whose)
+        return math.inf if known is None else now.timestamp() - known[1]
 
     def _wish(self, principal: Principal, task: TaskId) -> dict[str, Any]:
         return {"tenant": principal.tenant, "at": self.now(), "task_id": task, "by": principal.subject}

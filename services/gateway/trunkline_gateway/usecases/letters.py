@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -31,6 +31,10 @@ AT_ONCE: Final = 8
 """Of one wish about many: each may be a task."""
 WITHIN: Final = 12.0
 """Seconds for one: a handler is given its time."""
+
+
+EditOf = Callable[[str], Awaitable[LetterEdit | None]]
+"""What of a letter is to be otherwise; may raise any DomainError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +66,14 @@ class Letters:
         command = RequeueLetter(**self._of(principal), letter=letter, by=principal.subject, wish=id, edit=_clean(edit))
         return LetterView.model_validate(await self._told(NO_ID, command, WITHIN))
 
-    async def requeue_many(self, principal: Principal, letters: Sequence[str], *, id: str) -> tuple[Came, ...]:
+    async def requeue_many(self, principal: Principal, letters: Sequence[str], edit: EditOf, *, id: str) -> tuple[Came, ...]:
         """Some at a time, each for itself: what one is refused for says nothing of the others."""
         hands = asyncio.Semaphore(AT_ONCE)
 
         async def requeue(letter: str) -> Came:
             async with hands:
                 try:
-                    return Came(letter, await self.requeue(principal, letter, None, id=id))
+                    return Came(letter, await self.requeue(principal, letter, await edit(letter), id=id))
                 except DomainError as error:
                     return Came(letter, refused=error)
 
@@ -110,5 +114,5 @@ def _clean(edit: LetterEdit | None) -> LetterEdit | None:
     if edit is None:
         return None
     values = {name: struck.values(value) for name in ("payload", "metadata", "body") if (value := getattr(edit, name)) is not None}
-    prompt = {} if edit.prompt is None else {"prompt": struck.text(edit.prompt)}
-    return edit.model_copy(update={**values, **prompt})
+    texts = {name: struck.text(value) for name in ("prompt", "repo", "branch") if (value := getattr(edit, name)) is not None}
+    return edit.model_copy(update={**values, **texts})

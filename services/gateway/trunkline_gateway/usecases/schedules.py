@@ -10,6 +10,7 @@ from typing import Any, Final
 from trunkline.auth.principal import Principal
 from trunkline.contracts.message import Command
 from trunkline.contracts.schedule import (
+    ChangeSchedule,
     CreateSchedule,
     DeleteSchedule,
     GetSchedule,
@@ -39,6 +40,18 @@ class ScheduleWish:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleChange:
+    """What is to be otherwise; None stays."""
+
+    cron: str | None = None
+    time_zone: str | None = None
+    every_s: int | None = None
+    missed: Missed | None = None
+    assignment: Assignment | None = None
+    paused: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Schedules:
     """Every verb about one schedule raises NotFound for one that the tenant does not have; each may raise Unavailable."""
 
@@ -49,10 +62,7 @@ class Schedules:
 
     async def create(self, principal: Principal, wish: ScheduleWish, *, id: str) -> Schedule:
         """The same `id` again makes no second one. Raises Invalid, Conflict where there are too many."""
-        assignment = struck.assignment(wish.assignment)
-        if "deadline_s" not in assignment.model_fields_set:
-            assignment = assignment.model_copy(update={"deadline_s": self.deadline_s})
-        about = self._about(principal, f"{PREFIX}{id}")
+        about, assignment = self._about(principal, f"{PREFIX}{id}"), self._settled(wish.assignment)
         command = CreateSchedule(**about, when=wish.when, missed=wish.missed, assignment=assignment, by=principal.subject)
         return await self._one(command)
 
@@ -64,15 +74,26 @@ class Schedules:
     async def one(self, principal: Principal, schedule: str) -> Schedule:
         return await self._one(GetSchedule(**self._about(principal, schedule)))
 
-    async def pause(self, principal: Principal, schedule: str, *, paused: bool) -> Schedule:
-        """Or let it go on from now."""
-        return await self._one(PauseSchedule(**self._about(principal, schedule), paused=paused, by=principal.subject))
+    async def change(self, principal: Principal, schedule: str, change: ScheduleChange) -> Schedule:
+        """Whose tasks it makes from now on, unless it is only paused, or goes on. Raises Invalid."""
+        about = self._about(principal, schedule)
+        if change == ScheduleChange(paused=change.paused) and change.paused is not None:  # which earlier routers understand too
+            return await self._one(PauseSchedule(**about, paused=change.paused, by=principal.subject))
+        command = ChangeSchedule(
+            **about, cron=change.cron, time_zone=change.time_zone, every_s=change.every_s, missed=change.missed,
+            assignment=self._settled(change.assignment) if change.assignment else None, paused=change.paused, by=principal.subject,
+        )  # fmt: skip
+        return await self._one(command)
 
     async def delete(self, principal: Principal, schedule: str) -> None:
         """The tasks that it made stay."""
         await self._one(DeleteSchedule(**self._about(principal, schedule), by=principal.subject))
 
-    async def _one(self, command: CreateSchedule | GetSchedule | PauseSchedule | DeleteSchedule) -> Schedule:
+    def _settled(self, assignment: Assignment) -> Assignment:
+        clean = struck.assignment(assignment)
+        return clean if "deadline_s" in clean.model_fields_set else clean.model_copy(update={"deadline_s": self.deadline_s})
+
+    async def _one(self, command: CreateSchedule | GetSchedule | ChangeSchedule | PauseSchedule | DeleteSchedule) -> Schedule:
         return Schedule.model_validate(await self._told(command.schedule_id, command))
 
     async def _told(self, id: str, command: Command) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
-from trunkline.audit.book import Book, open_book
+from trunkline.audit.book import Book, Imprint, open_book
 from trunkline.auth.audit_keys import audit_key
 from trunkline_relay.settings import Settings
 
@@ -16,4 +17,5 @@ def audit_book(settings: Settings) -> Book | None:
     folder = settings.audit_folder()
     if folder is None or settings.data_dir is None:
         return None
-    return open_book(folder, audit_key(settings.audit_key_file or settings.data_dir / KEY), settings.audit_copy_file)
+    key = audit_key(settings.audit_key_file or settings.data_dir / KEY)
+    return open_book(folder, key, settings.audit_copy_file, Imprint(settings.relay_instance, timedelta(days=settings.events_days)))

@@ -10,10 +10,13 @@ from trunkline.contracts import subjects
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.ids import TenantId
 from trunkline.contracts.webhook import DeliveryPage, DeliveryView, ListDeliveries
-from trunkline_relay.ports import Kept
+from trunkline_relay.adapters.stored_at import stored_at
+from trunkline_relay.ports import DeadFound, Kept
 
 FIRST_WINDOW: Final = 256
 WIDER: Final = 4
+DENSE: Final = 1_024
+"""Where much lies: behind each window the reader fetches a page that nobody wants."""
 WIDEST: Final = 16_384
 MOST_WINDOWS: Final = 500
 MOST_LOOKED_AT: Final = 5_000
@@ -24,7 +27,7 @@ _CURSOR: Final = re.compile(r"\A[0-9]{1,18}\Z")
 
 
 def read(stored: Stored) -> Kept:
-    return Kept(DeliveryView.model_validate_json(stored.body), stored.seq)
+    return Kept(DeliveryView.model_validate_json(stored.body), stored.seq, stored.trace)
 
 
 class DeliveryShelf:
@@ -52,32 +55,36 @@ class DeliveryShelf:
         total = await self._ledger.count(subjects.deliveries_of(TenantId(query.tenant), query.hook_id))
         return found.model_copy(update={"total": total})
 
-    async def dead(self, query: ListDeliveries) -> tuple[list[Kept], str | None]:
-        found, before = await self._walked(subjects.delivered_of(TenantId(query.tenant)), query)
-        return found, None if before is None else str(before)
+    async def dead(self, query: ListDeliveries) -> DeadFound:
+        found, before, reached = await self._walked(subjects.delivered_of(TenantId(query.tenant)), query)
+        return DeadFound(found, None if before is None else str(before), stored_at(reached) if reached else None)
 
     async def _found(self, query: ListDeliveries) -> DeliveryPage:
-        return _page(*await self._walked(subjects.deliveries_of(TenantId(query.tenant), query.hook_id), query))
+        found, before, _ = await self._walked(subjects.deliveries_of(TenantId(query.tenant), query.hook_id), query)
+        return DeliveryPage(deliveries=tuple(kept.delivery for kept in found), next=None if before is None else str(before))
 
-    async def _walked(self, subject: str, query: ListDeliveries) -> tuple[list[Kept], int | None]:
-        """Walks the stream backwards in windows that grow while they hold little."""
+    async def _walked(self, subject: str, query: ListDeliveries) -> tuple[list[Kept], int | None, Stored | None]:
+        """Walks the stream backwards in windows that grow while they hold little; at last what was looked at last."""
         oldest, last = await self._ledger.bounds()
         first = max(oldest, 1)  # an empty stream says 0, where nothing ever lies
         end = min(last, _before(query.after)) if query.after else last
         found: list[Kept] = []
+        reached: Stored | None = None
+        heads = tuple(f'{{"status":"{status}"'.encode() for status in query.statuses)
         looked, size, window, windows = 0, 0, FIRST_WINDOW, 0
         while end >= first and looked < MOST_LOOKED_AT and windows < MOST_WINDOWS:
             start, windows = max(end - window + 1, first), windows + 1
-            for kept in map(read, reversed(await self._window(subject, start, end))):
+            for reached in reversed(await self._window(subject, start, end)):
                 looked += 1
-                if query.statuses and kept.delivery.status not in query.statuses:
+                if heads and not reached.body.startswith(heads):  # to read one whole is dear, and hardly any is dead
                     continue
+                kept = read(reached)
                 size += len(kept.delivery.body) + (len(kept.delivery.answer.body) if kept.delivery.answer else 0)
                 if found and (len(found) >= query.limit or size * 2 > LARGEST_PAGE):
-                    return found, found[-1].seq
+                    return found, found[-1].seq, None
                 found.append(kept)
-            end, window = start - 1, min(window * WIDER, WIDEST) if looked < FIRST_WINDOW else window
-        return found, end + 1 if end >= first else None
+            end, window = start - 1, min(window * WIDER, WIDEST) if looked < FIRST_WINDOW else max(window, DENSE)
+        return found, end + 1 if end >= first else None, reached
 
     async def _window(self, subject: str, start: int, end: int) -> list[Stored]:
         found: list[Stored] = []
@@ -86,10 +93,6 @@ class DeliveryShelf:
                 break
             found.append(stored)
         return found
-
-
-def _page(found: list[Kept], before: int | None) -> DeliveryPage:
-    return DeliveryPage(deliveries=tuple(kept.delivery for kept in found), next=None if before is None else str(before))
 
 
 def _before(cursor: str) -> int:

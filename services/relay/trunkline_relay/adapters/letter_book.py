@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from itertools import islice
 from typing import Final, TypeVar
 
 import structlog
@@ -18,6 +18,7 @@ from trunkline.bus.dead import DeadLetter
 from trunkline.contracts import subjects
 from trunkline.contracts.ids import TenantId
 from trunkline.contracts.letters import LetterHandled, LetterKind, LetterName, desk_token, parse_letter
+from trunkline_relay.adapters.stored_at import stored_at
 from trunkline_relay.model.letters import Done, GivenUp, name_of, raw_body, read_body, tenant_of
 
 log = structlog.get_logger()
@@ -74,6 +75,10 @@ class LetterBook:
     def done(self, tenant: str, name: LetterName) -> LetterHandled | None:
         return self._done.get((tenant, str(name)))
 
+    def handled(self, tenant: str, kind: LetterKind, most: int) -> Sequence[LetterHandled]:
+        mine = (done for (whose, letter), done in self._done.items() if whose == tenant and letter.partition(".")[0] == kind)
+        return list(islice(mine, most))
+
     async def letter(self, given_up: GivenUp) -> DeadLetter | None:
         stored = await self._ledger.last(given_up.subject)
         return DeadLetter.model_validate_json(stored.body) if stored else None
@@ -111,7 +116,7 @@ def _given_up(stored: Stored, letter: DeadLetter) -> GivenUp:
         name_of(what, id),
         tenant_of(tenant, letter.subject, read_body(raw_body(letter.body)), HOME),
         stored.seq,
-        _moment(stored),
+        stored_at(stored),
         stored.subject,
         letter.consumer,
         letter.stream,
@@ -120,12 +125,6 @@ def _given_up(stored: Stored, letter: DeadLetter) -> GivenUp:
         letter.reason,
         letter.tries,
     )
-
-
-def _moment(stored: Stored) -> datetime:
-    """By the clock of nats-server."""
-    told = (stored.headers or {}).get("Nats-Time-Stamp", "")
-    return datetime.fromisoformat(told).astimezone(UTC)
 
 
 def _put(into: OrderedDict[_Key, T], key: _Key, value: T) -> None:

@@ -16,6 +16,7 @@ from trunkline.contracts import (
     calls,
     dispatch,
     dispatch_views,
+    folding,
     forge,
     message,
     record,
@@ -40,8 +41,7 @@ from trunkline_relay.adapters import (
     sqlite_traces,
     sqlite_usage,
 )
-from trunkline_relay.model import changes as folding
-from trunkline_relay.model import pages
+from trunkline_relay.model import changes, pages
 from trunkline_relay.model.changes import Changes
 
 _ROOMS: Final = (sqlite_tasks, sqlite_approvals, sqlite_dispatches, sqlite_traces, sqlite_usage)
@@ -54,6 +54,7 @@ _FOLDS: Final = (
     calls,
     dispatch,
     dispatch_views,
+    folding,
     forge,
     message,
     record,
@@ -62,7 +63,7 @@ _FOLDS: Final = (
     steering,
     task,
     views,
-    folding,
+    changes,
     pages,
 )
 # A view is only as good as the code that folded it: another fold, another fact, another table, and the file is made anew.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import Final, TypeGuard
 
@@ -12,11 +13,13 @@ import structlog
 from trunkline.bus import Raced, Stored
 from trunkline.contracts.webhook import DeliverLater, DeliveryStatus, DeliveryView, Hook, WebhookStatus
 from trunkline.runtime.faults import faultpoint
+from trunkline.telemetry.traces import Span, Tracer, child, current
+from trunkline.telemetry.w3c import TRACEPARENT
 from trunkline_relay.handlers.hook_health import HookHealth
 from trunkline_relay.handlers.slots import Slot, Slots
 from trunkline_relay.model import hook_state, signing, trying
 from trunkline_relay.model.hosts import Key, Turn, Waiting
-from trunkline_relay.model.trying import Attempt
+from trunkline_relay.model.trying import Attempt, Verdict
 from trunkline_relay.ports import Deliveries, Hooks, Kept, Subscribers, Timers
 
 log = structlog.get_logger()
@@ -36,10 +39,15 @@ def line_of(hook: Hook) -> Key:
 class Sender:
     """Signs and sends, and says how the host was."""
 
-    def __init__(self, hooks: Hooks, subscribers: Subscribers, now: Callable[[], datetime]) -> None:
+    def __init__(self, hooks: Hooks, subscribers: Subscribers, now: Callable[[], datetime], tracer: Tracer) -> None:
         self._hooks = hooks
         self._subscribers = subscribers
+        self._tracer = tracer
         self.now = now
+
+    def resumed(self, kept: Kept) -> AbstractContextManager[object]:
+        """For `with`: what waited here goes on in the trace that it came in."""
+        return self._tracer.heard("relay.resume", {TRACEPARENT: kept.trace}, kept.delivery.tenant, "") or nullcontext()
 
     async def send(self, hook: Hook, id: str, body: str) -> tuple[Attempt, dict[str, str]]:
         """What came of it, and the headers that may be shown."""
@@ -50,8 +58,21 @@ class Sender:
         if not keys:
             return Attempt(at, 0, None, "its secret cannot be opened: is the vault's key another one now?"), shown
         text = body.encode()
-        headers = shown | signing.headers(id, int(at.timestamp()), text, keys)
-        return await self._subscribers.post(hook.url, headers, text), shown
+        with child("webhook.send") as span:
+            if here := current():  # the id alone: what its sender put beside it is nothing to subscribers
+                shown[TRACEPARENT] = here.traceparent
+            headers = shown | signing.headers(id, int(at.timestamp()), text, keys)
+            attempt = await self._subscribers.post(hook.url, headers, text)
+            if span:
+                _tell(span, attempt)
+        return attempt, shown
+
+
+def _tell(span: Span, attempt: Attempt) -> None:
+    if attempt.answer:
+        span.note(status=attempt.answer.status)
+    if (said := trying.verdict(attempt)) is not Verdict.DELIVERED:
+        span.fail(said.name)
 
 
 class Deliver:
@@ -87,7 +108,8 @@ class Deliver:
         try:
             kept = await self._deliveries.load(turn.key.tenant, turn.key.hook_id, turn.waiting.delivery_id)
             if _still(kept, turn.waiting.round, turn.waiting.tries):
-                await self._carry(kept, slot)
+                with self._sender.resumed(kept):
+                    await self._carry(kept, slot)
         finally:
             self._slots.give_back(slot)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -11,8 +12,8 @@ import structlog
 
 from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor
-from trunkline.contracts.record import Event, read_told
-from trunkline_relay.model.changes import changed
+from trunkline.contracts.record import Told, read_told
+from trunkline_relay.model.changes import changed, types_of
 from trunkline_relay.ports import Log, Stored, Views
 
 log = structlog.get_logger()
@@ -38,14 +39,23 @@ class Readers(Protocol):
         ...
 
 
+Tell = Callable[[Sequence[Stored], int], None]
+"""Told of each batch that the views hold now, and since when it was worked on, in nanoseconds."""
+
+
+def _nobody(_: Sequence[Stored], __: int) -> None:
+    """Where nobody wants to know."""
+
+
 class Folding:
     """One reader of the log and one writer of the views, with a bounded queue between them."""
 
-    def __init__(self, log: Log, views: Views, epoch: str, readers: Readers) -> None:
+    def __init__(self, log: Log, views: Views, epoch: str, readers: Readers, tell: Tell = _nobody) -> None:
         self._log = log
         self._views = views
         self._epoch = epoch
         self._readers = readers
+        self._tell = tell
         self._queue: asyncio.Queue[Stored] = asyncio.Queue(2 * LARGEST_BATCH)
 
     async def run(self) -> None:
@@ -64,7 +74,9 @@ class Folding:
             await self._company()
             while len(batch) < LARGEST_BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
+            began = time.time_ns()
             fold_batch(self._views, batch, self._epoch)
+            self._tell(batch, began)
             self._readers.advanced(batch[-1].seq)
             await asyncio.sleep(0)
 
@@ -78,19 +90,19 @@ class Folding:
 
 def fold_batch(views: Views, batch: Sequence[Stored], epoch: str) -> None:
     """Bring the views from before the batch to after it, in one transaction."""
-    events = (event for stored in batch for event in _events(stored, epoch))
-    views.keep(changed(events, views.task, views.approval, views.dispatch), batch[-1].seq)
+    told = (each for stored in batch if (each := _told(stored, epoch)))
+    views.keep(changed(told, views.task, views.approval, views.dispatch), batch[-1].seq)
 
 
-def _events(stored: Stored, epoch: str) -> Iterator[Event]:
+def _told(stored: Stored, epoch: str) -> Told | None:
+    """None for what changes no view, and what nobody can read."""
     try:
         names = subjects.parse_event(stored.subject)
         if names.part == OUTPUT:
-            return
-        at, facts = read_told(stored.body)
+            return None
+        at, facts = read_told(stored.body, types_of(names.part))
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         # One message that nobody can read must not hide every task behind it.
         log.error("relay.fact_unreadable", seq=stored.seq, subject=stored.subject, error=str(error)[:500])
-        return
-    for index, fact in enumerate(facts):
-        yield Event(Cursor(epoch, stored.seq, index), names.tenant, names.task, names.part, at, fact)
+        return None
+    return Told(Cursor(epoch, stored.seq), *names, at, facts) if facts else None

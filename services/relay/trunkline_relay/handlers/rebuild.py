@@ -21,6 +21,7 @@ class Read(NamedTuple):
     seq: int
     subject: str
     body: bytes
+    trace: str = ""
 
 
 class Rebuild:

@@ -17,6 +17,7 @@ from trunkline.contracts.message import Accepted
 from trunkline.contracts.task import TaskStatus
 from trunkline.contracts.views import ListTasks, TaskSort
 from trunkline.contracts.webhook import DeliveryStatus, ListDeliveries
+from trunkline_relay.handlers.count_letters import MOST_COUNTED, CountLetters
 from trunkline_relay.handlers.find_letters import FindLetters, of_delivery, of_given_up, of_task
 from trunkline_relay.model import bookmarks, letters
 
@@ -24,6 +25,7 @@ MOST_LOOKED_AT: Final = 1_000
 """Letters that one page may cost; it is short then, and the next one goes on from there."""
 WHY: Final = 500
 """Characters of a reason in a list."""
+TOTAL: Final = "total"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,6 +35,15 @@ class Item(NamedTuple):
     view: LetterView | None
     place: str
     at: datetime
+    walked: bool = False
+    """Whether it stands for many deliveries that were looked at, of which none is dead."""
+
+
+class Mark(NamedTuple):
+    """Where each kind goes on, one that is not there is over; and how many there were in all when the first page was read."""
+
+    places: Mapping[str, str | None]
+    total: int | None = None
 
 
 Some = tuple[Sequence[Item], bool]
@@ -46,7 +57,9 @@ class _Kind:
 
     look: Look
     place: str | None
-    met: int = 0
+    matched: int = 0
+    walked: bool = False
+    """Whether that took a look at many deliveries of which none is dead."""
     _ahead: deque[Item] = field(default_factory=deque)
     _more: bool = True
     _seen: str | None = None
@@ -63,7 +76,7 @@ class _Kind:
 
     def take(self) -> Item:
         item = self._ahead.popleft()
-        self.place, self.met = item.place, self.met + (item.view is not None)
+        self.place, self.walked = item.place, item.walked
         return item
 
     def end(self) -> None:
@@ -78,6 +91,7 @@ class _Kind:
 class ShowLetters:
     def __init__(self, find: FindLetters) -> None:
         self._find = find
+        self._counting = CountLetters(find)
 
     async def get(self, query: GetLetter) -> Accepted:
         """Raises NotFound, Unavailable."""
@@ -88,14 +102,14 @@ class ShowLetters:
         """Raises Invalid, Unavailable."""
         if not 1 <= query.limit <= MOST_PAGE:
             raise Invalid(f"limit must be 1 to {MOST_PAGE}", code="BAD_PAGE", limit=query.limit)
-        places = _places(query.after)
+        mark = _read(query.after)
         await self._find.settled()
         looks = self._looks(query)
-        kinds = {kind: _Kind(look, places.get(kind)) for kind, look in looks.items() if query.after is None or kind in places}
+        kinds = {kind: _Kind(look, mark.places.get(kind)) for kind, look in looks.items() if query.after is None or kind in mark.places}
         found = await self._gathered(query, kinds)
         left = {str(kind): each.place for kind, each in kinds.items() if not each.over}
-        next = orjson.dumps(left).decode() if left else None
-        page = LetterPage(letters=tuple(found), next=next, total=self._total(query, kinds, found, next))
+        total = mark.total if query.after is not None else await self._total(query, kinds)
+        page = LetterPage(letters=tuple(found), next=_written(Mark(left, total)) if left else None, total=total)
         return Accepted(seq=0, body=page.model_dump(mode="json"))
 
     async def _gathered(self, query: ListLetters, kinds: Mapping[LetterKind, _Kind]) -> list[LetterView]:
@@ -109,35 +123,38 @@ class ShowLetters:
             if query.since and at < query.since:
                 kinds[kind].end()
                 continue
-            view = kinds[kind].take().view
-            if view and letters.fits(shown := letters.stands(view, self._find.book.done(query.tenant, _name(view))), query):
+            item = kinds[kind].take()
+            if item.walked:  # thousands were looked at for nothing: the next page goes on from there
+                break
+            if shown := self._fitting(query, item.view):
+                kinds[kind].matched += 1
                 found.append(shown.model_copy(update={"why": shown.why[:WHY]}))
         return found
 
-    def _total(self, query: ListLetters, kinds: Mapping[LetterKind, _Kind], found: Sequence[LetterView], next: str | None) -> int | None:
-        """Counted where all were looked at, or where nothing has to be: nobody walks through all of them for a number."""
-        if query.after is None and next is None:
-            return len(found)
-        if query.q or query.state or query.since or query.after:
-            return None
-        counts = [self._count(query.tenant, kind, each) for kind, each in kinds.items()]
+    def _fitting(self, query: ListLetters, view: LetterView | None) -> LetterView | None:
+        shown = view and letters.stands(view, self._find.book.done(query.tenant, _name(view)))
+        return shown if shown and letters.fits(shown, query) else None
+
+    async def _total(self, query: ListLetters, kinds: Mapping[LetterKind, _Kind]) -> int | None:
+        """All that match, counted with the first page; None: too many would have to be looked at one by one."""
+        counts = [await self._count(query, kind, each) for kind, each in kinds.items()]
         return None if None in counts else sum(count or 0 for count in counts)
 
-    def _count(self, tenant: str, kind: LetterKind, each: _Kind) -> int | None:
+    async def _count(self, query: ListLetters, kind: LetterKind, each: _Kind) -> int | None:
+        """Of one kind, behind the page that was just read."""
         if each.over:
-            return each.met
-        if kind in (LetterKind.TRIGGER, LetterKind.MESSAGE):
-            return self._find.book.count(tenant, kind)
-        return self._failed(tenant) if kind is LetterKind.TASK else None
-
-    def _failed(self, tenant: str) -> int | None:
-        """Tasks that failed, without those that are told of as what began them."""
-        begun = self._find.book.given_up(tenant, LetterKind.TRIGGER, None, MOST_LOOKED_AT)
-        if len(begun) == MOST_LOOKED_AT:
-            return None
-        tasks = (self._find.views.task(tenant, each.name.first) for each in begun)
-        wish = ListTasks(tenant=tenant, at=_EPOCH, statuses=(TaskStatus.FAILED,), limit=1)
-        return self._find.views.tasks(wish).total - sum(task is not None and task.status is TaskStatus.FAILED for task in tasks)
+            return each.matched
+        if (known := self._counting.of(query, kind)) is not None:
+            return known
+        count = each.matched
+        for _ in range(0 if each.walked else MOST_COUNTED):
+            head = await each.head()
+            if head is None or (query.since and head.at < query.since):
+                return count
+            if head.walked:
+                break
+            count += self._fitting(query, each.take().view) is not None
+        return None
 
     def _looks(self, query: ListLetters) -> dict[LetterKind, Look]:
         every: dict[LetterKind, Look] = {
@@ -157,10 +174,10 @@ class ShowLetters:
         wish = ListDeliveries(
             tenant=query.tenant, at=query.at, hook_id="-", statuses=(DeliveryStatus.DEAD,), limit=query.limit, after=after
         )
-        some, next = await self._find.deliveries.dead(wish)
+        some, next, reached = await self._find.deliveries.dead(wish)
         items = [Item(view := of_delivery(kept.delivery), str(kept.seq), view.at) for kept in some]
-        if next is not None and not items:  # a long way without any: the walk goes on from there
-            return [Item(None, next, query.at)], True
+        if next is not None and (not items or next != items[-1].place):  # a long way without any: the walk goes on from there
+            items.append(Item(None, next, reached or query.at, walked=True))
         return items, next is not None
 
     async def _tasks(self, query: ListLetters, after: str | None) -> Some:
@@ -183,15 +200,22 @@ def _name(view: LetterView) -> LetterName:
     return LetterName(LetterKind(kind), first, *rest)
 
 
-def _places(cursor: str | None) -> dict[str, str | None]:
-    """Where each kind goes on; one that is not there is over. Raises Invalid."""
+def _read(cursor: str | None) -> Mark:
+    """Raises Invalid."""
     try:
         read: object = orjson.loads(cursor) if cursor is not None else {}
     except orjson.JSONDecodeError:
         raise _bad_cursor() from None
-    if not isinstance(read, dict) or not all(kind in set(LetterKind) and isinstance(place, str | None) for kind, place in read.items()):
+    total = read.pop(TOTAL, None) if isinstance(read, dict) else None
+    if not isinstance(read, dict) or not isinstance(total, int | None):
         raise _bad_cursor()
-    return dict(read)
+    if not all(kind in set(LetterKind) and isinstance(place, str | None) for kind, place in read.items()):
+        raise _bad_cursor()
+    return Mark(read, total)
+
+
+def _written(mark: Mark) -> str:
+    return orjson.dumps({**mark.places, TOTAL: mark.total}).decode()
 
 
 def _number(place: str) -> int:

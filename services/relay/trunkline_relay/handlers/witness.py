@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
 
-from trunkline.audit.book import Chained, Pages
+from trunkline.audit.book import Book, Chained
 from trunkline.audit.chain import GENESIS, digest, linked, tenant_of
 from trunkline.audit.checking import Check, Finding, Kind
+from trunkline.audit.lives import of_another_life, restored
+from trunkline.bus.log_life import LogLife
+from trunkline.contracts.errors import Unavailable
 from trunkline.contracts.integrity import GetIntegrity, Integrity, IntegrityView
 from trunkline.contracts.message import Accepted
-from trunkline_relay.ports import AuditBook, History, Recorded
+from trunkline_relay.ports import History, Recorded
 
 log = structlog.get_logger()
 
@@ -30,35 +33,41 @@ SHARE: Final = 0.1
 STRETCH: Final = 256
 MOST_TOLD: Final = 100
 REMEDY: Final = "run `trunkline verify` for the whole of it, then `trunkline verify --accept REASON` to begin a new book; this one is kept"
+WRITABLE: Final = (
+    "give the relay a place for its book that it can write; nothing of what happens meanwhile is lost, but nobody has signed for it"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Of the log: its name, how long it keeps records, and what time it is."""
+    """Of the log: which it is, how long it keeps records, who looks at it, and what time it is."""
 
-    epoch: str
-    epoch_at: Callable[[int], str]
-    """In which life a record was stored: a restore begins another, and goes on from the one before."""
+    log: LogLife
     kept: timedelta
+    relay: str
     now: Callable[[], datetime]
 
 
 class Blind:
     """A witness that cannot keep a book, and says why."""
 
-    def __init__(self, state: Integrity, why: str = "") -> None:
-        self._view = IntegrityView(state=state, findings=(why,) if why else (), said=REMEDY if why else "")
+    def __init__(self, view: IntegrityView) -> None:
+        self._view = view
 
     async def run(self) -> None:
         if self._view.findings:
-            log.error("witness.book_is_damaged", why=self._view.findings[0], remedy=REMEDY)
+            log.error("witness.has_no_book", why=self._view.findings[0], remedy=self._view.said)
+
+    @property
+    def view(self) -> IntegrityView:
+        return self._view
 
     async def get(self, _: GetIntegrity) -> Accepted:
         return Accepted(seq=0, body=self._view.model_dump(mode="json"))
 
 
 class Witness:
-    def __init__(self, events: History, book: AuditBook, life: Life) -> None:
+    def __init__(self, events: History, book: Book, life: Life) -> None:
         self._events = events
         self._book = book
         self._life = life
@@ -67,47 +76,92 @@ class Witness:
         self._happened = life.now()
         self._newest: Recorded | None = None
         self._sealing = asyncio.Lock()
-        self._view = IntegrityView(state=Integrity.CHECKING, sealed=book.seq)
+        self._writing = False
+        """Also where whoever waited for it is gone: two must never write at once."""
+        self._unwritten, self._unread = "", ""
+        """Why the book cannot be written, and why not everything could be looked at."""
+        self._view = IntegrityView(state=Integrity.CHECKING, relay=life.relay, sealed=book.seq)
 
     async def run(self) -> None:
-        """For ever. What was found broken is said once, loudly; from then on nothing is signed, and the rest of the relay goes on."""
-        pages = await asyncio.to_thread(self._book.pages)
-        if found := await self._at_once(pages):
+        """For ever; whoever ends it waits until what was chained is signed for. What was found broken is said once, loudly.
+
+        From then on nothing is signed, and the rest of the relay goes on.
+        """
+        try:
+            await self._watch()
+        finally:
+            behind = self._writing or self._unwritten  # what lies before this is not signed for, and would be missing
+            if self._chained and not behind and self._view.state is not Integrity.BROKEN:
+                await self._written(self._taken())
+
+    async def _watch(self) -> None:
+        if found := await self._looked(self._at_once):
             self._broken(found)
             return
         async with asyncio.TaskGroup() as group:
             chaining = [group.create_task(self._chain()), group.create_task(self._seal_in_time())]
-            if found := await self._through(pages):
+            if found := await self._looked(self._through):
                 for each in chaining:
                     each.cancel()
                 self._broken(found)
 
-    async def get(self, _: GetIntegrity) -> Accepted:
-        """How the log stands, as this replica knows it."""
-        return Accepted(seq=self._view.sealed, body=self._view.model_dump(mode="json"))
+    async def _looked(self, look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+        """Until it could be looked at: neither a disk nor a bus that is away says anything of the log."""
+        while True:
+            try:
+                found = await look()
+            except (OSError, Unavailable) as error:
+                self._unread = str(error)
+                log.warning("witness.cannot_look", error=self._unread, again_in_s=AGAIN)
+                await asyncio.sleep(AGAIN)
+            else:
+                self._unread = ""
+                return found
 
-    async def _at_once(self, pages: Pages) -> list[Finding]:
-        """What needs no reading: another log, or one that ends before the book does."""
-        if not pages.checkpoints:
+    @property
+    def view(self) -> IntegrityView:
+        """How the log stands, as this replica knows it."""
+        view = self._view
+        if self._unwritten and view.state is not Integrity.BROKEN:
+            view = view.model_copy(update={"state": Integrity.UNSIGNED, "findings": (self._unwritten,), "said": WRITABLE})
+        elif self._unread:
+            view = view.model_copy(update={"said": f"it cannot be looked at for now: {self._unread}"})
+        elif self._book.copy_problem and not view.said:
+            view = view.model_copy(update={"said": f"the copy of the checkpoints lags behind: {self._book.copy_problem}"})
+        return view
+
+    async def get(self, _: GetIntegrity) -> Accepted:
+        view = self.view
+        return Accepted(seq=view.sealed, body=view.model_dump(mode="json"))
+
+    async def _at_once(self) -> list[Finding]:
+        """What needs no reading: a book that lacks what its copy has, another log, or one that ends before the book does."""
+        life, (_, end), newest = self._life.log, await self._events.ends(), self._book.pages.last
+        for lost in await asyncio.to_thread(self._book.lost):
+            if not restored(lost, life):
+                return [Finding(Kind.TURNED_BACK, lost.seq, lost.seq, before=lost.at)]
+        if newest is None:
+            if end:
+                log.warning("witness.book_begun", records=end, why="nobody signed for what was stored before")
             return []
-        newest = pages.checkpoints[-1]
-        if newest.epoch != self._life.epoch_at(newest.seq):
-            return [Finding(Kind.REPLACED, newest.first, newest.seq, before=newest.at)]
-        end = await self._events.last_seq()
+        if elsewhere := of_another_life(newest, life):
+            return [elsewhere]
         return [Finding(Kind.CUT, end + 1, newest.seq, before=newest.at)] if end < newest.seq else []
 
-    async def _through(self, pages: Pages) -> list[Finding]:
+    async def _through(self) -> list[Finding]:
         """Everything that was signed for, at a leisurely pace."""
-        check = Check(pages, self._life.now() - self._life.kept + timedelta(hours=1))
+        pages = self._book.pages
+        check, count = Check(pages, pages.kept_since(self._life.now(), self._life.kept)), 0
         began = time.monotonic()
         async for stored in self._events.already(0):
             if stored.seq > pages.seq:
                 break
             check.record(stored.seq, stored.subject, stored.body)
-            if stored.seq % STRETCH == 0:
+            count += 1
+            if count % STRETCH == 0:
                 await asyncio.sleep((time.monotonic() - began) * (1 - SHARE) / SHARE)
                 began = time.monotonic()
-        if not (found := check.end()):
+        if not (found := check.end(*await self._events.ends())):
             self._view = self._view.model_copy(update={"state": Integrity.WHOLE})
             log.info("witness.log_is_whole", compared=check.compared, sealed=pages.seq)
         return found
@@ -137,19 +191,30 @@ class Witness:
         async with self._sealing:
             if not self._chained:
                 return
-            chained, self._chained = self._chained, Chained()
-            if self._newest:
-                with suppress(ValueError):  # where nobody can read it, the moment of the one before does
-                    self._happened = self._newest.record.at
+            chained = self._taken()
             while not await self._written(chained):  # noqa: ASYNC110  # nobody tells when a disk has room again
                 await asyncio.sleep(AGAIN)
 
+    def _taken(self) -> Chained:
+        """What is to be signed for, up to the newest, and when that happened."""
+        if self._newest:
+            with suppress(ValueError):  # where nobody can read it, the moment of the one before does
+                at = self._newest.record.at
+                self._happened = at if at.tzinfo else at.replace(tzinfo=UTC)
+        chained, self._chained = self._chained, Chained()
+        return chained
+
     async def _written(self, chained: Chained) -> bool:
-        at = self._life.now()
+        at, self._writing = self._life.now(), True
         try:
-            await asyncio.to_thread(self._book.seal, chained, self._life.epoch, at, self._happened)
+            await asyncio.to_thread(self._book.seal, chained, self._life.log.epoch_at(chained.seq), at, self._happened)
+            self._writing = False
         except OSError as error:
-            log.error("witness.not_written", error=str(error), again_in_s=AGAIN)
+            self._unwritten, self._writing = str(error), False
+            log.error("witness.not_written", error=self._unwritten, again_in_s=AGAIN)
             return False
+        self._unwritten = ""
+        if self._book.copy_problem:
+            log.warning("witness.copy_not_written", error=self._book.copy_problem)
         self._view = self._view.model_copy(update={"sealed": chained.seq, "at": at})
         return True

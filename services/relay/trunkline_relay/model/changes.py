@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from trunkline.contracts import subjects
 from trunkline.contracts.approval_views import ApprovalView, fold_approval
 from trunkline.contracts.dispatch_views import DispatchView, fold_dispatch
-from trunkline.contracts.record import Event
+from trunkline.contracts.folding import FOLDED, fold_told
+from trunkline.contracts.record import Event, Told
 from trunkline.contracts.task import EventPublished
-from trunkline.contracts.views import TaskView, fold
+from trunkline.contracts.views import TaskView
 
 APPROVAL: Final = "approval-"
 """Begins the part of every approval; the rest is its name within the task."""
+_OTHERS: Final = frozenset({subjects.DISPATCH, subjects.SPEND, subjects.MESSAGE})
+"""Parts of which not only tasks are made."""
 
 FindTask = Callable[[str, str], TaskView | None]
 """By tenant and task."""
@@ -22,7 +25,7 @@ FindApproval = Callable[[str, str, str], ApprovalView | None]
 """By tenant, task and name."""
 FindDispatch = Callable[[str, str], DispatchView | None]
 """By tenant and task."""
-V = TypeVar("V", TaskView, ApprovalView, DispatchView)
+V = TypeVar("V", ApprovalView, DispatchView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +56,47 @@ class _Latest(Generic[V]):
             self.touched[key] = after
 
 
-def changed(events: Iterable[Event], task: FindTask, approval: FindApproval, dispatch: FindDispatch) -> Changes:
-    """What these events change; `task`, `approval` and `dispatch` give a view as it is before them."""
-    tasks: _Latest[TaskView] = _Latest(task, fold)
+def types_of(part: str) -> Container[str] | None:
+    """The types of facts of a part that change a view; None: any may."""
+    return None if part in _OTHERS or part.startswith(APPROVAL) else FOLDED
+
+
+def changed(told: Iterable[Told], task: FindTask, approval: FindApproval, dispatch: FindDispatch) -> Changes:
+    """What these records change; `task`, `approval` and `dispatch` give a view as it is before them."""
+    timelines: dict[tuple[str, str], list[Told]] = {}
     approvals: _Latest[ApprovalView] = _Latest(approval, fold_approval)
     dispatches: _Latest[DispatchView] = _Latest(dispatch, fold_dispatch)
     said: list[Event] = []
     used: list[Event] = []
-    for event in events:
-        tasks.take((event.tenant, event.task), event)
-        if event.part.startswith(APPROVAL):
-            approvals.take((event.tenant, event.task, event.part.removeprefix(APPROVAL)), event)
-        elif event.part == subjects.DISPATCH:
-            dispatches.take((event.tenant, event.task), event)
-        elif event.part == subjects.SPEND:
-            used.append(event)
-        elif _traced(event):
-            said.append(event)
+    for each in told:
+        timelines.setdefault((each.tenant, each.task), []).append(each)
+        for event in () if types_of(each.part) else each.events():
+            if event.part == subjects.DISPATCH:
+                dispatches.take((event.tenant, event.task), event)
+            elif event.part == subjects.SPEND:
+                used.append(event)
+            elif _traced(event):
+                said.append(event)
+            elif event.part.startswith(APPROVAL):
+                approvals.take((event.tenant, event.task, event.part.removeprefix(APPROVAL)), event)
     return Changes(
-        tasks=list(tasks.touched.values()),
+        tasks=_tasks(timelines, task),
         approvals=list(approvals.touched.values()),
         dispatches=list(dispatches.touched.values()),
         said=said,
         used=used,
     )
+
+
+def _tasks(timelines: Mapping[tuple[str, str], Sequence[Told]], find: FindTask) -> list[TaskView]:
+    """Those that are not as they were."""
+    found: list[TaskView] = []
+    for key, told in timelines.items():
+        before = find(*key)
+        after = fold_told(before, told)
+        if after is not None and after is not before:
+            found.append(after)
+    return found
 
 
 def _traced(event: Event) -> bool:

@@ -24,11 +24,11 @@ TRIGGERS: Final = (DISPATCH, SCHEDULE)
 REQUEUED_FROM: Final = "requeued_from"
 """The label of a task that was made of a letter."""
 OF_TASKS: Final = ("payload", "prompt", "priority", "metadata")
+AT_THE_DOOR: Final = ("repo", "branch", "max_retries", "parent")
+"""What the door of a task read out of these, as whoever edits them does again."""
 OF_MESSAGES: Final = ("body",)
 _TENANT_AT: Final[Mapping[str, int]] = {"evt": 1, "deliver": 1, "hook": 1, "schedule": 1, "dead": 2}
 """Which token of a subject says whose it is, by the first."""
-_PROMPTS: Final = ("description", "prompt", "title")
-"""The fields of a payload that a prompt may have come from."""
 _NOBODY: Final = "-"
 
 
@@ -134,10 +134,11 @@ def fits(view: LetterView, query: ListLetters) -> bool:
 def check_editable(view: LetterView, edit: LetterEdit | None) -> None:
     """Raises Invalid."""
     asked = [name for name in LetterEdit.model_fields if edit and getattr(edit, name) is not None]
-    if wrong := [name for name in asked if name not in view.editable]:
-        may = f"only {', '.join(view.editable)}" if view.editable else "nothing"
+    may = {*view.editable, *(AT_THE_DOOR if view.editable == OF_TASKS else ())}
+    if wrong := [name for name in asked if name not in may]:
+        named = f"only {', '.join(view.editable)}" if view.editable else "nothing"
         why = "" if view.editable else ": what it says has happened"
-        raise Invalid(f"{wrong[0]} of this letter cannot be edited, {may} can{why}", code="LETTER_NOT_EDITABLE", field=f"edit.{wrong[0]}")
+        raise Invalid(f"{wrong[0]} of this letter cannot be edited, {named} can{why}", code="LETTER_NOT_EDITABLE", field=f"edit.{wrong[0]}")
 
 
 def check_assignment(assignment: Assignment) -> None:
@@ -150,10 +151,7 @@ def check_assignment(assignment: Assignment) -> None:
 
 
 def edited(assignment: Assignment, edit: LetterEdit | None, letter: str) -> Assignment:
-    """What is asked for this time. A prompt that came out of the payload comes out of the new one, unless one was given."""
+    """What is asked for this time."""
     labels = {**assignment.labels, REQUEUED_FROM: letter}
-    asked: dict[str, object] = {name: value for name in OF_TASKS if edit and (value := getattr(edit, name)) is not None}
-    if edit and edit.payload is not None and edit.prompt is None:
-        said = next((edit.payload.get(field) for field in _PROMPTS if assignment.payload.get(field) == assignment.prompt), None)
-        asked |= {"prompt": said} if isinstance(said, str) and said.strip() else {}
+    asked = {name: value for name in (*OF_TASKS, *AT_THE_DOOR) if edit and (value := getattr(edit, name)) is not None}
     return assignment.model_copy(update={**asked, "labels": labels, "start_at": None})

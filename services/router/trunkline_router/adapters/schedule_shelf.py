@@ -27,10 +27,10 @@ class ScheduleShelf:
         stored = await self._ledger.last(subjects.schedule(TenantId(tenant), schedule_id))
         return (Schedule.model_validate_json(stored.body), stored.seq) if stored else (None, 0)
 
-    async def all(self, tenant: str | None = None) -> list[Schedule]:
+    async def all(self, tenant: str | None = None) -> list[tuple[Schedule, int]]:
         which = subjects.schedules_of(TenantId(tenant)) if tenant else subjects.ALL_SCHEDULES
-        found = [Schedule.model_validate_json(stored.body) async for stored in self._ledger.read(which, 1)]
-        return [schedule for schedule in found if not schedule.deleted]
+        found = [(Schedule.model_validate_json(stored.body), stored.seq) async for stored in self._ledger.read(which, 1)]
+        return [(schedule, seq) for schedule, seq in found if not schedule.deleted]
 
     async def store(self, schedule: Schedule, expect: int) -> int:
         where = subjects.schedule(TenantId(schedule.tenant), schedule.schedule_id)

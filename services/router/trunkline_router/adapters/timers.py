@@ -46,10 +46,10 @@ class BusTimers:
         minute = at.replace(second=0, microsecond=0) + timedelta(minutes=1)
         await self._timers.set("place", due.tenant, minute, ("router", "place"), due)
 
-    async def schedule(self, due: DueSchedule, at: datetime) -> None:
-        # The next takes the place of the one before.
-        name = _name(DueTask(tenant=due.tenant, task=due.schedule), "schedule")
-        await self._timers.set("schedule", name, at, ("router", "schedule"), due)
+    async def schedule(self, due: DueSchedule, seq: int) -> None:
+        # Of one record: set again late, it must not take the place of the newer one's.
+        name = _name(DueTask(tenant=due.tenant, task=due.schedule), f"schedule/{seq}")
+        await self._timers.set("schedule", name, due.at, ("router", "schedule"), due)
 
     async def pull(self, due: DuePull, at: datetime) -> None:
         wish = due.wish

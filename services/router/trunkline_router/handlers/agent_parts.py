@@ -23,7 +23,10 @@ from trunkline.contracts.message import Accepted
 from trunkline.contracts.record import Event, Gap
 from trunkline.contracts.subjects import AgentCall
 from trunkline.contracts.task import Assignment, EventPublished, Executor, PublishEvent, SubmitTask, Submitted
+from trunkline.telemetry.traces import named, turns_out
 from trunkline_router.handlers.agent_bodies import accepted
+from trunkline_router.handlers.agent_pace import AgentPace
+from trunkline_router.handlers.agent_runs import run_in
 from trunkline_router.handlers.lease_reading import Leases, due_of
 from trunkline_router.handlers.publish_event import PublishedEvents
 from trunkline_router.handlers.task_life import TaskLife
@@ -38,28 +41,39 @@ MORE: Final = 0.02
 """Seconds for which a follower waits for more, once it has something."""
 
 
+Made = tuple[TaskLife, PublishedEvents]
+"""Who makes tasks, and who tells everybody."""
+
+
 class AgentParts:
-    def __init__(self, life: TaskLife, events: PublishedEvents, leases: Leases, live: Live, now: Callable[[], datetime]) -> None:
-        self._life = life
-        self._events = events
+    def __init__(self, made: Made, leases: Leases, live: Live, pace: AgentPace, now: Callable[[], datetime]) -> None:
+        self._life, self._events = made
         self._leases = leases
         self._live = live
+        self._pace = pace
         self._now = now
 
     async def submit(self, call: AgentCall, wish: Submit) -> Accepted:
-        """Raises NotFound, Conflict, Invalid, Unavailable."""
-        await self._leases.held(call, wish)
+        """Raises NotFound, Conflict, Invalid, Exhausted, Unavailable."""
+        found, _ = await self._leases.held(call, wish)
+        await self._pace.count(call, f"{wish.task_id}/{wish.id}")
         task_id = _name(call.tenant, wish.task_id, wish.id)
         command = SubmitTask(
-            tenant=call.tenant, at=self._now(), task_id=task_id, assignment=_assignment(call, wish), submitted_by=call.name
+            tenant=call.tenant,
+            at=self._now(),
+            task_id=task_id,
+            assignment=_assignment(call, wish),
+            submitted_by=call.name,
+            trace_id=found.task.trace_id or named(None, task_id),
         )
         made = Submitted.model_validate((answer := await self._life.submit(command)).body)
         return accepted(SubmittedPart(task_id=task_id, pool=made.pool, status=made.status.value), answer.seq)
 
     async def publish(self, call: AgentCall, wish: Publish) -> Accepted:
-        """Raises NotFound, Unavailable."""
+        """Raises NotFound, Exhausted, Unavailable."""
         if wish.task_id is not None:
             await self._seen(call, wish.task_id)
+        await self._pace.count(call, wish.event_id)
         said = wish.model_dump(include={"event_type", "source", "payload", "trace_id"})
         event = EventPublished.model_validate({**said, "by": call.name, "priority": wish.priority or ""})
         named = _name(call.name, wish.event_id)
@@ -85,6 +99,8 @@ class AgentParts:
         found = await self._leases.standing(due_of(call, task_id))
         if found is None or not _may_see(call, found.task):
             raise NotFound("there is no such task", code="NO_SUCH_TASK")
+        if (lease := found.task.lease) and lease.by == call.name:
+            turns_out(run_in(lease.trace, lease.id), call.tenant, task_id, call.name)
         return found.task
 
 

@@ -60,6 +60,8 @@ class Claims:
         self.untold = Untold()
         self._lines: dict[tuple[TenantId, str], Line] = {}
         self._sessions: dict[Session, Waiting] = {}
+        self._here: dict[tuple[TenantId, str], set[Waiting]] = {}
+        """By agent."""
         self._group: asyncio.TaskGroup | None = None
         self._serving: set[asyncio.Task[None]] = set()
 
@@ -79,6 +81,11 @@ class Claims:
     def end(self) -> None:
         """Claims that wait are answered now."""
         for waiting in list(self._sessions.values()):
+            waiting.end()
+
+    def gone(self, tenant: TenantId, name: str) -> None:
+        """A connection of that agent ended: what it waits for it may not hear. Whatever else of it is there asks again at once."""
+        for waiting in self._here.get((tenant, name), ()):
             waiting.end()
 
     async def claim(self, call: AgentCall, wish: Claim) -> Accepted:
@@ -111,6 +118,8 @@ class Claims:
 
     async def _given(self, session: Session, waiting: Waiting) -> list[Leased]:
         self._sessions[session] = waiting
+        here = self._here.setdefault(who := (waiting.call.tenant, waiting.call.name), set())
+        here.add(waiting)
         try:
             with ExitStack() as lines:
                 for pool in waiting.wish.pools:
@@ -122,6 +131,9 @@ class Claims:
             waiting.over = True
             if self._sessions.get(session) is waiting:
                 del self._sessions[session]
+            here.discard(waiting)
+            if not here:
+                self._here.pop(who, None)
         await _until(waiting, lambda: not waiting.promised, SETTLED)
         return waiting.given
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Final
 
 from trunkline.contracts.agent import Leased
@@ -13,10 +12,13 @@ from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.trace import trace_of
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.faults import faultpoint
+from trunkline.telemetry.traces import current
+from trunkline_router.handlers.agent_runs import run_in
 from trunkline_router.handlers.lease_line import Waiting
 from trunkline_router.model import Cue, Lease, LeaseWanted, Task
 from trunkline_router.ports import Beats, DueTask, Handed
 
+NO_SPAN: Final = "0" * 16
 FENCE: Final = 16
 """Bytes of chance in a lease."""
 
@@ -38,7 +40,8 @@ class Giver:
         """None where it was given already, or is no agent's to do now."""
         due, now = _due(handed), self._now()
         until = now + self._lasts
-        wanted = LeaseWanted(handed.item.attempt, secrets.token_hex(FENCE), waiting.call.name, waiting.wish.session, until)
+        trace = span.traceparent if (span := current()) else ""
+        wanted = LeaseWanted(handed.item.attempt, secrets.token_hex(FENCE), waiting.call.name, waiting.wish.session, until, trace)
         task = (await self._actor.receive(due.subject, (wanted, now), now, cause="claim")).state
         if task is None or task.lease is None or task.lease.id != wanted.lease:
             return None
@@ -65,13 +68,8 @@ def leased(task_id: str, task: Task, lease: Lease, until: datetime) -> Leased:
         submitted_by=task.submitted_by,
         deadline_at=task.deadline_at,
         trace_id=task.trace_id or "",
-        traceparent=_traceparent(task.trace_id, lease.id) if task.trace_id else "",
+        traceparent=run_in(lease.trace or f"00-{trace_of(task.trace_id or task_id)}-{NO_SPAN}-00", lease.id),
     )
-
-
-def _traceparent(trace_id: str, lease: str) -> str:
-    """The lease is the span that the agent's own are parts of."""
-    return f"00-{trace_of(trace_id)}-{sha256(lease.encode()).hexdigest()[:16]}-01"
 
 
 def _due(handed: Handed) -> DueTask:

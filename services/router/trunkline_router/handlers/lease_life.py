@@ -27,8 +27,9 @@ LATE: Final = timedelta(seconds=5)
 
 
 class AgentReporting:
-    def __init__(self, actor: Actor[Task, tuple[Cue, datetime]], now: Callable[[], datetime]) -> None:
+    def __init__(self, actor: Actor[Task, tuple[Cue, datetime]], leases: Leases, now: Callable[[], datetime]) -> None:
         self._actor = actor
+        self._leases = leases
         self._now = now
 
     async def report(self, call: AgentCall, wish: Report) -> Accepted:
@@ -36,6 +37,7 @@ class AgentReporting:
         if size(wish.result) > MOST_RESULT:
             raise TooLarge(f"a result has at most {MOST_RESULT} bytes; leave it elsewhere and tell where", code="RESULT_TOO_LARGE")
         now = self._now()
+        await self._leases.traced(call, wish)
         faultpoint("agent_report.before_effect")
         decided = await self._actor.receive(due_of(call, wish.task_id).subject, (AgentReports(wish, call.name), now), now, cause="report")
         faultpoint("agent_report.after_effect")

@@ -136,7 +136,8 @@ class Line:
 
     async def _give(self, handed: Handed, waiting: Waiting) -> None:
         try:
-            leased = await self._giving.give(handed, waiting)
+            with handed.watched():
+                leased = await self._giving.give(handed, waiting)
             if leased:
                 waiting.given.append(leased)
             await handed.done()

@@ -10,6 +10,8 @@ from trunkline.contracts.agent import Held
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.subjects import AgentCall
 from trunkline.runtime.actor import Actor
+from trunkline.telemetry.traces import turns_out
+from trunkline_router.handlers.agent_runs import run_in
 from trunkline_router.model import Cue, Lease, Task, held_by
 from trunkline_router.ports import DueTask
 
@@ -34,12 +36,23 @@ class Leases:
         task = await self._actor.state(due.subject, last.seq) if last else None
         return Standing(task, last.seq) if last and task else None
 
+    async def traced(self, call: AgentCall, held: Held) -> None:
+        """What is under way is found to be a part of what is done under that lease. Raises Unavailable."""
+        due = due_of(call, held.task_id)
+        task = await self._actor.state(due.subject, 1)
+        if task and (task.lease is None or task.lease.id != held.lease):  # another replica may have given it
+            task = found.task if (found := await self.standing(due)) else None
+        if task and task.lease and task.lease.id == held.lease:
+            turns_out(run_in(task.lease.trace, held.lease), call.tenant, held.task_id, call.name)
+
     async def held(self, call: AgentCall, held: Held) -> tuple[Standing, Lease]:
         """Raises NotFound, Conflict (LEASE_LOST), Unavailable."""
         found = await self.standing(due_of(call, held.task_id))
         if found is None:
             raise NotFound("there is no such task", code="NO_SUCH_TASK")
-        return found, held_by(found.task, held.lease, call.name)
+        lease = held_by(found.task, held.lease, call.name)
+        turns_out(run_in(lease.trace, lease.id), call.tenant, held.task_id, call.name)
+        return found, lease
 
 
 def due_of(call: AgentCall, task: str) -> DueTask:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
@@ -18,7 +18,7 @@ from trunkline.contracts.record import Record
 from trunkline.contracts.room import RoomCounted, RoomFact, Sitter
 from trunkline.contracts.task import Assignment
 from trunkline.runtime.ids import new_id
-from trunkline_router.model.room import Caps, Enter, Leave, Look, Room, RoomCue, counted, decide, evolve
+from trunkline_router.model.room import MOST_GIVEN, Caps, Enter, Leave, Look, Room, RoomCue, counted, decide, folded
 from trunkline_router.ports import DueTask
 
 RACES: Final = 50
@@ -66,15 +66,22 @@ class Rooms:
 
     async def _change(self, tenant: str, cue: RoomCue) -> Room:
         async with self._turns.setdefault(tenant, asyncio.Lock()):
-            for race in range(RACES):
-                known = await self._fresh(tenant)
-                facts = decide(known.room, cue, tenant, self._caps)
-                if not facts:
-                    return known.room
-                try:
-                    return (await self._append(tenant, known, facts, type(cue).__name__)).room
-                except Raced:
-                    await asyncio.sleep(random.uniform(0, 0.005 * race))
+            room, said = await self._decided(tenant, cue)
+            while said >= MOST_GIVEN:  # there may be more to give than one record can name
+                room, said = await self._decided(tenant, Look())
+            return room
+
+    async def _decided(self, tenant: str, cue: RoomCue) -> tuple[Room, int]:
+        """The room after it, and how many facts it led to. Raises Unavailable."""
+        for race in range(RACES):
+            known = await self._fresh(tenant)
+            facts = decide(known.room, cue, tenant, self._caps)
+            if not facts:
+                return known.room, 0
+            try:
+                return (await self._append(tenant, known, facts, type(cue).__name__)).room, len(facts)
+            except Raced:
+                await asyncio.sleep(random.uniform(0, 0.005 * race))
         raise Unavailable("too many tasks ask for places at once; try again in a moment", code="CONTENDED")
 
     async def _append(self, tenant: str, known: _Known, facts: list[RoomFact], cause: str) -> _Known:
@@ -82,7 +89,7 @@ class Rooms:
         stamped: list[RoomFact] = [fact.model_copy(update={"since": 0 if count else known.since}) for fact in facts]
         record = Record(at=self._now(), cause=cause, facts=(*([count] if count else []), *stamped))
         seq = await self._log.append(room_of(tenant), record, expect=known.seq, id=new_id())
-        after = _after(known, record, seq)
+        after = _folded(known, (Stored(seq, room_of(tenant), b"", own=record),))
         self._remember(tenant, after)
         return after
 
@@ -118,16 +125,11 @@ def room_of(tenant: str) -> str:
     return subjects.room(TenantId(tenant))
 
 
-def _folded(known: _Known, records: tuple[Stored, ...]) -> _Known:
-    for stored in records:
-        known = _after(known, stored.record, stored.seq)
-    return known
-
-
-def _after(known: _Known, record: Record, seq: int) -> _Known:
-    room, since, age = known.room, known.since, known.age + 1
-    for fact in record.facts:
-        room = evolve(room, fact)
-        if isinstance(fact, RoomCounted):
-            since, age = seq, 0
-    return _Known(room, seq, since, age)
+def _folded(known: _Known, records: Sequence[Stored]) -> _Known:
+    if not records:
+        return known
+    room = folded(known.room, (fact for stored in records for fact in stored.record.facts))
+    counts = [place for place, stored in enumerate(records) if any(isinstance(fact, RoomCounted) for fact in stored.record.facts)]
+    if not counts:
+        return _Known(room, records[-1].seq, known.since, known.age + len(records))
+    return _Known(room, records[-1].seq, records[counts[-1]].seq, len(records) - 1 - counts[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -9,15 +10,17 @@ from typing import Final, NamedTuple
 
 import orjson
 import structlog
+from pydantic import ValidationError
 
-from trunkline.bus import Raced
+from trunkline.bus import Raced, Stored
 from trunkline.bus.dead import DeadLetter
 from trunkline.bus.streams import SCHEDULES
 from trunkline.contracts import subjects
-from trunkline.contracts.errors import Conflict, DomainError, NotFound, Unavailable
+from trunkline.contracts.errors import Broken, Conflict, DomainError, NotFound, Unavailable
 from trunkline.contracts.ids import TenantId
 from trunkline.contracts.message import Accepted, Message
 from trunkline.contracts.schedule import (
+    ChangeSchedule,
     CreateSchedule,
     DeleteSchedule,
     GetSchedule,
@@ -28,13 +31,16 @@ from trunkline.contracts.schedule import (
     task_of,
 )
 from trunkline.contracts.task import Assignment, SubmitTask
+from trunkline.telemetry.traces import named
 from trunkline_router.handlers.task_life import TaskLife
-from trunkline_router.model.schedules import checked, following, rung
+from trunkline_router.model.schedules import changed, checked, following, rung
 from trunkline_router.ports import DueSchedule, Shelf, Timers
 
 log = structlog.get_logger()
 
 RACES: Final = 20
+AT_ONCE: Final = 32
+"""Alarms that are set at once when a router starts."""
 LABEL: Final = "schedule"
 
 
@@ -74,22 +80,22 @@ class Schedules:
             updated_at=wish.at,
             next_at=next_at,
         )
-        await self._arm(made)
         try:
             return _told(made, await self._shelf.store(made, seq))
         except Raced:  # the same wish, sent again
             return await self.get(GetSchedule(tenant=wish.tenant, at=wish.at, schedule_id=wish.schedule_id))
 
+    async def change(self, wish: ChangeSchedule) -> Accepted:
+        """Raises NotFound, Invalid, Unavailable."""
+        if wish.assignment:
+            self._terms.check(wish.assignment)
+        return await self._changed(wish.tenant, wish.schedule_id, lambda schedule: changed(schedule, wish))
+
     async def pause(self, wish: PauseSchedule) -> Accepted:
         """Raises NotFound, Unavailable."""
-
-        def change(schedule: Schedule) -> Schedule:
-            if schedule.paused == wish.paused:
-                return schedule
-            next_at = None if wish.paused else following(schedule.when, wish.at, schedule.created_at)
-            return schedule.model_copy(update={"paused": wish.paused, "next_at": next_at, "updated_at": wish.at})
-
-        return await self._changed(wish.tenant, wish.schedule_id, change)
+        return await self.change(
+            ChangeSchedule(tenant=wish.tenant, at=wish.at, schedule_id=wish.schedule_id, paused=wish.paused, by=wish.by)
+        )
 
     async def delete(self, wish: DeleteSchedule) -> Accepted:
         """Raises NotFound, Unavailable."""
@@ -102,7 +108,8 @@ class Schedules:
 
     async def all(self, wish: ListSchedules) -> Accepted:
         """Raises Unavailable."""
-        found = sorted(await self._shelf.all(wish.tenant), key=lambda schedule: (schedule.created_at, schedule.schedule_id))
+        every = [schedule for schedule, _ in await self._shelf.all(wish.tenant)]
+        found = sorted(every, key=lambda schedule: (schedule.created_at, schedule.schedule_id))
         return _told(SchedulePage(schedules=tuple(found)), 0)
 
     async def due(self, due: DueSchedule) -> None:
@@ -118,13 +125,32 @@ class Schedules:
                 continue
         raise Unavailable("too many act on one schedule", code="CONTENDED")
 
+    async def stored(self, stored: Stored) -> None:
+        """A schedule was made, or has moved: its alarm rings when the record that it is for can be read. Raises Broken, Unavailable."""
+        try:
+            schedule = Schedule.model_validate_json(stored.body)
+        except ValidationError as error:
+            raise Broken("the record of a schedule cannot be read", code="BAD_RECORD") from error
+        await self._arm(schedule, stored.seq)
+
     async def arm_all(self) -> None:
         """Set the alarms of all schedules: those that are there stay, and those that were lost come back. Raises Unavailable."""
-        for schedule in await self._shelf.all():
-            await self._arm(schedule)
+        hands = asyncio.Semaphore(AT_ONCE)
+
+        async def arm(schedule: Schedule, seq: int) -> None:
+            async with hands:
+                await self._arm(schedule, seq)
+
+        every = await self._shelf.all()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for schedule, seq in every:
+                    group.create_task(arm(schedule, seq))
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None  # as it would be for one alone
 
     async def _rung(self, schedule: Schedule, moment: datetime) -> Schedule:
-        """Makes the task, sets the next alarm, and says how the schedule stands then; all of it may be done twice."""
+        """Makes the task, which may be done twice, and says how the schedule stands then."""
         now = self._now()
         told = rung(schedule, moment, now)
         after: dict[str, object] = {"next_at": told.next_at, "updated_at": now, "problem": "" if told.fires else "it was missed"}
@@ -132,15 +158,13 @@ class Schedules:
             task = task_of(schedule.tenant, schedule.schedule_id, told.fires)
             problem = await self._submitted(schedule, task, now)
             after |= {"problem": problem} if problem else {"problem": "", "last_at": told.fires, "last_task_id": task}
-        moved = schedule.model_copy(update=after)
-        await self._arm(moved)
-        return moved
+        return schedule.model_copy(update=after)
 
     async def _submitted(self, schedule: Schedule, task: str, now: datetime) -> str:
         """Why there is no task; empty when there is. Raises Unavailable."""
         labelled = {**schedule.assignment.labels, LABEL: schedule.schedule_id}
-        assignment = schedule.assignment.model_copy(update={"labels": labelled})
-        wish = SubmitTask(tenant=schedule.tenant, at=now, task_id=task, assignment=assignment, submitted_by=schedule.created_by)
+        assignment, by = schedule.assignment.model_copy(update={"labels": labelled}), schedule.changed_by or schedule.created_by
+        wish = SubmitTask(tenant=schedule.tenant, at=now, task_id=task, assignment=assignment, submitted_by=by, trace_id=named(None, task))
         try:
             await self._life.submit(wish)
         except Unavailable:
@@ -154,12 +178,11 @@ class Schedules:
     async def _changed(self, tenant: str, schedule_id: str, change: Callable[[Schedule], Schedule]) -> Accepted:
         for _ in range(RACES):
             schedule, seq = await self._there(tenant, schedule_id)
-            changed = change(schedule)
-            if changed is schedule:
+            after = change(schedule)
+            if after is schedule:
                 return _told(schedule, seq)
-            await self._arm(changed)
             try:
-                return _told(changed, await self._shelf.store(changed, seq))
+                return _told(after, await self._shelf.store(after, seq))
             except Raced:
                 continue
         raise Unavailable("too many change one schedule at once; try again in a moment", code="CONTENDED")
@@ -170,11 +193,10 @@ class Schedules:
             raise NotFound("there is no such schedule", code="SCHEDULE_NOT_FOUND")
         return schedule, seq
 
-    async def _arm(self, schedule: Schedule) -> None:
+    async def _arm(self, schedule: Schedule, seq: int) -> None:
+        """As the effect of its record, never before: an alarm that rings for what is not stored yet would be for nothing."""
         if schedule.next_at:
-            await self._timers.schedule(
-                DueSchedule(tenant=schedule.tenant, schedule=schedule.schedule_id, at=schedule.next_at), schedule.next_at
-            )
+            await self._timers.schedule(DueSchedule(tenant=schedule.tenant, schedule=schedule.schedule_id, at=schedule.next_at), seq)
 
 
 def _letter(schedule: Schedule, wish: SubmitTask, error: DomainError) -> DeadLetter:

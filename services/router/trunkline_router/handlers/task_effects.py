@@ -30,6 +30,7 @@ from trunkline.contracts.task import (
 from trunkline.contracts.task_waiting import TaskDelayed, TaskPlaceGiven
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.faults import faultpoint
+from trunkline_router.handlers.agent_runs import LEASE_ENDS, AgentRuns
 from trunkline_router.handlers.family import Family
 from trunkline_router.handlers.instance_effects import InstanceEffects
 from trunkline_router.model import Cue, Task
@@ -47,6 +48,7 @@ class Beyond(NamedTuple):
     instances: InstanceEffects
     told: Told
     places: Places
+    runs: AgentRuns
 
 
 class TaskEffects:
@@ -62,7 +64,7 @@ class TaskEffects:
         self._queue = queue
         self._timers = timers
         self._family = family
-        self._instances, self._told, self._places = beyond
+        self._instances, self._told, self._places, self._runs = beyond
 
     async def on(self, stored: Stored) -> None:
         names = subjects.parse_event(stored.subject)
@@ -72,6 +74,8 @@ class TaskEffects:
             await self._release(due, stored)
         for fact in record.facts:
             await self._act(due, fact, record.at, stored)
+        if any(isinstance(fact, LEASE_ENDS) for fact in record.facts):
+            self._runs.ended(due, await self._actor.state(stored.subject, stored.seq), record.at, record.facts)
         for fact in record.facts:
             if isinstance(fact, TaskSubmitted):
                 await self._submitted(due, fact, held=any(isinstance(other, TaskHeld) for other in record.facts))

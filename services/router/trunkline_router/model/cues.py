@@ -132,6 +132,7 @@ class LeaseWanted:
     by: str
     session: str
     until: datetime
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

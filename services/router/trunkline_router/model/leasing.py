@@ -51,7 +51,7 @@ def _granted(task: Task, cue: LeaseWanted) -> list[Fact]:
     free = task.status is TaskStatus.ASSIGNED and task.attempt == cue.attempt and not task.hold and not task.lease
     if not free or task.assignment.executor is not Executor.BUS:
         return []
-    return [TaskLeased(attempt=cue.attempt, lease=cue.lease, by=cue.by, session=cue.session, until=cue.until)]
+    return [TaskLeased(attempt=cue.attempt, lease=cue.lease, by=cue.by, session=cue.session, until=cue.until, trace=cue.trace)]
 
 
 def _silent(task: Task, lease: Lease, at: datetime) -> list[Fact]:

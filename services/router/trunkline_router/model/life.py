@@ -98,7 +98,7 @@ def _unknown(cue: CancelTask | ReportTask | Happening | Leasing) -> list[Fact]:
 def _submitted(wish: SubmitTask, at: datetime, rules: Rules) -> list[Fact]:
     assignment = routed(wish.assignment, rules)
     lasts = deadline_s(assignment, rules)
-    begin = begins(assignment, at, lasts)
+    begin = begins(assignment, at, lasts, rules.kept)
     submitted = TaskSubmitted(
         assignment=assignment,
         submitted_by=wish.submitted_by,

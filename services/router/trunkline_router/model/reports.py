@@ -7,11 +7,16 @@ from typing import Final
 
 from trunkline.contracts.errors import Conflict
 from trunkline.contracts.message import Fact
+from trunkline.contracts.run import SANDBOX_LOST
 from trunkline.contracts.task import Reported, ReportTask, TaskFailed, TaskRetryScheduled, TaskStarted, TaskStatus, TaskSucceeded
 from trunkline_router.model.task import Task
 
+MOST_LOST: Final = 5
+"""Machines that one task may lose before that counts as its own failure: one restart after the other loses several."""
 RETRY_PAUSES_S: Final = (2.0, 10.0, 30.0, 60.0, 120.0)
 """Seconds before attempt 2, 3, …; the last one repeats."""
+JITTER: Final = 0.2
+"""Of a pause at most so much more, so that what failed together does not come back together."""
 NO_REASON: Final = "the agent says that the task failed, and not why; ask whoever runs the agent"
 _STANDS: Final = {
     Reported.STARTED: TaskStatus.IN_PROGRESS,
@@ -47,11 +52,17 @@ def reported(task: Task, wish: ReportTask, at: datetime) -> list[Fact]:
 
 
 def tried_again(task: Task, failed: TaskFailed, at: datetime, *, mendable: bool) -> list[Fact]:
-    """Another attempt after a pause while there are any left, else the end."""
-    if not mendable or task.attempt > task.assignment.max_retries:
+    """Another attempt after a pause while there are any left, else the end. A machine that is gone is no failure of the task's."""
+    spared = failed.code == SANDBOX_LOST and task.lost < MOST_LOST
+    if not mendable or (not spared and task.attempt - task.lost > task.assignment.max_retries):
         return [failed]
-    due = at + timedelta(seconds=RETRY_PAUSES_S[min(task.attempt - 1, len(RETRY_PAUSES_S) - 1)])
-    return [TaskRetryScheduled(attempt=task.attempt + 1, due_at=due, code=failed.code, reason=failed.error)]
+    pause = RETRY_PAUSES_S[min(task.attempt - 1, len(RETRY_PAUSES_S) - 1)] * (1 + JITTER * _chance(at))
+    return [TaskRetryScheduled(attempt=task.attempt + 1, due_at=at + timedelta(seconds=pause), code=failed.code, reason=failed.error)]
+
+
+def _chance(at: datetime) -> float:
+    """0 to 1: no two fail in the same microsecond, and thinking throws no dice."""
+    return at.microsecond / 1_000_000
 
 
 def _said_before(task: Task, wish: ReportTask) -> bool:

@@ -14,6 +14,10 @@ EVERY: Final = "*"
 """Stands for each that is not named."""
 OLDEST: Final = 4
 """Every so many turns whoever waits longest is next, however urgent the others are."""
+MOST_GIVEN: Final = 500
+"""Places that one record gives: many more would be longer than a message may be."""
+Count = tuple[str, str]
+"""What is counted, and by which name."""
 MOST_COUNTED: Final = 2000
 """Sitters that one record can name; while there are more, the room is read from where it was counted before."""
 
@@ -74,23 +78,32 @@ def decide(room: Room, cue: RoomCue, tenant: str, caps: Caps) -> list[RoomFact]:
         return [RoomLeft(task=cue.task)]
     if cue.task not in room.inside:
         return []
-    return [RoomLeft(task=cue.task), *_given(_left(room, cue.task), tenant, caps)]
+    return [RoomLeft(task=cue.task), *_given(folded(room, (RoomLeft(task=cue.task),)), tenant, caps)]
 
 
 def evolve(room: Room, fact: Fact) -> Room:
-    match fact:
-        case RoomEntered():
-            task = fact.sitter.task
-            inside = {**room.inside, task: fact.sitter}
-            return Room(inside, _without(room.waiting, task), room.turns + fact.waited)
-        case RoomAwaited():
-            return room._replace(waiting={**room.waiting, fact.sitter.task: fact.sitter})
-        case RoomLeft():
-            return _left(room, fact.task)
-        case RoomCounted():
-            return Room(_by_task(fact.inside), _by_task(fact.waiting), fact.turns)
-        case _:
-            return room
+    return folded(room, (fact,))
+
+
+def folded(room: Room, facts: Iterable[Fact]) -> Room:
+    """As `evolve` of each, with one copy for all: thousands may wait."""
+    inside, waiting, turns = dict(room.inside), dict(room.waiting), room.turns
+    for fact in facts:
+        match fact:
+            case RoomEntered():
+                inside[fact.sitter.task] = fact.sitter
+                waiting.pop(fact.sitter.task, None)
+                turns += fact.waited
+            case RoomAwaited():
+                waiting[fact.sitter.task] = fact.sitter
+            case RoomLeft():
+                inside.pop(fact.task, None)
+                waiting.pop(fact.task, None)
+            case RoomCounted():
+                inside, waiting, turns = _by_task(fact.inside), _by_task(fact.waiting), fact.turns
+            case _:
+                pass
+    return Room(inside, waiting, turns)
 
 
 def counted(room: Room) -> RoomCounted | None:
@@ -98,10 +111,6 @@ def counted(room: Room) -> RoomCounted | None:
     if len(room.inside) + len(room.waiting) > MOST_COUNTED:
         return None
     return RoomCounted(inside=tuple(room.inside.values()), waiting=tuple(room.waiting.values()), turns=room.turns)
-
-
-def _left(room: Room, task: str) -> Room:
-    return room._replace(inside=_without(room.inside, task), waiting=_without(room.waiting, task))
 
 
 def _enter(room: Room, sitter: Sitter, tenant: str, caps: Caps) -> list[RoomFact]:
@@ -112,37 +121,52 @@ def _enter(room: Room, sitter: Sitter, tenant: str, caps: Caps) -> list[RoomFact
 
 
 def _given(room: Room, tenant: str, caps: Caps) -> Iterable[RoomFact]:
-    """Places for those who wait, as far as there are any."""
+    """Places for those who wait, as far as there are any, and no more than one record can name."""
     taken, waiting, turns = _taken(room.inside.values()), dict(room.waiting), room.turns
-    while fitting := [sitter for sitter in waiting.values() if not _full(taken, sitter, tenant, caps)]:
+    for _ in range(MOST_GIVEN):
+        oldest, urgent = _fitting(waiting.values(), taken, tenant, caps)
+        if oldest is None or urgent is None:
+            return
         turns += 1
-        urgent = min(fitting, key=lambda sitter: sitter.lane)  # the first of the most urgent
-        sitter = fitting[0] if turns % OLDEST == 0 else urgent
+        sitter = oldest if turns % OLDEST == 0 else urgent
         taken.update(_counts(sitter))
         del waiting[sitter.task]
         yield RoomEntered(sitter=sitter, waited=True)
 
 
-def _full(taken: Counter[tuple[str, str]], sitter: Sitter, tenant: str, caps: Caps) -> tuple[str, ...]:
+def _fitting(waiting: Iterable[Sitter], taken: Counter[Count], tenant: str, caps: Caps) -> tuple[Sitter | None, Sitter | None]:
+    """Of those for whom there is a place: who waits longest, and the first of the most urgent. What is full is asked once for each name."""
+    most, free = _most(caps.tenants, tenant), dict[tuple[str, str], bool]()
+    if most is not None and taken["tenant", ""] >= most:
+        return None, None
+    oldest: Sitter | None = None
+    urgent: Sitter | None = None
+    for sitter in waiting:
+        names = sitter.repo, sitter.agent
+        if names not in free:
+            free[names] = not _full(taken, sitter, tenant, caps)
+        if free[names]:
+            oldest = oldest or sitter
+            urgent = sitter if urgent is None or sitter.lane < urgent.lane else urgent
+    return oldest, urgent
+
+
+def _full(taken: Counter[Count], sitter: Sitter, tenant: str, caps: Caps) -> tuple[str, ...]:
     return tuple(
         what for what, name, most in caps.of(tenant, sitter) if most is not None and taken[what, "" if what == "tenant" else name] >= most
     )
 
 
-def _taken(inside: Iterable[Sitter]) -> Counter[tuple[str, str]]:
+def _taken(inside: Iterable[Sitter]) -> Counter[Count]:
     return Counter(count for sitter in inside for count in _counts(sitter))
 
 
-def _counts(sitter: Sitter) -> tuple[tuple[str, str], ...]:
+def _counts(sitter: Sitter) -> tuple[Count, ...]:
     return ("tenant", ""), ("repository", sitter.repo), ("agent", sitter.agent)
 
 
 def _most(caps: Mapping[str, int], name: str) -> int | None:
     return caps.get(name, caps.get(EVERY))
-
-
-def _without(sitters: Mapping[str, Sitter], task: str) -> Mapping[str, Sitter]:
-    return {name: sitter for name, sitter in sitters.items() if name != task} if task in sitters else sitters
 
 
 def _by_task(sitters: Iterable[Sitter]) -> dict[str, Sitter]:

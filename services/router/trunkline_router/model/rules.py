@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from hashlib import sha256
 
 from pydantic import JsonValue
@@ -42,6 +43,8 @@ class Rules:
     agent_deadline_s: float
     surfaces: Mapping[str, Executor] = field(default_factory=dict)
     """Who carries out what comes in by a surface, whatever its type."""
+    kept: timedelta = timedelta(days=90)
+    """For how long facts stay on the log."""
 
 
 def reasons(assignment: Assignment, gates: tuple[Gate, ...]) -> tuple[str, ...]:

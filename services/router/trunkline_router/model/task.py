@@ -8,7 +8,7 @@ from typing import NamedTuple
 from trunkline.contracts.agent import AgentReported
 from trunkline.contracts.lease import LeaseEnd, TaskAnswered, TaskLeased, TaskLeaseOver
 from trunkline.contracts.message import Fact
-from trunkline.contracts.run import ApprovalDropped, ApprovalWanted
+from trunkline.contracts.run import SANDBOX_LOST, ApprovalDropped, ApprovalWanted
 from trunkline.contracts.task import (
     HOME_EXECUTORS,
     Assignment,
@@ -43,6 +43,14 @@ class Lease(NamedTuple):
     attempt: int
     at: datetime
     started: bool = False
+    trace: str = ""
+
+
+class Past(NamedTuple):
+    """The last lease that is over, and since when."""
+
+    lease: Lease
+    ended_at: datetime
 
 
 class Closed(NamedTuple):
@@ -85,6 +93,7 @@ class Task(NamedTuple):
     moved: bool = False
     """Whether the deadline is later than it was: alarms for earlier ones may still ring."""
     lease: Lease | None = None
+    past: Past | None = None
     given_back: int = 0
     """Leases of this attempt that ended before the work did."""
     closed: Closed | None = None
@@ -93,6 +102,8 @@ class Task(NamedTuple):
     submitted_by: str = ""
     placed: bool = False
     """Whether it waited for a place and has it."""
+    lost: int = 0
+    """Attempts that ended with their machine, and were tried again."""
 
     @property
     def elsewhere(self) -> bool:
@@ -114,7 +125,10 @@ def evolve(task: Task | None, fact: Fact, at: datetime) -> Task | None:
     """The task after one more fact; facts of other versions change nothing."""
     if isinstance(fact, TaskSubmitted):
         return Task(fact.assignment, at, fact.deadline_at, fact.sla_at, fact.trace_id, submitted_by=fact.submitted_by)
-    return _evolved(task, fact, at) if task else None
+    if task is None:
+        return None
+    after = _evolved(task, fact, at)
+    return after._replace(past=Past(task.lease, at)) if task.lease and not after.lease else after
 
 
 def _evolved(task: Task, fact: Fact, at: datetime) -> Task:
@@ -125,7 +139,8 @@ def _evolved(task: Task, fact: Fact, at: datetime) -> Task:
         case TaskStarted():
             return task._replace(status=TaskStatus.IN_PROGRESS, lease=task.lease and task.lease._replace(started=True))
         case TaskRetryScheduled():
-            return _closed(task, AgentReported.FAILED)._replace(status=TaskStatus.SUBMITTED, retried_at=at)
+            lost = task.lost + (fact.code == SANDBOX_LOST)
+            return _closed(task, AgentReported.FAILED)._replace(status=TaskStatus.SUBMITTED, retried_at=at, lost=lost)
         case TaskStopRequested():
             return task._replace(status=TaskStatus.STOPPING, stop=fact)
         case TaskSucceeded():
@@ -136,7 +151,7 @@ def _evolved(task: Task, fact: Fact, at: datetime) -> Task:
         case TaskCancelled():
             return _closed(task, AgentReported.STOPPED)._replace(status=TaskStatus.CANCELLED, hold=None)
         case TaskLeased():
-            return task._replace(lease=Lease(fact.lease, fact.by, fact.session, fact.attempt, at))
+            return task._replace(lease=Lease(fact.lease, fact.by, fact.session, fact.attempt, at, trace=fact.trace))
         case TaskLeaseOver():
             return _lease_over(task, fact)
         case _:

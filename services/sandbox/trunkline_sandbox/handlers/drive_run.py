@@ -16,7 +16,7 @@ from trunkline.contracts import subjects
 from trunkline.contracts.errors import DomainError
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact
-from trunkline.contracts.run import RunFailed, RunGoesOn, RunParked, RunStopped, RunWaits, Wait
+from trunkline.contracts.run import SANDBOX_LOST, RunFailed, RunGoesOn, RunParked, RunStopped, RunWaits, Wait
 from trunkline.contracts.task import ENDS, TaskStopRequested, TaskSubmitted
 from trunkline.runtime.alongside import alongside
 from trunkline.runtime.faults import faultpoint
@@ -136,7 +136,7 @@ class DriveRun:
             error = f"it was taken {run.claims} times and came no further; look for what it does to the machine"
             return [_failed(run, "POISON", error, False)]
         if needs_sandbox(next_step(run)) and job.sandbox_id not in [sandbox.id for sandbox in await self._world.provider.list()]:
-            return [_failed(run, "SANDBOX_LOST", "the machine that ran it is gone, and its sandbox with it", True)]
+            return [_failed(run, SANDBOX_LOST, "the machine that ran it is gone, and its sandbox with it", True)]
         return []
 
     async def _facts(self, step: Step, run: Run, work: Awaitable[list[Fact]]) -> list[Fact]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 
 from tests.architecture.source import ROOT
+from tests.each import each
 from trunkline.contracts import image, room, sandbox
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import DomainError, Invalid, NotFound
@@ -131,7 +132,7 @@ def test_a_repository_is_known_by_its_form(value: str) -> None:
     assert repository.named(value) == value
 
 
-@pytest.mark.parametrize("value", ["", "n", "o/..", "../n", "o/n/x", "-o/n", "o/n.git", "o/n\n", 5, None, ["o/n"], "https://x/o/n"])
+@each("value", ["", "n", "o/..", "../n", "o/n/x", "-o/n", "o/n.git", "o/n\n", 5, None, ["o/n"], "https://x/o/n"])
 def test_what_is_no_repository_is_a_label(value: Any) -> None:
     assert repository.named(value) == ""
 
@@ -142,7 +143,7 @@ def test_every_status_has_a_word_and_every_word_stands_for_statuses() -> None:
     assert all(encode.STATUS[status] == word for word, statuses in decode_lists.STANDS_FOR.items() for status in statuses)
 
 
-@pytest.mark.parametrize("fact", TOLD, ids=lambda fact: str(fact.__name__))
+@each("fact", TOLD)
 def test_every_fact_is_told_in_one_shape(fact: type[Fact]) -> None:
     told = encode_events.happened(event(made(fact)))
     assert told
@@ -153,7 +154,7 @@ def test_every_fact_is_told_in_one_shape(fact: type[Fact]) -> None:
     assert "decision_id" not in str(told)
 
 
-@pytest.mark.parametrize("fact", sorted(UNTOLD, key=lambda fact: fact.__name__), ids=lambda fact: str(fact.__name__))
+@each("fact", sorted(UNTOLD, key=lambda fact: fact.__name__))
 def test_what_the_task_says_itself_is_not_told_twice(fact: type[Fact]) -> None:
     assert facts.told(TASK, made(fact)) is None
     assert encode_events.frame(event(made(fact))) == b""

@@ -45,7 +45,7 @@ class Health(BaseModel):
     nats: Literal["connected", "disconnected"]
     services: dict[str, Literal["ready", "down"]]
     integrity: Integrity | None
-    """Whether the log is as it was written, as one of its witnesses knows it."""
+    """Whether the log is as it was written: the worst that any of its witnesses says."""
     version: str
 
 

@@ -53,7 +53,11 @@ class WholeLetter(Letter):
 
 
 class LetterList(BaseModel):
-    """What was given up on last comes first. `total` is null where nobody counts that."""
+    """What was given up on last comes first.
+
+    `total` is how many matched when the first page was read. Null: more than 1,000 letters, or some 5,000 deliveries that arrived,
+    would have to be looked at one by one.
+    """
 
     model_config = CLOSED
 

@@ -41,6 +41,8 @@ class Schedule(BaseModel):
     problem: str | None
     """Why no task came of the last moment."""
     created_by: str
+    changed_by: str | None
+    """Who said last what its tasks are, or when: they are submitted as theirs."""
     created_at: AwareDatetime
     updated_at: AwareDatetime
 

@@ -79,7 +79,8 @@ class Task(BaseModel):
     start_at: AwareDatetime | None
     """Before it nobody may take it; null: at once."""
     labels: dict[str, str]
-    """What the body said of its sender (`source_agent`, `user_id`, `created_by`); it gives no right."""
+    """What the body said of its sender (`source_agent`, `user_id`, `created_by`), and the `schedule` or the letter that it was made of
+    (`requeued_from`); none gives a right."""
     assigned_agent: str | None
     assigned_to: str | None
     created_at: AwareDatetime

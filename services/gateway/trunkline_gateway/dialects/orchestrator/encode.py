@@ -32,8 +32,8 @@ STATUS: Final = {
     TaskStatus.CANCELLED: "cancelled",
 }
 _STATUS_OF_CODE: Final = {MISSING_FIELD: 422, UNKNOWN_FIELD: 422, WRONG_TYPE: 422}
-LABELS: Final = ("source_agent", "user_id", "created_by")
-"""Those of this surface; what other surfaces keep of a caller is not for every reader."""
+LABELS: Final = ("source_agent", "user_id", "created_by", "schedule", "requeued_from")
+"""Those of this surface, and what a task was made of; what other surfaces keep of a caller is not for every reader."""
 _ASSIGNED: Final = "Task created and assigned to {}"
 NATS: Final = {True: "connected", False: "disconnected"}
 

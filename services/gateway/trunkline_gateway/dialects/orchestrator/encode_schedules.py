@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from trunkline.contracts.schedule import Schedule
 from trunkline_gateway.dialects.orchestrator import names
 from trunkline_gateway.dialects.orchestrator.encode import Object, moment
+from trunkline_gateway.usecases.schedules import ScheduleChange
 
 
 def schedule(of: Schedule) -> Object:
@@ -34,6 +35,7 @@ def schedule(of: Schedule) -> Object:
         "last_task_id": names.task(of.last_task_id) if of.last_task_id else None,
         "problem": of.problem or None,
         "created_by": of.created_by,
+        "changed_by": of.changed_by or None,
         "created_at": moment(of.created_at),
         "updated_at": moment(of.updated_at),
     }
@@ -44,8 +46,9 @@ def made(of: Schedule) -> Object:
     return {"success": True, "message": f"Schedule made; {when}", "schedule_id": of.schedule_id, "schedule": schedule(of)}
 
 
-def changed(of: Schedule) -> Object:
-    said = "Schedule paused" if of.paused else "Schedule goes on"
+def changed(of: Schedule, change: ScheduleChange) -> Object:
+    moved = change != ScheduleChange(paused=change.paused)
+    said = "Schedule changed" if moved else "Schedule paused" if of.paused else "Schedule goes on"
     return {"success": True, "message": said, "schedule_id": of.schedule_id, "schedule": schedule(of)}
 
 

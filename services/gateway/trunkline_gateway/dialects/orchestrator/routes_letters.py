@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from aiohttp import web
 from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import NotFound
+from trunkline.contracts.letters import LetterEdit
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import IDS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_letters as answers
@@ -77,15 +79,22 @@ class LetterRoutes:
         return json(encode_letters.read(await _found(self.letters.one(principal, _letter(request)))))
 
     async def _requeue(self, request: web.Request, principal: Principal) -> web.Response:
-        letter, edit = _letter(request), decode_letters.edit(await self.body.json_if_any(request))
+        letter, asked = _letter(request), decode_letters.edit(await self.body.json_if_any(request))
+        edit = await self._edit(principal, letter, asked)
         view = await _found(self.letters.requeue(principal, letter, edit, id=request[IDS].id()))
         return json(encode_letters.requeued(view), 202)
 
     async def _requeue_many(self, request: web.Request, principal: Principal) -> web.Response:
         wish = decode_letters.many(await self.body.json(request), self.letters.now())
         chosen, more = await self.letters.open(principal, wish.query, wish.limit) if wish.query else (wish.ids, False)
-        came = await self.letters.requeue_many(principal, chosen, id=request[IDS].id())
+        came = await self.letters.requeue_many(principal, chosen, partial(self._edit, principal, asked=wish.edit), id=request[IDS].id())
         return json(encode_letters.requeued_many(came, more), 202)
+
+    async def _edit(self, principal: Principal, letter: str, asked: LetterEdit | None) -> LetterEdit | None:
+        """Raises Invalid, NotFound, Unavailable."""
+        if asked is None or not decode_letters.of_door(asked):
+            return asked
+        return decode_letters.as_at_the_door(asked, await _found(self.letters.one(principal, letter)), self.letters.now())
 
     async def _discard(self, request: web.Request, principal: Principal) -> web.Response:
         letter, reason = _letter(request), decode_letters.reason(await self.body.json(request))

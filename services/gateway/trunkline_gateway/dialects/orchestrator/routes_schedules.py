@@ -25,8 +25,9 @@ MAKE: Final = Spec("Make a schedule", TAG, _ONCE, body=ScheduleBody, answers={20
 LIST: Final = Spec("List the schedules", TAG, answers={200: answers.ScheduleList}, refusals=_WAIT)
 READ: Final = Spec("Read a schedule", TAG, path=SchedulePath, answers={200: answers.ScheduleRead}, refusals=(*_WAIT, 404))
 CHANGE: Final = Spec(
-    "Pause a schedule, or let it go on",
+    "Change a schedule, pause it, or let it go on",
     TAG,
+    "What is not named stays. A moment that came before the change still has its task.",
     path=SchedulePath,
     body=ScheduleChangeBody,
     answers={200: answers.ScheduleMade},
@@ -62,8 +63,8 @@ class ScheduleRoutes:
         return json(encode_schedules.read(await self.schedules.one(principal, _schedule(request))))
 
     async def _change(self, request: web.Request, principal: Principal) -> web.Response:
-        schedule, paused = _schedule(request), decode_schedules.paused(await self.body.json(request))
-        return json(encode_schedules.changed(await self.schedules.pause(principal, schedule, paused=paused)))
+        schedule, change = _schedule(request), decode_schedules.change(await self.body.json(request), self.schedules.now())
+        return json(encode_schedules.changed(await self.schedules.change(principal, schedule, change), change))
 
     async def _remove(self, request: web.Request, principal: Principal) -> web.Response:
         schedule = _schedule(request)

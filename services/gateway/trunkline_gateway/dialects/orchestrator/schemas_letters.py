@@ -39,7 +39,10 @@ class LettersQuery(BaseModel):
 
 
 class EditBody(BaseModel):
-    """What is to be otherwise; `editable` of the letter says which of these it knows. What is not named stays."""
+    """What is to be otherwise; `editable` of the letter says which of these it knows. What is not named stays.
+
+    `payload` and `metadata` are judged as POST /tasks judges them, and what it reads out of them is read again.
+    """
 
     model_config = BODY
 
@@ -69,6 +72,8 @@ class RequeueManyBody(BaseModel):
     q: Sought | None = None
     since: Moment | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_PAGE), BeforeValidator(whole)] = MOST_PAGE
+    edit: EditBody | None = None
+    """Of each the same."""
 
 
 class DiscardBody(BaseModel):

@@ -10,17 +10,21 @@ from trunkline.contracts.schedule import LEAST_EVERY_S, MOST_EVERY_S
 from trunkline_gateway.dialects.orchestrator import names
 from trunkline_gateway.dialects.orchestrator.schemas import BODY, QUERY, TaskBody, whole
 
+Cron = Annotated[str, Field(min_length=1, max_length=128, examples=["0 6 * * 1-5"])]
+Zone = Annotated[str, Field(min_length=1, max_length=64, examples=["Europe/Berlin"])]
+Every = Annotated[int, Field(ge=LEAST_EVERY_S, le=MOST_EVERY_S), BeforeValidator(whole)]
+
 
 class ScheduleBody(BaseModel):
     """POST /schedules. Either `cron` or `every`."""
 
     model_config = BODY
 
-    cron: Annotated[str, Field(min_length=1, max_length=128, examples=["0 6 * * 1-5"])] | None = None
+    cron: Cron | None = None
     """Five fields: minute, hour, day of the month, month, day of the week."""
-    time_zone: Annotated[str, Field(min_length=1, max_length=64, examples=["Europe/Berlin"])] | None = None
+    time_zone: Zone | None = None
     """Of `cron`. Null and nothing mean UTC."""
-    every: Annotated[int, Field(ge=LEAST_EVERY_S, le=MOST_EVERY_S), BeforeValidator(whole)] | None = None
+    every: Every | None = None
     """Seconds, counted from when it is made."""
     missed: Literal["skip", "once"] | None = None
     """What becomes of moments at which nothing ran here: no task, or one for all of them. Null and nothing mean skip."""
@@ -29,12 +33,19 @@ class ScheduleBody(BaseModel):
 
 
 class ScheduleChangeBody(BaseModel):
-    """PATCH /schedules/{schedule_id}."""
+    """PATCH /schedules/{schedule_id}. What is null or not there stays. A moment that came before the change still has its task."""
 
     model_config = BODY
 
-    paused: bool
+    paused: bool | None = None
     """Moments that pass while it is paused are never made up for."""
+    cron: Cron | None = None
+    """Takes the place of `every`, and the other way round."""
+    time_zone: Zone | None = None
+    every: Every | None = None
+    missed: Literal["skip", "once"] | None = None
+    task: TaskBody | None = None
+    """All of it, as when the schedule was made. Its tasks are of whoever changed what they are, or when."""
 
 
 class SchedulePath(BaseModel):

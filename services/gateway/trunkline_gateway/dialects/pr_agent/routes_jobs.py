@@ -15,11 +15,12 @@ from aiohttp import web
 from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import Unavailable
-from trunkline_gateway.dialect import ADDRESS, COUNTED, IDS, Media, Route, Spec
+from trunkline_gateway.dialect import ADDRESS, IDS, Media, Route, Spec
 from trunkline_gateway.dialects.pr_agent import decode, decode_jobs, encode, encode_jobs
 from trunkline_gateway.dialects.pr_agent.demonstration import demonstration
 from trunkline_gateway.dialects.pr_agent.schemas import ResumeHeaders
 from trunkline_gateway.dialects.pr_agent.schemas_jobs import DemonstrationQuery, JobPage, JobsQuery, LimitsQuery, RateLimits
+from trunkline_gateway.dressing import COUNTED
 from trunkline_gateway.sse import Streams
 from trunkline_gateway.usecases import Tasks
 from trunkline_gateway.usecases.own_jobs import own_jobs
@@ -82,7 +83,7 @@ async def admitted(tiers: Tiers, request: web.Request, caller: Caller, id: str) 
     try:
         yield
     except (Unavailable, asyncio.CancelledError):
-        request.pop(COUNTED, None)
+        request[COUNTED] = None
         await tiers.give_back(counted)
         raise
 

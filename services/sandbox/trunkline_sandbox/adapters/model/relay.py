@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from trunkline.contracts.errors import DomainError, Exhausted, Invalid
 from trunkline.contracts.spend import ModelAnswered
 from trunkline.runtime.ids import new_id
-from trunkline.telemetry.traces import child, current
+from trunkline.telemetry.traces import current, part_of
 from trunkline_sandbox.adapters.model.bill import Bill
 from trunkline_sandbox.adapters.model.headers import AUTHORIZATION, inward, outward, token_in
 from trunkline_sandbox.adapters.model.questions import LARGE, Question, judged
@@ -70,12 +70,12 @@ class Relay:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         began = time.monotonic()
-        with child("model.request", self._run) as span:
+        with part_of(self._run, "model.request") as span:
             response = await self._checked(request)
             if span:
                 span.note(status=response.status)
-        took_ms = round(1000 * (time.monotonic() - began))
-        log.info("model_door.answered", path=request.path[:80], status=response.status, took_ms=took_ms)
+            took_ms = round(1000 * (time.monotonic() - began))
+            log.info("model_door.answered", path=request.path[:80], status=response.status, took_ms=took_ms)
         return response
 
     async def _checked(self, request: web.Request) -> web.StreamResponse:
