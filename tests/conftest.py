@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 
 import pytest
 import structlog
+
+from trunkline.testing.nats import STORES
+
+os.environ.setdefault(STORES, "/dev/shm")
 
 # Where nobody set up logs, a failure would be drawn with every local of every frame: seconds of a processor for each.
 structlog.configure(

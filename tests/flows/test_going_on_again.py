@@ -176,6 +176,7 @@ def test_a_continuation_whose_runner_is_killed_at_any_step_is_one_commit_more(ru
 
 
 @pytest.mark.kill
+@pytest.mark.skipif(not campaigns.LONG, reason="a kill at each step stands above; `make campaigns` does it")
 def test_what_is_put_away_is_whole_though_its_runner_is_killed_at_the_end(running: Stack, ada: Person) -> None:
     job = submitted(running, FIRST)
     running.arm("pull_request_opened.after_record")

@@ -83,6 +83,7 @@ def asked(running: Stack, folder: Path, subject: str, choice: dict[str, str]) ->
         "--max-examples": LONG or "1",
         "--request-timeout": "20",
         "--seed": str(SEED),
+        **({} if LONG else {"--phases": "examples,coverage,stateful"}),
         **choice,
     }
     (folder / "schemathesis.toml").write_text(CONFIG + ("" if LONG else ONLY_THERE))

@@ -126,6 +126,7 @@ def test_a_job_that_fails_ends_with_its_error(running: Stack, package: Package) 
     assert told["events"][-1]["type"] == "error" and told["job"]["status"] == "failed"
 
 
+@pytest.mark.skipif(not campaigns.LONG, reason="a browser takes as long as all the rest of this; `make campaigns` does it")
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: chromium is not installed, so the SDK is not tried in one")
 def test_a_page_follows_a_job_in_a_browser(running: Stack, package: Package, tmp_path: Path) -> None:
     with cutting(running.url, 11, most=9000) as way, site(CLIENTS, package.sdk / "dist", way.url) as served:

@@ -21,7 +21,9 @@ from typing import Final
 from trunkline.bus.accounts import CONTROL_USER, accounts
 
 PASSWORD: Final = "of-a-test"
-MEMORY: Final = Path("/dev/shm")
+STORES: Final = "TRUNKLINE_TEST_STORES"
+"""Where servers of tests keep what they store, /dev/shm say: a test kills processes and no machines, and a synced write takes a disk a
+while. Empty or not set: where files for a while are kept, so that what is measured waits for a disk as it would for a user."""
 ROOM: Final = 2 << 30
 """Bytes that have to be free there."""
 
@@ -110,18 +112,19 @@ class NatsServer:
             self.process.wait(20)
 
 
-def quickest() -> Path | None:
-    """Where files live in memory, if there is room: a test kills processes and no machines, and a synced write takes a disk a while."""
+def stores() -> Path | None:
+    """The place that is named for stores, if there is room."""
+    place = os.environ.get(STORES, "")
     with suppress(OSError):
-        if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
-            return MEMORY
+        if place and os.access(place, os.W_OK) and shutil.disk_usage(place).free > ROOM:
+            return Path(place)
     return None
 
 
 @contextmanager
 def nats_server(within: Path | None = None, issuer: str = "") -> Iterator[NatsServer]:
-    """A started server with its folder `within`, else where files are quickest; stopped and removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="trunkline-nats-", dir=within or quickest()) as folder:
+    """A started server with its folder `within`, else where stores lie; stopped and removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="trunkline-nats-", dir=within or stores()) as folder:
         server = NatsServer(Path(folder), issuer=issuer)
         server.start()
         try:
@@ -135,7 +138,7 @@ def nats_cluster(size: int, issuer: str = "", within: Path | None = None) -> Ite
     """Several servers that hold one log between them, `within` a folder or one that is made for it; stopped at the end."""
     routes = [free_port() for _ in range(size)]
     known = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
-    with tempfile.TemporaryDirectory(prefix="trunkline-nats-", dir=within or quickest()) as folder, ExitStack() as running:
+    with tempfile.TemporaryDirectory(prefix="trunkline-nats-", dir=within or stores()) as folder, ExitStack() as running:
         servers = []
         for number, port in enumerate(routes):
             (Path(folder) / str(number)).mkdir()

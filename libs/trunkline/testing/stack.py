@@ -21,7 +21,7 @@ import psutil
 
 from trunkline.runtime.faults import DIRECTORY
 from trunkline.testing import warm
-from trunkline.testing.nats import free_port, quickest
+from trunkline.testing.nats import free_port, stores
 from trunkline.testing.warm import Forked
 
 SERVICES = ("gateway", "router", "approvals", "sandbox", "relay")
@@ -154,8 +154,8 @@ def stack(environment: Mapping[str, str], *flags: str, cold: bool = False) -> It
 
 @contextmanager
 def _stored(data: Path) -> Iterator[None]:
-    """The store of its nats-server where files are quickest."""
-    with tempfile.TemporaryDirectory(prefix="trunkline-store-", dir=quickest(), ignore_cleanup_errors=True) as store:
+    """The store of its nats-server, where stores lie."""
+    with tempfile.TemporaryDirectory(prefix="trunkline-store-", dir=stores(), ignore_cleanup_errors=True) as store:
         for folder in (data, data / "nats"):
             folder.mkdir(mode=0o700)
         (data / "nats" / "store").symlink_to(store)

@@ -97,7 +97,7 @@ async def answering(bus: Bus, events: Log, views: Views, settings: Settings, pau
     dispatches = _dispatches(bus, (views, AnswerListDispatches(views, settled)), settings, pauses)
     async with vital(freshness.run, folding.run), webhooks as told, dispatches:
         await _letters(bus, (views, settled), *told)
-        await freshness.settled(settings.relay_build_within_s)
+        await freshness.caught_up(settings.relay_build_within_s)
         log.info("relay.views_built", seq=views.checkpoint)
         subscribe(bus.inlet, views, settled)
         try:

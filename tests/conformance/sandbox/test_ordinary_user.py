@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import campaigns
 from tests.conformance.sandbox.ordinary import UID, Ordinary, command
 from trunkline_sandbox.adapters.providers.local import kill_all
 
@@ -34,13 +35,13 @@ def user(python: tuple[str, ...]) -> Iterator[Ordinary]:
     shutil.rmtree(dir)
 
 
-@pytest.mark.parametrize("unsafe", [False, True])
+@pytest.mark.parametrize("unsafe", campaigns.part([False, True], 2, 0))
 def test_one_process_that_grows_is_ended_for_memory(user: Ordinary, unsafe: bool) -> None:
     heard = replace(user, unsafe=unsafe).run("x=[]\nwhile True: x.append(bytearray(b'x') * (4<<20))", memory=128 * MIB)
     assert (heard.code, heard.cause) == (None, "memory")
 
 
-@pytest.mark.parametrize("unsafe", [False, True])
+@pytest.mark.parametrize("unsafe", campaigns.part([False, True], 2, 1))
 def test_processes_that_are_too_large_together_are_all_ended(user: Ordinary, unsafe: bool) -> None:
     code = "import os, time\nfor _ in range(3): os.fork()\nx = b'x' * (32<<20)\ntime.sleep(LONG)"
     heard = replace(user, unsafe=unsafe).run(code, memory=128 * MIB)
@@ -113,7 +114,7 @@ print(len({word for at in range(3) for word in open(f"seen{at}").read().split()}
 
 
 @several
-@pytest.mark.parametrize("unsafe", [False, True])
+@pytest.mark.parametrize("unsafe", campaigns.part([False, True], 2, 2))
 def test_one_cpu_is_the_work_of_one_processor_for_all_together(user: Ordinary, unsafe: bool) -> None:
     used, processors = replace(user, unsafe=unsafe).run(BUSY, cpus=1.0).lines
     assert float(used) < 1.5 * 1.2 and processors == "1"

@@ -141,3 +141,18 @@ async def test_a_log_that_was_replaced_ends_the_relay_instead_of_serving_the_old
                 await freshness.settled(1)
             await asyncio.sleep(1)
     assert [type(error) for error in broken.value.exceptions] == [Broken]
+
+
+async def test_what_a_killed_server_lost_again_is_not_waited_for() -> None:
+    end = End(9)
+    async with watched(end, folded=7) as freshness, asyncio.TaskGroup() as group:
+        start = group.create_task(freshness.caught_up(5, every=0.02))
+        await turns()
+        end.seq = 7
+        await start
+
+
+async def test_a_start_that_never_catches_up_is_given_up() -> None:
+    async with watched(End(9), folded=7) as freshness:
+        with pytest.raises(Unavailable, match="behind"):
+            await freshness.caught_up(0.05, every=0.02)

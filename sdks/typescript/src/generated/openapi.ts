@@ -1490,8 +1490,10 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Pause a schedule, or let it go on
-         * @description Open to the roles agent, admin.
+         * Change a schedule, pause it, or let it go on
+         * @description What is not named stays. A moment that came before the change still has its task.
+         *
+         *     Open to the roles agent, admin.
          */
         patch: operations["orchestrator_patch_schedules_schedule_id"];
         trace?: never;
@@ -2573,7 +2575,11 @@ export interface components {
         DocsProblem: {
             detail: string;
         };
-        /** @description What is to be otherwise; `editable` of the letter says which of these it knows. What is not named stays. */
+        /**
+         * @description What is to be otherwise; `editable` of the letter says which of these it knows. What is not named stays.
+         *
+         *     `payload` and `metadata` are judged as POST /tasks judges them, and what it reads out of them is read again.
+         */
         EditBody: {
             /**
              * @description Of a message: all of it, as its handler reads it.
@@ -2779,7 +2785,7 @@ export interface components {
         };
         /** @description `redis` says the same as `nats`: monitors read it by that name. */
         Health: {
-            /** @description Whether the log is as it was written, as one of its witnesses knows it. */
+            /** @description Whether the log is as it was written: the worst that any of its witnesses says. */
             integrity: components["schemas"]["Integrity"] | null;
             /** @enum {string} */
             nats: "connected" | "disconnected";
@@ -2852,7 +2858,7 @@ export interface components {
             transport: string;
         };
         /** @enum {string} */
-        Integrity: "off" | "checking" | "whole" | "broken";
+        Integrity: "off" | "checking" | "whole" | "broken" | "unsigned";
         /** @description The next create builds again. */
         Invalidated: {
             /**
@@ -3023,7 +3029,12 @@ export interface components {
             /** @constant */
             success: true;
         };
-        /** @description What was given up on last comes first. `total` is null where nobody counts that. */
+        /**
+         * @description What was given up on last comes first.
+         *
+         *     `total` is how many matched when the first page was read. Null: more than 1,000 letters, or some 5,000 deliveries that arrived,
+         *     would have to be looked at one by one.
+         */
         LetterList: {
             count: number;
             letters: components["schemas"]["Letter"][];
@@ -3616,6 +3627,11 @@ export interface components {
         };
         /** @description POST /dead-letters/requeue. Either `ids`, or a `kind`: of those the open ones, the newest first. */
         RequeueManyBody: {
+            /**
+             * @description Of each the same.
+             * @default null
+             */
+            edit?: components["schemas"]["EditBody"] | null;
             /** @default null */
             ids?: string[] | null;
             /** @default null */
@@ -3767,6 +3783,8 @@ export interface components {
         };
         /** @description Either `cron` or `every` is set. `next_at` is null while it is paused. */
         Schedule: {
+            /** @description Who said last what its tasks are, or when: they are submitted as theirs. */
+            changed_by: string | null;
             /** Format: date-time */
             created_at: string;
             created_by: string;
@@ -3812,10 +3830,29 @@ export interface components {
              */
             time_zone?: string | null;
         };
-        /** @description PATCH /schedules/{schedule_id}. */
+        /** @description PATCH /schedules/{schedule_id}. What is null or not there stays. A moment that came before the change still has its task. */
         ScheduleChangeBody: {
-            /** @description Moments that pass while it is paused are never made up for. */
-            paused: boolean;
+            /**
+             * @description Takes the place of `every`, and the other way round.
+             * @default null
+             */
+            cron?: string | null;
+            /** @default null */
+            every?: number | null;
+            /** @default null */
+            missed?: ("skip" | "once") | null;
+            /**
+             * @description Moments that pass while it is paused are never made up for.
+             * @default null
+             */
+            paused?: boolean | null;
+            /**
+             * @description All of it, as when the schedule was made. Its tasks are of whoever changed what they are, or when.
+             * @default null
+             */
+            task?: components["schemas"]["TaskBody"] | null;
+            /** @default null */
+            time_zone?: string | null;
         };
         /** @description What each of its tasks is asked to be. */
         ScheduledTask: {
@@ -3975,7 +4012,10 @@ export interface components {
             created_at: string;
             created_by: string;
             error: string | null;
-            /** @description What the body said of its sender (`source_agent`, `user_id`, `created_by`); it gives no right. */
+            /**
+             * @description What the body said of its sender (`source_agent`, `user_id`, `created_by`), and the `schedule` or the letter that it was made of
+             *     (`requeued_from`); none gives a right.
+             */
             labels: {
                 [key: string]: string;
             };

@@ -15,6 +15,10 @@ ASK_WITHIN: Final = 2.0
 ASK_EVERY: Final = 0.003
 """Seconds between two askings while many wait; a query that comes alone does not wait for it."""
 
+ASK_AGAIN: Final = 5.0
+"""Seconds until whoever waits for all that there is asks anew what that is."""
+PAUSE: Final = 0.2
+
 _Waiter = asyncio.Future[None]
 
 
@@ -43,6 +47,19 @@ class Freshness:
                 await waiter
         except TimeoutError:
             raise Unavailable("the views are behind the log; try again in a moment", code="VIEWS_BEHIND") from None
+
+    async def caught_up(self, deadline: float, every: float = ASK_AGAIN) -> None:
+        """As `settled`, of whatever end the log has by then: what a nats-server had not acknowledged when it died is gone with it, and who
+        waits for that waits in vain."""
+        until = asyncio.get_running_loop().time() + deadline
+        while True:
+            left = until - asyncio.get_running_loop().time()
+            try:
+                return await self.settled(min(every, left))
+            except Unavailable:
+                if left <= every:
+                    raise
+                await asyncio.sleep(min(every, PAUSE))
 
     def advanced(self, folded: int) -> None:
         """The views now hold everything up to sequence `folded`."""
