@@ -66,11 +66,16 @@ def _pin(pids: Sequence[int], cores: Sequence[int]) -> None:
         psutil.Process(pid).cpu_affinity(list(cores))
 
 
+async def _ready(bus: Bus, server: NatsServer, routers: int) -> bool:
+    """Whether all of them hear, and one answers."""
+    return await asyncio.to_thread(_hearing, server) >= routers and await bus.commands.ping("router")
+
+
 async def _spent(server: NatsServer, routers: Sequence[int], seconds: float) -> float:
     async with asyncio.timeout(processes.READY + 3 * ENDED_WITHIN), connect(BusSettings(nats_url=server.url), "bench") as bus:
         lives = Lives(bus)
         await lives.hear()
-        while await asyncio.to_thread(_hearing, server) < len(routers) or not await bus.commands.ping("router"):  # noqa: ASYNC110
+        while not await _ready(bus, server, len(routers)):  # noqa: ASYNC110 (nats-server is asked how many hear; it does not tell)
             await asyncio.sleep(0.1)
         await lives.run(2.0)  # the first tasks pay for imports
         before, done = sum(map(processes.spent, routers)), lives.done
