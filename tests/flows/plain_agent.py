@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -73,3 +74,19 @@ async def plain_agent(url: str, tenant: str, name: str = "bot", **options: Any) 
         yield PlainAgent(client, tenant, name)
     finally:
         await client.close()
+
+
+@asynccontextmanager
+async def beating(agent: PlainAgent, task: Json, every: float = 0.3) -> AsyncIterator[None]:
+    """The lease lives on, however long what is done meanwhile takes; whatever blocks belongs in a thread."""
+
+    async def beat() -> None:
+        while True:
+            await agent.beat(task)
+            await asyncio.sleep(every)
+
+    beats = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beats.cancel()

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.flows.plain_agent import Json, PlainAgent, Refusal, held, plain_agent, text
+from tests.flows.plain_agent import Json, PlainAgent, Refusal, beating, held, plain_agent, text
 from tests.flows.test_orchestrator import SECRET, Office, token
 from trunkline.testing.stack import Stack, stack
 
@@ -59,27 +59,25 @@ async def test_what_an_agent_says_is_seen_on_rest_and_what_people_say_is_heard(o
     async with agent(office) as bot:
         made = office.agent.task()
         (task,) = await bot.claim()
-        await bot.report(task, "started")
-        await bot.say(task, "s1", text("the login form lacks a label"))
-        asked = await bot.ask("ask", {**held(task), "id": "label", "question": "Which label?"})
         mine = lambda: [one for one in office.approver.done("GET /approvals/pending")["approvals"] if one["task_id"] == made["task_id"]]  # noqa: E731
-        await until(lambda: mine())
-        (pending,) = mine()
-        assert pending["kind"] == "input"
-        waiting = asyncio.create_task(bot.ask("answer", {**held(task), "id": "label", "wait_s": 15}))
-        office.approver.done(f"POST /approvals/{pending['approval_id']}/approve", {"answer": "E-mail"})
-        answer = await waiting
-        assert (answer["approval_id"], answer["status"], answer["answer"], answer["by"]) == (
-            asked["approval_id"],
-            "approved",
-            "E-mail",
-            "eve",
-        )
-        await bot.ask("approve", {**held(task), "id": "ship", "title": "Ship it?"})
-        await until(lambda: mine())
-        office.approver.done(f"POST /approvals/{mine()[0]['approval_id']}/reject?reason=not+today")
-        answer = await bot.ask("answer", {**held(task), "id": "ship", "wait_s": 15})
-        assert (answer["status"], answer["reason"]) == ("rejected", "not today")
+        async with beating(bot, task):
+            await bot.report(task, "started")
+            await bot.say(task, "s1", text("the login form lacks a label"))
+            asked = await bot.ask("ask", {**held(task), "id": "label", "question": "Which label?"})
+            await until(lambda: mine())
+            (pending,) = await asyncio.to_thread(mine)
+            assert pending["kind"] == "input"
+            waiting = asyncio.create_task(bot.ask("answer", {**held(task), "id": "label", "wait_s": 15}))
+            await asyncio.to_thread(office.approver.done, f"POST /approvals/{pending['approval_id']}/approve", {"answer": "E-mail"})
+            answer = await waiting
+            said = [answer[word] for word in ("approval_id", "status", "answer", "by")]
+            assert said == [asked["approval_id"], "approved", "E-mail", "eve"]
+            await bot.ask("approve", {**held(task), "id": "ship", "title": "Ship it?"})
+            await until(lambda: mine())
+            (pending,) = await asyncio.to_thread(mine)
+            await asyncio.to_thread(office.approver.done, f"POST /approvals/{pending['approval_id']}/reject?reason=not+today")
+            answer = await bot.ask("answer", {**held(task), "id": "ship", "wait_s": 15})
+            assert (answer["status"], answer["reason"]) == ("rejected", "not today")
         await bot.report(task, "succeeded", result={"label": "E-mail"})
         await until(lambda: office.agent.read(made["task_id"])["status"] == "completed")
         told = office.agent.events(made["task_id"])
@@ -93,9 +91,10 @@ async def test_a_cancel_by_rest_reaches_the_agent(office: Office) -> None:
         ear = await bot.client.subscribe(f"told.public.{bot.name}.stop")
         made = office.agent.task()
         (task,) = await bot.claim()
-        await bot.report(task, "started")
-        office.agent.done(f"POST /tasks/{made['task_id']}/cancel")
-        assert json.loads((await ear.next_msg(10)).data)["lease"] == task["lease"]
+        async with beating(bot, task):
+            await bot.report(task, "started")
+            await asyncio.to_thread(office.agent.done, f"POST /tasks/{made['task_id']}/cancel")
+            assert json.loads((await ear.next_msg(10)).data)["lease"] == task["lease"]
         assert await bot.report(task, "stopped") == "cancelled"
 
 

@@ -17,6 +17,7 @@ from nats.errors import ConnectionClosedError, ConnectionDrainingError, Connecti
 
 from trunkline.bus import at_once
 from trunkline.bus.away import BusAway
+from trunkline.bus.patience import patiently
 from trunkline.bus.writing import publish
 
 OPEN_QUESTIONS: Final = 10_000
@@ -42,7 +43,7 @@ class Answers:
         if not self._inbox:
             self._inbox = self.client.new_inbox()
             await at_once.subscribe(self.client, f"{self._inbox}.*", self._on)
-            await self.client.flush(timeout=5)
+            await patiently(lambda: self.client.flush(timeout=5))
 
     async def ask(self, subject: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Question:
         """The question is on its way; nobody has to wait for the answer. Raises BusAway."""

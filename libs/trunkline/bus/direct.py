@@ -119,7 +119,7 @@ class DirectReader:
 
     async def start(self) -> None:
         await self._client.subscribe(f"{self._inbox}.*", cb=self._on)
-        await self._client.flush(timeout=5)
+        await patiently(lambda: self._client.flush(timeout=5))
 
     async def _on(self, message: Msg) -> None:
         page = self._pages.get(message.subject.rpartition(".")[2])

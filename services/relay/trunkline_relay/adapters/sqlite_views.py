@@ -28,6 +28,7 @@ from trunkline.contracts import (
 )
 from trunkline.contracts.approval_views import ApprovalPage, ApprovalView, ListApprovals
 from trunkline.contracts.dispatch_views import DispatchPage, DispatchView, ListDispatches
+from trunkline.contracts.errors import Unavailable
 from trunkline.contracts.usage import GetUsage, UsageView
 from trunkline.contracts.view_rows import ReadRows, RowsRead
 from trunkline.contracts.views import GetTrace, ListTasks, TaskCounts, TaskPage, TaskView, TraceView
@@ -118,6 +119,14 @@ class SqliteViews:
         return RowsRead(form=FORM, rows=sqlite_rows.rows(self._db, query))
 
     def keep(self, changes: Changes, checkpoint: int) -> None:
+        """All of it or nothing. Raises Unavailable when the disk does not take it."""
+        try:
+            self._write(changes, checkpoint)
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"the views cannot be written: {error}", code="VIEWS_NOT_WRITTEN") from error
+        self._checkpoint = checkpoint
+
+    def _write(self, changes: Changes, checkpoint: int) -> None:
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             for view in changes.tasks:
@@ -131,7 +140,6 @@ class SqliteViews:
             for event in changes.used:
                 sqlite_usage.keep(self._db, event)
             self._db.execute("UPDATE origin SET checkpoint = ?", (checkpoint,))
-        self._checkpoint = checkpoint
 
     def close(self) -> None:
         self._db.close()
