@@ -130,7 +130,7 @@ async def test_a_beat_of_many_leases_says_that_the_bus_is_away_as_a_beat_of_one_
 async def test_a_word_that_is_tried_again_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = iter((False, False, True))
 
-    async def holds(*_: object) -> Any:
+    async def holds(*_: object, **__: object) -> Any:
         return SimpleNamespace(seq=1), SimpleNamespace(attempt=1)
 
     async def stored(*_: object, **__: object) -> int:

@@ -123,6 +123,20 @@ async def test_an_agent_claims_works_says_and_succeeds(server: NatsServer) -> No
         assert await agent.claim(wait_s=0) == []
 
 
+async def test_what_is_given_may_begin_with_that_and_the_last_words_come_with_the_report(server: NatsServer) -> None:
+    async with scene(server) as (client, agent):
+        await client.submit("one")
+        (task,) = await agent.claim(begin=True)
+        assert task["begun"]
+        for _ in range(2):  # the first answer may be lost
+            assert await agent.report(task, "succeeded", said=[text("found it")]) == "succeeded"
+        assert [type(fact) for fact in (await client.facts("one"))[2:]] == [TaskLeased, TaskStarted, TaskSucceeded]
+        assert [fact.display for fact in await client.facts("one", "output") if isinstance(fact, AgentOutput)] == ["found it"]
+        thief = {**task, "lease": "0" * 32}
+        assert await refused(agent.report(thief, "succeeded", said=[text("mine")])) == "LEASE_LOST"
+        assert len(await client.facts("one", "output")) == 1
+
+
 async def test_what_an_agent_does_is_a_span_of_its_tasks_trace_and_so_is_what_it_asks(server: NatsServer) -> None:
     async with scene(server) as (client, agent):
         with client.bus.watch.tracer.edge("POST /tasks", ("", ""), writes=True) as sent:
@@ -240,9 +254,11 @@ async def test_a_restart_of_nats_server_is_nobody_s_silence_and_keeps_no_lease_f
             assert await agent.report(task, "succeeded") == "succeeded"
 
 
-async def test_what_was_never_begun_is_released_again_without_counting(server: NatsServer) -> None:
+@pytest.mark.parametrize("begin", [False, True])
+async def test_what_was_never_begun_or_never_heard_of_is_released_again_without_counting(server: NatsServer, begin: bool) -> None:
     async with scene(server, lease_s=0.5) as (client, agent):
-        first = await taken(client, agent)
+        await client.submit("one")
+        (first,) = await agent.claim(begin=begin)
         (again,) = await agent.claim(wait_s=10)
         assert (again["attempt"], again["lease"] == first["lease"]) == (1, False)
         facts = await client.facts("one")

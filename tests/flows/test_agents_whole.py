@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.flows.jobs import facts
 from tests.flows.plain_agent import Json, PlainAgent, Refusal, beating, held, plain_agent, text
 from tests.flows.test_orchestrator import SECRET, Office, token
 from trunkline.testing.stack import Stack, stack
@@ -96,6 +97,8 @@ async def test_a_cancel_by_rest_reaches_the_agent(office: Office) -> None:
             await asyncio.to_thread(office.agent.done, f"POST /tasks/{made['task_id']}/cancel")
             assert json.loads((await ear.next_msg(10)).data)["lease"] == task["lease"]
         assert await bot.report(task, "stopped") == "cancelled"
+        found = await asyncio.to_thread(facts, office.running, made["task_id"].removeprefix("task_"))
+        assert [fact.type for fact in found if fact.type.startswith("run.")] == []  # whoever has it says when it has stopped, nobody else
 
 
 async def test_a_token_revoked_by_rest_is_cut(office: Office) -> None:

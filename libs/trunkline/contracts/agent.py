@@ -79,6 +79,8 @@ class Claim(Message):
     """A random name of this process of the agent."""
     holding: tuple[Held, ...] = Field(default=(), max_length=MOST_LEASES)
     """What the session knows to be its own; what was leased to it besides, whose answer was lost, is told again."""
+    begin: bool = False
+    """What is given has begun with that: nobody need report `started`."""
 
 
 class Leased(Held):
@@ -100,6 +102,8 @@ class Leased(Held):
     trace_id: str = ""
     traceparent: str = ""
     """W3C: what is done under this lease is this span, whose id it has, and what the agent itself tells elsewhere is below it."""
+    begun: bool = False
+    """As the claim wished: it is under way, and `started` need not be reported."""
 
 
 class Claimed(Message):
@@ -157,29 +161,6 @@ class Beaten(Message):
     lease_s: float = LEASE_S
 
 
-class AgentReported(StrEnum):
-    STARTED = "started"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    STOPPED = "stopped"
-    """The work ended because it was to be stopped."""
-    RELEASED = "released"
-    """Handed back: the task waits for an agent again, at once, and the attempt does not count."""
-
-
-class Report(Held):
-    """How the task goes. Saying the same again changes nothing."""
-
-    reported: AgentReported
-    code: str = Field(default="", max_length=64, pattern=r"^[A-Z0-9_]*$")
-    """Of a failure, in the agent's word; empty: AGENT_FAILED."""
-    error: str = Field(default="", max_length=4000)
-    mendable: bool = True
-    """Of a failure: another attempt may do better."""
-    result: JsonValue = None
-    """What came out of it; readers of the task see it."""
-
-
 class Progress(Message):
     kind: Literal["progress"] = "progress"
     fraction: float | None = Field(default=None, ge=0, le=1)
@@ -204,6 +185,31 @@ class Artifact(Message):
 
 
 Item = Annotated[Progress | Text | Artifact, Field(discriminator="kind")]
+
+
+class AgentReported(StrEnum):
+    STARTED = "started"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    """The work ended because it was to be stopped."""
+    RELEASED = "released"
+    """Handed back: the task waits for an agent again, at once, and the attempt does not count."""
+
+
+class Report(Held):
+    """How the task goes. Saying the same again changes nothing."""
+
+    reported: AgentReported
+    code: str = Field(default="", max_length=64, pattern=r"^[A-Z0-9_]*$")
+    """Of a failure, in the agent's word; empty: AGENT_FAILED."""
+    error: str = Field(default="", max_length=4000)
+    mendable: bool = True
+    """Of a failure: another attempt may do better."""
+    result: JsonValue = None
+    """What came out of it; readers of the task see it."""
+    said: tuple[Item, ...] = Field(default=(), max_length=MOST_ITEMS)
+    """What the work said last, stored before the report is: as by a `say`, without asking twice. Of a report that is repeated, once."""
 
 
 class Say(Held):

@@ -22,6 +22,8 @@ class TaskLeased(Fact):
     """Unless a beat comes before."""
     trace: str = ""
     """The `traceparent` of what gave it, where a trace came with the work: what the agent does is a part of that."""
+    begun: bool = False
+    """The work began with it, by what the claim wished; the agent did not say so itself."""
 
 
 class LeaseEnd(StrEnum):

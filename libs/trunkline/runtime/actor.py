@@ -96,6 +96,11 @@ class Actor(Generic[S, C]):
                 self._remember(subject, known)
         return known
 
+    def remembered(self, subject: str) -> tuple[S | None, int]:
+        """What is known without asking, and the sequence of the last record in it; it may be older than the log."""
+        known = self._caught_up(subject)
+        return known.state, known.seq
+
     async def state(self, subject: str, since: int) -> S | None:
         """The state after the record with sequence `since` at least."""
         known = self._caught_up(subject)

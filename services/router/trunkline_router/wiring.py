@@ -124,8 +124,8 @@ def agents_of(bus: Bus, actor: Actor[Task, tuple[Cue, datetime]], handlers: Hand
         claims=claims,
         pulses=Pulses(leases, bus.beats, claims.untold, now),
         clock=LeaseClock(actor, leases, bus.beats, timers, now),
-        reporting=AgentReporting(actor, leases, now),
-        says=AgentSays(leases, bus.log, now),
+        reporting=AgentReporting(actor, leases, says := AgentSays(leases, bus.log, now), now),
+        says=says,
         asking=AgentAsking(actor, leases, bus.log, bus.nudges, now),
         parts=AgentParts((handlers.life, handlers.events), leases, bus.live, AgentPace(bus.limits, settings.pace), now),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -93,6 +94,18 @@ def test_silence_ends_an_attempt_that_began_and_gives_back_one_that_did_not() ->
     assert isinstance(vanished[1], TaskRetryScheduled) and vanished[1].code == "AGENT_LOST"
     assert when(LeaseSilent("l1"), *HELD) == [OVER, AGAIN]
     assert when(LeaseSilent("l0"), *HELD) == []
+
+
+def test_what_began_by_being_given_is_given_again_twice_where_nobody_was_ever_heard() -> None:
+    began = when(replace(WANT, begin=True), *FRESH)
+    assert began == [LEASED.model_copy(update={"begun": True}), BEGAN]
+    assert when(said(AgentReported.STARTED), *FRESH, *began) == []
+    unheard, vanished = LeaseSilent("l1", ever=False), LeaseSilent("l1")
+    assert isinstance(when(vanished, *FRESH, *began)[1], TaskRetryScheduled)
+    once = (*FRESH, *began, *when(unheard, *FRESH, *began), *began)
+    twice = (*once, *when(unheard, *once), *began)
+    assert when(unheard, *once) == [OVER, AGAIN] and isinstance(when(unheard, *twice)[1], TaskRetryScheduled)
+    assert isinstance(when(unheard, *GOING)[1], TaskRetryScheduled)
 
 
 def test_what_is_handed_back_waits_again_and_does_not_go_round_for_ever() -> None:

@@ -22,6 +22,7 @@ from trunkline.sdk.agents.verbs import Verbs
 from trunkline.sdk.agents.workshop import Work, Workshop
 
 log: Final = logging.getLogger("trunkline.agent")
+SAID_TOO_MUCH: Final = ("TOO_MUCH_SAID", "TOO_MUCH_AT_ONCE")
 TOLD_WITHIN: Final = 120.0
 """Seconds for which a report, or what was said, is repeated while nobody answers."""
 
@@ -71,8 +72,7 @@ class Carrying:
 
     async def run(self) -> None:
         log.info("agent.task_taken", extra={"task": self.leased.task_id, "type": self.leased.type, "attempt": self.leased.attempt})
-        started = Report(task_id=self.held.task_id, lease=self.held.lease, reported=AgentReported.STARTED)
-        if not await self._report(started):
+        if not await self._begun():
             self.reported = True
             return
         async with asyncio.TaskGroup() as group:
@@ -84,6 +84,11 @@ class Carrying:
             await asyncio.wait({pump}, timeout=TOLD_WITHIN)
             pump.cancel()
         await self._conclude(outcome)
+
+    async def _begun(self) -> bool:
+        """Whether it is ours to do: a control plane of before knows nothing of work that begins with its lease."""
+        started = Report(task_id=self.held.task_id, lease=self.held.lease, reported=AgentReported.STARTED)
+        return self.leased.begun or await self._report(started)
 
     async def _worked(self, group: asyncio.TaskGroup) -> Outcome:
         if self._ties.cancelled is not None:
@@ -115,8 +120,10 @@ class Carrying:
     async def _conclude(self, outcome: Outcome) -> None:
         if isinstance(outcome, Raised) and self._ties.cancelled is None:
             self._tell(outcome.error)
-        report = report_of(self.held, outcome, self._ties.cancelled)
-        if report is not None and not self.reported and await self._report(report):
+        report = None if self.reported else report_of(self.held, outcome, self._ties.cancelled)
+        if report is None and self._speech.rest:
+            await self._say(self._speech.rest)
+        elif report is not None and await self._report(report.model_copy(update={"said": tuple(self._speech.rest)})):
             log.info("agent.task_over", extra={"task": self.leased.task_id, "reported": str(report.reported)})
         self.reported = True
 
@@ -132,6 +139,8 @@ class Carrying:
         try:
             await self._means.door.ask("report", report, Message, within=TOLD_WITHIN)
         except (RefusedError, AwayError) as error:
+            if report.said and isinstance(error, RefusedError) and error.code in SAID_TOO_MUCH:
+                return await self._report(report.model_copy(update={"said": ()}))
             log.warning("agent.report_refused", extra={"task": self.leased.task_id, "reported": str(report.reported), "why": str(error)})
             return False
         return True

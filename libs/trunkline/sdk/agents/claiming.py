@@ -107,7 +107,7 @@ class Claims:
         wait_s = MOST_WAIT_S if room else 0.0
         holding = tuple(one.held for one in self.carried.values())
         pools, types = self._wanted.pools, self._wanted.types
-        return Claim(session=self._session, holding=holding, pools=pools, types=types, room=room, wait_s=wait_s)
+        return Claim(session=self._session, holding=holding, pools=pools, types=types, room=room, wait_s=wait_s, begin=True)
 
     def _take(self, leased: Leased, lease_s: float, group: asyncio.TaskGroup) -> None:
         handler = self._wanted.handler(leased.type)

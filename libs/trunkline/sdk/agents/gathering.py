@@ -50,6 +50,11 @@ class Gatherer(Generic[T]):
         return len(self._waiting) < self.bounds.most_items and self._bytes + size <= self.bounds.most_bytes
 
     @property
+    def bytes(self) -> int:
+        """Of all that waits."""
+        return self._bytes
+
+    @property
     def empty(self) -> bool:
         return not self._waiting
 

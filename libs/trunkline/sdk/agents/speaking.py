@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Final
 
 from trunkline.contracts.agent import Item, Progress, Text
@@ -14,6 +15,10 @@ from trunkline.sdk.agents.gathering import Bounds, Gatherer
 Send = Callable[[Sequence[Item]], Awaitable[None]]
 EXCUSE: Final = 200
 """Bytes, generously."""
+BLINK: Final = 0.004
+"""Seconds that what is to go waits for the work to end."""
+MOST_REST: Final = 64 << 10
+"""Bytes that go with a report: a result may be beside them."""
 _LEFT_OUT: Final = "{} things were left out here: they came faster than they could be told."
 
 
@@ -40,7 +45,9 @@ class Speech:
         self._loop = asyncio.get_running_loop()
         self._more = asyncio.Event()
         self._asleep = False
-        self._closing = False
+        self._closed = asyncio.Event()
+        self.rest: Sequence[Item] = ()
+        """What was said last, once `pump` is over: little enough to go with the report."""
         self.rooms: list[Future[None]] = []
 
     def add(self, item: Item) -> Told:
@@ -52,7 +59,7 @@ class Speech:
                     self._gatherer.add(excuse, EXCUSE)
             self._gatherer.add(item, size, passing=isinstance(item, Progress))
             room: Future[None] | None = None
-            if self._gatherer.full and not self._closing:
+            if self._gatherer.full and not self._closed.is_set():
                 room = Future()
                 self.rooms.append(room)
             wake, self._asleep = self._asleep, False
@@ -63,29 +70,46 @@ class Speech:
     def close(self) -> None:
         """Nothing more will be said: what waits goes at once. For the loop's own thread."""
         with self._lock:
-            self._closing = True
+            self._closed.set()
         self._more.set()
 
     async def pump(self, send: Send) -> None:
-        """Until it is closed and all is said."""
+        """Until it is closed and all is said, but for what is left as `rest`."""
         try:
             while await self._waited():
-                with self._lock:
-                    items = list(self._gatherer.batch(self._loop.time()))
-                    items += self._excuse() if self._gatherer.empty else []
-                await send(items)
+                await self._blink()
+                items, few = self._next()
+                if few and self._closed.is_set():
+                    self.rest = items
+                else:
+                    await send(items)
                 self._make_room()
         finally:
             self._make_room(all_of_it=True)
+
+    async def _blink(self) -> None:
+        """What is said at the very end of the work, or all of it where it takes no time, need not go for itself."""
+        if not self._closed.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BLINK):
+                    await self._closed.wait()
+
+    def _next(self) -> tuple[list[Item], bool]:
+        """What goes next, and whether it is all there is, and little."""
+        with self._lock:
+            few = self._gatherer.bytes <= MOST_REST
+            items = list(self._gatherer.batch(self._loop.time()))
+            few = few and self._gatherer.empty
+            return items + (self._excuse() if self._gatherer.empty else []), few
 
     async def _waited(self) -> bool:
         """Until something may go; False when nothing will any more."""
         while True:
             self._more.clear()
             with self._lock:
-                if self._gatherer.empty and self._closing:
+                if self._gatherer.empty and self._closed.is_set():
                     return False
-                due = 0.0 if self._closing else self._gatherer.due(self._loop.time())
+                due = 0.0 if self._closed.is_set() else self._gatherer.due(self._loop.time())
                 self._asleep = self._gatherer.empty
                 empty = self._gatherer.empty
             if not empty and not due:

@@ -61,8 +61,12 @@ class Grant:
     session: str
     until: float
     started: bool = False
+    begun: bool = False
+    """Started by being given."""
     known: bool = False
     """The session said that it has it."""
+    beaten: bool = False
+    """By a beat, at that."""
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from trunkline.contracts.task import StopCause, TaskStatus
 from trunkline.sdk.testkit.ledger import Entry, Grant
 
 MOST_GIVEN_BACK: Final = 10
+MOST_UNHEARD: Final = 2
 
 
 def held(entry: Entry, wish: Held) -> Grant:
@@ -18,6 +19,13 @@ def held(entry: Entry, wish: Held) -> Grant:
     if entry.grant is None or entry.grant.lease != wish.lease:
         raise Conflict("the lease is over: the task is somebody else's, or ended; drop it", code="LEASE_LOST")
     return entry.grant
+
+
+def granted(entry: Entry, grant: Grant, *, begin: bool) -> None:
+    """It is in that agent's hands, and under way if the claim wished so."""
+    entry.grant = grant
+    if begin:
+        _start(entry, replace(grant, begun=True))
 
 
 def report(entry: Entry, wish: Report, retry_at: float) -> None:
@@ -49,7 +57,7 @@ def silent(entry: Entry, retry_at: float) -> None:
     """Nothing was heard of the agent for the length of a lease."""
     if entry.grant is None:
         return
-    if not entry.grant.started:
+    if not entry.grant.started or (entry.grant.begun and not entry.grant.beaten and entry.given_back < MOST_UNHEARD):
         _given_back(entry, retry_at)
     elif entry.stop:
         _stopped(entry, entry.stop)

@@ -89,7 +89,7 @@ class Plane:
         given = untold or self._free(wish)[: wish.room]
         for entry in given:
             if entry.grant is None:
-                entry.grant = Grant(secrets.token_hex(8), wish.session, monotonic() + self.lease_s)
+                life.granted(entry, Grant(secrets.token_hex(8), wish.session, monotonic() + self.lease_s), begin=wish.begin)
         return Claimed(tasks=tuple(self._leased(entry) for entry in given), lease_s=self.lease_s)
 
     def _free(self, wish: Claim) -> list[Entry]:
@@ -106,7 +106,7 @@ class Plane:
         now = datetime.fromtimestamp(time(), UTC)
         until, deadline = now + timedelta(seconds=self.lease_s), now + timedelta(hours=1)
         named = {"task_id": entry.task_id, "type": entry.type, "pool": entry.pool, "attempt": entry.attempt}
-        lasts = {"lease": entry.grant.lease, "until": until, "deadline_at": deadline, "priority": Priority.P2}
+        lasts = {"lease": entry.grant.lease, "until": until, "deadline_at": deadline, "priority": Priority.P2, "begun": entry.grant.begun}
         return Leased.model_validate(lasts | dict(entry.rest) | named)
 
     def _beat(self, wish: Beat) -> Beaten:
@@ -116,11 +116,14 @@ class Plane:
         entry = self.entries.get(wish.task_id)
         if entry is None or entry.grant is None or entry.grant.lease != wish.lease:
             return Pulse(task_id=wish.task_id, lease=wish.lease, word=Word.LOST)
-        entry.grant = replace(entry.grant, until=monotonic() + self.lease_s, known=True)
+        entry.grant = replace(entry.grant, until=monotonic() + self.lease_s, known=True, beaten=True)
         return Pulse(task_id=wish.task_id, lease=wish.lease, word=Word.STOP if entry.stop else Word.GOING, stop=entry.stop)
 
     def _report(self, wish: Report) -> Message:
-        life.report(self._entry(wish), wish, monotonic() + self.retry_s)
+        entry = self._entry(wish)
+        if wish.said and entry.grant is not None and entry.grant.lease == wish.lease:
+            entry.says.setdefault(f"report-{wish.reported}-{wish.lease}", wish.said)
+        life.report(entry, wish, monotonic() + self.retry_s)
         return Message()
 
     def _say(self, wish: Say) -> Message:

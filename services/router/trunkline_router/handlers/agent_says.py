@@ -6,13 +6,14 @@ import asyncio
 import random
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from trunkline.bus import Log, Raced
 from trunkline.contracts import subjects
-from trunkline.contracts.agent import MOST_SAID, MOST_SPOKEN, Artifact, Item, Progress, Say, Text
-from trunkline.contracts.errors import Exhausted, TooLarge, Unavailable
+from trunkline.contracts.agent import MOST_SAID, MOST_SPOKEN, Artifact, Held, Item, Progress, Report, Say, Text
+from trunkline.contracts.errors import Conflict, Exhausted, TooLarge, Unavailable
 from trunkline.contracts.ids import TaskId
 from trunkline.contracts.message import Accepted
 from trunkline.contracts.record import Record
@@ -27,6 +28,14 @@ REMEMBERED: Final = 10_000
 OUTPUT: Final = "output"
 
 
+class _Words(NamedTuple):
+    """What is said under a lease, and the name by which it is known when it comes again."""
+
+    held: Held
+    items: tuple[Item, ...]
+    name: str
+
+
 class AgentSays:
     def __init__(self, leases: Leases, log: Log, now: Callable[[], datetime]) -> None:
         self._leases = leases
@@ -36,24 +45,32 @@ class AgentSays:
 
     async def say(self, call: AgentCall, wish: Say) -> Accepted:
         """Returns when it is on disk; the same id again says it once. Raises NotFound, Conflict, TooLarge, Exhausted, Unavailable."""
+        return Accepted(seq=await self._say(call, _Words(wish, wish.items, f"say:{call.tenant}:{wish.task_id}:{wish.lease}:{wish.id}")))
+
+    async def said_with(self, call: AgentCall, wish: Report) -> None:
+        """What comes with a report. Nothing where the lease is over: whether that report is a repeat, the task knows. Else as `say`."""
+        with suppress(Conflict):
+            name = f"report:{call.tenant}:{wish.task_id}:{wish.lease}:{wish.reported}"
+            await self._say(call, _Words(wish, wish.said, name))
+
+    async def _say(self, call: AgentCall, words: _Words) -> int:
         for race in range(RACES):
-            found, lease = await self._leases.held(call, wish)
-            facts = tuple(_output(item, lease.attempt, line) for line, item in enumerate(wish.items, 1))
+            found, lease = await self._leases.held(call, words.held, fenced=not race)
+            facts = tuple(_output(item, lease.attempt, line) for line, item in enumerate(words.items, 1))
             record = Record(at=self._now(), cause="say", facts=facts)
             if not race:
-                self._count(wish.lease, len(record.body))
+                self._count(words.held.lease, len(record.body))
             faultpoint("agent_say.before_effect")
             try:
-                return Accepted(seq=await self._stored(call, wish, record, found.seq))
+                return await self._stored(call, words, record, found.seq)
             except Raced:  # the task moves: whether the lease still holds is read again
                 await asyncio.sleep(random.uniform(0, PAUSE * race))
         raise Unavailable("too much happens to this task at once; try again in a moment", code="CONTENDED")
 
-    async def _stored(self, call: AgentCall, wish: Say, record: Record, seq: int) -> int:
-        task = TaskId(wish.task_id)
-        fence = due_of(call, wish.task_id).subject, seq
-        name = f"say:{call.tenant}:{wish.task_id}:{wish.lease}:{wish.id}"
-        return await self._log.say_while(subjects.event(call.tenant, task, OUTPUT), record, id=name, fence=fence)
+    async def _stored(self, call: AgentCall, words: _Words, record: Record, seq: int) -> int:
+        task = TaskId(words.held.task_id)
+        fence = due_of(call, task).subject, seq
+        return await self._log.say_while(subjects.event(call.tenant, task, OUTPUT), record, id=words.name, fence=fence)
 
     def _count(self, lease: str, size: int) -> None:
         if size > MOST_SAID:

@@ -41,7 +41,8 @@ class Giver:
         due, now = _due(handed), self._now()
         until = now + self._lasts
         trace = span.traceparent if (span := current()) else ""
-        wanted = LeaseWanted(handed.item.attempt, secrets.token_hex(FENCE), waiting.call.name, waiting.wish.session, until, trace)
+        asked, lease = waiting.wish, secrets.token_hex(FENCE)
+        wanted = LeaseWanted(handed.item.attempt, lease, waiting.call.name, asked.session, until, trace, asked.begin)
         task = (await self._actor.receive(due.subject, (wanted, now), now, cause="claim")).state
         if task is None or task.lease is None or task.lease.id != wanted.lease:
             return None
@@ -68,6 +69,7 @@ def leased(task_id: str, task: Task, lease: Lease, until: datetime) -> Leased:
         submitted_by=task.submitted_by,
         deadline_at=task.deadline_at,
         trace_id=task.trace_id or "",
+        begun=lease.begun,
         traceparent=run_in(lease.trace or f"00-{trace_of(task.trace_id or task_id)}-{NO_SPAN}-00", lease.id),
     )
 

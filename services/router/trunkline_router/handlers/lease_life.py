@@ -16,6 +16,7 @@ from trunkline.contracts.task import Moved
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.faults import faultpoint
 from trunkline_router.handlers.agent_bodies import accepted, size
+from trunkline_router.handlers.agent_says import AgentSays
 from trunkline_router.handlers.lease_claims import Untold
 from trunkline_router.handlers.lease_reading import Leases, due_of
 from trunkline_router.model import AgentReports, Cue, LeaseSilent, Task
@@ -27,17 +28,20 @@ LATE: Final = timedelta(seconds=5)
 
 
 class AgentReporting:
-    def __init__(self, actor: Actor[Task, tuple[Cue, datetime]], leases: Leases, now: Callable[[], datetime]) -> None:
+    def __init__(self, actor: Actor[Task, tuple[Cue, datetime]], leases: Leases, says: AgentSays, now: Callable[[], datetime]) -> None:
         self._actor = actor
         self._leases = leases
+        self._says = says
         self._now = now
 
     async def report(self, call: AgentCall, wish: Report) -> Accepted:
-        """Raises NotFound, Conflict, TooLarge."""
+        """What was said last is stored first. Raises NotFound, Conflict, TooLarge, Exhausted."""
         if size(wish.result) > MOST_RESULT:
             raise TooLarge(f"a result has at most {MOST_RESULT} bytes; leave it elsewhere and tell where", code="RESULT_TOO_LARGE")
         now = self._now()
         await self._leases.traced(call, wish)
+        if wish.said:
+            await self._says.said_with(call, wish)
         faultpoint("agent_report.before_effect")
         decided = await self._actor.receive(due_of(call, wish.task_id).subject, (AgentReports(wish, call.name), now), now, cause="report")
         faultpoint("agent_report.after_effect")
@@ -110,7 +114,8 @@ class LeaseClock:
             # nats-server forgot the beats, or none could come: that is nobody's silence.
             await self._again(due, now + self._leases.lasts, blind=True)
         else:
-            await self._actor.receive(due.subject, (LeaseSilent(lease.id), now), now, cause="silence")
+            ever = sign is not None and sign > lease.at  # with the lease one is kept in the agent's name
+            await self._actor.receive(due.subject, (LeaseSilent(lease.id, ever), now), now, cause="silence")
 
     async def _again(self, due: DueTask, at: datetime, *, blind: bool) -> None:
         await self._timers.lease(due.model_copy(update={"blind": blind, "at": at}), at)

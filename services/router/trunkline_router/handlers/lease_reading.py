@@ -45,14 +45,24 @@ class Leases:
         if task and task.lease and task.lease.id == held.lease:
             turns_out(run_in(task.lease.trace, held.lease), call.tenant, held.task_id, call.name)
 
-    async def held(self, call: AgentCall, held: Held) -> tuple[Standing, Lease]:
-        """Raises NotFound, Conflict (LEASE_LOST), Unavailable."""
-        found = await self.standing(due_of(call, held.task_id))
+    async def held(self, call: AgentCall, held: Held, *, fenced: bool = False) -> tuple[Standing, Lease]:
+        """`fenced`: for a write that nobody takes should the task have moved; what is remembered is good enough for that.
+
+        Raises NotFound, Conflict (LEASE_LOST), Unavailable.
+        """
+        due = due_of(call, held.task_id)
+        found = self._remembered(due, held) if fenced else None
+        found = found or await self.standing(due)
         if found is None:
             raise NotFound("there is no such task", code="NO_SUCH_TASK")
         lease = held_by(found.task, held.lease, call.name)
         turns_out(run_in(lease.trace, lease.id), call.tenant, held.task_id, call.name)
         return found, lease
+
+    def _remembered(self, due: DueTask, held: Held) -> Standing | None:
+        """None where what is remembered does not have it in those hands."""
+        task, seq = self._actor.remembered(due.subject)
+        return Standing(task, seq) if task and task.lease and task.lease.id == held.lease else None
 
 
 def due_of(call: AgentCall, task: str) -> DueTask:

@@ -133,13 +133,15 @@ class LeaseWanted:
     session: str
     until: datetime
     trace: str = ""
+    begin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseSilent:
-    """Nothing was heard of whoever has the lease for longer than it lasts."""
+    """Nothing was heard of whoever has the lease for longer than it lasts; `ever`: there was a beat before."""
 
     lease: str
+    ever: bool = True
 
 
 @dataclass(frozen=True, slots=True)

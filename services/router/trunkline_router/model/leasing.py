@@ -18,6 +18,9 @@ from trunkline_router.model.waiting import between_attempts, moved
 
 MOST_GIVEN_BACK: Final = 10
 """Leases of one attempt that may end before the work does: beyond it the attempt has failed, and does not go round for ever."""
+MOST_UNHEARD: Final = 2
+"""Leases that began by being given and of which no beat ever came: the answer was lost, or the work kills its agent at once. So often it
+is taken for the first."""
 LOST: Final = "the lease is over: the task is somebody else's, or ended; drop it"
 VANISHED: Final = "nothing was heard any more of the agent that had the task ({by}); look at what became of it"
 HANDED_ROUND: Final = "agents took the task {times} times and gave it back, or vanished, each time; look at them, and submit it again"
@@ -28,8 +31,8 @@ def leasing(task: Task, cue: Leasing, at: datetime) -> list[Fact]:
     match cue:
         case LeaseWanted():
             return _granted(task, cue)
-        case LeaseSilent(lease):
-            return _silent(task, task.lease, at) if task.lease and task.lease.id == lease else []
+        case LeaseSilent(lease, ever):
+            return _silent(task, task.lease, at, ever=ever) if task.lease and task.lease.id == lease else []
         case AgentReports():
             return _reported(task, cue, at)
         case AgentAsks():
@@ -51,14 +54,17 @@ def _granted(task: Task, cue: LeaseWanted) -> list[Fact]:
     free = task.status is TaskStatus.ASSIGNED and task.attempt == cue.attempt and not task.hold and not task.lease
     if not free or task.assignment.executor is not Executor.BUS:
         return []
-    return [TaskLeased(attempt=cue.attempt, lease=cue.lease, by=cue.by, session=cue.session, until=cue.until, trace=cue.trace)]
+    leased = TaskLeased(
+        attempt=cue.attempt, lease=cue.lease, by=cue.by, session=cue.session, until=cue.until, trace=cue.trace, begun=cue.begin
+    )
+    return [leased, TaskStarted(attempt=cue.attempt, by=cue.by)] if cue.begin else [leased]
 
 
-def _silent(task: Task, lease: Lease, at: datetime) -> list[Fact]:
+def _silent(task: Task, lease: Lease, at: datetime, *, ever: bool) -> list[Fact]:
     over = TaskLeaseOver(attempt=task.attempt, lease=lease.id, by=lease.by, why=LeaseEnd.EXPIRED)
     if task.stop:
         return [over, stopped(task.stop)]
-    if not lease.started:
+    if not lease.started or (lease.begun and not ever and task.given_back < MOST_UNHEARD):
         return _again(task, over, at)
     failed = TaskFailed(code="AGENT_LOST", error=VANISHED.format(by=lease.by))
     return [over, *between_attempts(task, tried_again(task, failed, at, mendable=True), at)]

@@ -44,6 +44,8 @@ class Lease(NamedTuple):
     at: datetime
     started: bool = False
     trace: str = ""
+    begun: bool = False
+    """Started by being leased: the agent has not said so."""
 
 
 class Past(NamedTuple):
@@ -151,7 +153,7 @@ def _evolved(task: Task, fact: Fact, at: datetime) -> Task:
         case TaskCancelled():
             return _closed(task, AgentReported.STOPPED)._replace(status=TaskStatus.CANCELLED, hold=None)
         case TaskLeased():
-            return task._replace(lease=Lease(fact.lease, fact.by, fact.session, fact.attempt, at, trace=fact.trace))
+            return task._replace(lease=Lease(fact.lease, fact.by, fact.session, fact.attempt, at, trace=fact.trace, begun=fact.begun))
         case TaskLeaseOver():
             return _lease_over(task, fact)
         case _:

@@ -1,4 +1,4 @@
-"""A task that is to stop while nobody carries it: its attempt is ended here, so that nobody can take it any more."""
+"""A task of ours that is to stop while nobody carries it: its attempt is ended here, so that nobody can take it any more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from trunkline.bus import Log, Raced, Stored, WorkItem
 from trunkline.contracts import subjects
 from trunkline.contracts.record import Record
-from trunkline.contracts.task import TaskAssigned, TaskStopRequested
+from trunkline.contracts.task import Executor, TaskAssigned, TaskStopRequested, TaskSubmitted
 from trunkline_sandbox.handlers.run_log import RunLog
 from trunkline_sandbox.handlers.wake import Clear
 from trunkline_sandbox.model import stop_unclaimed
@@ -25,6 +25,8 @@ class StopUnclaimed:
             return
         names = subjects.parse_event(stored.subject)
         attempt = await self._attempt(stored.subject)
+        if attempt is None:
+            return
         run_log = RunLog(self._log, WorkItem(tenant=names.tenant, task=names.task, attempt=attempt, pool="-", priority="-"), self._now)
         run = await run_log.load()
         try:
@@ -35,9 +37,12 @@ class StopUnclaimed:
         if run is not None and run.attempt == attempt and run.parked:
             await self._clear(names.task, run)
 
-    async def _attempt(self, subject: str) -> int:
-        records = [stored.record for stored in (await self._log.load(subject)).records]
-        return max((fact.attempt for record in records for fact in record.facts if isinstance(fact, TaskAssigned)), default=1)
+    async def _attempt(self, subject: str) -> int | None:
+        """None: whoever carries it out is not ours, and says itself when it has stopped."""
+        facts = [fact for stored in (await self._log.load(subject)).records for fact in stored.record.facts]
+        if any(isinstance(fact, TaskSubmitted) and fact.assignment.executor is not Executor.SANDBOX for fact in facts):
+            return None
+        return max((fact.attempt for fact in facts if isinstance(fact, TaskAssigned)), default=1)
 
 
 def _asks(record: Record) -> bool:
