@@ -64,7 +64,7 @@ class Notebook:
     def gone(self, tell: Callable[..., None]) -> None:
         """What nats-server says of agents is none of our messages."""
 
-    def facts(self, durable: str, part: str, answer: Callable[..., Any], kinds: object = ()) -> None:
+    def facts(self, durable: str, part: str, answer: Callable[..., Any], kinds: object = (), passed: object = None) -> None:
         self.heard.append(Heard(self.service, "facts", part, subjects.events_of_part(part), EVENTS, durable))
 
     def stored(self, stream: str, durable: str, answer: Callable[..., Any], how: object) -> None:

@@ -52,7 +52,7 @@ def omni(terms: OmniTerms, log: Log, tasks: Tasks, desk: Desk, means: tuple[Stre
     channels = Channels(channel.Means(log, lambda tenant: Telling(log, tenant, STORY), encode.frame))
     ways = Ways(channels, log, streams, Sockets(streams, terms.manners))
     assert isinstance(desk.signer, Tokens)
-    realtime = Realtime(desk.signer, desk.roll, tasks.now, terms.realtime_token_s, terms.realtime_history_s)
+    realtime = Realtime(desk.signer, desk.roll, tasks.now, terms.realtime_token_s, terms.realtime_history_s, desk.keys)
     named = Sandboxes(tasks.commands, tasks.now)
     sandboxes = SandboxRoutes(named, body)
     knowledge = KnowledgeRoutes(Knowledge(tasks, named), body, terms.job_env)

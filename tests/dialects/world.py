@@ -19,6 +19,7 @@ from tests.dialects.homes import Home, HomeWish
 from tests.dialects.hooks import Hooks, HookWish
 from tests.dialects.omnis import OmniTerms
 from trunkline.auth.claims import Token
+from trunkline.auth.keys import NO_KEYS, KeyRing
 from trunkline.auth.principal import ANONYMOUS, HOME, Principal
 from trunkline.auth.tokens import Secrets, Tokens
 from trunkline.contracts.approval import DecideApproval, OpenApproval
@@ -131,6 +132,7 @@ class World:
     epoch: str = EPOCH
     memory: dict[str, tuple[str, Kept | None]] = field(default_factory=dict)
     roll: Roll = field(default_factory=Roll)
+    keys: KeyRing = NO_KEYS
     vault: Lodged = field(default_factory=Lodged)
     hooks: Hooks = field(default_factory=Hooks)
     letters: Letters = field(default_factory=Letters)
@@ -385,7 +387,7 @@ def speaking(world: World, streams: Streams, body: BodyReader) -> tuple[Dialect,
     """Every dialect, in front of `world`."""
     tasks = Tasks(world, world, world.now, world.new_task_id, vault=world.vault)
     tokens = Tokens(Secrets(SECRET.encode()), now=lambda: world.now().timestamp())
-    desk = Desk(tokens, world.roll, world.now)
+    desk = Desk(tokens, world.roll, world.now, keys=world.keys)
     verbs = Verbs(
         tasks, Approvals(world, tasks, world.now), Events(world, tasks, world.now), Traces(world, world.now), desk,
         Steering(world, tasks, world.now), Usage(world, world.now), Webhooks(world, tasks, world.now),

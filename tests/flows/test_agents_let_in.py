@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from tests.flows.plain_agent import PlainAgent, Refusal, held, plain_agent
 from tests.flows.test_routing import routed
 from trunkline.auth.claims import Terms
+from trunkline.auth.keys import KeyRing, entries
 from trunkline.auth.nkeys import Issuer, new_seed
 from trunkline.auth.principal import Principal, Role
 from trunkline.auth.tokens import Secrets, Tokens
@@ -150,6 +151,29 @@ async def test_whoever_is_shut_out_is_cut_within_two_seconds_and_its_task_is_ano
         assert (again["task_id"], again["attempt"]) == (name, 2)
         assert await stays.report(again, "succeeded") == "succeeded"
         await refused(server, token=shown)
+
+
+async def test_a_revoked_key_is_cut_and_let_in_no_more_also_by_a_gateway_that_starts_later(server: NatsServer) -> None:
+    text, keys = f"{KEY}-to-go", lambda text: {"GOER": SecretStr(f"{text}:agent"), "BOT": SecretStr(f"{KEY}:agent")}
+    async with gateway(server, api_keys=keys(text)), AsyncExitStack() as agents:
+        gone, stays = [
+            await agents.enter_async_context(
+                plain_agent(server.open_url, "public", name, token=shown, error_cb=_quiet, allow_reconnect=False)
+            )
+            for name, shown in (("goer", text), ("bot", KEY))
+        ]
+        async with connect(BusSettings.model_validate({"nats_url": server.url}), "test") as bus:  # another gateway
+            await bus.roll.start()
+            found = KeyRing(entries({"GOER": f"{text}:agent"}), bus.seal).find(text)
+            assert found is not None
+            await bus.roll.revoke_token(found, found.expires_at)
+        assert await cut(gone.client) < CUT_WITHIN
+        await refused(server, token=text)
+        assert stays.client.is_connected
+    async with gateway(server, api_keys=keys(text)):
+        await refused(server, token=text)
+    async with gateway(server, api_keys=keys(f"{text}-2")), plain_agent(server.open_url, "public", "goer", token=f"{text}-2") as again:
+        assert again.client.is_connected
 
 
 async def test_a_token_that_ends_ends_its_connection(server: NatsServer) -> None:

@@ -10,10 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from aiohttp import ClientPayloadError, ClientSession
 
 from tests.flows.jobs import facts
 from tests.flows.plain_agent import Json, PlainAgent, Refusal, beating, held, plain_agent, text
@@ -22,9 +23,10 @@ from trunkline.testing.stack import Stack, stack
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(180)]
 
+LEAVING = "key-of-who-is-to-leave"
 SETTINGS = {
     "ORCHESTRATOR_JWT_SECRET": SECRET, "TRUNKLINE_RATE_LIMITS": "off", "TRUNKLINE_LEASE_S": "2",
-    "ORCHESTRATOR_API_KEY_BOT": "key-of-the-bot-on-nats:agent",
+    "ORCHESTRATOR_API_KEY_BOT": "key-of-the-bot-on-nats:agent", "ORCHESTRATOR_API_KEY_LEAVER": "key-of-who-is-to-leave:agent",
 }  # fmt: skip
 
 
@@ -108,6 +110,35 @@ async def test_a_token_revoked_by_rest_is_cut(office: Office) -> None:
         began = time.monotonic()
         await until(lambda: not leaver.client.is_connected, 5)
         assert time.monotonic() - began < 2
+
+
+async def test_an_api_key_revoked_by_rest_is_cut_at_every_door_and_comes_in_at_none(office: Office) -> None:
+    made, shown = office.agent.task(), {"X-API-Key": LEAVING}
+    async with ClientSession(office.running.url, headers=shown) as session, AsyncExitStack() as doors:
+        ticket = {"token": await _ticket(session)}
+        nats = plain_agent(address(office.running), "public", "leaver", token=LEAVING, allow_reconnect=False, error_cb=_quiet)
+        leaver = await doors.enter_async_context(nats)
+        told = await doors.enter_async_context(session.get(f"/tasks/{made['task_id']}/events", headers={"Accept": "text/event-stream"}))
+        heard = await doors.enter_async_context(session.ws_connect("/v1/realtime/connect", params=ticket))
+        assert (told.status, heard.closed) == (200, False)
+        office.person("boss", "admin").done("POST /auth/revoke", {"token": LEAVING})
+        async with asyncio.timeout(2.5):  # two seconds, on a machine with others
+            await until(lambda: not leaver.client.is_connected, 2.5)
+            with suppress(ClientPayloadError):
+                await told.content.read()
+            while not heard.closed:
+                await heard.receive()
+        async with session.get("/tasks", headers={"Accept": "application/json"}) as answer:
+            assert (answer.status, await answer.json()) == (401, {"detail": "the API key was revoked; ask for a new one"})
+        async with session.get("/v1/realtime/sse", params=ticket) as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (401, "TOKEN_REVOKED")
+    office.agent.done(f"POST /tasks/{made['task_id']}/cancel")
+
+
+async def _ticket(session: ClientSession) -> str:
+    async with session.post("/v1/realtime/token", json=[{"channel": "tasks", "name": "update", "kind": "run"}]) as answer:
+        assert answer.status == 201
+        return str((await answer.json())["jwt"])
 
 
 async def _quiet(_: Exception) -> None:

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from trunkline.bus import Bus, BusSettings, LeaveAlone, Raced, Stored, WorkItem, connect
+from trunkline.bus import Bus, BusSettings, How, LeaveAlone, Raced, Stored, WorkItem, connect
+from trunkline.bus.streams import EVENTS
 from trunkline.contracts import subjects
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Broken, Conflict, NotFound, Unavailable
@@ -294,6 +295,37 @@ async def test_a_fact_whose_handler_fails_comes_again_and_ends_as_a_dead_letter(
     assert "no such thing" in str(letter["reason"])
     await asyncio.sleep(0.3)
     assert tries == 8
+
+
+async def test_what_nobody_waits_for_is_read_many_at_once_and_what_somebody_waits_for_as_it_comes(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trunkline.bus.pull.LEISURE", 0.02)
+    few = b'{"batch": 512, "max_bytes": 2000, "no_wait": true}'
+    monkeypatch.setattr("trunkline.bus.pull._ALL_THERE_IS", few)
+    calm, passed, heard = True, list[str](), asyncio.Queue[int]()
+
+    def passing(subject: str, body: bytes) -> bool:
+        if calm:
+            passed.append(subject)
+        return calm
+
+    async def hear(stored: Stored) -> None:
+        heard.put_nowait(stored.seq)
+
+    bus.inlet.stored(EVENTS, "relay-webhooks", hear, How(passing, calm=lambda: calm))
+    await bus.inlet.start("relay")
+    await fill(bus, 1, 40)
+    js = bus.client.jetstream()
+    async with asyncio.timeout(10):
+        while not (floor := (await js.consumer_info(EVENTS, "relay-webhooks")).ack_floor) or floor.stream_seq < 40:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert (len(passed), heard.empty()) == (40, True)
+    calm = False
+    await fill(bus, 41, 120)
+    async with asyncio.timeout(10):
+        assert sorted([await heard.get() for _ in range(80)]) == list(range(41, 121))
+    assert bus.watch.hears()
 
 
 async def _letter(bus: Bus, subject: str) -> dict[str, object]:

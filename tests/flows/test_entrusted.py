@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -14,14 +18,31 @@ from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact
 from trunkline.contracts.record import Record
 from trunkline.contracts.run import AgentOutput, Said
-from trunkline.contracts.task import Assignment, TaskAssigned, TaskCancelled, TaskFailed, TaskRetryScheduled, TaskSucceeded
+from trunkline.contracts.steering import InboxClosed, SayToAgent
+from trunkline.contracts.task import (
+    Assignment,
+    Executor,
+    TaskAssigned,
+    TaskCancelled,
+    TaskFailed,
+    TaskRetryScheduled,
+    TaskSubmitted,
+    TaskSucceeded,
+)
+from trunkline.runtime.actor import Actor
 from trunkline.runtime.clock import now
 from trunkline.runtime.ids import new_id
 from trunkline.telemetry.redaction import Redactor, spellings
 from trunkline.testing.nats import NatsServer, nats_server
+from trunkline_sandbox.handlers.answer_inbox import AnswerInbox
 from trunkline_sandbox.handlers.entrust import Entrust
+from trunkline_sandbox.handlers.inbox import Inbox, Inboxes
 from trunkline_sandbox.handlers.run_log import RunLog
+from trunkline_sandbox.handlers.stop_unclaimed import StopUnclaimed
 from trunkline_sandbox.handlers.world import Job
+from trunkline_sandbox.model import Skill
+from trunkline_sandbox.model.inbox import decide, evolve
+from trunkline_sandbox.subscriptions import Answers, subscribe
 
 pytestmark = pytest.mark.flow
 
@@ -114,3 +135,74 @@ async def test_it_is_forgotten_when_the_task_is_over_and_not_before(bus: Bus, fa
     for _ in range(2):
         await Entrust(bus.vault(b""), Redactor()).over(news)
     assert await bus.vault(KEY).get(ACME, task) == (TOKEN if kept else None)
+
+
+@asynccontextmanager
+async def hearing(server: NatsServer) -> AsyncIterator[None]:
+    """A sandbox service, as far as it hears of tasks and their messages."""
+    async with connect(BusSettings(nats_url=server.url), "sandbox") as bus:
+        inboxes: Inboxes = Actor(bus.log, decide, evolve)
+        entrust = Entrust(bus.vault(b""), Redactor())
+        steering = AnswerInbox(inboxes, bus.log, entrust.knowing, lambda _: Skill())
+        nobody = cast(Any, SimpleNamespace(answer=None, due=None))
+        stop = StopUnclaimed(bus.log, now, cast(Any, None))
+        subscribe(bus.inlet, Answers(stop, nobody, steering, Inbox(inboxes, bus.log, now), nobody, entrust))
+        await bus.inlet.start("sandbox")
+        yield
+
+
+async def said(bus: Bus, task: str, *facts: Fact, after: int = 0) -> int:
+    return await bus.log.append(_place(task, "task"), Record(at=now(), cause="test", facts=facts), expect=after, id=new_id())
+
+
+async def begun(bus: Bus, executor: Executor, credential: str | None, task: str) -> int:
+    asked = Assignment(repo="acme/shop", executor=executor, credential=credential)
+    return await said(
+        bus, task, TaskSubmitted(assignment=asked, submitted_by="ann", deadline_at=now()), TaskAssigned(pool="dev", attempt=1)
+    )
+
+
+async def over(bus: Bus, *tasks: tuple[str, int]) -> None:
+    for task, last in tasks:
+        await said(bus, task, TaskCancelled(by="ann", reason=""), after=last)
+
+
+async def newest(bus: Bus, task: str, part: str) -> Fact | None:
+    found = await bus.log.last(_place(task, part))
+    return found.record.facts[-1] if found else None
+
+
+async def until(so: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await so():  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.02)
+
+
+def _place(task: str, part: str) -> str:
+    return subjects.event(ACME, TaskId(task), part)
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["by who heard of its beginning", "by who did not"])
+async def test_what_a_task_leaves_is_put_away_when_it_is_over(bus: Bus, server: NatsServer, anew: bool) -> None:
+    ours, theirs = new_id(), new_id()
+
+    async def heard() -> bool:
+        found = await bus.client.jetstream().consumer_info("EVENTS", "sandbox-tasks")
+        return bool(found.ack_floor and found.ack_floor.stream_seq >= last)
+
+    async def put_away() -> bool:
+        return await bus.vault(KEY).get(ACME, ours) is None and await newest(bus, ours, "inbox") == InboxClosed(attempt=1)
+
+    async with hearing(server):
+        await bus.vault(KEY).put(ACME, ours, TOKEN)
+        seq = await begun(bus, Executor.SANDBOX, ours, ours)
+        last = await begun(bus, Executor.BUS, None, theirs)
+        await bus.commands.send("sandbox", ours, SayToAgent(tenant=ACME, at=now(), task_id=ours, by="ann", message_id="a", text="and test"))
+        await until(heard)
+        if not anew:
+            await over(bus, (theirs, last), (ours, seq))
+            await until(put_away)
+    if anew:
+        async with hearing(server):
+            await over(bus, (theirs, last), (ours, seq))
+            await until(put_away)

@@ -24,7 +24,7 @@ from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 
 from tests.unit.auth.forge import OTHER, SECRET, forged
-from tests.unit.gateway.test_credentials import BEARER, request
+from tests.unit.gateway.test_credentials import BEARER, XKEY, request
 from trunkline.auth.principal import ANONYMOUS, HOME, Principal, Role, Tier
 from trunkline.auth.tokens import Secrets, Tokens
 from trunkline.bus import Bus, BusSettings, connect
@@ -120,8 +120,7 @@ async def test_all_tokens_of_a_subject_are_revoked_and_what_is_minted_later_coun
 async def test_a_gateway_that_starts_later_knows_what_was_revoked_before(one: Bus, server: NatsServer) -> None:
     here = gateway(one)
     tokens = [await minted(here, f"s{number}") for number in range(300)]
-    for token in tokens[:-1]:
-        await here.desk.revoke(ADMIN, Revocation(token=token))
+    await asyncio.gather(*(here.desk.revoke(ADMIN, Revocation(token=token)) for token in tokens[:-1]))
     async with connect(BusSettings(nats_url=server.url), "late") as late:
         await late.roll.start()
         there = gateway(late)
@@ -189,6 +188,43 @@ async def test_revoking_twice_keeps_one_entry(one: Bus, two: Bus) -> None:
     assert len(one.roll) == 2
     await until_refused(gateway(two), token)
     assert not takes(here, token)
+
+
+async def test_a_revoked_key_counts_never_again_and_another_text_of_its_name_does(one: Bus, two: Bus, server: NatsServer) -> None:
+    here, there = with_key(one), with_key(two)
+    assert [key_taken(at, DEV_KEY) for at in (here, there)] == ["dev", "dev"]
+    await here.desk.revoke(ADMIN, Revocation(token=DEV_KEY))
+    async with asyncio.timeout(AT_ONCE):
+        while key_taken(there, DEV_KEY) != "TOKEN_REVOKED":  # noqa: ASYNC110  # nobody says when another gateway has heard
+            await asyncio.sleep(0.002)
+    stored = await one.client.jetstream().get_last_msg(REVOKED, "revoked.token.*")
+    assert (stored.headers or {})["Nats-TTL"] == "never"
+    assert DEV_KEY not in f"{stored.subject}{stored.data!r}{stored.headers}"
+    async with connect(BusSettings(nats_url=server.url), "late") as late:
+        with patch.object(late.roll, "_now", lambda: time.time() + 1e10):
+            await late.roll.start()
+            late.roll._forget()
+        assert key_taken(with_key(late), DEV_KEY) == "TOKEN_REVOKED"
+        assert key_taken(with_key(late, f"{DEV_KEY}-new"), DEV_KEY) == "BAD_API_KEY"
+        assert key_taken(with_key(late, f"{DEV_KEY}-new"), f"{DEV_KEY}-new") == "dev"
+        await with_key(late, f"{DEV_KEY}-new").desk.revoke(ADMIN, Revocation(subject="dev"))
+        assert key_taken(with_key(late, f"{DEV_KEY}-new"), f"{DEV_KEY}-new") == "TOKEN_REVOKED"
+        assert key_taken(with_key(late, f"{DEV_KEY}-newer"), f"{DEV_KEY}-newer") == "dev"
+
+
+DEV_KEY = "k-0123456789abcdef"
+
+
+def with_key(bus: Bus, key: str = DEV_KEY) -> Identity:
+    return identity(Settings.model_validate({"jwt_secret": SECRET, "api_keys": {"DEV": f"{key}:agent"}}), bus.roll, now, seal=bus.seal)
+
+
+def key_taken(at: Identity, key: str) -> str:
+    """Whose it is, or the code of the refusal."""
+    try:
+        return at.credentials.identify(request((XKEY, key)), True).subject
+    except Unauthenticated as refused:
+        return refused.code
 
 
 SMUGGLED = {

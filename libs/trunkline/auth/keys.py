@@ -2,18 +2,20 @@
 
 A key is looked up by its HMAC under a salt that is drawn anew in every process. Whoever tries keys therefore cannot choose what is compared
 with what, and how long the look takes says nothing about how near a guess was; the hash that is found is compared in constant time besides.
+What a key is revoked by is another HMAC, under the seal of the log: the same for every gateway there, over restarts too.
 """
 
 from __future__ import annotations
 
 import hmac
+import math
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trunkline.auth.claims import ROLES
+from trunkline.auth.claims import ROLES, Token, owner
 from trunkline.auth.principal import HOME, Principal, Role, Tier, is_strangers
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.ids import TenantId, token
@@ -24,6 +26,7 @@ OPERATOR: Final = Principal(HOME, "operator", Role.ADMIN, Tier.OPERATOR)
 """Whoever can read the data directory of this installation."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KEY: Final = re.compile(r"[!-~]+")
+_PURPOSE: Final = b"trunkline api keys 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +38,30 @@ class Entry:
 
 
 class KeyRing:
-    """Says whose a key is."""
+    """Says whose a key is, as the roll knows it: a token that is never over."""
 
-    def __init__(self, entries: tuple[Entry, ...]) -> None:
+    def __init__(self, entries: tuple[Entry, ...], seal: bytes = b"") -> None:
         self._salt = secrets.token_bytes(32)
-        self._owners = {self._hash(entry.key): (self._hash(entry.key), entry.principal) for entry in entries}
+        under = hmac.digest(seal, _PURPOSE, "sha256")
+        self._held = {self._hash(entry.key): (self._hash(entry.key), _token(entry, under)) for entry in entries}
+        held = (token for _, token in self._held.values())
+        self._named = {token.owner: token for token in held if token.principal.tier is not Tier.OPERATOR}
 
-    def find(self, key: str) -> Principal | None:
-        """Nobody's: None."""
+    def find(self, key: str) -> Token | None:
+        """Nobody's: None. Whether it was revoked is the roll's to say."""
         shown = self._hash(key)
-        kept, principal = self._owners.get(shown, (shown, None))
-        return principal if hmac.compare_digest(shown, kept) else None
+        kept, token = self._held.get(shown, (shown, None))
+        return token if hmac.compare_digest(shown, kept) else None
+
+    def of(self, tenant: TenantId, subject: str) -> Token | None:
+        """The key that goes by this name. The operator's goes by its text alone: no admin shuts out whoever runs the house unawares."""
+        return self._named.get(owner(tenant, subject))
 
     def _hash(self, key: str) -> bytes:
-        return hmac.digest(self._salt, key.encode("utf-8", "surrogatepass"), "sha256")
+        return hmac.digest(self._salt, _bytes(key), "sha256")
+
+
+NO_KEYS: Final = KeyRing(())
 
 
 def entries(said: Mapping[str, str], *, short: bool = False) -> tuple[Entry, ...]:
@@ -60,6 +73,16 @@ def entries(said: Mapping[str, str], *, short: bool = False) -> tuple[Entry, ...
     _check_twins([entry.principal.subject for entry in found], "two names are the same in small letters")
     _check_twins([entry.key for entry in found], "two of them are the same key, and nobody could tell their owners apart")
     return found
+
+
+def _token(entry: Entry, under: bytes) -> Token:
+    """Minted after everything: with what its subject held until some moment, another text under the same name would end as well."""
+    who = entry.principal
+    return Token(who, hmac.digest(under, _bytes(entry.key), "sha256").hex(), owner(who.tenant, who.subject), math.inf, math.inf)
+
+
+def _bytes(key: str) -> bytes:
+    return key.encode("utf-8", "surrogatepass")
 
 
 def _entry(name: str, value: str, *, short: bool) -> Entry:

@@ -8,6 +8,7 @@ from trunkline.bus.connection import Bus, connect
 from trunkline.bus.counters import Counters
 from trunkline.bus.delivery import LeaveAlone, PassOn, Poison
 from trunkline.bus.direct import Stored
+from trunkline.bus.elsewhere import Elsewhere
 from trunkline.bus.handing import Handed, Handing, Hands
 from trunkline.bus.inlet import Inlet
 from trunkline.bus.ledger import Heard, Ledger
@@ -34,6 +35,7 @@ __all__ = [
     "Connected",
     "Connections",
     "Counters",
+    "Elsewhere",
     "Handed",
     "Handing",
     "Hands",

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 
+from trunkline.bus.in_memory import KEPT, made
 from trunkline.bus.log_life import EARLIER, LogLife, read_earlier
 from trunkline.bus.streams import CONSUMERS, EPOCH, EVENTS, RESTORING, RETIRED, SEAL, declared
 from trunkline.contracts.errors import Conflict, DomainError, Unavailable, Unsupported
@@ -32,11 +33,12 @@ async def bootstrap(client: Client, js: JetStreamContext, *, replicas: int, even
         await _stream(js, config, listed)
     for stream, name in RETIRED:
         await _retire(js, stream, name)
-    known = {stream: await _consumers(client, stream) for stream in {stream for stream, _ in CONSUMERS}}
+    known = {stream: await _consumers(client, stream) for stream in {stream for stream, _ in CONSUMERS} - {*KEPT}}
     for stream, consumer in CONSUMERS:
-        if consumer.name not in known[stream]:
+        if stream not in KEPT and consumer.name not in known[stream]:
             await _consumer(js, stream, consumer)
-    return await _life(js)
+    await made(js, life := await _life(js))
+    return life
 
 
 def refusal(error: APIError, replicas: int) -> DomainError:

@@ -29,6 +29,7 @@ from trunkline.bus.counters import Counters
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.depths import Depths
 from trunkline.bus.direct import DirectReader
+from trunkline.bus.floors import Floors
 from trunkline.bus.handing import Hands
 from trunkline.bus.inlet import Inlet
 from trunkline.bus.ledger import Heard, Ledger
@@ -171,6 +172,7 @@ def _assembled(ways: tuple[Answers, JetStreamContext], broker: NatsBroker, life:
     counted, memos = Limits(answers, life.replicas), Memos(answers, js, replicated=life.replicas > 1)
     log_, work, timers = Log(answers, js, direct, live), Work(answers, js, dead, watch), Timers(answers, js)
     inlet = Inlet(client, broker, dead, log_.own, watch)
+    inlet.floors = Floors(answers, life)
     log_.refused, dead.kept = partial(watch.meters.count, "appends_refused_total"), partial(watch.meters.count, "dead_letters_total")
     roll, nudges = Roll(answers, js, replicated=life.replicas > 1), Nudges(client)
     counters = Counters(answers, js, replicated=life.replicas > 1)

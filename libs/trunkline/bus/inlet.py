@@ -23,7 +23,8 @@ from trunkline.bus.commands import DEADLINE, Ping
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import seq_of, settle
 from trunkline.bus.direct import OwnRecords, Stored
-from trunkline.bus.pull import AS_USUAL, DRAIN, How, Pull
+from trunkline.bus.floors import Floors
+from trunkline.bus.pull import AS_USUAL, DRAIN, How, Passed, Pull
 from trunkline.bus.streams import EVENTS, TIMERS
 from trunkline.bus.watching import Watch
 from trunkline.contracts import subjects
@@ -67,6 +68,7 @@ class Inlet:
         self._acks = Acks(client)
         self._carriers = dead.carriers
         self._pulls: list[Pull] = []
+        self.floors: Floors | None = None
         self._again = Again(client)
         self._started = asyncio.Event()
         self._connection: Client | None = None
@@ -77,6 +79,8 @@ class Inlet:
         """Begin to hear, and to answer pings as `service`."""
         self.command(service, Ping, self._pong)
         self.command(service, Redo, self._again)
+        if self.floors:
+            await self.floors.load()
         self._started.set()
         await self._broker.start()
         # FastStream's own raises what it takes for final, and that ends nats-py's reconnecting for good.
@@ -89,6 +93,8 @@ class Inlet:
         await self._started.wait()
         self._watch.consumers.extend(self._pulls)
         async with asyncio.TaskGroup() as group:
+            if self.floors:
+                group.create_task(self.floors.keep())
             for pull in self._pulls:
                 group.create_task(pull.run())
 
@@ -140,35 +146,50 @@ class Inlet:
 
         hear(receive)
 
-    def facts(self, durable: str, part: str, answer: Callable[[Stored], Awaitable[None]], kinds: Collection[type[Fact]] = ()) -> None:
+    def facts(
+        self,
+        durable: str,
+        part: str,
+        answer: Callable[[Stored], Awaitable[None]],
+        kinds: Collection[type[Fact]] = (),
+        passed: Passed | None = None,
+    ) -> None:
         """Act on the facts of one kind of aggregate; each is shown to one replica until it is done. A record with no fact of `kinds`,
-        where some are named, is passed over unread."""
+        where some are named, is passed over unread, and so is one of which `passed`, which is shown all, says so."""
 
         async def receive(message: Msg) -> None:
             stored = self._own.stored(seq_of(message), message.subject, message.data)
+            if self.floors and self.floors.done(durable, stored.seq):
+                await self._acks.passed(message)
+                return
             with self._watch.delivery(durable, message) as seen:
                 work = partial(self._carriers.guarded, message, lambda: seen.tried(answer(stored)))
                 await settle(message, work, self._dead.put, self._acks.put)
 
+        self._hears(EVENTS, durable)
         self._again.facts(EVENTS, durable, answer)
         words = tuple(str(kind.model_fields["type"].default).encode() for kind in kinds)
 
-        def passed(_: str, body: bytes) -> bool:
-            return not any(word in body for word in words)
+        def nothing(subject: str, body: bytes) -> bool:
+            return bool(passed and passed(subject, body)) or (bool(words) and not any(word in body for word in words))
 
-        self._pulls.append(Pull(self._client, (EVENTS, durable), (receive, self._acks.put), How(passed) if words else AS_USUAL))
+        self._pulls.append(Pull(self._client, (EVENTS, durable), (receive, self._acks.passed), How(nothing)))
 
     def stored(self, stream: str, durable: str, answer: Callable[[Stored], Awaitable[None]], how: How) -> None:
         """Act on what lies in a stream; each is shown to one replica until it is done."""
 
         async def receive(message: Msg) -> None:
             stored = Stored(seq_of(message), message.subject, message.data)
+            if self.floors and self.floors.done(durable, stored.seq):
+                await self._acks.passed(message)
+                return
             with self._watch.delivery(durable, message) as seen:
                 work = partial(self._carriers.guarded, message, lambda: seen.tried(answer(stored)))
                 await settle(message, work, self._dead.put, self._acks.put)
 
+        self._hears(stream, durable)
         self._again.facts(stream, durable, answer)
-        self._pulls.append(Pull(self._client, (stream, durable), (receive, self._acks.put), how))
+        self._pulls.append(Pull(self._client, (stream, durable), (receive, self._acks.passed), how))
 
     def timer(self, service: str, verb: str, model: type[B], answer: Callable[[B], Awaitable[None]], how: How = AS_USUAL) -> None:
         """Act when a timer of one kind is due."""
@@ -187,7 +208,11 @@ class Inlet:
                 await settle(message, work, self._dead.put, self._acks.put)
 
         self._again.timers(durable, model)
-        self._pulls.append(Pull(self._client, (TIMERS, durable), (receive, self._acks.put), how))
+        self._pulls.append(Pull(self._client, (TIMERS, durable), (receive, self._acks.passed), how))
+
+    def _hears(self, stream: str, durable: str) -> None:
+        if self.floors and stream == EVENTS:
+            self.floors.hear(durable)
 
     def _fitting(self, reply: Reply) -> bytes:
         """A larger answer than a message may be would never arrive: the sender would ask again, and all be done again."""

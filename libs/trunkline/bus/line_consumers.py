@@ -33,7 +33,7 @@ def line_consumer(pool: str, line: Line) -> api.ConsumerConfig:
 
 async def open_line(answers: Answers, pool: str, line: Line) -> None:
     """What is there already stays. Raises nats.errors.Error when it could not be made."""
-    config = line_consumer(pool, line)
+    config = line_consumer(pool, line).evolve(mem_storage=await _copied(answers))
     where = f"$JS.API.CONSUMER.CREATE.{WORK}.{config.name}.{config.filter_subject}"
     body = json.dumps({"stream_name": WORK, "config": config.as_dict()}).encode()
     said = await answers.asked(where, body, {}, ANSWER)
@@ -41,6 +41,14 @@ async def open_line(answers: Answers, pool: str, line: Line) -> None:
         raise NatsError("nobody makes consumers now")
     if error := json.loads(said.data).get("error"):
         raise NatsError(str(error.get("description")))
+
+
+async def _copied(answers: Answers) -> bool:
+    """Whether several servers hold the queue, of which what was done is gone: nothing is lost with what such a consumer forgets."""
+    said = await answers.asked(f"$JS.API.STREAM.INFO.{WORK}", b"", {}, ANSWER)
+    if said is None or status_of(said):
+        raise NatsError("nobody says how many servers hold the queue now")
+    return int(json.loads(said.data).get("config", {}).get("num_replicas") or 1) > 1
 
 
 async def held_lines(answers: Answers, of: str) -> list[Line] | None:

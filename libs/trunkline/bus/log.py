@@ -10,6 +10,7 @@ from typing import Final
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
+from trunkline.bus import at_once
 from trunkline.bus.answers import Answers
 from trunkline.bus.direct import DirectReader, OwnRecords, Stored
 from trunkline.bus.live import Live
@@ -122,13 +123,13 @@ class Log:
         Some may be missed, and nobody is told. Raises BusAway.
         """
 
-        async def on(message: Msg) -> None:
+        def on(message: Msg) -> None:
             headers = message.headers or {}
             subject = message.subject.removeprefix(subjects.LIVE_PREFIX)
             tell(Stored(int(headers["Nats-Sequence"]), subject, message.data), int(headers["Nats-Last-Sequence"]))
 
         client = self._answers.client
-        await patiently(lambda: client.subscribe(subjects.LIVE_PREFIX + filter_subject, cb=on))
+        await patiently(lambda: at_once.subscribe(client, subjects.LIVE_PREFIX + filter_subject, on))
         await patiently(lambda: client.flush(timeout=5))
 
     def already(self, after: int) -> AsyncIterator[Stored]:

@@ -28,6 +28,15 @@ PAUSE: Final = 0.2
 SURE: Final = 1.0
 """Seconds without a refusal after which a request counts as taken: a refused one is repeated far sooner."""
 DRAIN: Final = 2.0
+BURST: Final = 512
+BURST_BYTES: Final = 4 << 20
+LEISURE: Final = 0.5
+"""Seconds between two looks at what nobody waits for: many at once cost a third of what they cost one by one."""
+_WISH: Final = json.dumps({"batch": BATCH, "expires": int(EXPIRES * 1e9)}).encode()
+_ALL_THERE_IS: Final = json.dumps({"batch": BURST, "max_bytes": BURST_BYTES, "no_wait": True}).encode()
+_EMPTY: Final = "404"
+_USUAL: Final = ("408", _EMPTY)
+_LARGE: Final = "Message Size Exceeds MaxBytes"
 
 Way = Callable[[Msg], Awaitable[None]]
 Passed = Callable[[str, bytes], bool]
@@ -37,11 +46,12 @@ Passed = Callable[[str, bytes], bool]
 @dataclass(frozen=True, slots=True)
 class How:
     """`passed`: what is acknowledged and not taken. `hands`: how many messages are worked on at once. `begins`: what a timer lets happen
-    is no part of what set it, however long ago."""
+    is no part of what set it, however long ago. `calm`: whether nobody waits for what comes, as all of it is passed over now."""
 
     passed: Passed | None = None
     hands: int = BATCH
     begins: bool = False
+    calm: Callable[[], bool] = lambda: False
 
 
 AS_USUAL: Final = How()
@@ -58,7 +68,8 @@ class Pull:
         self._refused_at = -SURE
         self._next = "$JS.API.CONSUMER.MSG.NEXT." + ".".join(source)
         self._take, self._ack = ways
-        self._passed = how.passed
+        self._passed, self._calm = how.passed, how.calm
+        self._empty = False
         self._inbox = client.new_inbox()
         self._hands = asyncio.Semaphore(how.hands)
         self._requests = 0
@@ -97,10 +108,12 @@ class Pull:
 
     async def _ask(self) -> None:
         """Ask for a batch; return when little of it is left to come, or when it may be lost."""
+        if self._empty and self._calm():
+            await asyncio.sleep(LEISURE)
         self._requests += 1
-        self._owed = BATCH
+        self._owed, wish = (BURST, _ALL_THERE_IS) if self._calm() else (BATCH, _WISH)
+        self._empty = False
         self._again.clear()
-        wish = json.dumps({"batch": BATCH, "expires": int(EXPIRES * 1e9)}).encode()
         try:
             await self._client.publish(self._next, wish, reply=f"{self._inbox}.{self._requests}")
         except NatsError as error:
@@ -128,12 +141,12 @@ class Pull:
         task.add_done_callback(self._under_way.discard)
 
     async def _over(self, status: Msg) -> None:
-        code = (status.headers or {}).get("Status", "")
-        if code != "408":  # a consumer without a leader, or gone: not to be asked in a tight loop
+        headers = status.headers or {}
+        code, said = headers.get("Status", ""), headers.get("Description", "").strip()
+        self._empty = code == _EMPTY
+        if code not in _USUAL and said != _LARGE:  # a consumer without a leader, or gone: not to be asked in a tight loop
             if self.bound:  # the others of a series say nothing new
-                log.warning(
-                    "pull.refused", consumer=self.source[1], status=code, said=(status.headers or {}).get("Description", "").strip()
-                )
+                log.warning("pull.refused", consumer=self.source[1], status=code, said=said)
             self._refused_at = time.monotonic()
             await asyncio.sleep(PAUSE)
         self._again.set()

@@ -43,15 +43,20 @@ Kind = Literal["token", "subject"]
 class _Entry(BaseModel):
     """One revocation as it lies in the stream; its subject says of what."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
 
     until: float
+    """Infinity: never forgotten, as a key has no end of its own."""
     before: float = 0.0
     """Of a subject: the moment up to which what was minted counts no more."""
 
 
 class Roll:
-    """Everything revoked and not yet forgotten. Moments are epoch seconds."""
+    """Everything revoked and not yet forgotten. Moments are epoch seconds; what has no end is kept until infinity.
+
+    API keys alone have none, and only those can be revoked that a gateway is configured with: there are as many such entries as texts of
+    keys that ever were. All in all there are as many as the stream may hold.
+    """
 
     def __init__(self, answers: Answers, js: JetStreamContext, *, replicated: bool, now: Callable[[], float] = time.time) -> None:
         client = self._client = answers.client
@@ -136,8 +141,8 @@ class Roll:
 
     async def _put(self, kind: Kind, name: str, entry: _Entry) -> None:
         subject, body = subjects.revoked(kind, name), entry.model_dump_json().encode()
-        ttl = max(1, math.ceil(entry.until - self._now()))
-        await publish(self._answers, subject, body, id=uuid4().hex, headers={"Nats-TTL": f"{ttl}s"})
+        ttl = "never" if math.isinf(entry.until) else f"{max(1, math.ceil(entry.until - self._now()))}s"
+        await publish(self._answers, subject, body, id=uuid4().hex, headers={"Nats-TTL": ttl})
         self._take(subject, body)
 
     def _take(self, subject: str, body: bytes) -> None:

@@ -22,6 +22,7 @@ HOOKS: Final = "HOOKS"
 DELIVERIES: Final = "DELIVERIES"
 BEATS: Final = "BEATS"
 SCHEDULES: Final = "SCHEDULES"
+FLOORS: Final = "FLOORS"
 TRACES: Final = "TRACES"
 
 RESTORING: Final = "RESTORING"
@@ -116,6 +117,7 @@ def declared(replicas: int, events_days: int) -> list[api.StreamConfig]:
         _deliveries(replicas),
         beats_kept(replicas),
         _schedules(replicas),
+        _floors(replicas),
         _traces(replicas),
     ]
 
@@ -150,7 +152,8 @@ def _answers(replicas: int) -> api.StreamConfig:
 def _revocations(replicas: int) -> api.StreamConfig:
     return api.StreamConfig(
         name=REVOKED,
-        description="Tokens that count no more though their time is not up; each entry goes when what it revokes would be over anyway.",
+        description="Tokens and API keys that count no more though their time is not up; each entry goes when what it revokes would be "
+        "over anyway, that of a key never.",
         subjects=[subjects.ALL_REVOKED],
         retention=api.RetentionPolicy.LIMITS,
         discard=api.DiscardPolicy.NEW,
@@ -266,6 +269,20 @@ def _schedules(replicas: int) -> api.StreamConfig:
         max_msgs_per_subject=1,
         max_msg_size=1 << 20,
         allow_msg_ttl=True,
+        allow_direct=True,
+        duplicate_window=DUPLICATE_WINDOW,
+        num_replicas=replicas,
+    )
+
+
+def _floors(replicas: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=FLOORS,
+        description="How far consumers of the log have got, where nats-server keeps that in memory: nothing up to there is done again.",
+        subjects=[subjects.ALL_FLOORS],
+        retention=api.RetentionPolicy.LIMITS,
+        max_msgs_per_subject=1,
+        max_msg_size=1024,
         allow_direct=True,
         duplicate_window=DUPLICATE_WINDOW,
         num_replicas=replicas,

@@ -17,6 +17,7 @@ ALL_HOOKS = "hook.>"
 ALL_DELIVERIES = "deliver.>"
 ALL_BEATS = "beat.>"
 ALL_SCHEDULES = "schedule.>"
+ALL_FLOORS = "floor.>"
 AGENT_VERBS = ("claim", "beat", "report", "say", "ask", "approve", "answer", "publish", "submit", "follow")
 """What an agent on NATS may ask of the control plane: a service of its account for each."""
 ALL_TOLD = "told.>"
@@ -255,6 +256,11 @@ def schedule(tenant: TenantId, schedule_id: str) -> str:
 def schedules_of(tenant: TenantId) -> str:
     """All schedules of a tenant."""
     return f"schedule.{token(tenant)}.*"
+
+
+def floor(consumer: str) -> str:
+    """Where it lies how far a consumer of the log has got."""
+    return f"floor.{token(consumer)}"
 
 
 def beat(tenant: TenantId, task: TaskId) -> str:

@@ -31,7 +31,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
         expiries = ExpiryTimers(bus.timers, SERVICE)
         asking = Asking(approvals, expiries, [as_rule(policy) for policy in settings.approval_policies])
         ask_for_release = AskForRelease(bus.log, asking, now)
-        answer = AnswerCommand(approvals, asking, ask_for_release)
+        answer = AnswerCommand(approvals, asking, ask_for_release, now)
         runs = RunNews(approvals, bus.log, asking, now)
         tasks = TaskNews(approvals, ask_for_release, runs, now)
         subscribe(bus.inlet, answer, tasks, runs, Expire(approvals, expiries, now))

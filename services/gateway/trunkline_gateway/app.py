@@ -11,11 +11,12 @@ from typing import Final, NamedTuple
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from multidict import istr
 
 from trunkline.auth.policy import Action
 from trunkline.runtime.ids import new_id
 from trunkline_gateway.dialect import Dialect, Route, owners
-from trunkline_gateway.dressing import COUNTED, REQUEST_ID, SPAN, dress
+from trunkline_gateway.dressing import VISIT, Visit, dress
 from trunkline_gateway.observing import UNOBSERVED, Observer
 from trunkline_gateway.pipeline import Pipeline
 from trunkline_gateway.refusals import CLIENT_LEFT, Answering, refused
@@ -27,6 +28,7 @@ CLAIMS: Final = web.AppKey("claims", tuple[str, ...])
 Check = Callable[[web.Request], None]
 CHECKS: Final = web.AppKey("checks", list[Check])
 """Asked of every request before anything is read of it; they may raise a refusal."""
+_REQUEST_ID: Final = istr("X-Request-Id")
 _ID: Final = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
 _NAME: Final = re.compile(r"\{[A-Za-z_]\w*")
 ELSEWHERE: Final = "(none)"
@@ -86,9 +88,9 @@ def _speaking(owner: Callable[[str], Dialect], served: Mapping[object, Place], c
     @web.middleware
     async def speak(request: web.Request, handler: Answering) -> web.StreamResponse:
         began = time.perf_counter()
-        dialect, path = served.get(request.match_info.handler) or Place(owner(request.path))
-        request[REQUEST_ID], request[COUNTED] = _request_id(request), None
-        request[SPAN] = span = observer.begun(request)
+        dialect, path = served.get(handler) or served.get(request.match_info.handler) or Place(owner(request.path))
+        request[VISIT] = visit = Visit(_request_id(request), observer.begun(request))
+        span = visit.span
         response: web.StreamResponse | None = None
         with span:
             try:
@@ -104,7 +106,7 @@ def _speaking(owner: Callable[[str], Dialect], served: Mapping[object, Place], c
                 observer.ended(span, (request.method, path), status, took if type(response) is web.Response else None)
                 if told.is_enabled_for(logging.INFO):
                     told.info(
-                        "http.request", id=request[REQUEST_ID], dialect=dialect.name, method=request.method[:16],
+                        "http.request", id=visit.id, dialect=dialect.name, method=request.method[:16],
                         path=request.path[:200], status=status, took_ms=round(took * 1000, 1),
                     )  # fmt: skip
         if not response.prepared:
@@ -116,5 +118,5 @@ def _speaking(owner: Callable[[str], Dialect], served: Mapping[object, Place], c
 
 def _request_id(request: web.Request) -> str:
     """The caller's, when it is harmless, so that its log and ours meet."""
-    given = request.headers.get("X-Request-Id", "")
-    return given if _ID.match(given) else new_id()
+    given = request.headers.get(_REQUEST_ID)
+    return given if given and _ID.match(given) else new_id()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import ClientPayloadError, web
-from aiohttp.hdrs import CONTENT_TYPE
+from aiohttp.hdrs import CONTENT_ENCODING, CONTENT_TYPE
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import JsonValue
 
@@ -57,8 +57,8 @@ class BodyReader:
     async def _bytes(self, request: web.Request) -> bytes:
         if (request.content_length or 0) > self.size:
             raise self._too_large()
-        if (known := request.get(_RAW)) is not None:
-            return self._checked(known)
+        if _RAW in iter(request):  # the request itself, asked for what it has not, raises an error and catches it
+            return self._checked(request[_RAW])
         try:
             if request.content.is_eof():  # all of it came with the headers, as small bodies do: nothing to wait for
                 return self._checked(request.content.read_nowait())
@@ -98,5 +98,6 @@ def _check_type(request: web.Request) -> None:
 
 def _check_encoding(request: web.Request) -> None:
     """A compressed body could unfold into any size, and no client of ours compresses."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    encoding = request.headers.get(CONTENT_ENCODING)
+    if encoding is not None and encoding.lower() != "identity":
         raise Unsupported("send the body uncompressed, without Content-Encoding", code=UNSUPPORTED_MEDIA_TYPE)

@@ -5,22 +5,33 @@ They are put on here and not by aiohttp's signal, which costs more than all of t
 
 from __future__ import annotations
 
-from typing import Final, cast
+from dataclasses import dataclass
+from typing import Final
 
-from aiohttp import web
-from multidict import istr
+from aiohttp import hdrs, web
+from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from trunkline.telemetry.traces import Span
 from trunkline.telemetry.w3c import TRACEPARENT
 from trunkline_gateway.ports import Counted
 
-COUNTED: Final = web.RequestKey("counted", object)
-"""On what a limit counted (a Counted): its headers are made of it."""
-REQUEST_ID: Final = web.RequestKey("request_id", str)
-SPAN: Final = web.RequestKey("span", Span)
+
+@dataclass(slots=True)
+class Visit:
+    """What its answer tells of a request, whatever becomes of it."""
+
+    id: str
+    span: Span
+    counted: Counted | None = None
+    """On what a limit counted."""
+
+
+VISIT: Final = web.RequestKey("visit", Visit)
+"""On every request: one thing, for each that is put there or read costs a call."""
 _SERVER: Final = istr("Server")
 _REQUEST_ID: Final = istr("X-Request-Id")
 _TRACEPARENT: Final = istr(TRACEPARENT)
+_LIMIT, _REMAINING, _RESET = istr("X-RateLimit-Limit"), istr("X-RateLimit-Remaining"), istr("X-RateLimit-Reset")
 _HEADERS: Final = (
     (istr("X-Content-Type-Options"), "nosniff"),
     (istr("X-Frame-Options"), "DENY"),
@@ -28,18 +39,22 @@ _HEADERS: Final = (
     (istr("Content-Security-Policy"), "default-src 'none'; frame-ancestors 'none'"),
     (istr("Cache-Control"), "no-store"),
 )
+_OURS: Final = "trunkline"
+JSON: Final = CIMultiDictProxy(CIMultiDict([(hdrs.CONTENT_TYPE, "application/json"), (_SERVER, _OURS), *_HEADERS]))
+"""What an answer in JSON may begin with: to copy them all costs less than to put on one."""
 
 
 async def dress(request: web.Request, response: web.StreamResponse) -> None:
     """Before it is prepared. What the answer says itself stands."""
-    headers = response.headers
-    headers[_SERVER] = "trunkline"
-    headers[_REQUEST_ID] = request[REQUEST_ID]
-    headers[_TRACEPARENT] = request[SPAN].traceparent
-    for name, value in _HEADERS:
-        headers.setdefault(name, value)
-    if counted := cast("Counted | None", request[COUNTED]):
-        quota = await counted.quota()
-        headers["X-RateLimit-Limit"] = str(quota.limit)
-        headers["X-RateLimit-Remaining"] = str(quota.remaining)
-        headers["X-RateLimit-Reset"] = str(quota.resets_at)
+    headers, visit = response.headers, request[VISIT]
+    headers[_REQUEST_ID] = visit.id
+    headers[_TRACEPARENT] = visit.span.traceparent
+    if headers.get(_SERVER) != _OURS:  # else it began with them
+        headers[_SERVER] = _OURS
+        for name, value in _HEADERS:
+            headers.setdefault(name, value)
+    if visit.counted:
+        quota = await visit.counted.quota()
+        headers[_LIMIT] = str(quota.limit)
+        headers[_REMAINING] = str(quota.remaining)
+        headers[_RESET] = str(quota.resets_at)

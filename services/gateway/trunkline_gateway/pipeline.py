@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import istr
 from pydantic import SecretStr
 
 from trunkline.auth.policy import Action, may, who_may
@@ -18,7 +19,7 @@ from trunkline.auth.principal import Principal, Role, Tier
 from trunkline.contracts.errors import Denied, DomainError, Exhausted, Invalid, NotFound, Unauthenticated, Unavailable
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import ADDRESS, IDS, Dialect, Ids, Route, Visitors
-from trunkline_gateway.dressing import COUNTED, SPAN
+from trunkline_gateway.dressing import VISIT
 from trunkline_gateway.ports import Claim, Counted, Kept, Limiter, Memory
 from trunkline_gateway.refusals import Answering, spoken
 from trunkline_gateway.sse import STANDS
@@ -30,7 +31,8 @@ _SHOWN: Final = web.RequestKey("shown", SecretStr)
 """The token that a visitor is known by."""
 _DOUBT: Final = web.RequestKey("doubt", Unavailable)
 """Why nobody can say who it is; meanwhile it counts as a stranger."""
-KEY: Final = "Idempotency-Key"
+KEY: Final = istr("Idempotency-Key")
+API_KEY: Final = istr("X-API-Key")
 REPLAYED: Final = "Idempotency-Replayed"
 BESIDE: Final = ("X-GitHub-Token",)
 """Headers that are part of what is asked for, as the body is."""
@@ -38,6 +40,8 @@ KEPT_AT_MOST: Final = 512 << 10
 """Bytes of an answer; none of ours comes near."""
 NOTHING_DONE: Final = frozenset({401, 403, 408, 413, 415, 429})
 """Refusals that say that nothing was begun: the key is free again, also for another body."""
+_NEW_IDS: Final = Ids()
+"""Of every request that nobody named: each that it is asked for is new."""
 _VISIBLE: Final = re.compile(r"[!-~]{1,255}")
 
 
@@ -53,20 +57,22 @@ class Pipeline:
     def guarded(self, route: Route, dialect: Dialect) -> Answering:
         """The route's handler behind everything that comes before it."""
 
+        remembers = route.remembers
+
         async def answer(request: web.Request) -> web.StreamResponse:
             principal = await self._identified(request, dialect, route.rule)
-            request[SPAN].belongs(principal.tenant, principal.subject, route.path)
+            request[VISIT].span.belongs(principal.tenant, principal.subject, route.path)
             if route.limit and principal.tier is not Tier.OPERATOR:
                 who = _who(principal, request)
                 _let_in(request, await self.limiter.count(route.limit, who, write=request.method not in ("GET", "HEAD")))
             if not may(principal, route.rule):
                 raise _not_allowed(principal, route.rule)
-            request[IDS] = Ids()
+            request[IDS] = _NEW_IDS
             if route.streams and principal.role is not Role.ANONYMOUS:
                 request[STANDS] = self._standing(request, principal, dialect)
-            if route.remembers and KEY in request.headers:
+            if remembers and KEY in request.headers:
                 return await self._once(request, principal, route, dialect)
-            if dialect.visitors is not None and _DOUBT in request:
+            if principal.role is Role.ANONYMOUS and _DOUBT in iter(request):
                 return await _doubted(request, principal, route)
             return await route.handler(request, principal)
 
@@ -74,14 +80,14 @@ class Pipeline:
 
     def screen(self, request: web.Request) -> None:
         """Before anything is read of it. Raises Exhausted."""
-        address = self.limiter.caller(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
+        address = self.limiter.caller(request.remote or "", request.headers.getall(hdrs.X_FORWARDED_FOR, ()))
         request[ADDRESS] = address
         if wait := self.limiter.screen(address):
             raise exhausted(math.ceil(wait))
 
     async def _identified(self, request: web.Request, dialect: Dialect, rule: Action) -> Principal:
         address = request[ADDRESS]
-        if (dialect.strict or _shows(request)) and (wait := self.limiter.guessing(address)):
+        if (wait := self.limiter.guessing(address)) and (dialect.strict or _shows(request)):
             raise exhausted(math.ceil(wait))
         try:
             principal = self.identify(request, dialect.strict)
@@ -166,7 +172,7 @@ def exhausted(seconds: int) -> Exhausted:
 def _let_in(request: web.Request, counted: Counted | None) -> None:
     if counted is None:
         return
-    request[COUNTED] = counted
+    request[VISIT].counted = counted
     if counted.retry_after is not None:
         raise exhausted(counted.retry_after)
 
@@ -179,7 +185,7 @@ def _not_allowed(principal: Principal, rule: Action) -> DomainError:
 
 def _shows(request: web.Request) -> bool:
     """Whether anything is shown at all. Whoever guessed too often is not told of a hit, on no surface."""
-    return bool(request.headers.get("Authorization") or request.headers.get("X-API-Key"))
+    return bool(request.headers.get(hdrs.AUTHORIZATION) or request.headers.get(API_KEY))
 
 
 def _who(principal: Principal, request: web.Request) -> str:

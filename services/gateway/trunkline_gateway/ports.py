@@ -225,7 +225,7 @@ class Tickets(Protocol):
 
 
 class Roll(Protocol):
-    """What was revoked, known to every gateway. Moments are epoch seconds; `until` is when it may be forgotten."""
+    """What was revoked, known to every gateway. Moments are epoch seconds; `until` is when it may be forgotten, infinity for never."""
 
     @property
     def changes(self) -> int:

@@ -11,7 +11,7 @@ from aiohttp import web
 from trunkline.contracts.errors import Broken, DomainError, Invalid, NotFound, TooLarge, Unsupported
 from trunkline_gateway.body import BROKEN_BODY
 from trunkline_gateway.dialect import Dialect
-from trunkline_gateway.dressing import REQUEST_ID
+from trunkline_gateway.dressing import VISIT
 from trunkline_gateway.sse import NO_ROOM
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ def refused(error: Exception, request: web.Request, dialect: Dialect) -> web.Res
         case ConnectionResetError():
             return web.Response(status=CLIENT_LEFT)  # nobody is there to read it; the log is
         case _:
-            log.error("http.broken", id=request[REQUEST_ID], exc_info=error)
+            log.error("http.broken", id=request[VISIT].id, exc_info=error)
             return _encoded(Broken("something broke on our side; the request id finds it in the log"), dialect)
 
 

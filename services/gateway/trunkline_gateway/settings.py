@@ -221,7 +221,8 @@ class Settings(BusSettings):
     token_issuer: str = Field("", description="Empty: a token that names an issuer (iss) is refused.")
     api_keys: Mapping[str, SecretStr] = Field(
         default_factory=dict,
-        description="`<key>:<role>` or `<key>:<role>:<tenant>` by name; at least 16 characters each, or guessing would find them.",
+        description="`<key>:<role>` or `<key>:<role>:<tenant>` by name; at least 16 characters each, or guessing would find them. "
+        "The same for every gateway; one that was revoked (`POST /auth/revoke`) counts no more, its name with another text does.",
         json_schema_extra={"env_prefix": keys.PREFIX},
     )
     nats_callout_seed: SecretStr = Field(

@@ -22,11 +22,12 @@ PING_S: Final = 20.0
 SILENT_S: Final = 70.0
 """Whoever answers no ping for so long is gone."""
 CLOSING_S: Final = 1.0
-SWEEPS: Final = 10
-"""Looks at every socket between two pings: whoever was shut out is gone after two seconds."""
+SWEEPS: Final = 12
+"""Looks at every socket between two pings: whoever was shut out is gone within two seconds."""
 HEARD: Final = 1 << 12
 """Bytes of one message of a client's; they have nothing to say here."""
-STANDS_S: Final = 1.0
+STANDS_S: Final = 0.25
+"""Seconds for which a ticket that stood is believed to stand; to look costs no message."""
 CATCHING_UP_S: Final = 0.02
 
 Carry = Callable[[Line], Awaitable["Seated"]]

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from trunkline.auth.instance_keys import InstanceKeys
+from trunkline.auth.keys import KeyRing
 from trunkline.auth.signing_keys import SigningKeys
 from trunkline.auth.tokens import Secrets, Tokens
 from trunkline.bus import Bus, connect
@@ -91,7 +92,8 @@ async def running(settings: Settings) -> AsyncIterator[None]:
     """Entered, it serves; left, open streams are closed cleanly and requests under way get `drain_s` to end."""
     async with connect(settings, "gateway", beside(settings, "gateway")) as bus, vouching(settings) as forge:
         await bus.roll.start()
-        streams, who = Streams(_stream_limits(settings), lambda: bus.roll.changes), identity(settings, bus.roll, clock.now)
+        streams = Streams(_stream_limits(settings), lambda: bus.roll.changes)
+        who = identity(settings, bus.roll, clock.now, seal=bus.seal)
         counting, memory = await limiter.limiter(bus.limits, settings), BusMemory(bus.memos, ids.new_id)
         bearers = KeysAndCredentials(InstanceKeys(settings.sealing_key, time.time), bus.roll, who.credentials)
         tiers = Tiers(counting, settings.upgrade_url, forge.guests is not None)
@@ -172,7 +174,7 @@ def dialects(bus: Bus, streams: Streams, callers: Callers, settings: Settings) -
         _pr_agent(bus, tasks, streams, callers, settings),
         Pages(tasks, Shown(tasks, bus.seal)),
         _github(bus, tasks, settings),
-        _omni(bus, tasks, streams, settings),
+        _omni(bus, tasks, streams, callers.desk.keys, settings),
         _omnara(bus, tasks, streams, callers.bearers, settings),
         Orchestrator(_verbs(bus, tasks, callers.desk), _means(bus, streams, settings), About(_version(), settings.public_url)),
     )
@@ -207,18 +209,18 @@ def _github(bus: Bus, tasks: Tasks, settings: Settings) -> GitHub:
     return GitHub(news, runs, body, customs, settings.webhook_secrets)
 
 
-def _omni(bus: Bus, tasks: Tasks, streams: Streams, settings: Settings) -> Omni:
-    feed, keys = BusFeed(bus), SigningKeys.of(settings.signing_keys)
+def _omni(bus: Bus, tasks: Tasks, streams: Streams, keys: KeyRing, settings: Settings) -> Omni:
+    feed = BusFeed(bus)
     channels = Channels(channel.Means(feed, lambda tenant: Telling(feed, tenant, STORY), omni_encode.frame))
     ways = Ways(channels, feed, streams, Sockets(streams, Manners(omni_encode.PING)))
     tickets = Tokens(Secrets(hmac.digest(bus.seal, b"realtime tickets", "sha256")))  # of every gateway on this log, and of nobody else
-    realtime = Realtime(tickets, bus.roll, clock.now, settings.realtime_token_s, settings.realtime_history_s)
+    realtime = Realtime(tickets, bus.roll, clock.now, settings.realtime_token_s, settings.realtime_history_s, keys)
     named = Sandboxes(bus.commands, clock.now)
     knowledge = KnowledgeRoutes(Knowledge(tasks, named), _body(settings), settings.job_env)
     sandboxes = SandboxRoutes(named, _body(settings))
     snapshots = SnapshotRoutes(Snapshots(bus.commands, feed, clock.now), streams)
     parts = (RealtimeRoutes(realtime, ways, _body(settings)), sandboxes, knowledge, snapshots)
-    return Omni(tasks, KeyHolders(keys, settings.dev), parts)
+    return Omni(tasks, KeyHolders(SigningKeys.of(settings.signing_keys), settings.dev), parts)
 
 
 def _omnara(bus: Bus, tasks: Tasks, streams: Streams, bearers: Bearers, settings: Settings) -> omnara.Omnara:

@@ -180,6 +180,10 @@ class Hooks(Protocol):
         """Whether the tenant has any that is not deleted."""
         ...
 
+    def none(self) -> bool:
+        """Whether nobody has."""
+        ...
+
     def concerned(self, tenant: str, submitter: str) -> Sequence[Hook]:
         """Those that may hear of what this subject submitted: its own, and those of the whole tenant.
 

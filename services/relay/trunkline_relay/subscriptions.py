@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from trunkline.bus import How, Inlet
+from trunkline.bus import Elsewhere, How, Inlet
 from trunkline.bus.streams import DEAD, DELIVERIES, EVENTS
 from trunkline.contracts import subjects
 from trunkline.contracts.approval_views import GetApproval, ListApprovals
@@ -14,7 +14,7 @@ from trunkline.contracts.dispatch_views import ListDispatches
 from trunkline.contracts.integrity import GetIntegrity
 from trunkline.contracts.letters import DiscardLetter, GetLetter, LetterKind, ListLetters, RequeueLetter
 from trunkline.contracts.message import Accepted
-from trunkline.contracts.task import ENDS, TaskAssigned, TaskReleased, TaskStopRequested
+from trunkline.contracts.task import ENDS, Assignment, Executor, TaskAssigned, TaskReleased, TaskStopRequested
 from trunkline.contracts.usage import GetUsage
 from trunkline.contracts.view_rows import ReadRows
 from trunkline.contracts.views import CountTasks, GetTask, GetTrace, ListTasks
@@ -84,7 +84,7 @@ def subscribe_to_desk(inlet: Inlet, change: ChangeWebhooks, show: ShowWebhooks) 
 
 
 def subscribe_to_news(inlet: Inlet, tell: TellWebhooks, deliver: Deliver, verify: VerifyAddress) -> None:
-    inlet.stored(EVENTS, "relay-webhooks", tell, How(tell.passed, HANDS))
+    inlet.stored(EVENTS, "relay-webhooks", tell, How(tell.passed, HANDS, calm=tell.calm))
     inlet.stored(DELIVERIES, "relay-deliveries", deliver.fresh, How(lambda _, body: not to_do(body), HANDS))
     inlet.timer(SERVICE, "deliver", DeliverLater, deliver.due, How(hands=HANDS))
     inlet.timer(SERVICE, "verify", VerifyLater, verify, How(hands=HANDS))
@@ -93,8 +93,13 @@ def subscribe_to_news(inlet: Inlet, tell: TellWebhooks, deliver: Deliver, verify
 def subscribe_dispatches(inlet: Inlet, ear: DispatchEar) -> None:
     inlet.command(SERVICE, ReportWorkflowRun, ear.report, stores=True)
     inlet.command(SERVICE, ListDispatches, ear.list)
-    inlet.facts("relay-tasks", subjects.TASK, ear.task_news, (TaskAssigned, TaskReleased, TaskStopRequested, *ENDS))
+    news = (TaskAssigned, TaskReleased, TaskStopRequested, *ENDS)
+    inlet.facts("relay-tasks", subjects.TASK, ear.task_news, news, Elsewhere(never_dispatched))
     inlet.timer(SERVICE, "dispatch", DueDispatch, ear.due)
+
+
+def never_dispatched(asked: Assignment) -> bool:
+    return asked.executor is not Executor.GITHUB_WORKFLOW
 
 
 def subscribe_to_letters(inlet: Inlet, show: ShowLetters, handle: HandleLetters) -> None:

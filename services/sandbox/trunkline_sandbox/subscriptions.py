@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trunkline.bus import Inlet, Stored
+from trunkline.bus import Elsewhere, Inlet, Stored
 from trunkline.bus.commands import Ping
 from trunkline.contracts import subjects
 from trunkline.contracts.forge import ShowPullRequest
@@ -22,7 +22,7 @@ from trunkline.contracts.sandbox import (
     service_at,
 )
 from trunkline.contracts.steering import EditMessage, ListMessages, ReorderMessages, SayToAgent, SteerRun, WithdrawMessage
-from trunkline.contracts.task import ENDS, TaskStopRequested
+from trunkline.contracts.task import ENDS, Assignment, Executor, TaskStopRequested
 from trunkline_sandbox.handlers.answer_inbox import AnswerInbox
 from trunkline_sandbox.handlers.entrust import Entrust
 from trunkline_sandbox.handlers.image_news import IMAGE_NEWS
@@ -89,5 +89,10 @@ def subscribe(inlet: Inlet, answers: Answers) -> None:
     inlet.command("sandbox", ReorderMessages, answers.steering.reorder, stores=True)
     inlet.command("sandbox", SteerRun, answers.steering.steer, stores=True)
     inlet.command("sandbox", ListMessages, answers.steering.list)
-    inlet.facts("sandbox-tasks", "task", answers.task_news, (TaskStopRequested, *ENDS))
+    inlet.facts("sandbox-tasks", "task", answers.task_news, (TaskStopRequested, *ENDS), Elsewhere(bare))
     inlet.timer("sandbox", "look", LookDue, answers.wake.due)
+
+
+def bare(asked: Assignment) -> bool:
+    """Whether a task leaves nothing here: it came without a token, and its agent is spoken to, and stopped, by others."""
+    return asked.executor is not Executor.SANDBOX and asked.credential is None

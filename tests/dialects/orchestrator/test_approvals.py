@@ -313,10 +313,11 @@ async def test_the_history_is_complete_and_paged() -> None:
     assert len({one["approval_id"] for one in first["history"] + rest["history"]}) == 450
 
 
+@pytest.mark.parametrize("list", ["pending", "history"])
 @pytest.mark.parametrize(("query", "status"), [("limit=0", 400), ("limit=-1", 400), ("limit=1000000000", 400), ("limit=x", 422)])
-async def test_a_history_of_no_length_is_refused(query: str, status: int) -> None:
+async def test_a_list_of_no_length_is_refused(list: str, query: str, status: int) -> None:
     async with calling(working()) as caller:
-        assert (await caller.ask(f"GET /approvals/history?{query}")).status == status
+        assert (await caller.ask(f"GET /approvals/{list}?{query}")).status == status
 
 
 @pytest.mark.parametrize(

@@ -262,8 +262,8 @@ async def test_a_cursor_holds_for_its_list_and_its_owner_only() -> None:
 
 
 BAD_LISTS: dict[str, int] = {
-    "limit=0": 400, "limit=-1": 400, "limit=1000000000": 400, "limit=101": 400, "limit=x": 422, "limit=1.5": 422, "status=done": 400,
-    "status=": 400, "priority=P4": 400, "sort=name": 400, "created_after=yesterday": 400, "created_after=9999-12-31T23:59:59-23:00": 400,
+    "limit=0": 400, "limit=-1": 400, "limit=1000000000": 400, "limit=101": 400, "limit=x": 422, "limit=1.5": 422, "statsu=failed": 422,
+    "status=done": 400, "status=": 400, "priority=P4": 400, "sort=name": 400, "created_after=yesterday": 400, "created_after=9999-12-31T23:59:59-23:00": 400,
     "source=mars": 400, "parent_task_id=x": 400, "trace_id=%20": 400, "assigned_to=a&assigned_agent=b": 400, "limit=1&limit=2": 400,
     f"created_by={'x' * 129}": 400, f"limit={'9' * 5000}": 400,
 }  # fmt: skip
@@ -274,7 +274,7 @@ async def test_a_list_that_makes_no_sense_is_refused(query: str) -> None:
     async with calling(working()) as caller:
         answer = await caller.ask(f"GET /tasks?{query}")
     assert answer.status == BAD_LISTS[query], answer
-    assert answer.detail.startswith(query.partition("=")[0]) or "assigned_agent" in answer.detail
+    assert query.partition("=")[0] in answer.detail or "assigned_agent" in answer.detail
 
 
 BAD_TASKS: dict[str, tuple[dict[str, Any], int, str]] = {
@@ -298,6 +298,7 @@ BAD_TASKS: dict[str, tuple[dict[str, Any], int, str]] = {
     "sla is a list": ({"sla_target": []}, 422, "sla_target: "),
     "sla is half": ({"sla_target": 1.5}, 422, "sla_target: "),
     "sla is true": ({"sla_target": True}, 422, "sla_target: "),
+    "start is past": ({"start_at": "2025-01-12T09:58:59Z"}, 400, "start_at "),
     "deadline is past": ({"sla_deadline": "2025-01-12T09:59:59Z"}, 400, "sla_deadline "),
     "deadline a day of skew ago": ({"sla_deadline": "2025-01-11T10:00:00Z"}, 400, "sla_deadline "),
     "deadline is no time": ({"sla_deadline": "soon"}, 400, "sla_deadline "),

@@ -9,6 +9,7 @@ import pytest
 
 from tests.dialects.orchestrator.asking import ADMIN, AGENT, USER, calling, working
 from tests.dialects.world import SECRET, World
+from trunkline.auth.keys import KeyRing, entries
 from trunkline.auth.principal import ANONYMOUS
 
 WISH = {"user_id": "your-user-id", "role": "agent"}
@@ -78,6 +79,21 @@ async def test_a_token_is_revoked_and_so_is_all_of_a_subject() -> None:
         assert (await caller.ask("POST /auth/revoke", {"user_id": "ann"})).status == 403
     assert len(world.roll.tokens) == 1
     assert [subject for _, subject in world.roll.subjects] == ["ann"]
+
+
+async def test_a_key_is_revoked_as_a_token_is_by_its_text_or_with_its_subject() -> None:
+    one, two, theirs = (f"k-{name}-0123456789abcdef" for name in ("one", "two", "theirs"))
+    world = World(keys=KeyRing(entries({"ONE": f"{one}:agent", "TWO": f"{two}:agent", "THEIRS": f"{theirs}:agent:acme"})), principal=USER)
+    async with calling(world) as caller:
+        refused = await caller.ask("POST /auth/revoke", {"token": one})
+        assert (refused.status, refused.detail) == (403, "only an admin revokes what others hold")
+        world.principal = ADMIN
+        unknown = await caller.ask("POST /auth/revoke", {"token": f"{one}x"})
+        assert unknown == await caller.ask("POST /auth/revoke", {"token": theirs})
+        assert (unknown.status, world.roll.tokens) == (400, [])
+        for wish in ({"token": one}, {"token": one}, {"user_id": "two"}, {"user_id": "theirs"}):
+            assert (await caller.ask("POST /auth/revoke", wish)).body == {"success": True, "message": "Revoked"}
+    assert [token.principal.subject for token in world.roll.tokens] == ["one", "one", "two"]
 
 
 async def test_everybody_can_ask_who_they_are() -> None:

@@ -79,7 +79,7 @@ class World:
         return AskForRelease(self, self.asking(), lambda: self.now)
 
     def commands(self) -> AnswerCommand:
-        return AnswerCommand(self, self.asking(), self.ask_for_release())
+        return AnswerCommand(self, self.asking(), self.ask_for_release(), lambda: self.now)
 
     async def ask(self, request: RequestApproval) -> Accepted:
         return await self.commands().request(request)

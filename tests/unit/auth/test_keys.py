@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+from hashlib import sha256
 
 import pytest
 
 from tests.each import each
 from trunkline.auth import keys as ring
-from trunkline.auth.keys import Entry, KeyRing, entries
+from trunkline.auth.claims import Token
+from trunkline.auth.keys import OPERATOR, Entry, KeyRing, entries
 from trunkline.auth.principal import HOME, Principal, Role
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.ids import TenantId
@@ -78,10 +80,32 @@ def test_one_name_in_large_and_small_letters_is_refused() -> None:
 
 def test_a_key_finds_its_owner_and_nothing_else_finds_anybody() -> None:
     found = KeyRing(entries({"DEV": f"{KEY}:agent", "OPS": f"{KEY}2:agent:acme"}))
-    assert found.find(KEY) == Principal(HOME, "dev", Role.AGENT)
-    assert found.find(f"{KEY}2") == Principal(TenantId("acme"), "ops", Role.AGENT)
+    assert [whose(found, key) for key in (KEY, f"{KEY}2")] == [
+        Principal(HOME, "dev", Role.AGENT),
+        Principal(TenantId("acme"), "ops", Role.AGENT),
+    ]
     for other in ("", KEY[:-1], KEY + "3", KEY.upper(), f" {KEY}", "\ud800", "ä" * 20, "x" * 8000):
         assert found.find(other) is None
+
+
+def whose(ring: KeyRing, key: str) -> Principal | None:
+    found = ring.find(key)
+    return found and found.principal
+
+
+def test_a_key_is_revoked_by_what_every_gateway_on_the_log_makes_of_it_and_nobody_can_guess_from() -> None:
+    made = entries({"DEV": f"{KEY}:agent", "OPS": f"{KEY}2:agent"})
+    one, two, elsewhere = KeyRing(made, b"seal"), KeyRing(made, b"seal"), KeyRing(made, b"another")
+    marks = [found.mark for ring in (one, two, elsewhere) for key in (KEY, f"{KEY}2") if (found := ring.find(key))]
+    assert (marks[:2], len(set(marks))) == (marks[2:4], 4)
+    assert not any(known in marks for known in (KEY, sha256(KEY.encode()).hexdigest()))
+
+
+def test_a_key_goes_by_its_name_too_and_the_operators_by_its_text_alone() -> None:
+    found = KeyRing((Entry(f"{KEY}3", OPERATOR), *entries({"DEV": f"{KEY}:agent:acme"})))
+    assert found.of(TenantId("acme"), "dev") is found.find(KEY) is not None
+    assert [found.of(HOME, "dev"), found.of(TenantId("acme"), "DEV"), found.of(HOME, "operator")] == [None] * 3
+    assert whose(found, f"{KEY}3") == OPERATOR
 
 
 def test_a_ring_holds_no_key() -> None:
@@ -91,7 +115,7 @@ def test_a_ring_holds_no_key() -> None:
     while held:
         each = held.pop()
         seen.append(each)
-        held.extend(part for part in gc.get_referents(each) if isinstance(part, dict | tuple | list | str | bytes))
+        held.extend(part for part in gc.get_referents(each) if isinstance(part, dict | tuple | list | str | bytes | Token))
     assert not [each for each in seen if (isinstance(each, str) and KEY in each) or (isinstance(each, bytes) and KEY.encode() in each)]
 
 

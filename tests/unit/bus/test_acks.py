@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from nats.aio.msg import Msg
 
+from trunkline.bus import acks as module
 from trunkline.bus.acks import MOST, Acks
 
 
@@ -53,3 +55,27 @@ async def test_what_waits_goes_out_at_the_end() -> None:
     await gathering.put(delivered(1))
     await gathering.flush()
     assert wire.said == ["$JS.ACK.1"]
+
+
+async def test_what_was_passed_over_waits_for_longer_and_goes_along_with_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEISURE", 3600.0)
+    gathering, wire = acks()
+    await gathering.passed(delivered(1))
+    await asyncio.sleep(module.GATHER * 3)
+    assert wire.said == []
+    await gathering.put(delivered(2))
+    await gathering.passed(delivered(3))
+    async with asyncio.timeout(10):
+        await wire.heard.wait()
+    assert wire.said == ["$JS.ACK.1", "$JS.ACK.2", "$JS.ACK.3"]
+
+
+async def test_what_was_passed_over_goes_out_by_itself_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEISURE", 0.01)
+    gathering, wire = acks()
+    for number in (1, 2):
+        wire.heard.clear()
+        await gathering.passed(delivered(number))
+        async with asyncio.timeout(10):
+            await wire.heard.wait()
+    assert wire.said == ["$JS.ACK.1", "$JS.ACK.2"]

@@ -33,6 +33,7 @@ class Roll:
 
     def __init__(self) -> None:
         self.marks: set[str] = set()
+        self.ends: list[float] = []
         self.owners: dict[str, float] = {}
         self.changes = 0
 
@@ -41,6 +42,7 @@ class Roll:
 
     async def revoke_token(self, token: Token, until: float) -> None:
         self.marks.add(token.mark)
+        self.ends.append(until)
 
     async def revoke_subject(self, tenant: TenantId, subject: str, before: float, until: float) -> None:
         self.owners[owner(tenant, subject)] = before
@@ -140,6 +142,24 @@ async def test_what_was_revoked_is_refused_from_the_next_request_on(tmp_path: Pa
     with pytest.raises(Unauthenticated) as refused:
         made.credentials.identify(asked, False)
     assert refused.value.code == "TOKEN_REVOKED"
+
+
+async def test_a_key_that_was_revoked_is_refused_however_it_is_shown_and_another_text_of_its_name_is_not(tmp_path: Path) -> None:
+    roll = Roll()
+    made, renewed = built(tmp_path, roll), built(tmp_path, roll, api_keys={"DEV": f"{KEY}-new:agent"})
+    for text in (KEY, OPERATORS):
+        found = made.credentials.key(text)
+        assert found is not None
+        await roll.revoke_token(found, found.expires_at)
+    await roll.revoke_subject(HOME, "dev", now().timestamp(), 0)
+    shown = [lambda strict=strict, pair=pair: made.credentials.identify(request(pair), strict) for strict in (True, False)
+             for pair in ((XKEY, KEY), (XKEY, OPERATORS), (BEARER, f"Bearer {OPERATORS}"))]  # fmt: skip
+    for show in (*shown, lambda: made.credentials.holder(KEY), lambda: made.credentials.proof(KEY)):
+        with pytest.raises(Unauthenticated) as refused:
+            show()
+        assert refused.value.code == "TOKEN_REVOKED"
+        assert KEY not in refused.value.message
+    assert renewed.credentials.identify(request((XKEY, f"{KEY}-new")), True) == DEV
 
 
 @pytest.mark.parametrize("more", [[], [(XKEY, KEY)]])

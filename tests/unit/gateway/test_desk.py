@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.unit.auth.forge import NOW, OTHER, SECRET, forged
 from tests.unit.gateway.test_credentials import Roll
+from trunkline.auth.keys import OPERATOR, Entry, KeyRing, entries
 from trunkline.auth.principal import ANONYMOUS, HOME, Principal, Role, Tier
 from trunkline.auth.tokens import Secrets, Tokens, mark_of
 from trunkline.contracts.errors import DomainError, Invalid, Unauthenticated, Unavailable
@@ -172,6 +174,67 @@ async def test_everybody_revokes_what_is_theirs_and_nothing_else(role: Role) -> 
     assert [await revoked(ann, wish) for wish in (Revocation(token=text()), Revocation(subject="bob"))] == ["NOT_YOURS_TO_REVOKE"] * 2
 
 
+BOBS, THEIRS, OPERATORS = "k-of-bob-0123456789", "k-of-theirs-0123456", "k-of-operator-012345"
+KEYS = KeyRing((*entries({"BOB": f"{BOBS}:agent:acme", "THEM": f"{THEIRS}:agent"}), Entry(OPERATORS, OPERATOR)))
+
+
+async def keys_left(principal: Principal, wish: Revocation) -> tuple[str, list[str]]:
+    """The code of the refusal, and the keys that count then; revoked twice is as revoked once."""
+    at, roll = replace(desk(), keys=KEYS), Roll()
+    at, code = replace(at, roll=roll), ""
+    for _ in range(2):
+        try:
+            await at.revoke(principal, wish)
+        except DomainError as refused:
+            code = refused.code
+    return code, [key for key in (BOBS, THEIRS, OPERATORS) if (found := KEYS.find(key)) and not roll.revoked(found)]
+
+
+@pytest.mark.parametrize(
+    ("revoker", "wish", "code", "gone"),
+    [
+        (who(Role.ADMIN), Revocation(token=BOBS), "", BOBS),
+        (who(Role.ADMIN), Revocation(subject="bob"), "", BOBS),
+        (who(Role.AGENT, "bob"), Revocation(token=BOBS), "", BOBS),
+        (who(Role.USER, "bob"), Revocation(subject="bob"), "", BOBS),
+        (who(Role.AGENT), Revocation(token=BOBS), "NOT_YOURS_TO_REVOKE", ""),
+        (who(Role.AGENT), Revocation(subject="bob"), "NOT_YOURS_TO_REVOKE", ""),
+        (who(Role.ADMIN), Revocation(token=THEIRS), "BAD_TOKEN", ""),
+        (who(Role.ADMIN), Revocation(token=BOBS + "x"), "BAD_TOKEN", ""),
+        (who(Role.ADMIN), Revocation(subject="them"), "", ""),
+        (ANONYMOUS, Revocation(token=BOBS), "NO_PROOF", ""),
+        (OPERATOR, Revocation(token=OPERATORS), "", OPERATORS),
+        (OPERATOR, Revocation(subject="operator"), "", ""),
+    ],
+)
+async def test_a_key_is_revoked_by_whom_a_token_would_be(revoker: Principal, wish: Revocation, code: str, gone: str) -> None:
+    assert await keys_left(revoker, wish) == (code, [key for key in (BOBS, THEIRS, OPERATORS) if key != gone])
+
+
+async def test_what_is_said_of_a_key_is_kept_for_ever() -> None:
+    at = replace(desk(), keys=KEYS)
+    for wish in (Revocation(token=BOBS), Revocation(subject="bob")):
+        await at.revoke(who(Role.ADMIN), wish)
+    assert isinstance(at.roll, Roll)
+    assert at.roll.ends == [math.inf, math.inf]
+
+
+async def test_a_ticket_ends_with_the_key_that_it_was_got_with() -> None:
+    tokens, roll = Tokens(Secrets(SECRET.encode()), now=lambda: NOW), Roll()
+    channels = Realtime(tokens, roll, lambda: datetime.fromtimestamp(NOW, UTC), keys=KEYS)
+    wish, bob = TicketWish("tasks", ("update",)), who(Role.AGENT, "bob")
+    got, other = channels.mint(bob, wish, "", BOBS).text, channels.mint(bob, wish).text
+    inside = channels.admit(got)
+    found = KEYS.find(BOBS)
+    assert found is not None
+    await roll.revoke_token(found, math.inf)
+    assert not channels.stands(inside)
+    assert channels.stands(channels.admit(other)), "got with a token of the same subject"
+    with pytest.raises(Unauthenticated) as refused:
+        channels.admit(got)
+    assert refused.value.code == "TOKEN_REVOKED"
+
+
 async def test_an_admin_revokes_everything_of_its_tenant_and_nothing_of_another() -> None:
     admin = who(Role.ADMIN)
     assert [await revoked(admin, wish) for wish in (Revocation(token=text()), Revocation(subject="bob"))] == ["", ""]
@@ -256,5 +319,5 @@ async def test_what_is_minted_after_a_revocation_counts() -> None:
 
 
 def test_what_the_desk_hands_about_shows_no_secret() -> None:
-    shown = [Proof(SECRET), Revocation(token=text())]
+    shown = [Proof(SECRET), Revocation(token=text()), Revocation(token=SECRET)]
     assert not any(hidden in repr(each) for each in shown for hidden in (SECRET, "eyJ"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from trunkline.contracts.errors import Invalid
 from trunkline.contracts.ids import TaskId
 from trunkline.contracts.task import Executor, Hold, Submitted, TaskStatus
-from trunkline_gateway.dialects.omnara import decode, encode_github
+from trunkline_gateway.dialects.omnara import decode, encode, encode_github, names
+from trunkline_gateway.dialects.omnara.answers import AgentSaid, Shown, ShownMessages, Spoken
 from trunkline_gateway.usecases.instances import InstanceName
 from trunkline_gateway.usecases.receipts import SDK, Receipts
 
@@ -51,6 +52,20 @@ def test_a_connection_is_not_kept_alive_by_what_went_by_it() -> None:
 def test_only_the_sdk_is_believed_to_have_lost_an_answer() -> None:
     assert not Receipts().lost(NAME, "curl/8.0")
     assert not Receipts().lost(NAME, "")
+
+
+@given(st.text(), st.dictionaries(st.text(), st.floats(allow_nan=False) | st.integers(-(2**63), 2**63 - 1) | st.none() | st.booleans()))
+def test_an_answer_is_written_as_its_model_would_write_it(text: str, metadata: dict[str, object]) -> None:
+    said = Spoken(id="1", content=text, sender_type="USER", created_at="now", requires_user_input=True)
+    shown = ShownMessages([Shown(**said.model_dump(), message_metadata=metadata)] * 2)
+    for answer in (shown, AgentSaid(agent_instance_id=text, message_id="2", queued_user_messages=[said])):
+        assert encode.answer(answer).body == answer.model_dump_json().encode()
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 120_000, 999_999])
+def test_a_time_is_written_in_utc_and_as_exactly_as_it_is_known(microsecond: int) -> None:
+    at = datetime(2025, 1, 12, 10, 0, 0, microsecond, timezone(timedelta(hours=-9, minutes=-30)))
+    assert names.iso(at) == at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 @pytest.mark.parametrize("write", [str, lambda id: id.hex, lambda id: str(id).upper(), lambda id: f"{{{id}}}", lambda id: id.urn])

@@ -100,6 +100,17 @@ async def test_a_whole_batch_waits_for_nobody() -> None:
         assert views.checkpoint == LARGEST_BATCH
 
 
+async def test_a_batch_that_is_whole_while_it_waits_waits_no_longer() -> None:
+    log, readers = Log(), Reading()
+    async with folding(log, readers) as views, asyncio.timeout(20):
+        log.store(1, 1)
+        await turns()
+        assert views.checkpoint == 0
+        log.store(2, LARGEST_BATCH + 9)
+        await readers.hears.wait()
+        assert views.checkpoint == LARGEST_BATCH
+
+
 def test_folding_is_told_of_what_is_new_and_kept_and_not_of_a_rebuild_nor_of_what_nobody_can_read() -> None:
     told: list[Span] = []
     tell = FoldingSpans(Tracer("relay", Sampler(1.0, 0.0), told.append)).tell

@@ -1160,8 +1160,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Revoke a token, or all that a subject holds
-         * @description Open to the roles user, agent, approver, admin.
+         * Revoke a token or an API key, or all that a subject holds
+         * @description An API key is named by its text, and is refused from then on, also after restarts; another text under its name counts.
+         *
+         *     Open to the roles user, agent, approver, admin.
          */
         post: operations["orchestrator_post_auth_revoke"];
         delete?: never;
@@ -3658,7 +3660,7 @@ export interface components {
             status: "IN_PROGRESS" | "DONE" | "MERGED";
             taskId: string;
         };
-        /** @description POST /auth/revoke: one token, or all of a subject. */
+        /** @description POST /auth/revoke: one token or API key, or all of a subject. */
         RevokeBody: {
             /** @default null */
             token?: string | null;
@@ -7711,6 +7713,7 @@ export interface operations {
         parameters: {
             query?: {
                 cursor?: string;
+                limit?: number;
             };
             header?: never;
             path?: never;

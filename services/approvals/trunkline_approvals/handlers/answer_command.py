@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 import structlog
 
 from trunkline.contracts.approval import RELEASE, DecideApproval, OpenApproval, RequestApproval
@@ -18,10 +21,11 @@ log = structlog.get_logger()
 class AnswerCommand:
     """The body of each answer is an ApprovalAnswer; to `open` it is empty when the task is not held."""
 
-    def __init__(self, approvals: Approvals, asking: Asking, ask_for_release: AskForRelease) -> None:
+    def __init__(self, approvals: Approvals, asking: Asking, ask_for_release: AskForRelease, now: Callable[[], datetime]) -> None:
         self._approvals = approvals
         self._asking = asking
         self._ask_for_release = ask_for_release
+        self._now = now
 
     async def request(self, command: RequestApproval) -> Accepted:
         """Raises Conflict, Invalid, Unavailable."""
@@ -34,9 +38,13 @@ class AnswerCommand:
         return await self._ask_for_release(command.tenant, command.task_id)
 
     async def decide(self, command: DecideApproval) -> Accepted:
-        """Raises Conflict, Denied, Invalid, NotFound, Unavailable."""
-        outcome = await self._approvals.receive(place(command), command, command.at, command.type)
-        stands = standing(outcome.state, command)
+        """By the clock by which it was asked and expires: that of whoever passed it on may be another.
+
+        Raises Conflict, Denied, Invalid, NotFound, Unavailable.
+        """
+        decided = command.model_copy(update={"at": self._now()})
+        outcome = await self._approvals.receive(place(command), decided, decided.at, command.type)
+        stands = standing(outcome.state, decided)
         if outcome.facts:
             log.info(
                 "approvals.decided", tenant=command.tenant, task=command.task_id, approval=command.approval_id, by=command.by,

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from trunkline.auth.claims import Token, owner
-from trunkline.auth.keys import OPERATOR, Entry, entries
+from trunkline.auth.keys import Entry
 from trunkline.auth.nats_users import Grant
 from trunkline.auth.nkeys import Issuer
 from trunkline.auth.policy import connects
@@ -21,7 +21,7 @@ from trunkline.bus import Bus, Callout, Connected, Connections, Shown
 from trunkline.bus.vital import vital
 from trunkline.contracts.errors import Denied, Invalid, Unauthenticated
 from trunkline.contracts.ids import token
-from trunkline_gateway.adapters.credentials import Credentials, operator_key
+from trunkline_gateway.adapters.credentials import Credentials, keys_of, operators_of
 from trunkline_gateway.ports import Roll
 from trunkline_gateway.settings import Settings
 
@@ -46,7 +46,7 @@ class AgentsDoor:
         self._issuer = issuer
         self._came: Counter[tuple[str, str]] = Counter()
         connecting = (entry for entry in keys if connects(entry.principal))
-        self._keys = frozenset(_who(entry.principal, KEY + issuer.mark(entry.key)) for entry in connecting)
+        self._keys = {_who(entry.principal, KEY + issuer.mark(entry.key)): credentials.key(entry.key) for entry in connecting}
 
     async def judge(self, shown: Shown) -> Grant:
         """Raises Invalid, Unauthenticated, Denied."""
@@ -70,7 +70,8 @@ class AgentsDoor:
         except ValueError:
             return False
         if grant.mark.startswith(KEY):
-            return (grant.tenant, grant.name, grant.mark) in self._keys
+            key = self._keys.get((grant.tenant, grant.name, grant.mark))
+            return key is not None and not self._roll.revoked(key)
         whose = Principal(grant.tenant, grant.name, Role.AGENT)
         return not self._roll.revoked(Token(whose, grant.mark, owner(grant.tenant, grant.name), grant.issued_at, math.inf))
 
@@ -120,10 +121,7 @@ async def agents_let_in(bus: Bus, settings: Settings, credentials: Credentials) 
     if issuer is None:
         yield
         return
-    keys = [*entries({name: key.get_secret_value() for name, key in settings.api_keys.items()}, short=settings.dev)]
-    if settings.operator_key_file:
-        keys.append(Entry(operator_key(settings.operator_key_file), OPERATOR))
-    door = AgentsDoor(credentials, bus.roll, issuer, keys)
+    door = AgentsDoor(credentials, bus.roll, issuer, (*keys_of(settings), *operators_of(settings)))
     callout = Callout(bus.client, issuer)
     await callout.hear(door.judge)
     try:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import istr
 
 from trunkline.auth.claims import BAD_TOKEN, Terms, Token, strong
 from trunkline.auth.keys import OPERATOR, Entry, KeyRing, entries
@@ -24,6 +25,7 @@ from trunkline_gateway.usecases.desk import Desk
 
 log = structlog.get_logger()
 
+API_KEY: Final = istr("X-API-Key")
 LARGEST_FILE: Final = 1 << 20
 OVER: Final = frozenset({"TOKEN_EXPIRED", "TOKEN_REVOKED"})
 """Refusals of what was ours without a doubt: whoever shows it means to be somebody, and does not want to work as a stranger."""
@@ -40,6 +42,7 @@ class Credentials:
     """A bearer token wins over an API key. What was shown is never logged, and never in what is raised."""
 
     def __init__(self, tokens: Tokens, keys: KeyRing, operator: KeyRing, roll: Roll) -> None:
+        """`keys`: every key, the operator's too, which may be shown as a bearer besides."""
         self._tokens = tokens
         self._keys = keys
         self._operator = operator
@@ -51,7 +54,7 @@ class Credentials:
         Raises Invalid (AMBIGUOUS_CREDENTIALS), Unauthenticated (TOKEN_EXPIRED, TOKEN_REVOKED; when `strict` also BAD_TOKEN, BAD_API_KEY).
         """
         headers = request.headers
-        bearer, key = headers.getall("Authorization", ()), headers.getall("X-API-Key", ())
+        bearer, key = headers.getall(hdrs.AUTHORIZATION, ()), headers.getall(API_KEY, ())
         if len(bearer) > 1 or len(key) > 1:
             raise Invalid("one request shows one credential of a kind; this one shows two", code="AMBIGUOUS_CREDENTIALS")
         if strict:
@@ -78,12 +81,16 @@ class Credentials:
             if error.code in OVER:
                 raise
             return self._key(text), None
-        self._check_roll(token)
-        return token.principal, token
+        return self._standing(token), token
 
-    def _check_roll(self, token: Token) -> None:
+    def key(self, text: str) -> Token | None:
+        """A key as the roll knows it, which says whether it was revoked. Nobody's: None."""
+        return self._keys.find(text)
+
+    def _standing(self, token: Token, what: str = "token") -> Principal:
         if self._roll.revoked(token):
-            raise Unauthenticated("the token was revoked; ask for a new one", code="TOKEN_REVOKED")
+            raise Unauthenticated(f"the {what} was revoked; ask for a new one", code="TOKEN_REVOKED")
+        return token.principal
 
     def _if_ours(self, read: Callable[[str], Principal], shown: tuple[str, ...] | list[str]) -> Principal | None:
         """On a surface where a bearer may be for somebody else, what is not ours is no credential of ours: whether it is one of somebody
@@ -100,27 +107,37 @@ class Credentials:
         if scheme.lower() != "bearer" or not text:
             raise Unauthenticated("the Authorization header is not `Bearer <token>`", code=BAD_TOKEN)
         if "." not in text and (operator := self._operator.find(text)):
-            return operator
-        token = self._tokens.verify(text)
-        self._check_roll(token)
-        return token.principal
+            return self._standing(operator, "key")
+        return self._standing(self._tokens.verify(text))
 
     def _key(self, text: str) -> Principal:
-        found = self._keys.find(text) or self._operator.find(text)
+        found = self._keys.find(text)
         if found is None:
             raise Unauthenticated("this API key is not one of ours", code="BAD_API_KEY")
-        return found
+        return self._standing(found, "API key")
 
 
-def identity(settings: Settings, roll: Roll, now: Callable[[], datetime], clock: Callable[[], float] = time.time) -> Identity:
-    """Reads the files that the settings name. Raises Invalid with what is amiss, and never with a secret."""
+def identity(
+    settings: Settings, roll: Roll, now: Callable[[], datetime], clock: Callable[[], float] = time.time, *, seal: bytes = b""
+) -> Identity:
+    """Reads the files that the settings name; `seal` is that of the log. Raises Invalid with what is amiss, and never with a secret."""
     tokens = tokens_of(settings, clock)
-    keys = KeyRing(entries({name: key.get_secret_value() for name, key in settings.api_keys.items()}, short=settings.dev))
-    file = settings.operator_key_file
-    operator = KeyRing((Entry(operator_key(file), OPERATOR),) if file else ())
+    operators, keys = operators_of(settings), keys_of(settings)
     if settings.dev:
         log.warning("gateway.dev", why="anybody on this machine gets any token")
-    return Identity(Credentials(tokens, keys, operator, roll), Desk(tokens, roll, now, open=settings.dev))
+    ring = KeyRing((*operators, *keys), seal)
+    return Identity(Credentials(tokens, ring, KeyRing(operators, seal), roll), Desk(tokens, roll, now, settings.dev, ring))
+
+
+def keys_of(settings: Settings) -> tuple[Entry, ...]:
+    """Every API key of the settings. Raises Invalid."""
+    return entries({name: key.get_secret_value() for name, key in settings.api_keys.items()}, short=settings.dev)
+
+
+def operators_of(settings: Settings) -> tuple[Entry, ...]:
+    """The operator's key, where there is one. Raises Invalid."""
+    file = settings.operator_key_file
+    return (Entry(operator_key(file), OPERATOR),) if file else ()
 
 
 def tokens_of(settings: Settings, clock: Callable[[], float] = time.time) -> Tokens:

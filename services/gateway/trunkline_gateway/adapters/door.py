@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from trunkline.contracts.errors import Denied
 from trunkline_gateway.adapters import wire
@@ -79,8 +79,11 @@ def guard(at: Door, pages: Cors = NO_PAGES) -> Callable[[web.Request], None]:
     def check(request: web.Request) -> None:
         if unread := wire.refusal(request):
             raise unread
-        host, origin = request.headers.get("Host"), None if pages.lets(request) else request.headers.get("Origin")
-        fits(request.method, host, origin, shared=origin is not None and pages.covers(request))
+        host, origin = request.headers.get(hdrs.HOST), request.headers.get(hdrs.ORIGIN)
+        if origin is None or pages.lets(request):
+            fits(request.method, host, None)
+        else:
+            fits(request.method, host, origin, shared=pages.covers(request))
 
     return check
 

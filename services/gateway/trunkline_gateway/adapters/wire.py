@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 import structlog
-from aiohttp import HttpVersion11, StreamReader, web
+from aiohttp import HttpVersion11, StreamReader, hdrs, web
 from aiohttp.http import HttpRequestParser, RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
@@ -43,13 +43,13 @@ Read = tuple[Sequence[tuple[RawRequestMessage, StreamReader]], bool, bytes]
 class Reader:
     """aiohttp's parser for one connection. `claims` are the path prefixes of the dialects: all that is kept of an unreadable request."""
 
-    __slots__ = ("_body", "_broken", "_claims", "_parser", "_path", "message_consumed")
+    __slots__ = ("_body", "_broken", "_claims", "_feed", "_parser", "_path", "message_consumed")
 
     def __init__(self, parser: HttpRequestParser, claims: Sequence[str]) -> None:
         self._parser = parser
-        self.message_consumed = parser.message_consumed  # asked of every request
+        self._feed, self.message_consumed = parser.feed_data, parser.message_consumed  # asked of every request
         self._claims = claims
-        self._path = b"/"
+        self._path = "/"
         self._broken = False
         self._body: StreamReader = EMPTY_PAYLOAD
 
@@ -57,21 +57,27 @@ class Reader:
         """The requests that are whole now. After one that cannot be read, what follows on the connection is dropped."""
         if self._broken:
             return (), False, b""
-        if line := _LINE.match(data):
-            self._path = line[1]
         try:
-            messages, upgraded, tail = self._parser.feed_data(data)
+            messages, upgraded, tail = self._feed(data)
         except Exception as error:  # whatever it is, its text is the sender's
             self._broken = True
             self._break_off()
-            return [(_stand_in(_code(error), self._claimed(self._path.decode())), EMPTY_PAYLOAD)], False, b""
-        if not messages:  # more of a body; or nothing at all, as aiohttp asks of every request once more
+            return [(_stand_in(_code(error), self._claimed(self._asked(data))), EMPTY_PAYLOAD)], False, b""
+        if not messages:
+            if data:  # more of a body, or of a head; with nothing at all aiohttp asks of every request once more
+                self._path = self._asked(data)
             return messages, upgraded, tail
-        self._body = messages[-1][1]
+        last, self._body = messages[-1]
+        self._path = last.path
         return [(self._expected(message), payload) for message, payload in messages], upgraded, tail
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._parser, name)
+
+    def _asked(self, data: bytes) -> str:
+        """The path that is asked for, by what came last of all that says one."""
+        line = _LINE.match(data)
+        return line[1].decode() if line else self._path.partition("?")[0]
 
     def _break_off(self) -> None:
         """Whoever still reads the body of the request before would wait in vain."""
@@ -84,7 +90,8 @@ class Reader:
 
         It keeps every header twice as long as the request lasts, which for a stream may be days.
         """
-        if message.headers.get("Expect", "100-continue").lower() == "100-continue":
+        expects = message.headers.get(hdrs.EXPECT)
+        if expects is None or expects.lower() == "100-continue":
             return message._replace(raw_headers=())
         return _stand_in("INVALID_REQUEST", self._claimed(message.path.partition("?")[0]))
 

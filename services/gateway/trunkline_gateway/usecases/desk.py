@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from trunkline.auth.claims import ROLES, Token, fits
+from trunkline.auth.keys import NO_KEYS, KeyRing
 from trunkline.auth.principal import HOME, Principal, Role, Tier, is_strangers
 from trunkline.contracts.errors import Denied, Invalid, Unauthenticated, Unavailable
 from trunkline.contracts.ids import TenantId, token
@@ -54,7 +55,7 @@ class MintedToken:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """One token, or everything that one subject of the caller's tenant holds until now."""
+    """One token or API key, or everything that one subject of the caller's tenant holds until now."""
 
     token: str | None = field(default=None, repr=False)
     subject: str | None = None
@@ -67,6 +68,8 @@ class Desk:
     now: Callable[[], datetime]
     open: bool = False
     """Needs no proof: for development on loopback."""
+    keys: KeyRing = NO_KEYS
+    """The API keys that count here: no other can be revoked."""
 
     async def mint(self, principal: Principal, proof: Proof, wish: TokenWish) -> MintedToken:
         """Raises Unavailable (NO_SECRET), Invalid (BAD_TOKEN_WISH), Unauthenticated (BAD_PROOF, NO_PROOF), Denied (NOT_YOURS_TO_MINT)."""
@@ -105,11 +108,11 @@ class Desk:
         return True
 
     async def _revoke_token(self, principal: Principal, text: str) -> None:
-        found = self._read(text)
+        found = self.keys.find(text) or self._read(text)
         if found is None:
             return
         if found.principal.tenant != principal.tenant:
-            raise Invalid("this is no token that holds here", code="BAD_TOKEN")
+            raise _none()
         _check_revoker(principal, found.principal.subject)
         await self.roll.revoke_token(found, found.expires_at + KEPT)
 
@@ -119,6 +122,8 @@ class Desk:
         _check_revoker(principal, subject)
         before = self.now().timestamp()
         await self.roll.revoke_subject(principal.tenant, subject, before, before + self.signer.longest_s + KEPT)
+        if key := self.keys.of(principal.tenant, subject):
+            await self.roll.revoke_token(key, key.expires_at)
 
     def _read(self, text: str) -> Token | None:
         """Nothing when it has expired, and so has all that was got with it."""
@@ -127,7 +132,7 @@ class Desk:
         except Unauthenticated as error:
             if error.code == "TOKEN_EXPIRED":
                 return None
-            raise Invalid("this is no token that holds here", code="BAD_TOKEN") from None
+            raise _none() from None
 
 
 def wanted(wish: TokenWish, tenant: TenantId) -> Principal:
@@ -167,6 +172,10 @@ def _check(principal: Principal, asked: Principal) -> None:
 def _check_revoker(principal: Principal, subject: str) -> None:
     if principal.role is not Role.ADMIN and subject != principal.subject:
         raise Denied("only an admin revokes what others hold", code="NOT_YOURS_TO_REVOKE")
+
+
+def _none() -> Invalid:
+    return Invalid("this is no token or API key that holds here", code="BAD_TOKEN")
 
 
 def _bad(field_name: str, why: str) -> Invalid:

@@ -190,10 +190,12 @@ class Instances:
     async def beat(self, principal: Principal, name: InstanceName) -> datetime:
         """A sign of life, and when. Raises NotFound."""
         now, whose = self.now(), _whose(principal, name.task)
-        if self._quiet(whose, now) >= LOOKED_S:
+        quiet = self._quiet(whose, now)
+        if quiet >= LOOKED_S:
             with by_name(principal, name.task):
                 await self._sent(ReadInstance(**self._wish(principal, name.task)), name.task)
-        await self._sign(principal, name.task, whose, now)
+        if quiet >= BEAT_S:
+            await self._sign(principal, name.task, whose, now)
         return now
 
     async def view(self, principal: Principal, name: InstanceName, messages: int, before: str | None = None) -> InstanceView:
@@ -222,12 +224,13 @@ class Instances:
 
     async def _lives(self, principal: Principal, task: TaskId) -> None:
         """Whoever calls, lives."""
-        await self._sign(principal, task, _whose(principal, task), self.now())
+        now, whose = self.now(), _whose(principal, task)
+        if self._quiet(whose, now) >= BEAT_S:
+            await self._sign(principal, task, whose, now)
 
     async def _sign(self, principal: Principal, task: TaskId, whose: bytes, now: datetime) -> None:
-        if self._quiet(whose, now) >= BEAT_S:
-            self._alive.put(whose, None, now.timestamp())
-            await self.beats.put(principal.tenant, task, now)
+        self._alive.put(whose, None, now.timestamp())
+        await self.beats.put(principal.tenant, task, now)
 
     def _quiet(self, whose: bytes, now: datetime) -> float:
         """Seconds since the last sign that was passed on."""

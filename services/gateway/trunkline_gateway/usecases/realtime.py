@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from trunkline.auth.claims import Token, bad
+from trunkline.auth.keys import NO_KEYS, KeyRing
 from trunkline.auth.principal import Principal
 from trunkline.auth.tokens import Minted, mark_of
 from trunkline.contracts.errors import Unauthenticated
@@ -18,6 +19,7 @@ from trunkline.contracts.ids import TenantId
 from trunkline_gateway.ports import Roll, Tickets
 
 KIND: Final = "realtime"
+_SHOWN: Final = ("login", "key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ class Admission:
     earliest: datetime
     """Nothing that was said before it is told, whatever is asked for."""
     token: Token
-    login: Token | None = None
-    """As which the token counts that the ticket was got with: when that is revoked, so is the ticket."""
+    logins: tuple[Token, ...] = ()
+    """As what the token and the API key count that the ticket was got with: when one is revoked, so is the ticket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,24 @@ class Realtime:
     now: Callable[[], datetime]
     lifetime_s: float = 3600.0
     history_s: float = 86400.0
+    keys: KeyRing = NO_KEYS
 
-    def mint(self, principal: Principal, wish: TicketWish, shown: str = "") -> Minted:
-        """Until `lifetime_s` is over, or what the caller holds is revoked. `shown`: the token that the caller showed, if it was one."""
+    def mint(self, principal: Principal, wish: TicketWish, shown: str = "", key: str = "") -> Minted:
+        """Until `lifetime_s` is over, or what the caller holds is revoked. `shown` and `key`: the token and key that it showed."""
         earliest = self.now() - timedelta(seconds=self.history_s)
         since = earliest if wish.history else max(wish.since, earliest) if wish.since else None
         told: dict[str, JsonValue] = {"since": round(since.timestamp(), 3)} if since else {}
         login: dict[str, JsonValue] = {"login": mark_of(shown)} if shown else {}
+        if found := self.keys.find(key):
+            login["key"] = found.mark
         says: dict[str, JsonValue] = {"channel": wish.channel, "topics": list(wish.topics), **told, **login}
         return self.tickets.mint_ticket(KIND, principal, says, self.lifetime_s)
 
     def admit(self, text: str) -> Admission:
         """Raises Unauthenticated (BAD_TOKEN, TOKEN_EXPIRED, TOKEN_REVOKED)."""
         ticket = self.tickets.verify_ticket(KIND, text)
-        login = replace(ticket.token, mark=str(ticket.says["login"])) if "login" in ticket.says else None
-        if self._revoked(ticket.token, login):
+        logins = tuple(replace(ticket.token, mark=str(ticket.says[name])) for name in _SHOWN if name in ticket.says)
+        if self._revoked(ticket.token, *logins):
             raise Unauthenticated("the token was revoked; ask for a new one", code="TOKEN_REVOKED")
         match ticket.says:
             case {"channel": str(channel), "topics": list(topics)}:
@@ -78,7 +83,7 @@ class Realtime:
                 since = float(said) if isinstance(said, int | float) else None
                 earliest = self._earliest(since, ticket.token.issued_at)
                 return Admission(
-                    ticket.token.principal.tenant, channel, frozenset(map(str, topics)), since is not None, earliest, ticket.token, login
+                    ticket.token.principal.tenant, channel, frozenset(map(str, topics)), since is not None, earliest, ticket.token, logins
                 )
             case _:
                 raise bad("the token names no channel and topics")
@@ -92,7 +97,7 @@ class Realtime:
 
     def stands(self, admission: Admission) -> bool:
         """Whether whoever came in may stay: when a ticket expires nobody comes in by it any more, when it is revoked nobody stays."""
-        return not self._revoked(admission.token, admission.login)
+        return not self._revoked(admission.token, *admission.logins)
 
-    def _revoked(self, ticket: Token, login: Token | None) -> bool:
-        return self.roll.revoked(ticket) or (login is not None and self.roll.revoked(login))
+    def _revoked(self, *tokens: Token) -> bool:
+        return any(map(self.roll.revoked, tokens))

@@ -30,7 +30,7 @@ NONE: Final = Terms()
 
 def under(assignment: Assignment, terms: Terms) -> Assignment:
     """The assignment with the terms on top of its own: all rules of both, and the smaller budget. Raises Invalid."""
-    if terms == NONE:
+    if terms is NONE or terms == NONE:
         return assignment
     rules = tuple(dict.fromkeys((*assignment.tool_rules, *terms.rules)))
     if len(rules) > MOST_RULES:

@@ -59,6 +59,9 @@ class HookBook:
     def anybody(self, tenant: str) -> bool:
         return tenant in self._concerned
 
+    def none(self) -> bool:
+        return not self._concerned
+
     def concerned(self, tenant: str, submitter: str) -> Sequence[Hook]:
         if tenant not in self._concerned:
             return ()

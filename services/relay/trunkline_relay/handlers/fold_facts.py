@@ -20,8 +20,9 @@ log = structlog.get_logger()
 
 LARGEST_BATCH: Final = 100
 """Messages per transaction: some ten milliseconds, so that a rebuild leaves room for what else runs in the loop."""
-GATHER: Final = 0.02
-"""Seconds that what was stored waits for company while nobody reads: one transaction costs the views as much as several tasks."""
+GATHER: Final = 0.1
+"""Seconds that what was stored waits for company while nobody reads: one transaction costs the views as much as several tasks, and what
+happens to a task in one batch is written once."""
 OUTPUT: Final = "output"
 """What agents say makes most of the log and changes no view."""
 
@@ -31,7 +32,7 @@ class Readers(Protocol):
 
     @property
     def behind(self) -> asyncio.Event:
-        """Set while somebody does."""
+        """Set while somebody does; set here, where a whole batch need not wait any more."""
         ...
 
     def advanced(self, folded: int) -> None:
@@ -67,6 +68,8 @@ class Folding:
     async def _read(self) -> None:
         async for stored in self._log.follow(self._views.checkpoint):
             await self._queue.put(stored)
+            if self._queue.qsize() >= LARGEST_BATCH:
+                self._readers.behind.set()
 
     async def _write(self) -> None:
         while True:

@@ -32,7 +32,7 @@ class Freshness:
         self._wanted = asyncio.Event()
         self._behind: list[tuple[int, int, _Waiter]] = []
         self.behind = asyncio.Event()
-        """Set while somebody waits for the views."""
+        """Set while somebody waits for the views, or they need not wait for more."""
         self._number = count()
 
     async def settled(self, deadline: float) -> None:

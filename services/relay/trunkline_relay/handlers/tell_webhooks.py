@@ -49,6 +49,10 @@ class TellWebhooks:
         tokens = subject.split(".")
         return not hook_events.told(tokens[-1]) or not self._hooks.anybody(tokens[1])
 
+    def calm(self) -> bool:
+        """Whether there is no webhook at all."""
+        return self._hooks.none()
+
     async def __call__(self, stored: Stored) -> None:
         """Raises Unavailable."""
         names, (at, facts), wanted = subjects.parse_event(stored.subject), read_told(stored.body), list[Wanted]()

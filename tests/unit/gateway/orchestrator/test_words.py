@@ -21,7 +21,7 @@ from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.message import Fact, UnknownFact
 from trunkline.contracts.record import FACTS, Event
 from trunkline.contracts.run import RunClaimed, RunFailed, RunStopped, RunSucceeded
-from trunkline.contracts.task import TaskHoldDropped, TaskStatus
+from trunkline.contracts.task import Assignment, TaskHoldDropped, TaskStatus
 from trunkline_gateway.dialects.orchestrator import decode, decode_lists, encode, encode_events, facts, names, reading, repository
 from trunkline_gateway.dialects.orchestrator.answers_events import Happened
 from trunkline_gateway.dialects.orchestrator.schemas import TaskBody
@@ -97,6 +97,32 @@ def test_what_stands_outside_metadata_wins() -> None:
     outer = decode.task({**GOOD, "metadata": metadata, "trace_id": "outer", "max_retries": 0, "parent_task_id": f"task_{'2' * 32}"}, NOW)
     assert (outer.trace_id, outer.assignment.max_retries, outer.assignment.parent) == ("outer", 0, "2" * 32)
     assert inner.assignment.metadata == metadata
+
+
+WHOLE = {
+    "type": "x" * 64, "payload": {"list": [{"deep": 1.5}], "number": 2**63 - 1}, "priority": "P0", "source": "agent", "trace_id": "t",
+    "metadata": {"a": None}, "parent_task_id": f"task_{'1' * 32}", "created_by": "é" * 128, "user_id": "u", "source_agent": "a",
+}  # fmt: skip
+LATER = (NOW + timedelta(days=1)).isoformat()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"sla_target": 31_536_000, "max_retries": 10, "delay": 2_592_000, "metadata": {"repo": "o/n"}},
+        {"sla_target": "1", "max_retries": 0, "start_at": LATER},
+        {
+            "sla_deadline": "2025-01-12T10:00:00.000001Z",
+            "budget_usd": 0.000001,
+            "tool_rules": [{"tool": "t", "argument": "*", "then": "ask"}],
+        },
+    ],
+)
+def test_what_is_made_of_a_wish_is_what_the_contract_takes(more: dict[str, Any]) -> None:
+    made = decode.task({**WHOLE, **more}, NOW).assignment
+    looked_through = Assignment.model_validate({name: getattr(made, name) for name in made.model_fields_set})
+    assert looked_through.written() == made.written()
+    assert Assignment.model_validate_json(made.written()) == made
 
 
 @given(st.dictionaries(st.text(max_size=10), st.one_of(st.none(), st.integers(), st.text(max_size=10), st.lists(st.integers()))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from multidict import MultiMapping
@@ -30,6 +31,11 @@ def instance(text: str) -> InstanceName:
     """Raises Invalid."""
     if not text.strip() or len(text) > LONGEST_NAME or "\0" in text:
         raise Invalid("Invalid agent_instance_id", code="INVALID_INSTANCE_ID")
+    return _named(text)
+
+
+@lru_cache(4096)  # whoever gives signs of life is named the same each time
+def _named(text: str) -> InstanceName:
     return InstanceName.of(text)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+import orjson
+
 from trunkline.contracts.ids import instance_task_id, wire_id
 
 SURFACE: Final = "omnara"
@@ -27,4 +29,5 @@ def agent_type_id(agent_type: str) -> str:
 
 
 def iso(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """`2025-10-22T06:00:00.123456Z`."""
+    return orjson.dumps(at.astimezone(UTC), option=orjson.OPT_UTC_Z)[1:-1].decode()  # takes a third of `isoformat`

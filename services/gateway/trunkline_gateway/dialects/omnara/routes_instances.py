@@ -16,7 +16,7 @@ from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import IDS, Route, Spec
 from trunkline_gateway.dialects.omnara import decode, encode
 from trunkline_gateway.dialects.omnara.answers import Ended, HeartbeatHeard, InstanceShown, Registered, ShownMessages, Verified
-from trunkline_gateway.dialects.omnara.names import END, HEARTBEATS, INSTANCE, INSTANCES, SURFACE, VERIFY, iso
+from trunkline_gateway.dialects.omnara.names import END, HEARTBEATS, INSTANCE, INSTANCES, SURFACE, VERIFY
 from trunkline_gateway.dialects.omnara.routes_messages import plainly
 from trunkline_gateway.dialects.omnara.schemas import EndBody, InstancePath, MessagesQuery, RegisterBody, StatusBody, ViewQuery
 from trunkline_gateway.usecases.instances import InstanceName, Instances, by_name
@@ -85,7 +85,7 @@ class InstanceRoutes:
     async def _beat(self, request: web.Request, principal: Principal) -> web.Response:
         name = named(request)
         at = await self.instances.beat(principal, name)
-        return encode.answer(HeartbeatHeard(agent_instance_id=wire_id(name.task), last_heartbeat_at=iso(at)))
+        return encode.answer(encode.heard(name.task, at))
 
     async def _verify(self, request: web.Request, principal: Principal) -> web.Response:
         return encode.answer(Verified(user_id=principal.subject, display_name=principal.subject))

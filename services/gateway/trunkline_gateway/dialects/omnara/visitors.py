@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import SecretStr
 
 from trunkline.auth.principal import Principal, Role
@@ -44,7 +44,7 @@ class InstanceCallers:
 
 def _shown(request: web.Request) -> str:
     """Raises Unauthenticated for a credential in another form, which our own door did not know."""
-    header = request.headers.get("Authorization", "")
+    header = request.headers.get(hdrs.AUTHORIZATION, "")
     scheme, _, text = header.partition(" ")
     if (header and scheme.lower() != "bearer") or "X-API-Key" in request.headers:
         raise Unauthenticated("the credential that was shown is none of ours; send it as Authorization: Bearer KEY", code="BAD_TOKEN")

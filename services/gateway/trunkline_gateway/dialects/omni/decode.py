@@ -40,10 +40,11 @@ def ticket(body: JsonValue) -> TicketWish:
     return TicketWish(channels.pop(), names, since, history=any(topic.history for topic in topics))
 
 
-def login(headers: Mapping[str, str]) -> str:
-    """The token that is shown; nothing where it is a key of some kind."""
+def login(headers: Mapping[str, str]) -> tuple[str, str]:
+    """The token and the key that are shown; empty where there is none."""
     scheme, _, text = headers.get("Authorization", "").partition(" ")
-    return text.strip() if scheme.lower() == "bearer" and text.count(".") == 2 else ""
+    bearer, key = text.strip() if scheme.lower() == "bearer" else "", headers.get("X-API-Key", "")
+    return (bearer, key) if bearer.count(".") == 2 else ("", key or bearer)
 
 
 def connect(query: MultiMapping[str], headers: Mapping[str, str]) -> tuple[str, Place | None, float | None]:

@@ -90,7 +90,7 @@ class RealtimeRoutes:
 
     async def _mint(self, request: web.Request, principal: Principal) -> web.Response:
         wish = decode.ticket(await self.body.any_json(request))
-        return encode.answer(TokenMade(jwt=self.realtime.mint(principal, wish, decode.login(request.headers)).text), 201)
+        return encode.answer(TokenMade(jwt=self.realtime.mint(principal, wish, *decode.login(request.headers)).text), 201)
 
     async def _connect(self, request: web.Request, _: Principal) -> web.StreamResponse:
         asked = self._admitted(request)

@@ -6,7 +6,8 @@ import orjson
 from aiohttp import web
 
 from trunkline_gateway.dialects.orchestrator.encode import Object
+from trunkline_gateway.dressing import JSON
 
 
 def json(body: Object, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+    return web.Response(body=orjson.dumps(body), status=status, headers=JSON)

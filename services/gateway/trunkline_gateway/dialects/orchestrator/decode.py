@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import orjson
-from multidict import MultiMapping
+from multidict import MultiMapping, istr
 from pydantic import JsonValue, SecretStr
 
 from trunkline.contracts.calls import Ruling, ToolRule
@@ -31,14 +31,18 @@ from trunkline_gateway.usecases import vaulted
 from trunkline_gateway.usecases.terms import NONE, Terms, under
 
 SURFACE: Final = "orchestrator"
-TOKEN: Final = "X-GitHub-Token"
+TOKEN: Final = istr("X-GitHub-Token")
+PAST: Final = timedelta(minutes=1)
+"""By which the clock of whoever says when a task is to begin may differ from ours."""
 NO_ERROR_SAID: Final = "Unknown error"
 PROMPT_LIMIT: Final = 128 << 10
 """Bytes of UTF-8: what can be handed to a program as one word."""
 
 REPORTED: Final = {"in_progress": Reported.STARTED, "completed": Reported.SUCCEEDED, "failed": Reported.FAILED}
 
+_NOTHING_ASKED: Final = Assignment(surface=SURFACE).model_copy()  # a copy is copied in half the time
 _NOTHING_NAMED: Final = TaskMetadata()
+_LABELS: Final = frozenset(("source_agent", "user_id", "userId", "created_by"))
 _UNDERSTOOD: Final = frozenset(TaskMetadata.model_fields)
 
 Object = Mapping[str, JsonValue]
@@ -74,19 +78,20 @@ def task(sent: Object, now: datetime) -> Wish:
     asked = reading.body(TaskBody, sent)
     named = _named(asked.metadata)
     retries = named.max_retries if asked.max_retries is None else asked.max_retries
-    assignment = Assignment(
-        type=asked.type,
-        source=asked.source or "user",
-        payload=asked.payload,
-        metadata=asked.metadata or {},
-        priority=Priority[asked.priority or "P2"],
-        parent=_parent(asked.parent_task_id or named.parent_task_id),
-        max_retries=retries or 0,
-        surface=SURFACE,
-        sla_s=_promised(asked, now),
-        start_at=_begins(asked, now),
-        labels=_labels(asked),
-    )
+    said = {
+        "type": asked.type,
+        "source": asked.source or "user",
+        "payload": asked.payload,
+        "metadata": asked.metadata or {},
+        "priority": Priority[asked.priority or "P2"],
+        "parent": _parent(asked.parent_task_id or named.parent_task_id),
+        "max_retries": retries or 0,
+        "sla_s": _promised(asked, now),
+        "start_at": _begins(asked, now),
+        "labels": _labels(asked),
+    }
+    # A copy is not looked through once more: the schema of this surface lets nothing in that the contract would not.
+    assignment = _NOTHING_ASKED.model_copy(update=said)
     return Wish(under(_with_repository(assignment), terms(asked)), asked.trace_id or named.trace_id)
 
 
@@ -146,6 +151,8 @@ def _named(metadata: dict[str, JsonValue] | None) -> TaskMetadata:
 
 
 def _labels(asked: TaskBody) -> dict[str, str]:
+    if asked.model_fields_set.isdisjoint(_LABELS):
+        return {}
     user = reading.either("user_id", asked.user_id, asked.userId)
     said = {"source_agent": asked.source_agent, "user_id": user, "created_by": asked.created_by}
     return {name: text for name, text in said.items() if text is not None}
@@ -167,7 +174,12 @@ def _begins(asked: TaskBody, now: datetime) -> datetime | None:
         raise Invalid("start_at and delay say the same; give one of them", code=reading.FIELD_TWICE, field="start_at")
     if asked.delay is not None:
         return now + timedelta(seconds=asked.delay) if asked.delay else None
-    return reading.moment("start_at", asked.start_at) if asked.start_at is not None else None
+    if asked.start_at is None:
+        return None
+    begins = reading.moment("start_at", asked.start_at)
+    if begins < now - PAST:
+        raise reading.wrong("start_at", "lies in the past; leave it out for a task that begins at once")
+    return begins
 
 
 def _promised(asked: TaskBody, now: datetime) -> float | None:
@@ -176,7 +188,7 @@ def _promised(asked: TaskBody, now: datetime) -> float | None:
         seconds = int(asked.sla_target)
         if not 1 <= seconds <= YEAR:
             raise reading.wrong("sla_target", f"must be 1 to {YEAR} seconds (a year)")
-        return seconds
+        return float(seconds)
     if asked.sla_deadline is not None:
         begins = _begins(asked, now)
         left = (reading.moment("sla_deadline", asked.sla_deadline) - (max(begins, now) if begins else now)).total_seconds()

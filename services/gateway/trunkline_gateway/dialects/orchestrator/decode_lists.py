@@ -108,7 +108,8 @@ def trace(name: str, query: MultiMapping[str]) -> tuple[str, int]:
 
 def pending(query: MultiMapping[str], now: datetime) -> tuple[ListApprovals, str | None]:
     """The list, and the cursor as sent. Raises Invalid."""
-    return ListApprovals(tenant=NOBODY, at=now, open=True), reading.query(PendingQuery, query).cursor
+    asked = reading.query(PendingQuery, query)
+    return ListApprovals(tenant=NOBODY, at=now, open=True, limit=asked.limit), asked.cursor
 
 
 def history(query: MultiMapping[str], now: datetime) -> tuple[ListApprovals, str | None]:

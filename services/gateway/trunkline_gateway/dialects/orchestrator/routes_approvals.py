@@ -54,8 +54,6 @@ APPROVE: Final = Spec(
 REJECT: Final = replace(APPROVE, summary="Reject", body=DecisionBody)
 OVER: Final = frozenset({"ALREADY_DECIDED", "ALREADY_VOTED", "EXPIRED"})
 """Refusals of a decision that came too late; the document knows them as 404."""
-MOST: Final = 1000
-"""How many pending approvals one answer holds."""
 AT_ONCE: Final = 50
 """How many are asked of the relay at a time: each may carry the words of fifty people, and all must fit into one message."""
 
@@ -78,7 +76,7 @@ class ApprovalRoutes:
 
     async def _pending(self, request: web.Request, principal: Principal) -> web.Response:
         query, cursor = decode_lists.pending(request.query, self.approvals.now())
-        return json(encode_approvals.listed("approvals", *await self._listed(principal, query, cursor, MOST)))
+        return json(encode_approvals.listed("approvals", *await self._listed(principal, query, cursor, query.limit)))
 
     async def _history(self, request: web.Request, principal: Principal) -> web.Response:
         query, cursor = decode_lists.history(request.query, self.approvals.now())

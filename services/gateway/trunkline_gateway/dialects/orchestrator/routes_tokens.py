@@ -28,8 +28,9 @@ MINT: Final = Spec(
     refusals=(400, 401, 403, 413, 415, 422, 429, 503),
 )
 REVOKE: Final = Spec(
-    "Revoke a token, or all that a subject holds",
+    "Revoke a token or an API key, or all that a subject holds",
     TAG,
+    "An API key is named by its text, and is refused from then on, also after restarts; another text under its name counts.",
     body=RevokeBody,
     answers={200: answers.Revoked},
     refusals=(400, 401, 403, 413, 415, 422, 429, 503),

@@ -155,9 +155,9 @@ class TracePath(BaseModel):
 
 
 class TaskListQuery(BaseModel):
-    """GET /tasks. Several words of a field stand between commas."""
+    """GET /tasks. Several words of a field stand between commas. A filter that is misspelt would list everything: it is refused."""
 
-    model_config = QUERY
+    model_config = WRITE_QUERY
 
     status: Annotated[str, Field(pattern=patterns.STATUSES, max_length=128)] | None = None
     type: Annotated[str, Field(pattern=patterns.TYPES, max_length=1024)] | None = None
@@ -330,6 +330,7 @@ class ApproveBody(DecisionBody):
 class PendingQuery(BaseModel):
     model_config = QUERY
 
+    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
     cursor: Seal | None = None
 
 
@@ -355,7 +356,7 @@ class MintBody(BaseModel):
 
 
 class RevokeBody(BaseModel):
-    """POST /auth/revoke: one token, or all of a subject."""
+    """POST /auth/revoke: one token or API key, or all of a subject."""
 
     model_config = BODY
 

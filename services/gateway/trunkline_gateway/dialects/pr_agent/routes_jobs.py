@@ -20,7 +20,7 @@ from trunkline_gateway.dialects.pr_agent import decode, decode_jobs, encode, enc
 from trunkline_gateway.dialects.pr_agent.demonstration import demonstration
 from trunkline_gateway.dialects.pr_agent.schemas import ResumeHeaders
 from trunkline_gateway.dialects.pr_agent.schemas_jobs import DemonstrationQuery, JobPage, JobsQuery, LimitsQuery, RateLimits
-from trunkline_gateway.dressing import COUNTED
+from trunkline_gateway.dressing import VISIT
 from trunkline_gateway.sse import Streams
 from trunkline_gateway.usecases import Tasks
 from trunkline_gateway.usecases.own_jobs import own_jobs
@@ -62,7 +62,7 @@ class JobRoutes:
         caller = Caller(principal, request[ADDRESS], decode_jobs.fingerprint(request.query))
         left = await self.tiers.standing(caller)
         if left.tightest:
-            request[COUNTED] = left
+            request[VISIT].counted = left
         return _json(encode_jobs.standing(left, left.wait(time.time())))
 
     async def _demonstration(self, request: web.Request, principal: Principal) -> web.StreamResponse:
@@ -77,13 +77,13 @@ async def admitted(tiers: Tiers, request: web.Request, caller: Caller, id: str) 
     cannot be carried out. Raises Exhausted, Unavailable."""
     counted = await tiers.admit(caller, id if request[IDS].repeatable else "")
     if counted is not None:
-        request[COUNTED] = counted
+        request[VISIT].counted = counted
         if counted.retry_after is not None:
             raise tiers.refusal(caller, counted.retry_after)
     try:
         yield
     except (Unavailable, asyncio.CancelledError):
-        request[COUNTED] = None
+        request[VISIT].counted = None
         await tiers.give_back(counted)
         raise
 
