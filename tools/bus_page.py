@@ -122,8 +122,8 @@ def _commands(every: Sequence[Heard]) -> str:
     ping = (f"`cmd.*.*.*.{Ping.model_fields['type'].default}`", "Ping", "every service but the gateway", "gateway", sentence(Ping))
     note = (
         "Request and reply. The answer comes after the owner's facts are on disk: `accepted` ([Accepted](schemas/Accepted.json)) or\n"
-        "`refused` ([Refusal](schemas/Refusal.json)). A command carries its deadline in the header `Trunkline-Deadline` and is refused\n"
-        "when it comes later.\n"
+        "`refused` ([Refusal](schemas/Refusal.json)). A command says in the header `Trunkline-Sent` by\n"
+        "the sender's own clock when it was sent and how long its answer is waited for, and is refused when it comes later than others.\n"
     )
     return "\n".join(["## Commands\n", table(("subject", "message", "owner", "sent by", "what"), [*rows, ping]), note])
 

@@ -328,7 +328,7 @@ class World:
     async def services(self) -> Mapping[str, bool]:
         return {name: name not in self.down for name in SERVICES}
 
-    def bus(self) -> bool:
+    async def bus(self) -> bool:
         return self.connected
 
     async def integrity(self) -> Integrity | None:

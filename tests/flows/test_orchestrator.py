@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -283,3 +285,30 @@ def test_a_question_outlives_the_service_that_asked_it(office: Office) -> None:
     assert office.approver.done(f"POST /approvals/{made['approval_id']}/approve")["message"] == "Approved by eve"
     until(lambda: "task.released" in office.agent.events(made["task_id"]))
     assert office.agent.done(f"PATCH /tasks/{made['task_id']}/status?status=in_progress")
+
+
+@pytest.mark.kill
+def test_a_bus_that_stands_still_is_told_of_within_the_time_that_clients_wait(office: Office) -> None:
+    """All at once; a monitor reads it from the names that it knows."""
+    made = office.agent.task(priority="P0")
+    task, admin = made["task_id"], office.person("root", "admin")
+    decide, cancel = f"POST /approvals/{made['approval_id']}/approve", f"POST /tasks/{task}/cancel"
+    reads = [f"GET /tasks/{task}", f"GET /tasks/{task}/events", "GET /tasks", "GET /stats", "GET /health"]
+    wishes = [*((read, None) for read in reads), (decide, {}), (cancel, None), ("POST /auth/revoke", {"user_id": "nobody"})]
+
+    def asked(wish: tuple[str, object]) -> tuple[str, int, float, Any]:
+        began = time.monotonic()
+        status, said = admin.ask(*wish)
+        return wish[0], status, time.monotonic() - began, said
+
+    pid = office.running.pid("nats-server")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(len(wishes)) as hands:
+            found = list(hands.map(asked, wishes))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert [(what, took) for what, status, took, _ in found if status != 503 or took > 10] == []
+    assert next(said["redis"] for what, _, _, said in found if what == "GET /health") == "disconnected"
+    office.running.await_ready()
+    assert office.agent.read(task)["status"] in ("assigned", "pending")

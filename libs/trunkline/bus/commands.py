@@ -11,6 +11,7 @@ from functools import cache
 from typing import Final
 
 from trunkline.bus.answers import CANNOT_ASK, Answers, status_of
+from trunkline.bus.lateness import SENT, sent
 from trunkline.contracts import subjects
 from trunkline.contracts.errors import DomainError, Unavailable
 from trunkline.contracts.ids import TenantId
@@ -18,7 +19,9 @@ from trunkline.contracts.message import Accepted, Command, Reply
 from trunkline.telemetry.traces import carried
 
 DEADLINE: Final = "Trunkline-Deadline"
-"""Header: seconds since the epoch after which nobody waits any more; a late command is refused, never carried out."""
+"""Header: seconds since the epoch after which nobody waits any more, for owners of a version that does not know `lateness.SENT`."""
+WAITS: Final = 8.0
+"""Seconds: whoever asked a gateway waits ten, and it may have asked something else before."""
 NOBODY: Final = TenantId("-")
 PING: Final = "ping"
 TRY: Final = 1.5
@@ -38,7 +41,7 @@ class Commands:
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
 
-    async def send(self, service: str, id: str, command: Command, *, timeout: float = 10.0) -> Accepted:
+    async def send(self, service: str, id: str, command: Command, *, timeout: float = WAITS) -> Accepted:
         """The owner's answer. Raises the owner's refusal, or Unavailable when nobody answers within `timeout` seconds.
 
         A command is sent again while nobody answers: every command may be repeated without harm.
@@ -46,7 +49,7 @@ class Commands:
         subject = subjects.command(service, TenantId(command.tenant), id, _verb(type(command)))
         body = command.written()
         deadline = time.monotonic() + timeout
-        headers = carried({DEADLINE: f"{time.time() + timeout:.3f}"})
+        headers = carried({DEADLINE: f"{time.time() + timeout:.3f}", SENT: sent(timeout)})
         while (left := deadline - time.monotonic()) > 0:
             try:
                 answer = await self._answers.asked(subject, body, headers, min(left, TRY))

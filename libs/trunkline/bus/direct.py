@@ -29,7 +29,9 @@ PAGES_AT_ONCE: Final = 4
 OWN: Final = 1024
 OWN_BYTES: Final = 1 << 14
 """What is larger is rare, and would fill memory."""
-PAGE_DEADLINE: Final = 5.0
+PAGE_DEADLINE: Final = 4.0
+WITHIN: Final = 8.0
+"""Seconds for one page: whoever asked a gateway for it waits ten."""
 TRIES: Final = 6
 LAG: Final = 5.0
 """Seconds for which a replica may lag behind its leader before a reader is sent away."""
@@ -195,7 +197,7 @@ class DirectReader:
         return await self._answered({"seq": max(first, 1), "next_by_subj": filter_subject, "batch": batch, "max_bytes": PAGE_BYTES})
 
     async def _answered(self, wish: Mapping[str, object]) -> _Page:
-        problem = ""
+        problem, until = "", time.monotonic() + WITHIN
         for attempt in range(TRIES):
             async with self._turns:
                 page = await self._ask(wish)
@@ -203,6 +205,8 @@ class DirectReader:
                 return page
             problem = page.error if page else "no answer"
             await asyncio.sleep(0.1 * 2**attempt)
+            if time.monotonic() > until:
+                break
         raise BusAway(f"the log cannot be read now ({problem}); try again in a moment", code="LOG_UNREADABLE")
 
     async def _ask(self, wish: Mapping[str, object]) -> _Page | None:

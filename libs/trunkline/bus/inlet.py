@@ -24,6 +24,7 @@ from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import seq_of, settle
 from trunkline.bus.direct import OwnRecords, Stored
 from trunkline.bus.floors import Floors
+from trunkline.bus.lateness import SENT, Lateness
 from trunkline.bus.pull import AS_USUAL, DRAIN, How, Passed, Pull
 from trunkline.bus.streams import EVENTS, TIMERS
 from trunkline.bus.watching import Watch
@@ -69,6 +70,7 @@ class Inlet:
         self._carriers = dead.carriers
         self._pulls: list[Pull] = []
         self.floors: Floors | None = None
+        self._lateness = Lateness()
         self._again = Again(client)
         self._started = asyncio.Event()
         self._connection: Client | None = None
@@ -229,7 +231,7 @@ class Inlet:
 
     async def _answered(self, model: type[C], answer: Callable[[C], Awaitable[Accepted]], message: NatsMessage, stores: bool) -> Reply:
         try:
-            async with asyncio.timeout(_left(message)):
+            async with asyncio.timeout(self._left(message)):
                 accepted = await answer(model.model_validate_json(message.body))
         except TimeoutError:
             self._late_at = time.monotonic() if stores else self._late_at
@@ -245,20 +247,21 @@ class Inlet:
         self._late_at = -UNWELL if stores else self._late_at
         return Reply(accepted=accepted)
 
+    def _left(self, message: NatsMessage) -> float | None:
+        """Seconds until nobody waits any more; None: they wait for as long as it takes. Raises Overdue."""
+        if (told := message.headers.get(SENT)) is not None:
+            left = self._lateness.left(told)
+        elif (deadline := message.headers.get(DEADLINE)) is not None:  # of a sender of the version before
+            left = float(deadline) - time.time()
+        else:
+            return None
+        if left <= 0:
+            raise Overdue("the sender no longer waits for this command", code="OVERDUE")
+        return max(left - IN_HAND, left / 2)
+
 
 async def _quiet(_: Exception) -> None:
     """The other connection tells what went wrong."""
-
-
-def _left(message: NatsMessage) -> float | None:
-    """Seconds until nobody waits any more; None: they wait for as long as it takes. Raises Overdue."""
-    deadline = message.headers.get(DEADLINE)
-    if deadline is None:
-        return None
-    left = float(deadline) - time.time()
-    if left <= 0:
-        raise Overdue("the sender no longer waits for this command", code="OVERDUE")
-    return max(left - IN_HAND, left / 2)
 
 
 def _refused(error: DomainError) -> Reply:

@@ -177,7 +177,9 @@ class Readiness(Protocol):
         """Every service by name; takes about a second at most."""
         ...
 
-    def bus(self) -> bool: ...
+    async def bus(self) -> bool:
+        """Whether it answers; takes about a second at most."""
+        ...
 
     async def integrity(self) -> Integrity | None:
         """How the log stands, as the worst of its witnesses knows it; None: nobody says. Takes about a second at most."""

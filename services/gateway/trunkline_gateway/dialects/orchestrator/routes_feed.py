@@ -22,6 +22,7 @@ from trunkline_gateway.frames import Frames
 from trunkline_gateway.ports import Timeline
 from trunkline_gateway.sse import Streams
 from trunkline_gateway.usecases import Tasks
+from trunkline_gateway.usecases.in_time import in_time
 
 FOLLOW: Final = Spec(
     "Follow a task, or read a page of what happened",
@@ -58,7 +59,8 @@ class FeedRoutes:
         asked = decode_lists.following(request.query, request.headers)
         task = names.read_task(request.match_info["task_id"])
         try:
-            timeline = await self.tasks.timeline(principal, task)
+            async with in_time():
+                timeline = await self.tasks.timeline(principal, task)
         except NotFound:
             raise names.unknown_task() from None
         if asked.page:
@@ -66,7 +68,8 @@ class FeedRoutes:
         return await self.streams.share(request, partial(self._live.tell, timeline, asked.place))
 
     async def _page(self, timeline: Timeline, asked: Following) -> web.Response:
-        items, more = await self.tasks.page(timeline, asked.place.after, asked.limit)
+        async with in_time():
+            items, more = await self.tasks.page(timeline, asked.place.after, asked.limit)
         last = next((item.cursor for item in reversed(items) if isinstance(item, Event)), asked.place.after)
         shown = [told for item in items if (told := self._told(item, timeline))]
         return json(encode_events.page(timeline.task, shown, str(last) if last else None, more=more))

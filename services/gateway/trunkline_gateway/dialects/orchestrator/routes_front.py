@@ -52,8 +52,9 @@ class FrontRoutes:
         return json({"service": "trunkline", "version": self.about.version, "status": "running", **places})
 
     async def _health(self, request: web.Request, principal: Principal) -> web.Response:
-        bus = self.readiness.bus()
-        services = dict(await self.readiness.services())
+        async with asyncio.TaskGroup() as asked:
+            each, itself = asked.create_task(self._services()), asked.create_task(self.readiness.bus())
+        services, bus = each.result(), itself.result()
         ready = bus and all(services.values())
         self._was_ready = self._was_ready or ready
         status = "healthy" if ready else "degraded" if self._was_ready else "starting"
@@ -62,6 +63,9 @@ class FrontRoutes:
         beside: encode.Object = {"queue_stats": queue, "integrity": integrity, "version": self.about.version}
         said = encode.health(status, bus, services) | beside
         return json(said, 200 if ready else 503)
+
+    async def _services(self) -> dict[str, bool]:
+        return dict(await self.readiness.services())
 
     async def _stats(self, request: web.Request, principal: Principal) -> web.Response:
         counts = await self.tasks.counts()

@@ -15,6 +15,7 @@ from trunkline_gateway.dialects.orchestrator import answers, decode_tokens, enco
 from trunkline_gateway.dialects.orchestrator.answering import json
 from trunkline_gateway.dialects.orchestrator.schemas import MintBody, RevokeBody, SecretHeaders
 from trunkline_gateway.usecases.desk import Desk
+from trunkline_gateway.usecases.in_time import in_time
 
 TAG: Final = "auth"
 MINT: Final = Spec(
@@ -56,7 +57,9 @@ class TokenRoutes:
         return json(encode.token(minted, self.desk.now()))
 
     async def _revoke(self, request: web.Request, principal: Principal) -> web.Response:
-        await self.desk.revoke(principal, decode_tokens.revocation(await self.body.json(request)))
+        wish = decode_tokens.revocation(await self.body.json(request))
+        async with in_time():
+            await self.desk.revoke(principal, wish)
         return json({"success": True, "message": "Revoked"})
 
     async def _self(self, request: web.Request, principal: Principal) -> web.Response:
