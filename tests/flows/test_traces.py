@@ -92,6 +92,13 @@ def spans_of(running: Stack, name: str, *wanted: str) -> dict[str, dict[str, Any
     return {span["name"]: span for span in reversed(trace(running, name)["spans"])}
 
 
+def folded_below(running: Stack) -> dict[str, dict[str, Any]]:
+    """The spans, as far as they were told yet, whose facts the views took."""
+    by_id = {span["span_id"]: span for span in trace(running, TRACE).get("spans", [])}
+    above = {span["parent_id"] for span in by_id.values() if span["name"] == "relay.fold"}
+    return {name: span for name, span in by_id.items() if name in above}
+
+
 @pytest.fixture(scope="module")
 def told(running: Stack) -> Iterator[Subscriber]:
     """Whoever is told of every end of a task of ours."""
@@ -140,16 +147,13 @@ def test_whoever_is_told_of_it_is_told_its_trace_and_so_is_what_the_views_took(
     running: Stack, told: Subscriber, traced: tuple[Job, requests.Response]
 ) -> None:
     until(lambda: [came for came in told.came if came.event["type"] == "task.completed"], 10)
-    spans = spans_of(running, TRACE, "webhook.send", "relay.fold")
+    until(lambda: {each["name"] for each in folded_below(running).values()} >= {"router.submit", "run"}, 10)
+    spans = spans_of(running, TRACE, "webhook.send", "relay-webhooks")
     (came,) = (came for came in told.came if came.event["type"] == "task.completed")
     sent, by_id = spans["webhook.send"], {span["span_id"]: span for span in trace(running, TRACE)["spans"]}
     assert came.headers["traceparent"] == f"00-{TRACE}-{sent['span_id']}-01"
     assert "tracestate" not in came.headers
     assert (sent["attributes"], by_id[sent["parent_id"]]["name"]) == ({"status": 200}, "relay-webhooks")
-    assert {by_id[span["parent_id"]]["name"] for span in by_id.values() if span["name"] == "relay.fold"} >= {
-        "router.submit",
-        "run",
-    }
 
 
 def test_log_lines_say_of_which_trace_and_task_they_are(running: Stack, traced: tuple[Job, requests.Response]) -> None:
