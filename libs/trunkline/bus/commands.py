@@ -60,6 +60,12 @@ class Commands:
             await asyncio.sleep(min(PAUSE * random.uniform(0.5, 1.5), max(deadline - time.monotonic(), 0)))
         raise Unavailable(f"the {service} service does not answer; try again in a moment", code="NO_OWNER", service=service)
 
+    async def server_answers(self, seconds: float = 1.0) -> bool:
+        """Whether nats-server itself says anything: the connection to one that stands still is open for long."""
+        with suppress(*CANNOT_ASK):
+            return await self._answers.asked("$JS.API.INFO", b"", {}, seconds) is not None
+        return False
+
     async def ping(self, service: str, timeout: float = 1.0) -> bool:
         """Whether at least one replica of a service is ready."""
         with suppress(DomainError):

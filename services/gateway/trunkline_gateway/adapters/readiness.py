@@ -9,8 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRespondersError, OutboundBufferLimitError
-from nats.errors import TimeoutError as NatsTimeout
 from pydantic import ValidationError
 
 from trunkline.bus import Bus
@@ -63,10 +61,4 @@ class BusReadiness:
         return None
 
     async def bus(self) -> bool:
-        # A connection to a server that stands still is open for long: it is asked.
-        with suppress(NoRespondersError):  # which is an answer, too
-            try:
-                await self.of.client.request("$JS.API.INFO", timeout=PING_TIMEOUT)
-            except (NatsTimeout, ConnectionClosedError, ConnectionReconnectingError, OutboundBufferLimitError):
-                return False
-        return self.of.connected
+        return self.of.connected and await self.of.commands.server_answers(PING_TIMEOUT)
