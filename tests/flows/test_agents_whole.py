@@ -62,12 +62,16 @@ async def test_what_an_agent_says_is_seen_on_rest_and_what_people_say_is_heard(o
     async with agent(office) as bot:
         made = office.agent.task()
         (task,) = await bot.claim()
-        mine = lambda: [one for one in office.approver.done("GET /approvals/pending")["approvals"] if one["task_id"] == made["task_id"]]  # noqa: E731
+
+        def mine() -> list[Json]:
+            pending: list[Json] = office.approver.done("GET /approvals/pending")["approvals"]
+            return [one for one in pending if one["task_id"] == made["task_id"]]
+
         async with beating(bot, task):
             await bot.report(task, "started")
             await bot.say(task, "s1", text("the login form lacks a label"))
             asked = await bot.ask("ask", {**held(task), "id": "label", "question": "Which label?"})
-            await until(lambda: mine())
+            await until(mine)
             (pending,) = await asyncio.to_thread(mine)
             assert pending["kind"] == "input"
             waiting = asyncio.create_task(bot.ask("answer", {**held(task), "id": "label", "wait_s": 15}))
@@ -76,7 +80,7 @@ async def test_what_an_agent_says_is_seen_on_rest_and_what_people_say_is_heard(o
             said = [answer[word] for word in ("approval_id", "status", "answer", "by")]
             assert said == [asked["approval_id"], "approved", "E-mail", "eve"]
             await bot.ask("approve", {**held(task), "id": "ship", "title": "Ship it?"})
-            await until(lambda: mine())
+            await until(mine)
             (pending,) = await asyncio.to_thread(mine)
             await asyncio.to_thread(office.approver.done, f"POST /approvals/{pending['approval_id']}/reject?reason=not+today")
             answer = await bot.ask("answer", {**held(task), "id": "ship", "wait_s": 15})
