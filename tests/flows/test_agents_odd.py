@@ -153,7 +153,7 @@ class Pool:
 
     @asynccontextmanager
     async def of(self, tenant: TenantId, pool: str) -> AsyncIterator[Any]:
-        yield SimpleNamespace(next=self.tasks.get)
+        yield SimpleNamespace(next=lambda hands: self.tasks.get())
         self.closing.set()
         await asyncio.sleep(self._closes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
@@ -70,10 +71,7 @@ async def test_a_taker_for_one_tenant_takes_nothing_of_anothers(bus: Bus) -> Non
     for tenant in ("acme", "beta", "acme"):
         await bus.work.put(item("agents", tenant, f"{tenant}-{tenant == 'acme'}"))
     await bus.work.put(item("agents", "acme", "urgent", "P0"))
-    await (answers := Answers(bus.client)).start()
-    taker = Taker(answers, "agents", "acme")
-    await taker.open()
-    try:
+    async with a_taker(bus, "agents") as taker:
         found = []
         async with asyncio.timeout(10):
             for _ in range(2):
@@ -83,10 +81,68 @@ async def test_a_taker_for_one_tenant_takes_nothing_of_anothers(bus: Bus) -> Non
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
                 await taker.message()
-    finally:
-        await taker.close()
     assert [(one.tenant, one.priority) for one in found] == [("acme", "P0"), ("acme", "P2")]
     assert [one.tenant for one in await carried(bus, "agents", 1)] == ["beta"]
+
+
+@pytest.fixture
+def nothing_comes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is neither done nor handed back stays away for longer than a test waits."""
+    monkeypatch.setattr("trunkline.bus.streams.ACK_WAIT", 120.0)
+    monkeypatch.setattr("trunkline.bus.lines.BELIEVED", 0.05)
+
+
+@pytest.mark.usefixtures("nothing_comes_by_itself")
+async def test_what_there_are_hands_for_is_fetched_in_one_go(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trunkline.bus.taker.IN_STOCK", 3600.0)
+    await asyncio.gather(*(bus.work.put(item("many", "acme", f"m{number}")) for number in range(5)))
+    async with asyncio.timeout(20), a_taker(bus, "many") as taker:
+        found = [await taker.message()]  # it says how many lie behind it
+        found.append(await taker.message(hands=3))
+        await under_way(bus, "work-many-P2~acme", 4)
+        found += [await taker.message(hands=2) for _ in range(3)]
+        for message in found:
+            await message.ack()
+    assert sorted(WorkItem.model_validate_json(message.data).task for message in found) == [f"m{number}" for number in range(5)]
+    assert [message.metadata.num_delivered for message in found] == [1] * 5
+
+
+@pytest.mark.usefixtures("nothing_comes_by_itself")
+async def test_what_was_fetched_and_is_not_taken_is_soon_anothers(bus: Bus) -> None:
+    await asyncio.gather(*(bus.work.put(item("left", "acme", f"l{number}")) for number in range(4)))
+    async with asyncio.timeout(20), a_taker(bus, "left") as taker:
+        await (await taker.message()).ack()
+        await (await taker.message(hands=3)).ack()
+        assert len(await carried(bus, "left", 2)) == 2
+
+
+@pytest.mark.usefixtures("nothing_comes_by_itself")
+async def test_fetched_work_is_handed_back_when_its_taker_leaves(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trunkline.bus.taker.IN_STOCK", 3600.0)
+    await asyncio.gather(*(bus.work.put(item("leaving", "acme", f"g{number}")) for number in range(4)))
+    async with asyncio.timeout(20):
+        async with a_taker(bus, "leaving") as taker:
+            await (await taker.message()).ack()
+            await (await taker.message(hands=3)).ack()
+        assert len(await carried(bus, "leaving", 2)) == 2
+
+
+async def under_way(bus: Bus, consumer: str, number: int) -> None:
+    """Returns when so many messages are in somebody's hands."""
+    js = bus.client.jetstream()
+    while (await js.consumer_info("WORK", consumer)).num_ack_pending != number:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def a_taker(bus: Bus, pool: str) -> AsyncIterator[Taker]:
+    await (answers := Answers(bus.client)).start()
+    taker = Taker(answers, pool, "acme")
+    await taker.open()
+    try:
+        yield taker
+    finally:
+        await taker.close()
 
 
 async def test_a_line_whose_consumer_is_gone_goes_on(bus: Bus) -> None:

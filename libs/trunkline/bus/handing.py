@@ -10,6 +10,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from pydantic import ValidationError
 
+from trunkline.bus.acks import Acks
 from trunkline.bus.answers import Answers
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.taker import Taker
@@ -23,10 +24,11 @@ log = structlog.get_logger()
 class Handed:
     """One released attempt. What is neither done nor given back comes again by itself."""
 
-    def __init__(self, item: WorkItem, message: Msg, watch: Watch) -> None:
+    def __init__(self, item: WorkItem, message: Msg, watch: Watch, acks: Acks) -> None:
         self.item = item
         self._message = message
         self._watch = watch
+        self._acks = acks
 
     def watched(self) -> AbstractContextManager[object]:
         """For `with`: the time in which it is put into somebody's hands."""
@@ -35,8 +37,7 @@ class Handed:
 
     async def done(self) -> None:
         """It is in somebody's hands, or nobody's business any more."""
-        with suppress(NatsError):
-            await self._message.ack()
+        await self._acks.put(self._message)
 
     async def back(self, delay: float) -> None:
         """For somebody else, in `delay` seconds."""
@@ -47,17 +48,18 @@ class Handed:
 class Handing:
     """Takes nothing that nobody waits for: what is asked for is asked for now."""
 
-    def __init__(self, taker: Taker, dead: DeadLetters, watch: Watch) -> None:
+    def __init__(self, taker: Taker, dead: DeadLetters, watch: Watch, acks: Acks) -> None:
         self._taker = taker
         self._dead = dead
         self._watch = watch
+        self._acks = acks
 
-    async def next(self) -> Handed:
-        """However long it takes. Cancelled, what came at that very moment is handed back."""
+    async def next(self, hands: int = 1) -> Handed:
+        """However long it takes. Cancelled, what came at that very moment is handed back. `hands` says how many are wanted soon."""
         while True:
-            message = await self._taker.message()
+            message = await self._taker.message(hands)
             try:
-                return Handed(WorkItem.model_validate_json(message.data), message, self._watch)
+                return Handed(WorkItem.model_validate_json(message.data), message, self._watch, self._acks)
             except ValidationError as error:
                 log.error("work.unreadable", subject=message.subject)
                 await self._dead.put(message, f"it is no released work: {type(error).__name__}")
@@ -72,6 +74,7 @@ class Hands:
         self._answers = answers
         self._dead = dead
         self._watch = watch
+        self._acks = Acks(answers.client)
 
     @asynccontextmanager
     async def of(self, tenant: TenantId, pool: str) -> AsyncIterator[Handing]:
@@ -79,6 +82,7 @@ class Hands:
         taker = Taker(self._answers, pool, tenant)
         await taker.open()
         try:
-            yield Handing(taker, self._dead, self._watch)
+            yield Handing(taker, self._dead, self._watch, self._acks)
         finally:
             await taker.close()
+            await self._acks.flush()

@@ -24,6 +24,8 @@ class _Line:
     rung: int = 0
     """Bells whose messages neither came to us nor were found to be gone."""
     misses: int = 0
+    behind: int = 0
+    """Messages that lay behind the last one that we took, as the server said."""
 
     def wake(self) -> None:
         self.misses = 0
@@ -76,17 +78,24 @@ class Lines:
                 return Line(lane, self._turns[lane].next(waiting))
         return None
 
-    def took(self, line: Line) -> None:
-        """A message came out of the line."""
+    def waiting(self, line: Line) -> int:
+        """How many messages of the line there may be, one at least."""
+        known = self._known(line)
+        return max(known.rung, known.behind, 1)
+
+    def took(self, line: Line, behind: int = 0) -> None:
+        """A message came out of the line, and so many lay behind it."""
         self._turn += 1
         self._turns[line.lane].took(line.tenant)
         known = self._known(line)
         known.rung = max(known.rung - 1, 0)
         known.misses = 0
+        known.behind = behind
 
     def emptied(self, line: Line, now: float) -> None:
         """The line that was asked has nothing more, as far as the server says."""
         known = self._known(line)
+        known.behind = 0
         if known.rung and known.misses < len(SOON):
             known.empty_until = now + SOON[known.misses]
             known.misses += 1

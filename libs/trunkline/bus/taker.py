@@ -1,9 +1,10 @@
-"""Asking the lines of a pool for one message at a time: nothing waits at the server, and a bell tells when asking is worth it."""
+"""Asking the lines of a pool for what there are hands for: nothing waits at the server, and a bell tells when asking is worth it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
@@ -27,7 +28,10 @@ PAUSE: Final = 0.5
 LAST_WORD: Final = 0.3
 """Seconds in which the answer to the last question may still come, so that it is handed back and not waited for."""
 EMPTY: Final = ("404", "408")
-_WISH: Final = json.dumps({"batch": 1, "no_wait": True}).encode()
+MOST: Final = 16
+"""Messages that are asked for at once."""
+IN_STOCK: Final = 0.1
+"""Seconds for which what was fetched waits to be taken; then it is handed back."""
 
 
 class Taker:
@@ -45,6 +49,12 @@ class Taker:
         self._told = asyncio.Event()
         self._told.set()
         self._bell = asyncio.Event()
+        self._owed = 0
+        """Messages with which the question may still be answered."""
+        self._stock: deque[Msg] = deque()
+        self._came = asyncio.Event()
+        self._return: asyncio.TimerHandle | None = None
+        self._returning: set[asyncio.Task[None]] = set()
         self._ears: list[Subscription] = []
 
     async def open(self) -> None:
@@ -60,22 +70,32 @@ class Taker:
         for ear in self._ears:
             with suppress(NatsError, TimeoutError):
                 await ear.unsubscribe()
+        self._keep()
+        await self._give_back()
 
     def doubt(self) -> None:
         """The connection was away: bells may have been missed."""
         self._lines.doubt()
         self._bell.set()
+        self._owed = 0  # the question, or its answer, may be lost with the connection
+        self._came.set()
 
-    async def message(self) -> Msg:
-        """The next message of the lines, however long it takes."""
+    async def message(self, hands: int = 1) -> Msg:
+        """The next message of the lines, however long it takes. With `hands` for more, more may be fetched, for the calls that follow."""
         clock = asyncio.get_running_loop().time
+        self._keep()
         while True:
+            if self._stock:
+                return self._from_stock()
+            if self._owed:
+                await self._more()
+                continue
             if self._lines.looks(clock()):
                 await self._look()
             line = self._lines.next(clock())
             if line is None:
                 await self._rest()
-            elif (message := await self._ask(line)) is not None:
+            elif (message := await self._ask(line, hands)) is not None:
                 return message
 
     async def _rest(self) -> None:
@@ -94,36 +114,49 @@ class Taker:
             log.warning("work.not_looked", pool=self._pool, error=str(error))
         self._lines.held(found, asyncio.get_running_loop().time())
 
-    async def _ask(self, line: Line) -> Msg | None:
+    async def _more(self) -> None:
+        """Something else that was asked for comes, or it is told that nothing does."""
+        self._came.clear()
+        try:
+            async with asyncio.timeout(ANSWER):
+                await self._came.wait()
+        except TimeoutError:
+            self._owed = 0
+
+    async def _ask(self, line: Line, hands: int) -> Msg | None:
         if not self._client.is_connected:  # questions would pile up, and all be answered at once
             await asyncio.sleep(PAUSE)
             return None
         try:
-            return self._read(line, await self._answered_there(line))
+            return self._read(line, await self._answered_there(line, min(hands, self._lines.waiting(line), MOST)))
         except TimeoutError:
+            self._owed = 0
             log.warning("work.no_answer", pool=self._pool, lane=line.lane, tenant=line.tenant)
         except NatsError as error:
+            self._owed = 0
             log.warning("work.not_asked", pool=self._pool, lane=line.lane, tenant=line.tenant, error=str(error))
             await asyncio.sleep(PAUSE)
         return None
 
-    async def _answered_there(self, line: Line) -> Msg:
+    async def _answered_there(self, line: Line, most: int) -> Msg:
         """The answer of a line, whose consumer is made if it has none. Raises TimeoutError, NatsError."""
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{WORK}.{line_name(self._pool, line)}"
         with suppress(TimeoutError):  # where somebody listens in on questions, the server does not say that nobody answers them
-            answer = await self._answered(subject)
+            answer = await self._answered(subject, most)
             if not (self._says(answer) and status_of(answer) == NOBODY):
                 return answer
         await open_line(self._answers, self._pool, line)
-        return await self._answered(subject)
+        return await self._answered(subject, most)
 
-    async def _answered(self, subject: str) -> Msg:
+    async def _answered(self, subject: str, most: int) -> Msg:
         """Raises TimeoutError, NatsError."""
+        wish = json.dumps({"batch": most, "no_wait": True}).encode()
         self._asked += 1
         answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
         self._answer = answer
+        self._owed = most
         self._told.clear()
-        await self._client.publish(subject, _WISH, reply=f"{self._inbox}.{self._asked}")
+        await self._client.publish(subject, wish, reply=f"{self._inbox}.{self._asked}")
         async with asyncio.timeout(ANSWER):
             try:
                 return await answer
@@ -135,7 +168,7 @@ class Taker:
     def _read(self, line: Line, answer: Msg) -> Msg | None:
         now = asyncio.get_running_loop().time()
         if not self._says(answer):
-            self._lines.took(line)
+            self._lines.took(line, answer.metadata.num_pending)
             if not answer.metadata.num_pending and deliveries(answer) == 1:  # where one came back, more may wait that are not counted
                 self._lines.emptied(line, now)
             return answer
@@ -149,13 +182,49 @@ class Taker:
         return message.subject.startswith(self._inbox)
 
     async def _arrived(self, message: Msg) -> None:
-        if self._says(message) and message.subject != f"{self._inbox}.{self._asked}":
+        says, owed = self._says(message), self._owed
+        if says and message.subject != f"{self._inbox}.{self._asked}":
             return
-        self._told.set()
+        self._owed = 0 if says else max(owed - 1, 0)
+        if not self._owed:
+            self._told.set()
+        self._came.set()
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(message)
+        elif owed and not says:
+            self._stock.append(message)
+            self._hold()
         else:
             await self._hand_back(message)
+
+    def _from_stock(self) -> Msg:
+        message = self._stock.popleft()
+        self._keep()
+        if self._stock:
+            self._hold()
+        if line := subjects.parse_work(message.subject):
+            self._read(line, message)
+        return message
+
+    def _hold(self) -> None:
+        if self._return is None:
+            self._return = asyncio.get_running_loop().call_later(IN_STOCK, self._give_back_soon)
+
+    def _keep(self) -> None:
+        if self._return is not None:
+            self._return.cancel()
+        self._return = None
+
+    def _give_back_soon(self) -> None:
+        self._return = None
+        task = asyncio.get_running_loop().create_task(self._give_back())
+        self._returning.add(task)
+        task.add_done_callback(self._returning.discard)
+
+    async def _give_back(self) -> None:
+        """Nobody takes what was fetched."""
+        while self._stock:
+            await self._hand_back(self._stock.popleft())
 
     async def _hand_back(self, message: Msg) -> None:
         """Too late for us: whoever asks next has it at once."""

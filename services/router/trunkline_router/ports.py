@@ -171,8 +171,8 @@ class Handed(Protocol):
 
 
 class Handing(Protocol):
-    async def next(self) -> Handed:
-        """However long it takes."""
+    async def next(self, hands: int = 1) -> Handed:
+        """However long it takes. `hands` says how many are wanted soon: they may be fetched together."""
         ...
 
 

@@ -103,6 +103,19 @@ def test_whoever_comes_back_at_once_has_not_been_forgotten_and_whoever_was_away_
     assert order[6:] == ["acme", "beta"] * 2
 
 
+def test_as_much_is_thought_to_wait_as_rang_or_was_told_and_one_at_least() -> None:
+    lines = Lines()
+    lines.held([A], 100.0)
+    assert lines.waiting(A) == 1
+    lines.took(A, behind=4)
+    assert lines.waiting(A) == 4
+    lines.emptied(A, 100.0)
+    assert lines.waiting(A) == 1
+    for _ in range(3):
+        lines.ring(A)
+    assert (lines.waiting(A), lines.waiting(B)) == (3, 1)
+
+
 def test_turns_remember_nobody_for_longer_than_it_matters() -> None:
     turns = Turns()
     for number in range(1000):

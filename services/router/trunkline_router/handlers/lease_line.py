@@ -41,8 +41,12 @@ class Waiting:
         self.changed = asyncio.Event()
 
     @property
+    def room(self) -> int:
+        return 0 if self.over else max(self.wish.room - len(self.given) - self.promised, 0)
+
+    @property
     def has_room(self) -> bool:
-        return not self.over and len(self.given) + self.promised < self.wish.room
+        return self.room > 0
 
     def wants(self, kind: str) -> bool:
         return self.has_room and (not self.wish.types or kind in self.wish.types)
@@ -94,12 +98,16 @@ class Line:
     def wanted(self) -> bool:
         return any(each.has_room for each in self._waiting)
 
+    @property
+    def _room(self) -> int:
+        return max(sum(each.room for each in self._waiting), 1)
+
     async def serve(self, start: Start) -> None:
         """Until nobody has waited for a while. What is given is appended to the log beside the next question."""
         async with self._hands(*self._key) as handing:
             while await self._somebody():
                 try:
-                    handed = await alongside(handing.next(), self._nobody())
+                    handed = await alongside(handing.next(self._room), self._nobody())
                     await self._hand_on(handed, start)
                 except _NobodyWaits:
                     continue
