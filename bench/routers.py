@@ -7,8 +7,9 @@ import json
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from datetime import datetime
+from pathlib import Path
 
 import psutil
 import uvloop
@@ -29,58 +30,80 @@ from trunkline.runtime.ids import new_id, new_task_id
 from trunkline.testing.nats import NatsServer, nats_server
 
 TENANT = TenantId("public")
+MEMORY = Path("/dev/shm")
 IN_FLIGHT = 64
+TURNS = 4
+"""In a round."""
 ENDED_WITHIN = 30.0
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
-    """Routers share one core, and all else has the other: so two have no more than one, and what they do with it can be compared."""
-    costs: dict[int, list[float]] = {1: [], 2: []}
-    for round in range(plan.rounds):
-        for count, into in costs.items():
-            plan.say(f"scale: round {round + 1}, {count} of the routers alone")
-            into.append(_once(count, plan.seconds * 2))
-    one, two = (median(costs[count]) for count in (1, 2))
-    yield Figure("one router alone: processor of a task", one, "ms")
-    yield Figure("two routers alone: processor of a task, both", two, "ms")
-    yield Figure("two routers, each on a core of its own: against one", 2 * one / two, "ratio", ">= 1.6")
+    """Routers share one core, and all else has the other: so two have no more than one, and what they do with it can be compared.
 
-
-def _once(count: int, seconds: float) -> float:
-    """Milliseconds of all routers' processor for one task."""
+    One and two take turns, each with a log of its own, as a machine is quicker at one time than at another.
+    """
     with ExitStack() as stack:
-        server = stack.enter_context(nats_server())
-        routers = [stack.enter_context(processes.python("bench.services", server.url, "0", "router")).pid for _ in range(count)]
-        assert server.process
-        here, cores = psutil.Process(), psutil.Process().cpu_affinity()
+        systems = [_System(stack, count) for count in (1, 2)]
+        one, two = uvloop.run(_costs(plan, systems))
+    yield Figure("one router alone: processor of a task", median(one), "ms")
+    yield Figure("two routers alone: processor of a task, both", median(two), "ms")
+    times = median([2 * alone / both for alone, both in zip(one, two, strict=True)])
+    yield Figure("two routers, each on a core of its own: against one", times, "ratio", ">= 1.6")
+
+
+class _System:
+    """A nats-server and so many routers, to be pinned."""
+
+    def __init__(self, stack: ExitStack, count: int) -> None:
+        # In memory: how long routers wait for a disk is no part of what they do, but while they do they have less to do at once.
+        self.server = stack.enter_context(nats_server(MEMORY if MEMORY.is_dir() else None))
+        self.routers = [stack.enter_context(processes.python("bench.services", self.server.url, "0", "router")).pid for _ in range(count)]
+
+    def pin(self, cores: Sequence[int]) -> None:
+        assert self.server.process
+        for pid in self.routers:
+            psutil.Process(pid).cpu_affinity(list(cores[:1]))
+        psutil.Process(self.server.process.pid).cpu_affinity(list(cores[1:] or cores))
+
+    async def ready(self, bus: Bus) -> None:
+        while not await self._hears(bus):  # noqa: ASYNC110 (nats-server is asked how many hear; it does not tell)
+            await asyncio.sleep(0.1)
+
+    async def _hears(self, bus: Bus) -> bool:
+        """Whether all of them hear, and one answers."""
+        return await asyncio.to_thread(_hearing, self.server) >= len(self.routers) and await bus.commands.ping("router")
+
+    def spent(self) -> float:
+        return sum(map(processes.spent, self.routers))
+
+
+async def _costs(plan: Plan, systems: Sequence[_System]) -> list[list[float]]:
+    """Of each system, turn by turn, milliseconds of all its routers' processor for one task."""
+    here, cores = psutil.Process(), psutil.Process().cpu_affinity()
+    turns = plan.rounds * TURNS
+    async with asyncio.timeout(2 * processes.READY + turns * len(systems) * (plan.seconds + ENDED_WITHIN)), AsyncExitStack() as stack:
+        lives = [Lives(await stack.enter_async_context(connect(BusSettings(nats_url=each.server.url), "bench"))) for each in systems]
         try:
-            _pin(routers, cores[:1])
-            _pin([server.process.pid, here.pid], cores[1:] or cores)
-            return uvloop.run(_spent(server, routers, seconds))
+            here.cpu_affinity(cores[1:] or cores)
+            for system, load in zip(systems, lives, strict=True):
+                system.pin(cores)
+                await system.ready(load.bus)
+                await load.hear()
+                await load.run(min(2 * plan.seconds, 2.0))  # the first tasks pay for imports
+            costs: list[list[float]] = [[] for _ in systems]
+            for turn in range(turns):
+                plan.say(f"scale: turn {turn + 1} of {turns}, one router and two")
+                for into, system, load in zip(costs, systems, lives, strict=True):
+                    into.append(await _cost(system, load, plan.seconds))
+            return costs
         finally:
             here.cpu_affinity(cores)
 
 
-def _pin(pids: Sequence[int], cores: Sequence[int]) -> None:
-    for pid in pids:
-        psutil.Process(pid).cpu_affinity(list(cores))
-
-
-async def _ready(bus: Bus, server: NatsServer, routers: int) -> bool:
-    """Whether all of them hear, and one answers."""
-    return await asyncio.to_thread(_hearing, server) >= routers and await bus.commands.ping("router")
-
-
-async def _spent(server: NatsServer, routers: Sequence[int], seconds: float) -> float:
-    async with asyncio.timeout(processes.READY + 3 * ENDED_WITHIN), connect(BusSettings(nats_url=server.url), "bench") as bus:
-        lives = Lives(bus)
-        await lives.hear()
-        while not await _ready(bus, server, len(routers)):  # noqa: ASYNC110 (nats-server is asked how many hear; it does not tell)
-            await asyncio.sleep(0.1)
-        await lives.run(2.0)  # the first tasks pay for imports
-        before, done = sum(map(processes.spent, routers)), lives.done
-        await lives.run(seconds)
-        return (sum(map(processes.spent, routers)) - before) / (lives.done - done) * 1000
+async def _cost(system: _System, load: Lives, seconds: float) -> float:
+    before, done = system.spent(), load.done
+    await load.run(seconds)
+    return (system.spent() - before) / (load.done - done) * 1000
 
 
 def _hearing(server: NatsServer) -> int:
@@ -93,7 +116,7 @@ class Lives:
     """Tasks from their submission to their end, as a router knows them."""
 
     def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+        self.bus = bus
         self._ends: dict[str, asyncio.Event] = {}
         self.done = 0
 
@@ -103,7 +126,7 @@ class Lives:
             if b'"task.failed"' in message.data and task in self._ends:
                 self._ends[task].set()
 
-        await self._bus.client.subscribe(f"{subjects.LIVE_PREFIX}{subjects.events_of_part(subjects.TASK)}", cb=ended)
+        await self.bus.client.subscribe(f"{subjects.LIVE_PREFIX}{subjects.events_of_part(subjects.TASK)}", cb=ended)
 
     async def run(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -120,9 +143,7 @@ class Lives:
         task, at = new_task_id(), now()
         self._ends[task] = ended = asyncio.Event()
         asked = Assignment(repo="acme/shop", prompt="fix it", max_retries=0)
-        await self._bus.commands.send(
-            "router", task, SubmitTask(tenant=TENANT, at=at, task_id=task, assignment=asked, submitted_by="bench")
-        )
+        await self.bus.commands.send("router", task, SubmitTask(tenant=TENANT, at=at, task_id=task, assignment=asked, submitted_by="bench"))
         await self._say(task, at, RunClaimed(attempt=1, owner="bench"))
         await self._say(task, at, RunFailed(attempt=1, code="NO_CHANGES", error="nothing was changed", recoverable=False))
         async with asyncio.timeout(ENDED_WITHIN):
@@ -131,4 +152,4 @@ class Lives:
 
     async def _say(self, task: str, at: datetime, fact: Fact) -> None:
         record = Record(at=at, cause="bench", facts=(fact,))
-        await self._bus.log.say(subjects.event(TENANT, TaskId(task), "run"), record, id=new_id())
+        await self.bus.log.say(subjects.event(TENANT, TaskId(task), "run"), record, id=new_id())

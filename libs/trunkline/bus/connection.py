@@ -171,7 +171,7 @@ def _assembled(ways: tuple[Answers, JetStreamContext], broker: NatsBroker, life:
     dead = DeadLetters(answers)
     counted, memos = Limits(answers, life.replicas), Memos(answers, js, replicated=life.replicas > 1)
     log_, work, timers = Log(answers, js, direct, live), Work(answers, js, dead, watch), Timers(answers, js)
-    inlet = Inlet(client, broker, dead, log_.own, watch)
+    inlet = Inlet(client, broker, dead, log_.known, watch)
     inlet.floors = Floors(answers, life)
     log_.refused, dead.kept = partial(watch.meters.count, "appends_refused_total"), partial(watch.meters.count, "dead_letters_total")
     roll, nudges = Roll(answers, js, replicated=life.replicas > 1), Nudges(client)

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, cast
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -26,8 +26,8 @@ PAGE: Final = 256
 PAGE_BYTES: Final = 1 << 20
 PAGES_AT_ONCE: Final = 4
 """Of a whole process: with both bounds the server never holds more for us than it takes before it cuts a slow connection."""
-OWN: Final = 1024
-OWN_BYTES: Final = 1 << 14
+KNOWN: Final = 1024
+KNOWN_BYTES: Final = 1 << 14
 """What is larger is rare, and would fill memory."""
 PAGE_DEADLINE: Final = 4.0
 WITHIN: Final = 8.0
@@ -46,8 +46,8 @@ class Stored:
     body: bytes
     id: str = ""
     """What its writer named it, where that was asked of the store."""
-    own: Record | None = None
-    """The record itself, where this process wrote it a moment ago."""
+    own: Record | None = field(default=None, compare=False)
+    """The record itself, where this process wrote it a moment ago, or has read it."""
     trace: str = ""
     """The `traceparent` that its writer stored it with, where that was asked of the store."""
     headers: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
@@ -55,25 +55,27 @@ class Stored:
 
     @property
     def record(self) -> Record:
-        return self.own or Record.model_validate_json(self.body)
+        if self.own is None:
+            object.__setattr__(self, "own", Record.model_validate_json(self.body))  # once, whoever asks: it is always the same
+        return cast("Record", self.own)
 
 
-class OwnRecords:
-    """What this process wrote a moment ago: when it hears of it, it need not be read again."""
+class KnownRecords:
+    """What this process wrote or overheard a moment ago: when it is delivered, it is not read again."""
 
     def __init__(self) -> None:
-        self._by_seq: OrderedDict[int, Record] = OrderedDict()
+        self._by_seq: OrderedDict[int, Stored] = OrderedDict()
 
-    def wrote(self, seq: int, record: Record) -> None:
-        if len(record.body) <= OWN_BYTES:
-            self._by_seq[seq] = record
-            if len(self._by_seq) > OWN:
+    def know(self, stored: Stored) -> None:
+        if len(stored.body) <= KNOWN_BYTES:
+            self._by_seq[stored.seq] = stored
+            if len(self._by_seq) > KNOWN:
                 self._by_seq.popitem(last=False)
 
     def stored(self, seq: int, subject: str, body: bytes) -> Stored:
-        """What was delivered; byte for byte the same as what was written, or it is read."""
-        own = self._by_seq.get(seq)
-        return Stored(seq, subject, body, own=own if own is not None and own.body == body else None)
+        """What was delivered; byte for byte the same as what is known, or it is read."""
+        known = self._by_seq.get(seq)
+        return known if known and (known.subject, known.body) == (subject, body) else Stored(seq, subject, body)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from nats.js import JetStreamContext
 
 from trunkline.bus import at_once
 from trunkline.bus.answers import Answers
-from trunkline.bus.direct import DirectReader, OwnRecords, Stored
+from trunkline.bus.direct import DirectReader, KnownRecords, Stored
 from trunkline.bus.live import Live
 from trunkline.bus.patience import patiently
 from trunkline.bus.publish import Raced, publish
@@ -38,7 +38,8 @@ class Log:
     """Where facts are stored. One append is one decision, however many facts it holds."""
 
     def __init__(self, answers: Answers, js: JetStreamContext, direct: DirectReader, live: Live) -> None:
-        self.own = OwnRecords()
+        self.known = KnownRecords()
+        self._under_way: set[str] = set()
         self.refused: Callable[[str], None] = lambda _: None
         """Told why whenever nothing was stored."""
         self._answers = answers
@@ -51,9 +52,10 @@ class Log:
 
         Raises Raced when another writer was first, Unavailable when the bus does not confirm.
         """
+        self._under_way.add(id)
         try:
             seq = await publish(self._answers, subject, record.body, id=id, headers=carried({_FENCE: str(expect)}))
-            self.own.wrote(seq, record)
+            self.known.know(Stored(seq, subject, record.body, own=record))
             return seq
         except Unavailable:
             self.refused("away")
@@ -65,6 +67,8 @@ class Log:
                     return stored.seq
             self.refused("raced")
             raise
+        finally:
+            self._under_way.discard(id)
 
     async def load(self, subject: str, after: int = 0) -> Loaded:
         """Everything that was appended to `subject` behind the sequence `after`."""
@@ -118,15 +122,18 @@ class Log:
         return state.first_seq, state.last_seq
 
     async def overhear(self, filter_subject: str, tell: Callable[[Stored, int], None]) -> None:
-        """From now on tell of each record that matches, whoever stored it, and the sequence of the one before it on its subject.
+        """From now on tell of each record that matches and is not appended here, and the sequence of the one before it on its subject.
 
         Some may be missed, and nobody is told. Raises BusAway.
         """
 
         def on(message: Msg) -> None:
             headers = message.headers or {}
-            subject = message.subject.removeprefix(subjects.LIVE_PREFIX)
-            tell(Stored(int(headers["Nats-Sequence"]), subject, message.data), int(headers["Nats-Last-Sequence"]))
+            if headers.get("Nats-Msg-Id") in self._under_way:
+                return
+            stored = Stored(int(headers["Nats-Sequence"]), message.subject.removeprefix(subjects.LIVE_PREFIX), message.data)
+            self.known.know(stored)  # it may be delivered here as well
+            tell(stored, int(headers["Nats-Last-Sequence"]))
 
         client = self._answers.client
         await patiently(lambda: at_once.subscribe(client, subjects.LIVE_PREFIX + filter_subject, on))

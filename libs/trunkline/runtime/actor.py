@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from trunkline.bus import Log, Raced, Stored
@@ -49,10 +49,13 @@ class _Known(Generic[S]):
     size: int = 0
 
 
+_NOTHING: Final[_Known[Any]] = _Known()
+
+
 class Actor(Generic[S, C]):
     """All aggregates of one kind in this process; one command at a time for each of them.
 
-    Where it overhears what other replicas store, it needs to load little: `overhear` is for `Log.overhear`.
+    Where it overhears what other replicas append, it needs to load little: `overhear` is for `Log.overhear`.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class Actor(Generic[S, C]):
         raise Unavailable("too many writers at once; try again in a moment", code="CONTENDED")
 
     def overhear(self, stored: Stored, before: int) -> None:
-        """Somebody stored this behind the sequence `before` of its subject. It is read when it is wanted, if ever."""
+        """Another appended this behind the sequence `before` of its subject. It is read when it is wanted, if ever."""
         if len(stored.body) > NEWS_BYTES:
             return
         self._news.setdefault(stored.subject, []).append((before, stored))
@@ -89,8 +92,8 @@ class Actor(Generic[S, C]):
 
     def _caught_up(self, subject: str) -> _Known[S]:
         """What is remembered, and what was overheard since, as far as nothing is missing in between."""
-        known = self._known.get(subject, _Known())
-        for before, stored in self._news.pop(subject, ()):
+        known = self._known.get(subject, _NOTHING)
+        for before, stored in self._news.pop(subject, ()) if self._news else ():
             if before == known.seq < stored.seq:
                 known = self._folded(known, (stored,))
                 self._remember(subject, known)
@@ -106,7 +109,7 @@ class Actor(Generic[S, C]):
         known = self._caught_up(subject)
         if known.seq < since:
             known = await self._load(subject)
-            if known.seq > self._known.get(subject, _Known()).seq:  # else somebody wrote meanwhile, and remembers more
+            if known.seq > self._known.get(subject, _NOTHING).seq:  # else somebody wrote meanwhile, and remembers more
                 self._remember(subject, known)
         return known.state
 
@@ -138,7 +141,7 @@ class Actor(Generic[S, C]):
             loaded = await self._log.load(subject, known.seq - 1)
             if loaded.records and loaded.records[0].seq == known.seq:
                 return self._folded(known, loaded.records[1:])
-        return self._folded(_Known(), (await self._log.load(subject)).records)
+        return self._folded(_NOTHING, (await self._log.load(subject)).records)
 
     def _folded(self, known: _Known[S], records: Sequence[Stored]) -> _Known[S]:
         state = known.state
@@ -150,7 +153,7 @@ class Actor(Generic[S, C]):
         return _Known(state, seq, known.size + sum(len(stored.body) for stored in records))
 
     def _remember(self, subject: str, known: _Known[S]) -> None:
-        self._held += known.size - self._known.get(subject, _Known()).size
+        self._held += known.size - self._known.get(subject, _NOTHING).size
         self._known[subject] = known
         self._known.move_to_end(subject)
         while len(self._known) > CACHED or (self._held > CACHED_BYTES and len(self._known) > 1):

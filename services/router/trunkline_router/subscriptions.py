@@ -43,7 +43,7 @@ from trunkline_router.handlers.room_news import RoomNews
 from trunkline_router.handlers.run_news import NEWS, RunNews
 from trunkline_router.handlers.schedules import Schedules
 from trunkline_router.handlers.stop_overdue import OverdueStop
-from trunkline_router.handlers.task_effects import TaskEffects
+from trunkline_router.handlers.task_effects import ACTED_ON, TaskEffects
 from trunkline_router.handlers.task_life import TaskLife
 from trunkline_router.model import RetryDue, SlaReached
 from trunkline_router.ports import DuePull, DueRoom, DueSchedule, DueTask, DueTasks, InstanceDoor, InstanceEar
@@ -113,7 +113,7 @@ def subscribe(inlet: Inlet, handlers: Handlers) -> None:
     inlet.command("router", SettleHold, handlers.holds.settle, stores=True)
     inlet.command("router", PublishEvent, handlers.events.publish, stores=True)
     inlet.command("router", ReportPullRequest, handlers.pulls.report, stores=True)
-    inlet.facts("router-tasks", subjects.TASK, handlers.effects.on)
+    inlet.facts("router-tasks", subjects.TASK, handlers.effects.on, ACTED_ON)
     inlet.facts("router-runs", "run", handlers.runs.on, NEWS)
     inlet.facts("router-approvals", subjects.approval_part(RELEASE), handlers.holds.on, (ApprovalDecided,))
     inlet.timer("router", "deadline", DueTasks, deadline)

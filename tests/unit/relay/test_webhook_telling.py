@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from tests.unit.relay.timelines import NOON, RESULT, line, submitted
 from trunkline.bus import Stored
 from trunkline.bus.dead import DeadLetters
-from trunkline.bus.direct import OwnRecords
+from trunkline.bus.direct import KnownRecords
 from trunkline.bus.inlet import Inlet
 from trunkline.bus.streams import CONSUMERS, MOST_ON_THEIR_WAY
 from trunkline.bus.watching import Watch
@@ -112,7 +112,7 @@ async def test_what_fails_is_raised_as_itself_so_that_the_record_comes_again(err
 
 async def test_whatever_waits_for_a_subscriber_has_as_many_hands_as_may_be_slow() -> None:
     client, unseen = Client(), Watch(Tracer("relay", Sampler(0, 0), lambda _: None))
-    inlet = Inlet(client, NatsBroker(), DeadLetters(client), OwnRecords(), unseen)  # type: ignore[arg-type]
+    inlet = Inlet(client, NatsBroker(), DeadLetters(client), KnownRecords(), unseen)  # type: ignore[arg-type]
     subscribe_to_news(inlet, telling(never), NEWS, NEWS)  # type: ignore[arg-type]
     assert [pull._hands._value for pull in inlet._pulls] == [HANDS] * 4
     named = {consumer.name: consumer.max_ack_pending for _, consumer in CONSUMERS}

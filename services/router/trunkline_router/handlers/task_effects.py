@@ -40,6 +40,12 @@ KEPT_S: Final = 3600.0
 """Seconds for which released work outlives the deadline of its task, whose clock may stand still meanwhile."""
 STOP_WITHIN = timedelta(seconds=20)
 """Longer than a runner that was just killed needs to come back and confirm the stop itself."""
+RELEASES: Final = (TaskAssigned, TaskReleased, TaskPlaceGiven)
+"""With these it may be that hands are wanted now."""
+ACTED_ON: Final = (
+    TaskSubmitted, TaskGoesOn, TaskSlaBreached, TaskDelayed, TaskRetryScheduled, TaskStopRequested, TaskLeased, *RELEASES, *LEASE_ENDS
+)  # fmt: skip
+"""Nothing follows from the others."""
 
 
 class Beyond(NamedTuple):
@@ -154,5 +160,4 @@ class TaskEffects:
 
 
 def _releases(record: Record) -> bool:
-    """Whether it may be that hands are wanted now."""
-    return any(isinstance(fact, TaskAssigned | TaskReleased | TaskPlaceGiven) for fact in record.facts)
+    return any(isinstance(fact, RELEASES) for fact in record.facts)
