@@ -20,6 +20,7 @@ from trunkline.auth import nats_users
 from trunkline.auth.nats_users import ACCOUNT, Grant
 from trunkline.auth.nkeys import Issuer
 from trunkline.bus.accounts import CONNECTIONS, KICK
+from trunkline.bus.heeding import heeding
 from trunkline.contracts.errors import DomainError
 
 log = structlog.get_logger()
@@ -123,7 +124,8 @@ class Connections:
     async def cut(self, connection: Connected) -> None:
         subject = KICK.replace("*", connection.server)
         with suppress(NatsError, TimeoutError):  # nats-server does it only for whoever wants an answer
-            await self._client.request(subject, json.dumps({"cid": connection.number}).encode(), timeout=FIRST_WITHIN)
+            body = json.dumps({"cid": connection.number}).encode()
+            await heeding(self._client.request(subject, body, timeout=FIRST_WITHIN))
 
     async def _pages(self, offset: int) -> list[dict[str, Any]]:
         wish = json.dumps({"acc": ACCOUNT, "auth": True, "limit": PAGE, "offset": offset}).encode()
@@ -133,7 +135,7 @@ class Connections:
         try:
             await self._client.publish(CONNECTIONS, wish, reply=inbox)
             while True:
-                message = await answers.next_msg(MORE_WITHIN if pages else FIRST_WITHIN)
+                message = await heeding(answers.next_msg(MORE_WITHIN if pages else FIRST_WITHIN))
                 page = json.loads(message.data or b"{}")
                 if "data" in page:
                     pages.append(page)

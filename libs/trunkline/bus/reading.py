@@ -14,6 +14,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError
 
+from trunkline.bus.heeding import heeding
 from trunkline.bus.log_life import EARLIER, LogLife, read_earlier
 from trunkline.bus.settings import BusSettings
 from trunkline.bus.streams import EPOCH, EVENTS
@@ -42,7 +43,7 @@ class Reading:
     async def extent(self) -> Extent:
         """Raises NotFound (NO_LOG), Unavailable."""
         try:
-            found = await self._js.stream_info(EVENTS)
+            found = await heeding(self._js.stream_info(EVENTS))
         except NotFoundError:
             raise NotFound("this nats-server has no log of Trunkline's", code="NO_LOG") from None
         except (NatsError, TimeoutError) as error:
@@ -62,7 +63,7 @@ class Reading:
             raise _away(error) from error
         finally:
             with suppress(NatsError, TimeoutError):
-                await self._js.delete_consumer(EVENTS, name)
+                await heeding(self._js.delete_consumer(EVENTS, name))
 
     def _poured(self, consumer: str, take: Take, last: int) -> None:
         with closing(Torrent(self._url)) as torrent:
@@ -80,7 +81,7 @@ class Reading:
             num_replicas=1,
         )
         try:
-            made = await self._js.add_consumer(EVENTS, wish)
+            made = await heeding(self._js.add_consumer(EVENTS, wish))
             return made.name, made.num_pending or 0
         except (NatsError, TimeoutError) as error:
             raise _away(error) from error

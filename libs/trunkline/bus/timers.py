@@ -12,6 +12,7 @@ from nats.js import JetStreamContext
 from pydantic import BaseModel
 
 from trunkline.bus.answers import Answers
+from trunkline.bus.heeding import heeding
 from trunkline.bus.publish import publish
 from trunkline.bus.streams import TIMERS
 from trunkline.contracts import subjects
@@ -32,4 +33,4 @@ class Timers:
 
     async def cancel(self, name: str, id: str) -> None:
         """Forget a timer; one that already fired, or was never set, is fine."""
-        await self._js.purge_stream(TIMERS, subject=subjects.timer(name, id))
+        await heeding(self._js.purge_stream(TIMERS, subject=subjects.timer(name, id)))

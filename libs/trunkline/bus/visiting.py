@@ -19,6 +19,7 @@ from trunkline.bus import headers
 from trunkline.bus.answers import Answers
 from trunkline.bus.commands import Commands
 from trunkline.bus.direct import DirectReader
+from trunkline.bus.heeding import heeding
 from trunkline.bus.log_life import EARLIER, LogLife, read_earlier
 from trunkline.bus.patience import patiently
 from trunkline.bus.settings import BusSettings
@@ -76,7 +77,7 @@ class Visit:
         """What nats-server answers, an error of its own in it. Raises BusAway."""
 
         async def once() -> Json:
-            answer: Json = orjson.loads((await self.client.request(subject, orjson.dumps(wish), timeout=within)).data)
+            answer: Json = orjson.loads((await heeding(self.client.request(subject, orjson.dumps(wish), timeout=within))).data)
             return answer
 
         return await patiently(once)

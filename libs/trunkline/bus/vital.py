@@ -15,14 +15,24 @@ INSIST: Final = 10.0
 async def vital(*works: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """Run all of `works` beside the block and cancel them at its end; the first that breaks ends the block with its exception."""
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work()) for work in works]
+        async with asyncio.TaskGroup() as group, _ended([group.create_task(work()) for work in works]) as tasks:
             with _insisting(tasks):
                 yield
-            for task in tasks:
-                task.cancel()
     except ExceptionGroup as broken:
         raise _first(broken) from broken
+
+
+@asynccontextmanager
+async def _ended(works: Sequence[asyncio.Task[None]]) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
+    """All of them end with the block: a work may lose its cancel too, and whoever stops would wait for it for ever."""
+    try:
+        yield works
+    finally:
+        left = set(works)
+        while left:
+            for work in left:
+                work.cancel()
+            _, left = await asyncio.wait(left, timeout=INSIST)
 
 
 @contextmanager

@@ -57,3 +57,22 @@ async def test_an_orderly_end_is_not_disturbed() -> None:
         async with vital(work):
             await block()
     assert ends == ["let go of"]
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+async def test_a_work_that_loses_its_cancel_is_ended_all_the_same(monkeypatch: pytest.MonkeyPatch, breaks: bool) -> None:
+    monkeypatch.setattr(room, "INSIST", 0.05)
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await _swallowing(asyncio.get_running_loop().create_future())
+        await asyncio.sleep(60)
+
+    async with asyncio.timeout(20):
+        with pytest.raises(Broke):
+            async with vital(work):
+                await begun.wait()
+                if breaks:
+                    raise Broke
+            raise Broke  # the block came to its end

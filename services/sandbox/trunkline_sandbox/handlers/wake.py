@@ -15,6 +15,7 @@ import structlog
 from pydantic import BaseModel
 
 from trunkline.bus import Bell, Raced, Timers, Work, WorkItem
+from trunkline.bus.heeding import heeding
 from trunkline.contracts import subjects
 from trunkline.contracts.ids import TaskId, TenantId, Token
 from trunkline.contracts.message import Fact
@@ -121,7 +122,7 @@ class Wake:
         while not over:
             bell.rung.clear()
             try:
-                over = await self.look(due, bell)
+                over = await heeding(self.look(due, bell))
             except Exception as error:  # one that resists must not keep the others, nor end the service
                 log.warning("wake.put_off", task=due.task, error=f"{type(error).__name__}: {error}")
             with suppress(TimeoutError):
