@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import pytest
-from aiohttp import ClientSession, ClientTimeout, web
+from aiohttp import ClientSession, web
 
 from tests.flows.small_gateway import Small, back, remembering, small, together
 from trunkline.bus import Bus, BusSettings, connect
 from trunkline.bus.streams import MEMO
 from trunkline.contracts.errors import Conflict, Invalid, Unavailable
 from trunkline.testing.nats import NatsServer, nats_server
+from trunkline_gateway.adapters import memory as memories
+from trunkline_gateway.adapters.memory import BusMemory
 from trunkline_gateway.ports import Claim
 
 ANN = {"Authorization": "Bearer agent:ann", "Idempotency-Key": "k-1"}
@@ -78,8 +82,12 @@ async def test_an_answer_that_refuses_is_repeated_too(bus: Bus, body: bytes) -> 
 
 
 async def test_of_32_callers_with_one_key_at_one_moment_one_works(server: NatsServer) -> None:
+    """The one is done when the others have been told."""
+    told = asyncio.Semaphore(0)
+
     async def slow(request: web.Request) -> web.Response:
-        await asyncio.sleep(0.3)
+        for _ in range(31):
+            await told.acquire()
         return web.json_response({"n": len(dialect.made)}, status=201)
 
     dialect = Small(slow)
@@ -92,6 +100,7 @@ async def test_of_32_callers_with_one_key_at_one_moment_one_works(server: NatsSe
         async def ask(number: int) -> tuple[int, str | None, str | None]:
             async with sites[number % 2].post("/tasks", headers=ANN, json={}) as answer:
                 code = (await answer.json()).get("code")
+                told.release()
                 return answer.status, code, answer.headers.get("Retry-After")
 
         seen = Counter(await together(32, ask))
@@ -137,12 +146,12 @@ async def test_what_the_handler_refuses_in_its_own_words_is_kept(bus: Bus) -> No
 
 
 async def test_a_gateway_that_dies_at_work_is_succeeded_after_its_lease_with_the_same_ids(bus: Bus) -> None:
-    dialect, memory = Small(), remembering(bus, lease=1.0)
-    async with small(dialect, memory=Deaf(memory)) as dying:
+    dialect = Small()
+    async with small(dialect, memory=Deaf(remembering(bus))) as dying:
         assert (await dying.post("/tasks", headers=ANN)).status == 201  # done, and nobody wrote it down
-    async with small(dialect, memory=memory) as site:
+    async with small(dialect, memory=remembering(bus)) as site:
         assert (await site.post("/tasks", headers=ANN)).status == 409
-        await asyncio.sleep(1.1)
+    async with small(dialect, memory=remembering(bus, lease=0.0)) as site:  # for which it is over
         assert [(await site.post("/tasks", headers=ANN)).status for _ in range(2)] == [201, 201]
     assert len(dialect.made) == 2
     assert len(set(dialect.made)) == 1
@@ -172,14 +181,100 @@ async def test_a_client_that_leaves_may_come_back_at_once(bus: Bus) -> None:
 
     dialect = Small(hang)
     async with small(dialect, memory=remembering(bus)) as site:
-        with pytest.raises(TimeoutError):
-            await site.post("/tasks", headers=ANN, timeout=ClientTimeout(0.3))
-        statuses = [(await site.post("/tasks", headers=ANN)).status]
-        while statuses[-1] == 409 and len(statuses) < 20:
-            await asyncio.sleep(0.1)
-            statuses.append((await site.post("/tasks", headers=ANN)).status)
-    assert statuses[-1] == 201
+        leaving = asyncio.ensure_future(site.post("/tasks", headers=ANN))
+        await working.wait()
+        leaving.cancel()
+        assert await status_beyond_conflict(site) == 201
     assert len(set(dialect.made)) == 1
+
+
+@contextmanager
+def standing_still(server: NatsServer) -> Iterator[None]:
+    """What is sent meanwhile arrives when it goes on."""
+    assert server.process
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def tying(memory: BusMemory) -> AsyncIterator[None]:
+    """As a gateway does beside everything else."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(memory.tie_loose_ends())
+        yield
+        task.cancel()
+
+
+async def status_beyond_conflict(site: ClientSession, **body: object) -> int:
+    """Of a request that is repeated as it says, for as long as somebody else may be working on it."""
+    async with asyncio.timeout(30):
+        while (status := (await site.post("/tasks", headers=ANN, json=body or None)).status) == 409:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return status
+
+
+async def claimed_in_vain(site: ClientSession, server: NatsServer) -> None:
+    """A request that the bus was asked about and did not answer; then it answers again, within what time it takes."""
+    with standing_still(server), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memories, "CLAIMS_WITHIN", 0.5)
+        assert (await site.post("/tasks", headers=ANN, json={"a": 1})).status == 503
+
+
+async def test_a_key_is_free_at_once_when_nothing_was_begun_under_it(bus: Bus, server: NatsServer) -> None:
+    """The claim that nobody waited for any more is stored when the bus goes on, and holds nothing up: not even another body."""
+    dialect, memory = Small(), remembering(bus)
+    async with small(dialect, memory=memory) as site:
+        await claimed_in_vain(site, server)
+        assert (await site.post("/tasks", headers=ANN, json={"b": 2})).status == 201
+    assert len(dialect.made) == 1
+
+
+async def test_another_gateway_does_not_wait_for_a_claim_that_was_given_up(bus: Bus, server: NatsServer) -> None:
+    dialect, memory = Small(), remembering(bus)
+    async with small(dialect, memory=memory) as site, small(dialect, memory=remembering(bus)) as other, tying(memory):
+        await claimed_in_vain(site, server)
+        assert await status_beyond_conflict(other, a=1) == 201
+    assert len(dialect.made) == 1
+
+
+async def test_a_repeat_after_a_bus_that_stood_still_finds_out_what_became_of_it(bus: Bus, server: NatsServer) -> None:
+    """Whoever works on it again makes the same under the same ids."""
+    standing = AsyncExitStack()
+
+    async def away(request: web.Request) -> web.Response:
+        if len(dialect.made) == 1:
+            standing.enter_context(standing_still(server))
+            raise Unavailable("away")
+        return web.json_response({}, status=201)
+
+    dialect, memory = Small(away), remembering(bus)
+    async with small(dialect, memory=memory) as site, small(dialect, memory=remembering(bus)) as other, standing, tying(memory):
+        assert (await site.post("/tasks", headers=ANN)).status == 503
+        await standing.aclose()
+        assert (await site.post("/tasks", headers=ANN)).status == 201
+        assert await status_beyond_conflict(other) == 201
+    assert len(dialect.made) == 2
+    assert len(set(dialect.made)) == 1
+
+
+async def test_an_answer_that_could_not_be_kept_is_kept_when_the_bus_is_back(bus: Bus, server: NatsServer) -> None:
+    standing = AsyncExitStack()
+
+    async def done(request: web.Request) -> web.Response:
+        standing.enter_context(standing_still(server))
+        return web.json_response({"n": len(dialect.made)}, status=201)
+
+    dialect, memory = Small(done), remembering(bus)
+    async with small(dialect, memory=memory) as site, small(dialect, memory=remembering(bus)) as other, standing, tying(memory):
+        first = await (await site.post("/tasks", headers=ANN)).json()
+        await standing.aclose()
+        async with site.post("/tasks", headers=ANN) as again:
+            assert (again.status, await again.json(), again.headers["Idempotency-Replayed"]) == (201, first, "true")
+        assert await status_beyond_conflict(other) == 201
+    assert len(dialect.made) == 1
 
 
 @pytest.mark.parametrize("key", ["", "a b", "ümlaut", "x" * 256])
@@ -226,6 +321,8 @@ async def test_without_nats_server_a_request_with_a_key_is_not_begun(bus: Bus, s
     dialect = Small()
     async with small(dialect, memory=remembering(bus)) as site:
         server.kill()
-        assert (await site.post("/tasks", headers=ANN)).status == 503
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(memories, "CLAIMS_WITHIN", 0.5)
+            assert (await site.post("/tasks", headers=ANN)).status == 503
         await back(server, bus)
     assert dialect.made == []

@@ -326,6 +326,8 @@ class Claim:
     digest: str
     seed: str
     seq: int
+    id: str = ""
+    """What it was written by."""
 
 
 class Memory(Protocol):

@@ -19,6 +19,7 @@ from trunkline.auth.signing_keys import SigningKeys
 from trunkline.auth.tokens import Secrets, Tokens
 from trunkline.bus import Bus, connect
 from trunkline.bus.beats import GatheredBeats
+from trunkline.bus.vital import vital
 from trunkline.contracts.errors import Conflict
 from trunkline.runtime import clock, ids
 from trunkline.runtime.health import beside
@@ -102,7 +103,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
         site = app.build(spoken, pipeline, Observer(bus.watch.tracer, bus.watch.meters))
         bus.watch.meters.ask("streams_open", lambda: len(streams))
         bus.watch.hears = lambda: streams.taking
-        async with agents_let_in(bus, settings, who.credentials), serving(site, settings) as port:
+        async with vital(memory.tie_loose_ends), agents_let_in(bus, settings, who.credentials), serving(site, settings) as port:
             log.info("gateway.ready", host=settings.host, port=port)
             try:
                 yield

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
 
 from trunkline.bus import Memo, Memos, Raced
 from trunkline.contracts.errors import Conflict, Unavailable, Unsupported
+from trunkline_gateway.adapters.loose_ends import LooseEnd, LooseEnds
 from trunkline_gateway.ports import Claim, Kept
 
 log = structlog.get_logger()
 
 LEASE: Final = 60.0
 """Seconds after which whoever works on a request counts as gone; none of ours works half as long on one."""
+CLAIMS_WITHIN: Final = 6.0
+"""Seconds: whoever asks waits ten, and wants to be told."""
+ENDS_WITHIN: Final = 1.0
+"""Seconds that an answer waits until it is kept; what takes longer is a loose end."""
 _STATE: Final = "Trunkline-State"
 _DIGEST: Final = "Trunkline-Digest"
 _SEED: Final = "Trunkline-Seed"
@@ -31,57 +37,112 @@ class BusMemory:
     memos: Memos
     new_id: Callable[[], str]
     lease: float = LEASE
+    _loose: LooseEnds = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_loose", LooseEnds(self.lease))
 
     async def claim(self, key: str, digest: str) -> Claim | Kept:
         try:
-            return await self._taken(key, digest, self.new_id(), 0)
+            async with asyncio.timeout(CLAIMS_WITHIN):
+                return await self._claimed(key, digest)
+        except TimeoutError:
+            raise Unavailable("the bus does not answer; try again in a moment", code="BUS_AWAY") from None
+
+    async def keep(self, claim: Claim, answer: Kept) -> None:
+        await self._end(LooseEnd(claim, answer=answer))
+
+    async def reopen(self, claim: Claim) -> None:
+        await self._end(LooseEnd(claim))
+
+    async def forget(self, claim: Claim) -> None:
+        await self._end(LooseEnd(claim, free=True))
+
+    async def tie_loose_ends(self) -> None:
+        """For ever: what could not be ended when it was over is ended when the bus is back."""
+        await self._loose.tie(self._tied)
+
+    async def _claimed(self, key: str, digest: str) -> Claim | Kept:
+        try:
+            return await self._taken(Claim(key, digest, self.new_id(), 0, self.new_id()))
         except Raced:
             lies = await self.memos.read(key)
         if lies is None:  # it was forgotten this very moment
             raise _in_progress()
+        known = self._loose.of(lies.id)
+        if known and known.free:
+            return await self._over(Claim(key, digest, self.new_id(), lies.seq, self.new_id()))
         if lies.headers.get(_DIGEST) != digest:
             message = "this Idempotency-Key was used with another body; a new request needs a new key"
             raise Unsupported(message, code="IDEMPOTENCY_KEY_REUSED")
-        return await self._repeated(key, lies)
+        return await self._repeated(key, lies, known)
 
-    async def keep(self, claim: Claim, answer: Kept) -> None:
-        said = {_STATUS: str(answer.status), _TYPE: answer.type}
-        await self._end(claim, ANSWERED, answer.body, said)
-
-    async def reopen(self, claim: Claim) -> None:
-        await self._end(claim, OPEN)
-
-    async def forget(self, claim: Claim) -> None:
-        try:
-            await self.memos.forget(claim.seq)
-        except Unavailable as error:
-            log.warning("memory.not_forgotten", code=error.code)
-
-    async def _repeated(self, key: str, lies: Memo) -> Claim | Kept:
+    async def _repeated(self, key: str, lies: Memo, known: LooseEnd | None) -> Claim | Kept:
         state = lies.headers.get(_STATE)
         if state == ANSWERED:
             return Kept(int(lies.headers[_STATUS]), lies.body, lies.headers[_TYPE])
-        if state == CLAIMED and await self.memos.age(lies) < self.lease:
+        if known and known.answer:
+            return known.answer
+        if state == CLAIMED and known is None and await self.memos.age(lies) < self.lease:
             raise _in_progress()
+        return await self._over(Claim(key, lies.headers[_DIGEST], lies.headers[_SEED], lies.seq, self.new_id()), begun=True)
+
+    async def _over(self, wanted: Claim, *, begun: bool = False) -> Claim:
         try:
-            return await self._taken(key, lies.headers[_DIGEST], lies.headers[_SEED], lies.seq)
+            return await self._taken(wanted, begun=begun)
         except Raced:
             raise _in_progress() from None
 
-    async def _taken(self, key: str, digest: str, seed: str, over: int) -> Claim:
-        headers = {_STATE: CLAIMED, _DIGEST: digest, _SEED: seed}
-        seq = await self.memos.write(key, b"", headers, expect=over, id=self.new_id())
-        return Claim(key, digest, seed, seq)
-
-    async def _end(self, claim: Claim, state: str, body: bytes = b"", said: Mapping[str, str] | None = None) -> None:
-        """The work is done whatever becomes of this; without it the claim stands until its lease is over."""
-        headers = {_STATE: state, _DIGEST: claim.digest, _SEED: claim.seed, **(said or {})}
+    async def _taken(self, wanted: Claim, *, begun: bool = False) -> Claim:
+        """`wanted` over what lies at its `seq`; `begun` where that may have been worked on. Raises Raced, Unavailable."""
+        headers = {_STATE: CLAIMED, _DIGEST: wanted.digest, _SEED: wanted.seed}
         try:
-            await self.memos.write(claim.key, body, headers, expect=claim.seq, id=self.new_id())
+            seq = await self.memos.write(wanted.key, b"", headers, expect=wanted.seq, id=wanted.id)
         except Raced:
-            log.warning("memory.taken_over", seq=claim.seq)
-        except Unavailable as error:
-            log.warning("memory.not_kept", state=state, code=error.code)
+            raise
+        except BaseException:  # it may be stored all the same, now or when the bus is back
+            self._loose.leave(LooseEnd(wanted, free=not begun, arrived=False))
+            raise
+        return replace(wanted, seq=seq)
+
+    async def _end(self, end: LooseEnd) -> None:
+        """The work is done whatever becomes of this; what cannot be ended now is left for later."""
+        try:
+            async with asyncio.timeout(ENDS_WITHIN):
+                await self._ended(end, end.claim.seq)
+        except (TimeoutError, Unavailable):
+            self._loose.leave(end)
+            log.warning("memory.left_for_later", seq=end.claim.seq)
+        except asyncio.CancelledError:
+            self._loose.leave(end)
+            raise
+
+    async def _tied(self, end: LooseEnd) -> None:
+        """Raises Unavailable."""
+        if seq := end.claim.seq if end.arrived else await self._found(end.claim):
+            await self._ended(end, seq)
+
+    async def _found(self, claim: Claim) -> int:
+        """Where a claim lies that nobody waited for; 0 where another has the key. To look is not enough: it may arrive after that. Where it
+        was to lie something else is put, so that it cannot. Raises Unavailable."""
+        headers = {_STATE: OPEN, _DIGEST: claim.digest, _SEED: claim.seed}
+        try:
+            return await self.memos.write(claim.key, b"", headers, expect=claim.seq, id=f"{claim.id}.found")
+        except Raced:
+            lies = await self.memos.read(claim.key)
+        return lies.seq if lies and lies.id == claim.id else 0
+
+    async def _ended(self, end: LooseEnd, seq: int) -> None:
+        if end.free:
+            await self.memos.forget(seq)
+            return
+        claim, answer = end.claim, end.answer
+        said = {_STATUS: str(answer.status), _TYPE: answer.type} if answer else {}
+        headers = {_STATE: ANSWERED if answer else OPEN, _DIGEST: claim.digest, _SEED: claim.seed, **said}
+        try:
+            await self.memos.write(claim.key, answer.body if answer else b"", headers, expect=seq, id=f"{claim.id}.end")
+        except Raced:
+            log.warning("memory.taken_over", seq=seq)
 
 
 def _in_progress() -> Conflict:
