@@ -16,11 +16,12 @@ from trunkline.contracts.errors import Invalid
 from trunkline.contracts.message import Fact
 from trunkline.contracts.task import Priority, TaskAssigned, TaskCancelled, TaskFailed, TaskStarted, TaskStatus, Visibility
 from trunkline.contracts.views import FINGERPRINT, LOGIN, ListTasks, TaskCounts, TaskPage, TaskSort, TaskView
+from trunkline.contracts.work_types import OLDER_WORDS, canonical
 from trunkline_relay.adapters import sqlite_task_pages
 from trunkline_relay.adapters.sqlite_views import SqliteViews
 from trunkline_relay.model.bookmarks import ENDED, OPEN, read, write
 
-TYPES, SOURCES, POOLS = ("bugfix", "faq", "deploy"), ("user", "alert"), ("dev_agent", "ops_agent")
+TYPES, SOURCES, POOLS = ("bugfix", "faq", "FAQ_update", "deploy"), ("user", "alert"), ("dev_agent", "ops_agent")
 
 
 def at(second: int) -> str:
@@ -56,7 +57,7 @@ def further(entry: Line, seq: int, chance: random.Random) -> Line:
 
 MATCHES: dict[str, Callable[[TaskView, object], bool]] = {
     "statuses": lambda view, asked: view.status in asked,  # type: ignore[operator]
-    "types": lambda view, asked: view.assignment.type in asked,  # type: ignore[operator]
+    "types": lambda view, asked: canonical(view.assignment.type) in map(canonical, asked),  # type: ignore[call-overload]
     "priorities": lambda view, asked: view.assignment.priority in asked,  # type: ignore[operator]
     "pool": lambda view, asked: view.pool == asked,
     "source": lambda view, asked: view.assignment.source == asked,
@@ -236,3 +237,13 @@ def test_a_time_without_an_offset_is_taken_as_utc() -> None:
     query = ListTasks(tenant="acme", at=NOON, submitted_from=(NOON + timedelta(seconds=2)).replace(tzinfo=None))
 
     assert ids(views.tasks(query)) == ["t3", "t2"]
+
+
+@pytest.mark.parametrize(("older", "kind"), OLDER_WORDS.items())
+def test_a_type_finds_whichever_word_was_sent_for_it(older: str, kind: str) -> None:
+    """And each is shown by the word that was sent."""
+    sent = [older, kind, older.upper(), "bugfix"]
+    views = folded([line(number, f"t{number}", "task", submitted("ann", type=word)) for number, word in enumerate(sent)])
+    for asked in (older, kind, kind.title()):
+        page = listed(views, types=(asked,), sort=TaskSort.OLDEST)
+        assert ([view.assignment.type for view in page.tasks], page.total) == (sent[:3], 3)

@@ -3869,12 +3869,14 @@ export interface components {
             source: string | null;
             type: string | null;
         };
-        /** @description All of the tenant, the oldest first. */
+        /** @description Those of the tenant, the oldest first. */
         ScheduleList: {
             count: number;
             schedules: components["schemas"]["Schedule"][];
             /** @constant */
             success: true;
+            /** @description Of all, shown here or not. */
+            total: number;
         };
         ScheduleMade: {
             message: string;
@@ -8299,7 +8301,10 @@ export interface operations {
     };
     orchestrator_get_schedules: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description So many of them, the oldest; by default all. */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -8318,9 +8323,13 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleList"];
                 };
             };
+            400: components["responses"]["Orchestrator400"];
             401: components["responses"]["Orchestrator401"];
             403: components["responses"]["Orchestrator403"];
+            414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
             503: components["responses"]["Orchestrator503"];
             504: components["responses"]["Orchestrator504"];

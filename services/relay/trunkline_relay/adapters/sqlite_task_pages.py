@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from trunkline.contracts.views import ListTasks, TaskPage, TaskSort, TaskView
+from trunkline.contracts.work_types import canonical
 from trunkline_relay.adapters.sqlite_store import Value, micros
 from trunkline_relay.adapters.sqlite_tasks import TALLIED, tallied
 from trunkline_relay.model.bookmarks import read, write
@@ -142,7 +143,7 @@ def _view(db: sqlite3.Connection, number: Value) -> TaskView:
 def _asked(query: ListTasks) -> _Asked:
     words: dict[str, Sequence[Value]] = {
         "status": sorted({*query.statuses, *([query.status] if query.status else [])}),
-        "type": sorted(set(query.types)),
+        "type": sorted({canonical(word) for word in query.types}),
         "priority": sorted(set(query.priorities)),
     }
     words["login"] = [query.login.lower()] if query.login is not None else []

@@ -64,12 +64,14 @@ class ScheduleRead(BaseModel):
 
 
 class ScheduleList(BaseModel):
-    """All of the tenant, the oldest first."""
+    """Those of the tenant, the oldest first."""
 
     model_config = CLOSED
 
     success: Literal[True]
     count: int
+    total: int
+    """Of all, shown here or not."""
     schedules: list[Schedule]
 
 

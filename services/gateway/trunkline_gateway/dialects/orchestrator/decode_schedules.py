@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from multidict import MultiMapping
 from pydantic import JsonValue
 
 from trunkline.contracts.errors import Invalid
@@ -13,7 +14,7 @@ from trunkline.contracts.schedule import Missed, Recurrence
 from trunkline.contracts.task import Assignment
 from trunkline_gateway.dialects.orchestrator import decode, reading
 from trunkline_gateway.dialects.orchestrator.schemas import TaskBody
-from trunkline_gateway.dialects.orchestrator.schemas_schedules import ScheduleBody, ScheduleChangeBody
+from trunkline_gateway.dialects.orchestrator.schemas_schedules import ScheduleBody, ScheduleChangeBody, SchedulesQuery
 from trunkline_gateway.usecases.schedules import ScheduleChange, ScheduleWish
 
 Object = Mapping[str, JsonValue]
@@ -42,6 +43,11 @@ def change(sent: Object, now: datetime) -> ScheduleChange:
     if changed == ScheduleChange():
         raise Invalid("say what is to be otherwise", code=reading.MISSING_FIELD)
     return changed
+
+
+def most(query: MultiMapping[str]) -> int:
+    """How many are to be listed. Raises Invalid."""
+    return reading.query(SchedulesQuery, query).limit
 
 
 def _assignment(asked: TaskBody, sent: JsonValue, now: datetime) -> Assignment:

@@ -56,9 +56,9 @@ def read(of: Schedule) -> Object:
     return {"success": True, "schedule": schedule(of)}
 
 
-def listed(every: Sequence[Schedule]) -> Object:
-    shown: list[JsonValue] = [schedule(one) for one in every]
-    return {"success": True, "count": len(shown), "schedules": shown}
+def listed(every: Sequence[Schedule], most: int) -> Object:
+    shown: list[JsonValue] = [schedule(one) for one in every[:most]]
+    return {"success": True, "count": len(shown), "total": len(every), "schedules": shown}
 
 
 def removed(schedule_id: str) -> Object:

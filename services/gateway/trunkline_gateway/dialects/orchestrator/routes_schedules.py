@@ -14,7 +14,7 @@ from trunkline_gateway.dialect import IDS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_schedules as answers
 from trunkline_gateway.dialects.orchestrator import decode_schedules, encode_schedules, names
 from trunkline_gateway.dialects.orchestrator.answering import json
-from trunkline_gateway.dialects.orchestrator.schemas_schedules import ScheduleBody, ScheduleChangeBody, SchedulePath
+from trunkline_gateway.dialects.orchestrator.schemas_schedules import ScheduleBody, ScheduleChangeBody, SchedulePath, SchedulesQuery
 from trunkline_gateway.usecases.schedules import Schedules
 
 TAG: Final = "schedules"
@@ -22,7 +22,7 @@ _WAIT: Final = (401, 403, 429, 503)
 _BODY: Final = (*_WAIT, 400, 413, 415, 422)
 _ONCE: Final = "Each moment has one task, however many services act on it: what makes it a second time makes the same."
 MAKE: Final = Spec("Make a schedule", TAG, _ONCE, body=ScheduleBody, answers={201: answers.ScheduleMade}, refusals=(*_BODY, 409))
-LIST: Final = Spec("List the schedules", TAG, answers={200: answers.ScheduleList}, refusals=_WAIT)
+LIST: Final = Spec("List the schedules", TAG, query=SchedulesQuery, answers={200: answers.ScheduleList}, refusals=(*_WAIT, 400, 422))
 READ: Final = Spec("Read a schedule", TAG, path=SchedulePath, answers={200: answers.ScheduleRead}, refusals=(*_WAIT, 404))
 CHANGE: Final = Spec(
     "Change a schedule, pause it, or let it go on",
@@ -57,7 +57,8 @@ class ScheduleRoutes:
         return json(encode_schedules.made(await self.schedules.create(principal, wish, id=request[IDS].id())), 201)
 
     async def _list(self, request: web.Request, principal: Principal) -> web.Response:
-        return json(encode_schedules.listed(await self.schedules.all(principal)))
+        most = decode_schedules.most(request.query)
+        return json(encode_schedules.listed(await self.schedules.all(principal), most))
 
     async def _read(self, request: web.Request, principal: Principal) -> web.Response:
         return json(encode_schedules.read(await self.schedules.one(principal, _schedule(request))))

@@ -29,6 +29,8 @@ QUERY: Final = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True
 """Of what is only read, unknown words in a query are not looked at: browsers and proxies add some."""
 WRITE_QUERY: Final = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 """What changes something is not done by half: `?raeson=` would reject without a reason."""
+LIST_QUERY: Final = WRITE_QUERY
+"""A filter or a limit that is misspelt would list everything. The lists of the document have none, and stay as they are read there."""
 
 Source = Literal["github", "faq", "ops", "dev", "user", "system", "webhook", "api", "agent"]
 Urgency = Literal["P0", "P1", "P2", "P3"]
@@ -155,9 +157,9 @@ class TracePath(BaseModel):
 
 
 class TaskListQuery(BaseModel):
-    """GET /tasks. Several words of a field stand between commas. A filter that is misspelt would list everything: it is refused."""
+    """GET /tasks. Several words of a field stand between commas."""
 
-    model_config = WRITE_QUERY
+    model_config = LIST_QUERY
 
     status: Annotated[str, Field(pattern=patterns.STATUSES, max_length=128)] | None = None
     type: Annotated[str, Field(pattern=patterns.TYPES, max_length=1024)] | None = None
@@ -282,7 +284,7 @@ class TraceQuery(BaseModel):
 class UsageQuery(BaseModel):
     """GET /usage."""
 
-    model_config = QUERY
+    model_config = LIST_QUERY
 
     since: Annotated[str, Field(pattern=patterns.DAY)] | None = None
     """A day (UTC), `2025-10-22`; by default 29 days before the last."""

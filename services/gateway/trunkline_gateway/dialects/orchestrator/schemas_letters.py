@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from trunkline.contracts.letters import MOST_PAGE, MOST_REASON, MOST_SOUGHT
 from trunkline_gateway.dialects.orchestrator import names
-from trunkline_gateway.dialects.orchestrator.schemas import BODY, QUERY, Object, Seal, Urgency, whole
+from trunkline_gateway.dialects.orchestrator.schemas import BODY, LIST_QUERY, QUERY, Object, Seal, Urgency, whole
 
 Kind = Literal["task", "trigger", "webhook", "message"]
 State = Literal["open", "requeued", "discarded"]
@@ -26,7 +26,7 @@ class LetterPath(BaseModel):
 class LettersQuery(BaseModel):
     """GET /dead-letters."""
 
-    model_config = QUERY
+    model_config = LIST_QUERY
 
     kind: Kind | None = None
     state: State | None = None

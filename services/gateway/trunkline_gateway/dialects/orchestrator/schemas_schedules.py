@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
 from trunkline.contracts.schedule import LEAST_EVERY_S, MOST_EVERY_S
 from trunkline_gateway.dialects.orchestrator import names
-from trunkline_gateway.dialects.orchestrator.schemas import BODY, QUERY, TaskBody, whole
+from trunkline_gateway.dialects.orchestrator.schemas import BODY, LIST_QUERY, QUERY, TaskBody, whole
 
+MOST_SCHEDULES: Final = 10_000
+"""No tenant can have more of them."""
 Cron = Annotated[str, Field(min_length=1, max_length=128, examples=["0 6 * * 1-5"])]
 Zone = Annotated[str, Field(min_length=1, max_length=64, examples=["Europe/Berlin"])]
 Every = Annotated[int, Field(ge=LEAST_EVERY_S, le=MOST_EVERY_S), BeforeValidator(whole)]
@@ -46,6 +48,15 @@ class ScheduleChangeBody(BaseModel):
     missed: Literal["skip", "once"] | None = None
     task: TaskBody | None = None
     """All of it, as when the schedule was made. Its tasks are of whoever changed what they are, or when."""
+
+
+class SchedulesQuery(BaseModel):
+    """GET /schedules."""
+
+    model_config = LIST_QUERY
+
+    limit: Annotated[int, Field(ge=1, le=MOST_SCHEDULES)] = MOST_SCHEDULES
+    """So many of them, the oldest; by default all."""
 
 
 class SchedulePath(BaseModel):

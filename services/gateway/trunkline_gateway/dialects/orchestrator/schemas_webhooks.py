@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from trunkline.contracts.webhook import LONGEST_PAGE, LONGEST_URL, MOST_EVENTS
 from trunkline_gateway.dialects.orchestrator import names, patterns
-from trunkline_gateway.dialects.orchestrator.schemas import BODY, QUERY, Seal
+from trunkline_gateway.dialects.orchestrator.schemas import BODY, LIST_QUERY, QUERY, Seal
 
 Url = Annotated[str, Field(min_length=1, max_length=LONGEST_URL, examples=["https://example.com/hook"])]
 EventPattern = Annotated[str, Field(pattern=patterns.WEBHOOK_EVENT, max_length=128, examples=["job.completed"])]
@@ -72,7 +72,7 @@ class RotateBody(BaseModel):
 class WebhooksQuery(BaseModel):
     """GET /webhooks."""
 
-    model_config = QUERY
+    model_config = LIST_QUERY
 
     own_only: Literal["true", "false"] | None = None
     """`false`: those alone that hear of the whole tenant; `true`: those of callers for their own jobs. By default both."""
@@ -83,7 +83,7 @@ class WebhooksQuery(BaseModel):
 class DeliveriesQuery(BaseModel):
     """GET /webhooks/{webhook_id}/deliveries."""
 
-    model_config = QUERY
+    model_config = LIST_QUERY
 
     status: Status | None = None
     limit: Annotated[int, Field(ge=1, le=LONGEST_PAGE)] = 20
