@@ -15,7 +15,7 @@ from trunkline.contracts.errors import DomainError, Unavailable
 from trunkline_cli.plain import plain
 
 OK, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
-"""Exit codes of every command."""
+"""Exit codes of every command: done; it is there and came out otherwise; refused; nobody answers. Of several things the highest counts."""
 COMPLAINT = "trunkline:"
 
 
@@ -37,8 +37,13 @@ def program() -> str:
 
 
 def complain(error: DomainError) -> int:
-    """Say a refusal; returns the exit code that goes with it: what may go well later is told apart."""
+    """Say a refusal; returns the exit code that goes with it."""
     err().print(f"[bold red]{COMPLAINT}[/] {escape(plain(error.message))}")
+    return code_of(error)
+
+
+def code_of(error: DomainError) -> int:
+    """The exit code of a refusal: what may go well later is told apart. Pure."""
     return UNREACHABLE if isinstance(error, Unavailable) or "retry_after" in error.details else USAGE
 
 

@@ -12,15 +12,15 @@ from rich.markup import escape
 
 from trunkline.contracts.errors import Conflict, Denied, DomainError, Invalid, NotFound
 from trunkline_cli import questions
-from trunkline_cli.console import FAILED, OK, err, out, print_json
+from trunkline_cli.console import FAILED, OK, code_of, err, out, print_json
 from trunkline_cli.door import add_gateway, opened
 from trunkline_cli.orchestrator import Object, Orchestrator
 from trunkline_cli.plain import one_line
 from trunkline_cli.said import json_object
 from trunkline_cli.terms import CALLS, calls, dollars
 
-NOT_OPEN: Final = (NotFound, Denied, Conflict)
-"""Refusals that are about this one approval: it is unknown, decided already, not the caller's to decide, or asks about something else."""
+NOT_OPEN: Final = (Denied, Conflict)
+"""Refusals that are about this one approval: it is not the caller's to decide, or asks about something else."""
 STYLE: Final = {"approve": "green", "reject": "red"}
 
 
@@ -31,11 +31,20 @@ class Outcome:
     approval: str
     answer: Object
     refused: DomainError | None = None
+    decided: bool = False
+    """Whether it is there, and has its decision or the caller's word already."""
 
     def as_json(self) -> JsonValue:
         if self.refused:
             return {"approval_id": self.approval, "success": False, "code": self.refused.code, "detail": self.refused.message}
         return {"approval_id": self.approval, "success": True, **self.answer}
+
+    @property
+    def code(self) -> int:
+        """The exit code that goes with it. Pure."""
+        if self.refused is None:
+            return OK
+        return FAILED if self.decided else code_of(self.refused)
 
     @property
     def told(self) -> str:
@@ -77,7 +86,8 @@ def allowance(args: argparse.Namespace) -> Object:
 
 
 def decide(args: argparse.Namespace, verb: str, more: Object | None = None) -> int:
-    """Exit code 1 when one of them was decided already, or is not the caller's to decide; the others are decided all the same.
+    """All are decided that can be, and the highest exit code counts: 1 for one that was decided already, 2 for one that is unknown or not
+    the caller's to decide.
 
     `more`: what the decision holds beyond its word.
     """
@@ -96,12 +106,14 @@ async def _decide(args: argparse.Namespace, verb: str, more: Object) -> int:
     finally:  # what was decided is said, also when a later one found nobody to ask
         if args.json and outcomes:
             print_json({"decisions": [outcome.as_json() for outcome in outcomes]})
-    return FAILED if any(outcome.refused for outcome in outcomes) else OK
+    return max(outcome.code for outcome in outcomes)
 
 
 async def _one(orchestrator: Orchestrator, approval: str, verb: str, body: Object) -> Outcome:
     try:
         return Outcome(approval, await orchestrator.decide(approval, verb, body))
+    except NotFound as refused:  # this surface says the same of one that is unknown and one that is decided
+        return Outcome(approval, {}, refused, await orchestrator.has_approval(approval))
     except NOT_OPEN as refused:
         return Outcome(approval, {}, refused)
 

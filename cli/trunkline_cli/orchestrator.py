@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from pydantic import JsonValue
 
-from trunkline.contracts.errors import NotFound
+from trunkline.contracts.errors import DomainError, NotFound
 from trunkline_cli.api import JOB, no_task
 from trunkline_cli.blocks import Block
 from trunkline_cli.door import Door, Wish
@@ -103,6 +103,13 @@ class Orchestrator:
     async def approval(self, approval: str) -> Object:
         """Raises NotFound."""
         return await self._get(f"/approvals/{approval_id(approval)}")
+
+    async def has_approval(self, approval: str) -> bool:
+        """Whether there is certainly one by that id, decided or not."""
+        try:
+            return bool(await self.approval(approval))
+        except DomainError:  # what was asked before is answered already, and a limit on reading takes nothing from that
+            return False
 
     async def history(self, most: int) -> Object:
         return await self._pages("/approvals/history", "history", {}, most)

@@ -1,4 +1,4 @@
-"""Allows what somebody asked for; exit code 1 when it was decided already, or is not yours to decide."""
+"""Allows what somebody asked for; exit code 1 when it was decided already, 2 when it is unknown or not yours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refuses what somebody asked for, with a reason; exit code 1 when it was decided already, or is not yours to decide."""
+"""Refuses what somebody asked for, with a reason; exit code 1 when it was decided already, 2 when it is unknown or not yours."""
 
 from __future__ import annotations
 

@@ -107,13 +107,39 @@ def test_a_decision_carries_its_reason_and_the_digest_of_what_was_shown(desk: De
 def test_one_that_was_decided_already_does_not_keep_the_others_from_being_decided(desk: Desk, trunkline: Trunkline) -> None:
     gone, theirs = f"{APPROVAL}_a", f"{APPROVAL}_b"
     desk.says(f"POST /approvals/{gone}/reject", {"detail": "Approval not found or decided already"}, 404)
+    desk.says(f"GET /approvals/{gone}", {"success": True, "approval": {"approval_id": gone, "status": "rejected"}})
     desk.says(f"POST /approvals/{theirs}/reject", {"detail": "You may not decide your own request"}, 403)
     desk.says(f"POST /approvals/{APPROVAL}/reject", {"success": True, "approval_id": APPROVAL, "message": "Rejected by ann"})
     code, out, err = trunkline("reject", gone, theirs, "no-approval", APPROVAL, gone, "--reason", "no")
-    assert (code, out) == (1, f"{APPROVAL}: Rejected by ann\n")
+    assert (code, out) == (2, f"{APPROVAL}: Rejected by ann\n")
     assert [line.partition(":")[0] for line in err.splitlines()] == [gone, theirs, "no-approval"]
     code, out, _ = trunkline("reject", gone, APPROVAL, "--reason", "no", "--json")
     assert (code, [each["success"] for each in json.loads(out)["decisions"]]) == (1, [False, True])
+
+
+NOBODY = "0" * 32
+UNKNOWN = (
+    ["cancel", f"task_{NOBODY}"], ["cancel", NOBODY], ["watch", f"task_{NOBODY}"], ["tasks", f"task_{NOBODY}"], ["pause", f"task_{NOBODY}"],
+    ["interrupt", f"task_{NOBODY}"], ["resume", f"task_{NOBODY}"], ["send", f"task_{NOBODY}", "hello"], ["messages", f"task_{NOBODY}"],
+    ["continue", f"task_{NOBODY}", "more"], ["fork", f"task_{NOBODY}", "else"], ["approvals", f"approval_{NOBODY}"],
+    ["approve", f"approval_{NOBODY}"], ["reject", f"approval_{NOBODY}", "--reason", "no"], ["approve", "no-approval"],
+    ["trace", "nothing"], ["schedules", "show", f"sch_{NOBODY}"], ["schedules", "delete", f"sch_{NOBODY}"],
+    ["webhooks", "show", f"wh_{NOBODY}"], ["webhooks", "remove", f"wh_{NOBODY}"], ["letters", "show", "dl_1"],
+    ["sandboxes", "show", "none"], ["sandboxes", "stop", "none"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", UNKNOWN, ids=lambda words: " ".join(words[:2]).replace(NOBODY, "0"))
+def test_a_missing_id_is_one_exit_code_for_every_command(words: list[str], desk: Desk, trunkline: Trunkline) -> None:
+    code, out, err = trunkline(*words)
+    assert (code, out) == (2, ""), err
+    assert len(err.split()) > 3
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, 2), (409, 2), (400, 2), (503, 3)])
+def test_a_refused_decision_has_the_exit_code_of_every_refusal(status: int, code: int, desk: Desk, trunkline: Trunkline) -> None:
+    desk.says(f"POST /approvals/{APPROVAL}/approve", {"detail": "not by you"}, status)
+    assert trunkline("approve", APPROVAL)[0] == code
 
 
 def test_what_was_decided_is_said_though_nobody_is_there_for_the_rest(desk: Desk, trunkline: Trunkline) -> None:
