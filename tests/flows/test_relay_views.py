@@ -182,7 +182,7 @@ async def test_no_question_of_any_kind_is_answered_from_before_it_was_asked(serv
         news = [decided(3, "t1", Verdict.APPROVED), line(4, "t2", "task", submitted(trace="tr2")), said(5, "tr2")]
         await store(bus, news, ends)
         async with asyncio.TaskGroup() as group:
-            reads = [(kind, group.create_task(ask(bus, query))) for kind, query in asked.items() for _ in range(12)]
+            reads = [(kind, group.create_task(ask(bus, query))) for kind, query in asked.items() for _ in range(24)]
             await asyncio.sleep(0.3)
             unanswered = {kind for kind, read in reads if not read.done()}
             replica.running.set()
@@ -195,6 +195,8 @@ async def test_no_question_of_any_kind_is_answered_from_before_it_was_asked(serv
 
 def gist(answer: dict[str, JsonValue]) -> tuple[object, ...]:
     """What of an answer tells whether it knows of the news."""
+    if "assignment" in answer:
+        return (TaskView.model_validate(answer).status.value,)
     told = (answer.get(key) for key in ("status", "pending", "tasks", "events", "approvals", "total"))
     return tuple(len(one) if isinstance(one, list) else one for one in told if one is not None)
 

@@ -22,8 +22,8 @@ from trunkline.bus.writing import publish_all
 from trunkline.contracts import subjects
 from trunkline.contracts.ids import TaskId, TenantId
 
-GATHER: Final = 0.25
-"""Seconds; nobody counts as silent for so little."""
+GATHER: Final = 1.0
+"""Seconds; nobody counts as silent for so little, and of a process that is killed nobody misses more."""
 MOST: Final = 256
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
 from faststream import AckPolicy
-from faststream.nats import NatsBroker, NatsMessage
+from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -22,7 +22,7 @@ from trunkline.bus.again import Again
 from trunkline.bus.commands import DEADLINE, Ping
 from trunkline.bus.dead import DeadLetters
 from trunkline.bus.delivery import seq_of, settle
-from trunkline.bus.direct import OwnRecords, Stored
+from trunkline.bus.direct import KnownRecords, Stored
 from trunkline.bus.floors import Floors
 from trunkline.bus.lateness import SENT, Lateness
 from trunkline.bus.pull import AS_USUAL, DRAIN, How, Passed, Pull
@@ -49,23 +49,21 @@ TOO_LONG: Final = "the answer takes longer than anybody waits for it; try again 
 UNWELL: Final = 10.0
 """Seconds for which a service that ran out of time calls itself unwell, unless a command is done before."""
 
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+
 C = TypeVar("C", bound=Command)
 B = TypeVar("B", bound=BaseModel)
-
-
-async def _whole(message: NatsMessage) -> NatsMessage:
-    return message
 
 
 class Inlet:
     """Declare everything, then `start`. Nothing is heard before, nothing new is taken after `stop`."""
 
-    def __init__(self, client: Client, broker: NatsBroker, dead: DeadLetters, own: OwnRecords, watch: Watch) -> None:
+    def __init__(self, client: Client, broker: NatsBroker, dead: DeadLetters, known: KnownRecords, watch: Watch) -> None:
         self._watch = watch
         self._client = client
         self._broker = broker
         self._dead = dead
-        self._own = own
+        self._known = known
         self._acks = Acks(client)
         self._carriers = dead.carriers
         self._pulls: list[Pull] = []
@@ -122,31 +120,33 @@ class Inlet:
         """Answer commands of one kind; one replica of the service gets each. One that `stores` and is late makes the service unwell."""
         verb = str(model.model_fields["type"].default)
         subject = subjects.commands_of(service, verb)
-        # There is nothing to acknowledge: MANUAL takes the step that would do it out of every delivery.
-        plain: dict[str, Any] = {"decoder": _whole, "no_reply": True, "ack_policy": AckPolicy.MANUAL}
-        hear = self._broker.subscriber(subject, queue=service, title=(name := f"{service}.{verb}"), description=model.__doc__, **plain)
-
+        name = f"{service}.{verb}"
+        plain: dict[str, Any] = {"no_reply": True, "ack_policy": AckPolicy.MANUAL}
+        hear = self._broker.subscriber(subject, queue=service, title=name, description=model.__doc__, **plain)
         hands = asyncio.Semaphore(WORKERS)
 
-        async def carry_out(message: NatsMessage) -> None:
-            with self._watch.command(name, message.raw_message.subject, message.headers) as watched:
+        async def carry_out(message: Msg) -> None:
+            with self._watch.command(name, message.subject, message.headers or _NO_HEADERS) as watched:
                 reply = watched.answered(await self._answered(model, answer, message, stores))
             with suppress(NatsError):  # whoever asked asks again
                 # Not `respond`: it says all headers of the question once more, which the asker would read for nothing.
-                await self._client.publish(message.raw_message.reply, self._fitting(reply))
+                await self._client.publish(message.reply, self._fitting(reply))
 
         def over(task: asyncio.Task[None]) -> None:
             hands.release()
             self._under_way.discard(task)
 
-        async def receive(message: NatsMessage) -> None:
-            # FastStream's own workers hand each message through a queue and a task group, which costs more than most commands.
+        async def receive(message: Msg) -> None:
+            if not hear.running:
+                return
             await hands.acquire()
             task = asyncio.get_running_loop().create_task(carry_out(message))
             self._under_way.add(task)
             task.add_done_callback(over)
 
         hear(receive)
+        # FastStream holds the subscription; its way from there to us (parser, middlewares, scopes) costs more than most commands do.
+        hear.consume = receive
 
     def facts(
         self,
@@ -160,7 +160,7 @@ class Inlet:
         where some are named, is passed over unread, and so is one of which `passed`, which is shown all, says so."""
 
         async def receive(message: Msg) -> None:
-            stored = self._own.stored(seq_of(message), message.subject, message.data)
+            stored = self._known.stored(seq_of(message), message.subject, message.data)
             if self.floors and self.floors.done(durable, stored.seq):
                 await self._acks.passed(message)
                 return
@@ -229,10 +229,10 @@ class Inlet:
             raise Unavailable(NOT_IN_TIME, code="NOT_IN_TIME")
         return Accepted(seq=0)
 
-    async def _answered(self, model: type[C], answer: Callable[[C], Awaitable[Accepted]], message: NatsMessage, stores: bool) -> Reply:
+    async def _answered(self, model: type[C], answer: Callable[[C], Awaitable[Accepted]], message: Msg, stores: bool) -> Reply:
         try:
             async with asyncio.timeout(self._left(message)):
-                accepted = await answer(model.model_validate_json(message.body))
+                accepted = await answer(model.model_validate_json(message.data))
         except TimeoutError:
             self._late_at = time.monotonic() if stores else self._late_at
             return _refused(Unavailable(NOT_IN_TIME if stores else TOO_LONG, code="NOT_IN_TIME"))
@@ -242,16 +242,17 @@ class Inlet:
         except DomainError as error:
             return _refused(error)
         except Exception:  # a defect of one command is its answer, not the end of the service
-            log.exception("command.broke", subject=message.raw_message.subject)
+            log.exception("command.broke", subject=message.subject)
             return _refused(Broken("Trunkline failed in a way it should not; the log of the service says more", code="BROKEN"))
         self._late_at = -UNWELL if stores else self._late_at
         return Reply(accepted=accepted)
 
-    def _left(self, message: NatsMessage) -> float | None:
+    def _left(self, message: Msg) -> float | None:
         """Seconds until nobody waits any more; None: they wait for as long as it takes. Raises Overdue."""
-        if (told := message.headers.get(SENT)) is not None:
+        headers = message.headers or _NO_HEADERS
+        if (told := headers.get(SENT)) is not None:
             left = self._lateness.left(told)
-        elif (deadline := message.headers.get(DEADLINE)) is not None:  # of a sender of the version before
+        elif (deadline := headers.get(DEADLINE)) is not None:  # of a sender of the version before
             left = float(deadline) - time.time()
         else:
             return None

@@ -15,6 +15,7 @@ from multidict import istr
 
 from trunkline.auth.policy import Action
 from trunkline.runtime.ids import new_id
+from trunkline.telemetry.traces import Span
 from trunkline_gateway.dialect import Dialect, Route, owners
 from trunkline_gateway.dressing import VISIT, Visit, dress
 from trunkline_gateway.observing import UNOBSERVED, Observer
@@ -89,8 +90,8 @@ def _speaking(owner: Callable[[str], Dialect], served: Mapping[object, Place], c
     async def speak(request: web.Request, handler: Answering) -> web.StreamResponse:
         began = time.perf_counter()
         dialect, path = served.get(handler) or served.get(request.match_info.handler) or Place(owner(request.path))
-        request[VISIT] = visit = Visit(_request_id(request), observer.begun(request))
-        span = visit.span
+        span = observer.begun(request)
+        request[VISIT] = visit = Visit(_request_id(request, span), span)
         response: web.StreamResponse | None = None
         with span:
             try:
@@ -116,7 +117,9 @@ def _speaking(owner: Callable[[str], Dialect], served: Mapping[object, Place], c
     return speak
 
 
-def _request_id(request: web.Request) -> str:
-    """The caller's, when it is harmless, so that its log and ours meet."""
+def _request_id(request: web.Request, span: Span) -> str:
+    """The caller's, when it is harmless, so that its log and ours meet; else that of the trace, where the trace is the request's own."""
     given = request.headers.get(_REQUEST_ID)
-    return given if given and _ID.match(given) else new_id()
+    if given and _ID.match(given):
+        return given
+    return new_id() if span.parent_id else span.trace_id

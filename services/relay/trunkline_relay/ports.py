@@ -111,6 +111,10 @@ class Views(Dispatches, Protocol):
         """The task of a tenant, by id or by alias."""
         ...
 
+    def task_text(self, tenant: str, name: str) -> str | None:
+        """As `task`, as it is kept: a TaskView in JSON, without what has its default."""
+        ...
+
     def tasks(self, query: ListTasks) -> TaskPage:
         """The tasks of a tenant that match, in the order asked for. Raises Invalid for a cursor of another order."""
         ...

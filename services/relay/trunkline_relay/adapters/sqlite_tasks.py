@@ -8,12 +8,14 @@ from typing import Final
 
 from trunkline.contracts.task import TaskStatus, Visibility
 from trunkline.contracts.views import FINGERPRINT, LOGIN, TaskCounts, TaskView
+from trunkline.contracts.work_types import canonical
 from trunkline_relay.adapters.sqlite_store import Value, micros
 from trunkline_relay.model.pages import brief_task
 
 # Each order has one index that also holds every column that lists filter by: the worst a list can cost is to walk one of them.
 # Each filter has one that finds what matches, and where few words are in use, a tally of each. What changes while a task lives is in as
-# few of them as can be. `owner` is whoever alone may see the task, and nobody for most.
+# few of them as can be. `owner` is whoever alone may see the task, and nobody for most. `type` is what the task is, and the view holds
+# which word was sent for it.
 TABLES: Final = """
 CREATE TABLE task (
     number INTEGER PRIMARY KEY, tenant TEXT NOT NULL, task_id TEXT NOT NULL, status TEXT NOT NULL, type TEXT NOT NULL,
@@ -107,7 +109,7 @@ def _row(view: TaskView) -> dict[str, str | int | None]:
         "tenant": view.tenant,
         "task_id": view.task_id,
         "status": view.status,
-        "type": asked.type,
+        "type": canonical(asked.type),
         "priority": asked.priority,
         "pool": view.pool,
         "source": asked.source,
@@ -127,9 +129,15 @@ def _row(view: TaskView) -> dict[str, str | int | None]:
 
 def find(db: sqlite3.Connection, tenant: str, name: str) -> TaskView | None:
     """By id, or by alias, which has a colon in it."""
+    text = kept(db, tenant, name)
+    return TaskView.model_validate_json(text) if text else None
+
+
+def kept(db: sqlite3.Connection, tenant: str, name: str) -> str | None:
+    """As `find`, the JSON of the view without what says nothing."""
     by = "(SELECT task_id FROM alias WHERE tenant = ?1 AND name = ?2)" if ":" in name else "?2"
     row = db.execute(f"SELECT view FROM task WHERE tenant = ?1 AND task_id = {by}", (tenant, name)).fetchone()
-    return TaskView.model_validate_json(row[0]) if row else None
+    return str(row[0]) if row else None
 
 
 def counts(db: sqlite3.Connection) -> TaskCounts:

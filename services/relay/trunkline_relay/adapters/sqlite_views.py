@@ -85,6 +85,9 @@ class SqliteViews:
     def task(self, tenant: str, name: str) -> TaskView | None:
         return sqlite_tasks.find(self._db, tenant, name)
 
+    def task_text(self, tenant: str, name: str) -> str | None:
+        return sqlite_tasks.kept(self._db, tenant, name)
+
     def tasks(self, query: ListTasks) -> TaskPage:
         return sqlite_task_pages.page(self._db, query)
 

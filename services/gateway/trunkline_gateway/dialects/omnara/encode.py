@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from trunkline.contracts.instance_views import InstanceView
 from trunkline_gateway.dialect import status_of
 from trunkline_gateway.dialects.omnara.answers import (
     AgentSaid,
-    HeartbeatHeard,
     InputRequested,
     InstanceShown,
     InstanceTransport,
@@ -84,12 +83,16 @@ def shown(messages: Sequence[InstanceMessage]) -> list[Shown]:
     return [Shown(**plain.model_dump(), message_metadata=each.metadata or None) for plain, each in pairs]
 
 
-def heard(task: str, at: datetime) -> HeartbeatHeard:
-    return HeartbeatHeard(agent_instance_id=_known(task), last_heartbeat_at=iso(at))
+def heard(task: str, at: datetime) -> web.Response:
+    """As `answer` has a HeartbeatHeard; of all that is asked here, this comes most often by far."""
+    body = b'{"agent_instance_id":"%b","last_heartbeat_at":%b}' % (_known(task), orjson.dumps(at.astimezone(UTC), option=orjson.OPT_UTC_Z))
+    return web.Response(body=body, headers=JSON)
 
 
-_known: Final = lru_cache(4096)(wire_id)
-"""Whoever gives signs of life is named the same each time."""
+@lru_cache(4096)
+def _known(task: str) -> bytes:
+    """Whoever gives signs of life is named the same each time."""
+    return wire_id(task).encode()
 
 
 def registered(found: InstanceAnswer) -> Registered:

@@ -85,7 +85,7 @@ class InstanceRoutes:
     async def _beat(self, request: web.Request, principal: Principal) -> web.Response:
         name = named(request)
         at = await self.instances.beat(principal, name)
-        return encode.answer(encode.heard(name.task, at))
+        return encode.heard(name.task, at)
 
     async def _verify(self, request: web.Request, principal: Principal) -> web.Response:
         return encode.answer(Verified(user_id=principal.subject, display_name=principal.subject))
