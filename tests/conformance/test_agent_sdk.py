@@ -159,7 +159,7 @@ async def test_a_cancelled_task_is_a_cancelled_handler(world: World, blocking: b
         began = time.monotonic()
         await task.cancel()
         assert (await task.over()).status == "cancelled"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10, "not its sixty seconds"
         assert seen == ["cancelled by ann: no longer wanted"]
 
 
@@ -229,7 +229,7 @@ async def test_at_most_so_many_at_once(world: World) -> None:
 
 
 async def test_an_agent_that_drains_finishes_what_ends_and_hands_back_the_rest(world: World) -> None:
-    first, second = Agent(POOL, at_once=2, drain_s=0.3), Agent(POOL)
+    first, second = Agent(POOL, at_once=2, drain_s=1.0), Agent(POOL)
 
     @first.task("bugfix")
     async def fix(ctx: Context, seconds: float) -> str:

@@ -82,7 +82,7 @@ async def test_the_event_is_sent_with_the_headers_and_the_body_of_the_guide(tmp_
 async def test_each_failure_says_what_came_of_it(
     tmp_path: Path, kind: str, headers: dict[str, str], outcome: Outcome, status: int | None
 ) -> None:
-    async with at_work(tmp_path, call_s=0.3 if outcome is Outcome.TIMEOUT else 10.0) as (github, workflows):
+    async with at_work(tmp_path, call_s=1.0 if outcome is Outcome.TIMEOUT else 20.0) as (github, workflows):
         github.fail("dispatch", kind, **headers)
         error = await refused(workflows)
         assert (error.details["outcome"], error.details.get("status")) == (outcome, status)

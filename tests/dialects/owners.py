@@ -41,6 +41,7 @@ from trunkline.contracts.views import (
     TraceEvent,
     TraceView,
 )
+from trunkline.contracts.work_types import canonical
 from trunkline_approvals import model as approvals
 from trunkline_router import model as router
 from trunkline_router.settings import Settings
@@ -237,7 +238,8 @@ def _fits(view: TaskView, query: ListTasks) -> bool:
         (query.fingerprint, view.assignment.labels.get(FINGERPRINT)), (lower(query.login), lower(view.assignment.labels.get(LOGIN))),
     ]  # fmt: skip
     several: list[tuple[Sequence[object], object]] = [
-        (query.statuses, view.status), (query.types, view.assignment.type), (query.priorities, view.assignment.priority),
+        (query.statuses, view.status), (query.priorities, view.assignment.priority),
+        (tuple(map(canonical, query.types)), canonical(view.assignment.type)),
     ]  # fmt: skip
     since, until = query.submitted_from, query.submitted_before
     return (

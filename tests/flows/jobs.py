@@ -61,6 +61,15 @@ class Job:
     def await_said(self, text: str, seconds: float = 20) -> None:
         until(lambda: text in self.said, seconds, f"{text!r} is not in {self.said[-2000:]!r}")
 
+    def stands(self, word: str, seconds: float = 30) -> int:
+        """How often it said a word, once it has not for a second: what it said before it stood still may be on its way for a while."""
+        deadline, before = time.monotonic() + seconds, -1
+        while (now := self.said.count(word)) != before:
+            assert time.monotonic() < deadline, "it never stands still"
+            before = now
+            time.sleep(1.0)
+        return before
+
     def cancel(self, reason: str = "") -> tuple[int, Any]:
         return self.stack.ask("POST", f"{self.path}/cancel", {"reason": reason}, self.bearer)
 

@@ -114,7 +114,7 @@ class Command:
             for line in self.output:
                 self.lines.append(line.decode().rstrip("\n"))
 
-    def await_line(self, part: str, seconds: float = 15, *, count: int = 1) -> str:
+    def await_line(self, part: str, seconds: float = 40, *, count: int = 1) -> str:
         """The `count`th line that holds `part`."""
         return until(lambda: (found := [line for line in self.lines if part in line])[count - 1 :] and found[count - 1], seconds, self)
 

@@ -211,7 +211,7 @@ async def test_an_agent_of_the_old_way_keeps_its_task(server: NatsServer) -> Non
 
 
 async def test_an_agent_that_vanishes_loses_its_task_and_its_late_words_are_refused(server: NatsServer) -> None:
-    async with scene(server, lease_s=0.5) as (client, agent), plain_agent(server.url, agent.tenant, "second") as second:
+    async with scene(server, lease_s=1.5) as (client, agent), plain_agent(server.url, agent.tenant, "second") as second:
         task = await taken(client, agent, max_retries=1)
         await agent.report(task, "started")
         facts = await client.until("one", TaskRetryScheduled)
@@ -227,9 +227,9 @@ async def test_an_agent_that_vanishes_loses_its_task_and_its_late_words_are_refu
 
 
 async def test_beats_keep_a_lease_alive(server: NatsServer) -> None:
-    async with scene(server, lease_s=0.6) as (client, agent):
+    async with scene(server, lease_s=2.0) as (client, agent):
         task = await taken(client, agent)
-        for _ in range(12):
+        for _ in range(15):  # half as long again as a lease
             assert await agent.beat(task) == ["going"]
             await asyncio.sleep(0.2)
         assert await agent.report(task, "succeeded") == "succeeded"
@@ -237,7 +237,7 @@ async def test_beats_keep_a_lease_alive(server: NatsServer) -> None:
 
 async def test_a_restart_of_nats_server_is_nobody_s_silence_and_keeps_no_lease_for_ever() -> None:
     with nats_server() as own:
-        async with scene(own, lease_s=1) as (client, agent), plain_agent(own.url, agent.tenant, "mute") as mute:
+        async with scene(own, lease_s=2) as (client, agent), plain_agent(own.url, agent.tenant, "mute") as mute:
             task = await taken(client, agent)
             await agent.report(task, "started")
             await client.submit("two", max_retries=1)
@@ -245,7 +245,7 @@ async def test_a_restart_of_nats_server_is_nobody_s_silence_and_keeps_no_lease_f
             await mute.report(silent, "started")
             own.kill()
             own.start()
-            async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(30), asyncio.TaskGroup() as group:
                 ending = group.create_task(client.until("two", TaskLeaseOver))
                 while not ending.done():
                     with suppress(TimeoutError, NatsError):  # what was asked as the server went is asked again
@@ -256,7 +256,7 @@ async def test_a_restart_of_nats_server_is_nobody_s_silence_and_keeps_no_lease_f
 
 @pytest.mark.parametrize("begin", [False, True])
 async def test_what_was_never_begun_or_never_heard_of_is_released_again_without_counting(server: NatsServer, begin: bool) -> None:
-    async with scene(server, lease_s=0.5) as (client, agent):
+    async with scene(server, lease_s=1.0) as (client, agent):
         await client.submit("one")
         (first,) = await agent.claim(begin=begin)
         (again,) = await agent.claim(wait_s=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from io import BytesIO
 
@@ -95,10 +96,12 @@ async def acted_on(bus: Bus, count: int) -> list[int]:
     """What the sandbox service hears of tasks, until so much of it was done with."""
     seen: list[int] = []
     source = await bus.client.jetstream().pull_subscribe_bind("sandbox-named", stream=EVENTS)
-    while len(seen) < count:
-        for message in await source.fetch(count - len(seen), timeout=2):
-            seen.append(message.metadata.sequence.stream)
-            await message.ack_sync()
+    async with asyncio.timeout(30):
+        while len(seen) < count:
+            with suppress(TimeoutError):  # nothing yet
+                for message in await source.fetch(count - len(seen), timeout=2):
+                    seen.append(message.metadata.sequence.stream)
+                    await message.ack_sync()
     return seen
 
 

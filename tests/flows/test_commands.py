@@ -42,7 +42,7 @@ def test_a_task_is_run_and_watched_to_its_pull_request(up: Command) -> None:
     run.await_line("pull request #1", 20)
 
     again = trunkline(None, "watch", run.lines[0], "--url", url_of(up))
-    assert again.process.wait(20) == 0
+    assert again.process.wait(60) == 0
     until(lambda: again.lines == run.lines[1:], 20, again)
 
 
@@ -52,8 +52,8 @@ def test_a_cancelled_task_ends_its_agent_and_its_watcher_with_one(up: Command) -
     run.await_line("sleeping", 30)
     began = time.monotonic()
     cancel = trunkline(None, "cancel", run.lines[0], "--reason", "seen enough", "--url", url_of(up))
-    assert cancel.process.wait(20) == 0, cancel
-    assert run.process.wait(20) == 1, run
+    assert cancel.process.wait(60) == 0, cancel
+    assert run.process.wait(60) == 1, run
     run.await_line("seen enough", 20)
     until(lambda: not _sleepers(), 10)
     print(f"from `cancel` to the watcher's end: {time.monotonic() - began:.1f} s")
@@ -65,7 +65,7 @@ def test_stopping_the_stack_ends_the_agents_too(up: Command) -> None:
     run.await_line("sleeping", 30)
     assert _sleepers()
     code, seconds = up.stop()
-    assert (code, seconds < 5) == (0, True), up
+    assert (code, seconds < 10) == (0, True), up
     assert not _sleepers()
     run.process.kill()
 
@@ -76,27 +76,27 @@ def _sleepers() -> list[int]:
 
 def test_a_gateway_that_does_not_answer_is_exit_code_three() -> None:
     cancel = trunkline(None, "cancel", "0" * 32, "--url", f"http://127.0.0.1:{free_port()}")
-    assert cancel.process.wait(20) == 3
-    cancel.await_line("trunkline up", 1)
+    assert cancel.process.wait(60) == 3
+    cancel.await_line("trunkline up", 20)
 
 
 def test_a_command_that_does_not_exist_is_exit_code_two() -> None:
     command = trunkline(None, "upp")
-    assert command.process.wait(20) == 2
+    assert command.process.wait(60) == 2
 
 
 def test_the_doctor_finds_what_is_needed(tmp_path: Path) -> None:
     doctor = trunkline(None, "doctor", "--data-dir", tmp_path / "data")
     assert doctor.process.wait(30) == 0, doctor
-    assert "2.15" in doctor.await_line("nats-server", 1)
+    assert "2.15" in doctor.await_line("nats-server", 20)
 
 
 def test_the_demo_goes_all_the_way_and_leaves_nothing(tmp_path: Path) -> None:
     before = {each.pid for each in psutil.process_iter()}
     demo = trunkline(None, "demo", TMPDIR=str(tmp_path))
     assert demo.process.wait(80) == 0, demo
-    demo.await_line("fail on main, pass on the branch", 1)
-    demo.await_line("pull request #1", 1)
+    demo.await_line("fail on main, pass on the branch", 20)
+    demo.await_line("pull request #1", 20)
     assert os.listdir(tmp_path) == []
     left = [
         each
@@ -108,5 +108,5 @@ def test_the_demo_goes_all_the_way_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_the_demo_with_a_real_model_needs_a_key() -> None:
     demo = trunkline(None, "demo", "--agent", "claude")
-    assert demo.process.wait(20) == 2
-    demo.await_line("ANTHROPIC_API_KEY", 1)
+    assert demo.process.wait(60) == 2
+    demo.await_line("ANTHROPIC_API_KEY", 20)

@@ -180,6 +180,13 @@ async def watched(server: NatsServer) -> AsyncIterator[Home]:
         yield one
 
 
+@pytest.fixture
+async def patient(server: NatsServer) -> AsyncIterator[Home]:
+    """As `watched`, and there is time to come back before anybody is given up."""
+    async with at_home(server, instance_stale_s=1.2, instance_lost_s=4.0) as one:
+        yield one
+
+
 async def test_an_agent_registers_talks_asks_is_answered_and_ends(home: Home) -> None:
     opened = await home.open(name="the shop", transport="ws")
     assert (opened.status, opened.name, opened.transport) == (InstanceStatus.ACTIVE, "the shop", "ws")
@@ -387,15 +394,23 @@ async def test_an_agent_whose_heartbeats_cease_is_stale_and_then_lost(watched: H
     assert (await watched.until(TaskFailed)).code == "INSTANCE_LOST"
 
 
-async def test_heartbeats_that_come_again_bring_it_back_and_who_never_sent_one_misses_none(watched: Home) -> None:
-    moment, quiet = now(), Home(watched.bus)
+async def test_heartbeats_that_come_again_bring_it_back_and_who_never_sent_one_misses_none(patient: Home) -> None:
+    moment, watched, quiet = now(), patient, Home(patient.bus)
     await quiet.send(quiet.wish(OpenInstance, by="ann", agent_type="script", at=moment - timedelta(seconds=3)))
     await watched.bus.beats.put(TenantId("acme"), TaskId(watched.task), moment - timedelta(seconds=1))
     await watched.bus.client.flush()
     await watched.send(watched.wish(OpenInstance, by="ann", agent_type="claude", at=moment - timedelta(seconds=10)))
     await watched.moved_to(InstanceStatus.STALE)
-    await watched.bus.beats.put(TenantId("acme"), TaskId(watched.task), now())
-    assert (await watched.moved_to(InstanceStatus.ACTIVE)).was is InstanceStatus.STALE
+
+    async def beating() -> None:
+        while True:
+            await watched.bus.beats.put(TenantId("acme"), TaskId(watched.task), now())
+            await asyncio.sleep(0.2)
+
+    async with asyncio.TaskGroup() as group:
+        heart = group.create_task(beating())
+        assert (await watched.moved_to(InstanceStatus.ACTIVE)).was is InstanceStatus.STALE
+        heart.cancel()
     assert (await quiet.view()).status is InstanceStatus.ACTIVE
 
 

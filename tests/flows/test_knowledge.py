@@ -138,10 +138,10 @@ def test_a_job_is_told_in_the_documents_order_and_leaves_its_files_to_the_next(a
 
 
 def test_nothing_of_a_job_is_left_in_the_sandbox_but_its_files(ann: User) -> None:
-    ann.asks("raise SystemExit(1)").over()
+    ann.asks("open('left', 'w').close()\nraise SystemExit(1)").over()
     box = ann.running.folder / "data" / "sandbox" / "boxes" / ann.sandbox
     until(lambda: not [*(box / "runs").iterdir(), *(box / "shown").iterdir()], 30, "something is left")
-    assert (box / "box" / "workspace" / "kept").exists()
+    assert (box / "box" / "workspace" / "left").exists()
 
 
 def test_jobs_work_side_by_side_and_one_is_cancelled_alone(ann: User) -> None:

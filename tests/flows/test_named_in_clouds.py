@@ -27,7 +27,7 @@ from trunkline_sandbox.model.named import Effect, Phase, next_effect
 pytestmark = pytest.mark.flow
 READY, STOPPED, ERROR = SandboxStatus.READY, SandboxStatus.STOPPED, SandboxStatus.ERROR
 ANY: Final = Caps(per_user=0, per_tenant=0, ttl_s=86400)
-HASTY: Final = {"call_s": 0.8, "boot_s": 1.2, "pause_s": 0.02, "porter_s": 2.0, "move_s": 2.0}
+HASTY: Final = {"call_s": 1.5, "boot_s": 2.0, "pause_s": 0.02, "porter_s": 2.0, "move_s": 2.0}
 PATIENT: Final = Waits(make_s=60, start_s=60, stop_s=60, tries=2, pause_s=0.02, poll_s=0.02)
 RESTS: Final = {"daytona": "stopped", "e2b": "paused"}
 AT_ONCE: Final = 16

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -94,14 +94,14 @@ async def test_who_names_no_provider_gets_the_same_one_whoever_answers(url: str)
 async def test_a_provider_that_nobody_has_is_refused_at_once_and_one_that_is_away_when_it_does_not_come(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(named_hosts, "ASKED_WITHIN", 0.3)
+    monkeypatch.setattr(named_hosts, "ASKED_WITHIN", 60.0)
     async with mixed(url) as both:
         for _ in range(OFTEN):
-            began = time.monotonic()
-            with pytest.raises(Invalid, match="there is daytona, local"):
-                await both.ensure("ann", "e2b")
-            assert time.monotonic() - began < 0.5
+            async with asyncio.timeout(10):
+                with pytest.raises(Invalid, match="there is daytona, local"):
+                    await both.ensure("ann", "e2b")
         await both.part()
+        monkeypatch.setattr(named_hosts, "ASKED_WITHIN", 0.3)
         with pytest.raises(Unavailable, match="daytona answers"):
             await both.ensure("ann", "daytona")
 

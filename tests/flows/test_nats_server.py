@@ -26,7 +26,7 @@ from trunkline_cli.settings import StackSettings
 from trunkline_cli.sockets import free_port
 from trunkline_cli.supervisor import Switch
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(40)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(120)]
 
 
 @asynccontextmanager
@@ -147,8 +147,8 @@ def test_an_outside_server_is_taken_only_when_it_keeps_what_it_acknowledges(
     command = trunkline(write(tmp_path / "s"), "up", "--port", "0", "--data-dir", tmp_path / "d", "--nats", url, *words)
     try:
         if said:
-            assert command.process.wait(10) == 2
-            assert "--accept-unsafe-nats" in command.await_line(said, 1)
+            assert command.process.wait(60) == 2
+            assert "--accept-unsafe-nats" in command.await_line(said, 20)
         else:
             command.await_line("is ready at")
             assert command.family() == []
@@ -166,8 +166,8 @@ def test_a_single_service_judges_the_server_as_up_does(
     command = trunkline(write(tmp_path / "s"), "serve", "relay", "--nats", url, *words, TRUNKLINE_DATA_DIR=str(tmp_path))
     try:
         if said:
-            assert command.process.wait(10) == 2
-            assert "--accept-unsafe-nats" in command.await_line(said, 1)
+            assert command.process.wait(60) == 2
+            assert "--accept-unsafe-nats" in command.await_line(said, 20)
             assert "is ready" not in str(command)
         else:
             command.await_line("relay is ready")
@@ -204,8 +204,8 @@ def test_a_single_service_without_a_server_says_where_it_looked_and_why_it_found
     port = free_port()
     words = ["serve", "router", "--nats", f"nats://127.0.0.1:{port}", "--start-within-s", "0"]
     command = trunkline(write(tmp_path / "s"), *words, TRUNKLINE_DATA_DIR=str(tmp_path))
-    assert command.process.wait(10) == 3
-    assert "refused" in command.await_line(f"127.0.0.1:{port} (", 1).lower()
+    assert command.process.wait(60) == 3
+    assert "refused" in command.await_line(f"127.0.0.1:{port} (", 20).lower()
 
 
 async def test_a_single_service_waits_for_a_server_that_begins_after_it_and_wants_no_more_copies_than_there_are_servers(
@@ -238,4 +238,4 @@ def test_the_doctor_calls_a_server_that_is_there_by_what_it_is(
     place = ["--data-dir", tmp_path / "d", "--nats", url, "--nats-monitor", monitor, *words]
     doctor = trunkline(None, "doctor", *place)
     assert doctor.process.wait(30) == code, doctor
-    assert f" {state} " in doctor.await_line("running server", 1)
+    assert f" {state} " in doctor.await_line("running server", 20)

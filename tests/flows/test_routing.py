@@ -268,8 +268,8 @@ async def test_cancelling_a_held_task_is_done_at_once_and_drops_the_question(ser
 
 async def test_a_broken_promise_is_told_while_the_task_is_open_and_not_after_its_end(server: NatsServer) -> None:
     async with routed(server) as client:
-        await client.submit("t1", sla_s=0.8)
-        await client.submit("t2", sla_s=0.4)
+        await client.submit("t1", sla_s=2.2)
+        await client.submit("t2", sla_s=2.0)
         await client.report("t2", Reported.SUCCEEDED)
         facts = await client.until("t1", TaskSlaBreached)
         assert isinstance(facts[-1], TaskSlaBreached)

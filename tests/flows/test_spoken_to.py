@@ -82,10 +82,7 @@ def test_a_paused_agent_stands_still_and_goes_on_when_resumed(running: Stack, ad
 
     ada.tell(job, "pause")
     awaited(job, RunWaits)
-    time.sleep(0.3)
-    stood = job.said.count("count ")
-    time.sleep(1.0)
-    assert job.said.count("count ") == stood, "it went on though it was paused"
+    assert job.stands("count ") < 80, "it went on though it was paused"
     ada.tell(job, "resume")
 
     job.succeeded()
@@ -103,9 +100,7 @@ def test_a_pause_and_its_end_survive_a_kill(running: Stack, ada: Person) -> None
 
     running.kill("sandbox")
     running.await_ready()
-    stood = job.said.count("count ")
-    time.sleep(0.5)
-    assert job.said.count("count ") == stood
+    assert job.stands("count ") < 80
     ada.tell(job, "resume")
 
     job.succeeded()

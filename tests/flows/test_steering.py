@@ -129,14 +129,11 @@ def test_a_paused_run_stands_still_and_hears_in_the_order_that_people_gave_once_
     run.job.await_said("tick 3")
     assert run.ask("POST", "/pause")[0] == 202
     until(lambda: run.facts(RunWaits), 20, "it did not pause")
-    time.sleep(0.3)
     ids = {word: run.say(word) for word in ("done", "never", "second", "third")}
     assert run.ask("PATCH", f"/messages/{ids['third']}", {"text": "first"})[0] == 200
     assert run.ask("DELETE", f"/messages/{ids['never']}")[0] == 200
     assert run.ask("PUT", "/messages/order", {"message_ids": [ids["third"], ids["second"], ids["done"]]})[0] == 200
-    before = run.job.said.count("tick")
-    time.sleep(1)
-    assert run.job.said.count("tick") == before, "what is paused goes on"
+    run.job.stands("tick")  # what is paused and goes on never does
     assert run.facts(MessageTaken) == []
     assert run.ask("POST", "/resume")[0] == 202
     assert run.told() == ["task", "first", "second", "done"]

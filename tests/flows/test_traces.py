@@ -88,7 +88,7 @@ def trace(running: Stack, name: str, **who: str) -> dict[str, Any]:
 
 def spans_of(running: Stack, name: str, *wanted: str) -> dict[str, dict[str, Any]]:
     """The first by each name, once all that are wanted have been told: each service tells its own in its own time."""
-    until(lambda: {*wanted} <= {span["name"] for span in trace(running, name).get("spans", [])}, 10, trace(running, name))
+    until(lambda: {*wanted} <= {span["name"] for span in trace(running, name).get("spans", [])}, 30, trace(running, name))
     return {span["name"]: span for span in reversed(trace(running, name)["spans"])}
 
 
@@ -125,7 +125,9 @@ def test_the_answer_goes_on_from_the_trace_that_the_request_came_with(traced: tu
 def test_every_service_and_the_agent_are_part_of_it_each_below_what_it_came_from(
     running: Stack, traced: tuple[Job, requests.Response]
 ) -> None:
-    spans = spans_of(running, TRACE, "work-dev")
+    steps = [f"run.{step}" for step in ("make_sandbox", "clone", "start_agent", "commit", "push", "open_pull_request")]
+    told = ("POST /api/pr-agent/execute", "router.submit", "router-tasks", "router-runs", "work-dev", "run", *steps)
+    spans = spans_of(running, TRACE, *told)
     job, answer = traced
     tree = {name: [each["name"] for each in spans.values() if each["span_id"] == span["parent_id"]] for name, span in spans.items()}
 
@@ -135,8 +137,8 @@ def test_every_service_and_the_agent_are_part_of_it_each_below_what_it_came_from
     assert tree["router-tasks"] == ["router.submit"]
     assert tree["work-dev"] == ["router-tasks"]
     assert tree["run"] == ["work-dev"]
-    for step in ("make_sandbox", "clone", "start_agent", "commit", "push", "open_pull_request"):
-        assert tree[f"run.{step}"] == ["run"], tree
+    for step in steps:
+        assert tree[step] == ["run"], tree
     assert tree["router-runs"] == ["run"]
     assert {span["service"] for span in spans.values()} >= {"gateway", "router", "sandbox"}
     assert f"told 00-{TRACE}-{spans['run']['span_id']}-01" in job.said
@@ -157,6 +159,7 @@ def test_whoever_is_told_of_it_is_told_its_trace_and_so_is_what_the_views_took(
 
 
 def test_log_lines_say_of_which_trace_and_task_they_are(running: Stack, traced: tuple[Job, requests.Response]) -> None:
+    until(lambda: any(TRACE in line and "run.over" in line for line in running.log().splitlines()), 20, "the end is not logged")
     lines = [json.loads(line[line.index("{") :]) for line in running.log().splitlines() if TRACE in line and "{" in line]
     said = {(line["service"], line["event"]): line.get("task") for line in lines if line.get("trace") == TRACE}
     task = traced[0].id.replace("-", "")
@@ -171,7 +174,7 @@ def test_the_task_is_found_by_its_trace_and_its_trace_by_the_task(running: Stack
 
 
 def test_a_terminal_shows_it_as_a_waterfall(running: Stack, traced: tuple[Job, requests.Response]) -> None:
-    spans_of(running, TRACE, "work-dev")
+    spans_of(running, TRACE, "work-dev", "run.push", "router.submit", "POST /api/pr-agent/execute")
     out, err = io.StringIO(), io.StringIO()
     token = bearer()["Authorization"].removeprefix("Bearer ")
     with patch.dict(os.environ, {"TRUNKLINE_URL": running.url, "TRUNKLINE_TOKEN": token}), redirect_stdout(out), redirect_stderr(err):
@@ -236,8 +239,8 @@ def test_what_a_killed_service_had_told_stays(running: Stack) -> None:
     spans_of(running, came.split("-")[1], "run.clone")
     running.kill("sandbox")
     job.end()
-    spans = spans_of(running, came.split("-")[1], "work-dev")
-    assert {"POST /api/pr-agent/execute", "run.clone", "run.watch_agent", "run.open_pull_request"} <= set(spans)
+    told = ("POST /api/pr-agent/execute", "run.clone", "run.watch_agent", "run.open_pull_request")
+    spans = spans_of(running, came.split("-")[1], "work-dev", *told)
     assert spans["work-dev"]["attributes"] == {"delivery": 2}
 
 

@@ -79,6 +79,6 @@ def running(block: str, folder: Path, environment: dict[str, str]) -> Iterator[N
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()

@@ -17,7 +17,10 @@ import pytest
 from tests import campaigns
 from tests.flows.stand_ins import NAMES, Command, trunkline, until, write
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(40)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(120)]
+
+END_WITHIN = 8.0
+"""Seconds: five, on a machine with others."""
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def child(command: Command, name: str) -> psutil.Process:
     return next(each for each in command.family() if name in " ".join(each.cmdline()) and "tether" not in " ".join(each.cmdline()))
 
 
-def gone(processes: list[psutil.Process], seconds: float = 5) -> bool:
+def gone(processes: list[psutil.Process], seconds: float = 10) -> bool:
     """Whether they end in time. An orphan that nobody has reaped yet is gone too."""
     left = psutil.wait_procs(processes, timeout=seconds)[1]
     return all(each.status() == psutil.STATUS_ZOMBIE for each in left)
@@ -77,8 +80,8 @@ def test_it_says_when_it_is_ready_and_a_signal_ends_all_of_it_within_five_second
 
     code, seconds = command.stop(number)
 
-    assert (code, seconds < 5) == (0, True), command
-    assert gone(family, 0.5)
+    assert (code, seconds < END_WITHIN) == (0, True), command
+    assert gone(family)
     assert str(command).count("drained") == 5
     assert str(command).index("drained gateway") < str(command).index("drained router")
 
@@ -90,16 +93,16 @@ def test_a_second_up_on_the_same_data_is_refused_and_told_who_holds_it_on_the_sa
     port = url_of(first).rpartition(":")[2]
     for words in ((), ("--port", port)):
         second = up(started, services, tmp_path, *words)
-        assert second.process.wait(10) == 2
-        assert f"process {first.process.pid}" in second.await_line("already running", 1)
+        assert second.process.wait(30) == 2
+        assert f"process {first.process.pid}" in second.await_line("already running", 10)
     assert first.process.poll() is None
 
 
 def test_a_port_in_use_is_said_before_anything_starts(started: list[Command], services: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = up(started, services, tmp_path, "--port", str(taken.getsockname()[1]))
-        assert command.process.wait(10) == 2
-    assert "--port" in command.await_line("is in use", 1)
+        assert command.process.wait(30) == 2
+    assert "--port" in command.await_line("is in use", 10)
     assert not (tmp_path / "data" / "nats").exists()
 
 
@@ -107,8 +110,8 @@ def test_a_port_that_another_trunkline_has_is_said_to_be_so(started: list[Comman
     with socket.create_server(("127.0.0.1", 0)) as taken:
         threading.Thread(target=_say_trunkline, args=(taken,), daemon=True).start()
         command = up(started, services, tmp_path, "--port", str(taken.getsockname()[1]))
-        assert command.process.wait(10) == 2
-    line = command.await_line("already running at http://127.0.0.1:", 1)
+        assert command.process.wait(30) == 2
+    line = command.await_line("already running at http://127.0.0.1:", 10)
     assert "--port" in line and str(tmp_path / "data") in line
 
 
@@ -124,15 +127,15 @@ def _say_trunkline(server: socket.socket) -> None:
 def test_a_data_directory_that_is_a_file_is_refused_with_the_remedy(started: list[Command], services: Path, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     command = up(started, services, tmp_path)
-    assert command.process.wait(10) == 2
-    assert "--data-dir" in command.await_line("cannot be used", 1)
+    assert command.process.wait(30) == 2
+    assert "--data-dir" in command.await_line("cannot be used", 10)
 
 
 def test_a_setting_that_does_not_exist_is_refused_before_anything_starts(started: list[Command], services: Path, tmp_path: Path) -> None:
     (tmp_path / "t.toml").write_text("data_dri = '/x'\n")
     command = up(started, services, tmp_path, "--config", str(tmp_path / "t.toml"))
-    assert command.process.wait(10) == 2
-    assert "'data_dir'" in command.await_line("'data_dri'", 1)
+    assert command.process.wait(30) == 2
+    assert "'data_dir'" in command.await_line("'data_dri'", 10)
 
 
 @pytest.mark.kill
@@ -197,8 +200,8 @@ def test_a_stop_while_the_nursery_is_away_leaves_nobody_behind(started: list[Com
     command.await_line("gateway ended (its nursery ended)")
     family += command.family()
     code, seconds = command.stop()
-    assert (code, seconds < 5) == (0, True), command
-    assert gone(family, 0.5)
+    assert (code, seconds < END_WITHIN) == (0, True), command
+    assert gone(family)
 
 
 def test_a_service_that_cannot_be_imported_says_why_and_the_others_live(started: list[Command], services: Path, tmp_path: Path) -> None:
@@ -236,7 +239,7 @@ def test_a_killed_up_leaves_no_children_and_the_next_one_starts(
 
     command.process.kill()
 
-    assert gone(family, 5)
+    assert gone(family)
     again = up(started, services, tmp_path, *mode)
     again.await_line("is ready at")
     assert nats_port(tmp_path) == port
@@ -251,8 +254,8 @@ def test_a_service_that_does_not_drain_is_ended_all_the_same(
     command.await_line("is ready at")
     family = command.family()
     code, seconds = command.stop()
-    assert (code, seconds < 5) == (0, True), command
-    assert gone(family, 0.5)
+    assert (code, seconds < END_WITHIN) == (0, True), command
+    assert gone(family)
 
 
 def test_a_second_signal_ends_it_at_once(started: list[Command], services: Path, tmp_path: Path) -> None:
@@ -262,8 +265,8 @@ def test_a_second_signal_ends_it_at_once(started: list[Command], services: Path,
     command.process.send_signal(signal.SIGINT)
     command.await_line("drained gateway")
     code, seconds = command.stop(signal.SIGINT)
-    assert (code, seconds < 1) == (130, True)
-    assert gone(family, 1)
+    assert (code, seconds < 3) == (130, True)
+    assert gone(family)
 
 
 @pytest.mark.parametrize("mode", [[], ["--split"]], ids=["one process", "split"])
@@ -271,15 +274,15 @@ def test_a_service_that_refuses_to_start_ends_the_whole_with_its_reason(
     started: list[Command], services: Path, tmp_path: Path, mode: list[str]
 ) -> None:
     command = up(started, services, tmp_path, *mode, STAND_IN_REFUSES="sandbox")
-    assert command.process.wait(10) == 2, command
-    assert "Install it" in command.await_line("no bubblewrap here", 1)
+    assert command.process.wait(30) == 2, command
+    assert "Install it" in command.await_line("no bubblewrap here", 10)
     assert "Install it" in command.lines[0] and "Install it" in command.lines[-1]
 
 
 def test_running_without_isolation_is_said_at_every_start(started: list[Command], services: Path, tmp_path: Path) -> None:
     command = up(started, services, tmp_path, "--unsafe-local")
     command.await_line("is ready at")
-    command.await_line("WITHOUT ISOLATION", 1)
+    command.await_line("WITHOUT ISOLATION", 10)
 
 
 def test_a_service_of_its_own_process_has_only_the_variables_that_it_reads_and_nobody_shows_a_secret(

@@ -118,5 +118,5 @@ def sleepers() -> list[psutil.Process]:
     return [one for one in alive(LONG) if one.info["cmdline"][0].endswith("sleep")]
 
 
-async def gone(word: str, patience: float = 1.0) -> bool:
+async def gone(word: str, patience: float = 10.0) -> bool:
     return await eventually(lambda: not alive(word), patience)

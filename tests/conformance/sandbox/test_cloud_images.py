@@ -23,7 +23,7 @@ from trunkline_sandbox.ports import SandboxSpec
 FIRST = "omni-snapshot-2026-11-22T04-00-00-000Z"
 THERE = called("trunkline", FIRST)
 PLAIN = Recipe.of("FROM python:3.12\nRUN echo made > made && echo I am built")
-IMPATIENT = {"call_s": 0.6, "boot_s": 1.0, "pause_s": 0.02, "move_s": 3.0, "away_s": 10.0}
+IMPATIENT = {"call_s": 1.2, "boot_s": 2.0, "pause_s": 0.02, "move_s": 3.0, "away_s": 10.0}
 
 
 @pytest.fixture(params=CLOUDS)

@@ -20,7 +20,7 @@ from trunkline_sandbox.handlers.named_host import NAMED, NamedHost
 from trunkline_sandbox.model import Entry
 from trunkline_sandbox.ports import Exit, Launch, Line, SandboxSpec
 
-IMPATIENT = {"call_s": 0.6, "boot_s": 1.0, "pause_s": 0.02, "porter_s": 1.0, "move_s": 1.5}
+IMPATIENT = {"call_s": 1.2, "boot_s": 2.0, "pause_s": 0.02, "porter_s": 3.0, "move_s": 3.0}
 
 
 @pytest.fixture(params=CLOUDS)

@@ -77,13 +77,12 @@ async def ahead(box: Box, agent: str) -> None:
 
 async def test_it_sees_the_tree_that_is_given_later_and_runs_once(walled: Box, tmp_path: Path) -> None:
     await ahead(walled, ONCE)
-    first = {one.pid for one in waiting(walled)}
     await walled.provider.give(walled.id, tree(tmp_path))
     assert not (walled.dir / "box" / "workspace" / "runs").exists()
     await walled.provider.start(walled.id, replace(shell(ONCE), env={"LATER": "x"}, files={"/run/trunkline/task": b"x"}))
     await walled.provider.start(walled.id, shell(ONCE))
     heard = await walled.hear()
-    assert heard.out == [b"run", b"given"] and heard.exit == Exit(0) and first
+    assert heard.out == [b"run", b"given"] and heard.exit == Exit(0)
     assert sorted(os.listdir(await walled.provider.take(walled.id))) == ["a", "runs", "sub"]
 
 
@@ -152,7 +151,7 @@ async def test_what_nobody_takes_is_closed_when_nobody_waits_any_more(walled: Bo
     await ahead(walled, "echo up")
     made = await walled.provider._ahead.made(walled.id)
     assert made and made.stands()
-    assert await eventually(lambda: not made.files.fds, 5.0) and not made.stands()
+    assert await eventually(lambda: not made.files.fds) and not made.stands()
     await walled.provider.start(walled.id, shell("echo up"))
     assert (await walled.hear()).out == [b"up"]
 
@@ -177,7 +176,7 @@ async def test_nobody_waits_for_a_service_that_died(walled: Box) -> None:
     assert waiting(walled)
     first.kill()
     first.communicate()
-    assert await eventually(lambda: not waiting(walled), 5.0)
+    assert await eventually(lambda: not waiting(walled))
 
 
 async def test_who_takes_over_from_a_service_that_died_starts_it_once(walled: Box, tmp_path: Path) -> None:
@@ -197,7 +196,7 @@ async def test_who_takes_over_from_a_service_that_hangs_sends_away_who_waits_for
     try:
         if again:
             await walled.provider.start_ahead(walled.id, shell("true"))
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(30):
             await walled.provider.give(walled.id, tree(tmp_path))
             await walled.provider.start(walled.id, shell(f"{ONCE}; sleep LONG"))
         await asleep(1)

@@ -102,7 +102,7 @@ async def test_a_runner_that_hangs_past_its_wall_is_ended_by_who_follows_it(wall
     monkeypatch.setattr(following, "_OVERDUE", 0.1)
     await walled.start(shell("echo up; sleep LONG"), replace(SMALL, wall=0.6))
     next(one for one in (await asleep()).parents() if "/run/runner/runner.pyc" in one.cmdline() and "bwrap" not in one.name()).suspend()
-    assert (await walled.hear(patience=8.0)).exit.cause == "wall"
+    assert (await walled.hear(patience=30.0)).exit.cause == "wall"
     assert await gone(LONG)
 
 

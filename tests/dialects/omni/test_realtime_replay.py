@@ -77,13 +77,13 @@ async def test_without_a_past_there_is_nothing_to_replay_and_what_comes_comes_at
 
 
 async def test_a_reader_that_waits_in_a_replay_is_pinged_answered_and_closed_by_a_stop() -> None:
-    world = await small(manners=Manners(encode.PING, ping_s=0.05, silent_s=1.0))
+    world = await small(manners=Manners(encode.PING, ping_s=0.05, silent_s=2.0))
     async with served(world) as gateway, ClientSession(gateway.url, timeout=ClientTimeout(30)) as session:
         query = {"token": await token(session, history=True), "speed": "0.1"}
         async with session.ws_connect("/v1/realtime/connect", params=query, autoping=True) as ws:
             async with asyncio.timeout(20):
                 pings = 0
-                while pings < 25:  # longer than whoever is silent may stay
+                while pings < 45:  # longer than whoever is silent may stay
                     pings += (await ws.receive_json())["kind"] == "ping"
                 gateway.streams.end()
                 assert (await ws.receive()).type is WSMsgType.CLOSE

@@ -18,7 +18,7 @@ from trunkline.contracts.run import Said, SandboxReady
 from trunkline.contracts.task import TaskRetryScheduled
 from trunkline_gateway.sse import StreamLimits
 
-SOON = 3.0
+SOON = 20.0
 
 
 @asynccontextmanager

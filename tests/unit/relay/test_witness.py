@@ -68,7 +68,7 @@ async def watching(
     one = Witness(log, book, Life(life, QUARTER, "one@here", lambda: NOW))
 
     async def until(state: Integrity, sealed: int) -> IntegrityView:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 view = IntegrityView.model_validate((await one.get(GetIntegrity(tenant="-", at=NOW))).body)
                 if view.state is state and view.sealed >= sealed:
