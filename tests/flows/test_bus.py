@@ -297,11 +297,13 @@ async def test_a_fact_whose_handler_fails_comes_again_and_ends_as_a_dead_letter(
     assert tries == 8
 
 
+@pytest.mark.parametrize(
+    "few", [b'{"batch": 512, "max_bytes": 2000, "no_wait": true}', b'{"batch": 8, "max_bytes": 200000, "no_wait": true}']
+)
 async def test_what_nobody_waits_for_is_read_many_at_once_and_what_somebody_waits_for_as_it_comes(
-    bus: Bus, monkeypatch: pytest.MonkeyPatch
+    bus: Bus, monkeypatch: pytest.MonkeyPatch, few: bytes
 ) -> None:
     monkeypatch.setattr("trunkline.bus.pull.LEISURE", 0.02)
-    few = b'{"batch": 512, "max_bytes": 2000, "no_wait": true}'
     monkeypatch.setattr("trunkline.bus.pull._ALL_THERE_IS", few)
     calm, passed, heard = True, list[str](), asyncio.Queue[int]()
 
@@ -320,7 +322,7 @@ async def test_what_nobody_waits_for_is_read_many_at_once_and_what_somebody_wait
     async with asyncio.timeout(10):
         while not (floor := (await js.consumer_info(EVENTS, "relay-webhooks")).ack_floor) or floor.stream_seq < 40:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    assert (len(passed), heard.empty()) == (40, True)
+    assert (len(passed), heard.empty(), bus.watch.hears()) == (40, True, True)
     calm = False
     await fill(bus, 41, 120)
     async with asyncio.timeout(10):

@@ -49,6 +49,7 @@ from trunkline.bus.vault import Vault
 from trunkline.bus.vital import vital
 from trunkline.bus.watching import Watch
 from trunkline.bus.work import Work
+from trunkline.bus.writing import outlive
 from trunkline.contracts.errors import Unavailable
 
 log = structlog.get_logger()
@@ -223,6 +224,7 @@ class _Events:
 async def _client(settings: BusSettings, name: str, events: _Events) -> Client:
     client = events.client
     client._parse_header_lines = headers.read  # type: ignore[method-assign]  # 5 of 7 us for each message
+    outlive(client)
     callbacks: dict[str, Any] = {
         "error_cb": events.failed,
         "disconnected_cb": events.disconnected,

@@ -28,7 +28,8 @@ PAUSE: Final = 0.2
 SURE: Final = 1.0
 """Seconds without a refusal after which a request counts as taken: a refused one is repeated far sooner."""
 DRAIN: Final = 2.0
-BURST: Final = 512
+BURST: Final = 64
+"""Messages of one look: while they are read, nothing else is."""
 BURST_BYTES: Final = 4 << 20
 LEISURE: Final = 0.5
 """Seconds between two looks at what nobody waits for: many at once cost a third of what they cost one by one."""
@@ -36,7 +37,7 @@ _WISH: Final = json.dumps({"batch": BATCH, "expires": int(EXPIRES * 1e9)}).encod
 _ALL_THERE_IS: Final = json.dumps({"batch": BURST, "max_bytes": BURST_BYTES, "no_wait": True}).encode()
 _EMPTY: Final = "404"
 _USUAL: Final = ("408", _EMPTY)
-_LARGE: Final = "Message Size Exceeds MaxBytes"
+_FULL: Final = ("Message Size Exceeds MaxBytes", "Batch Completed")
 
 Way = Callable[[Msg], Awaitable[None]]
 Passed = Callable[[str, bytes], bool]
@@ -144,7 +145,7 @@ class Pull:
         headers = status.headers or {}
         code, said = headers.get("Status", ""), headers.get("Description", "").strip()
         self._empty = code == _EMPTY
-        if code not in _USUAL and said != _LARGE:  # a consumer without a leader, or gone: not to be asked in a tight loop
+        if code not in _USUAL and said not in _FULL:  # a consumer without a leader, or gone: not to be asked in a tight loop
             if self.bound:  # the others of a series say nothing new
                 log.warning("pull.refused", consumer=self.source[1], status=code, said=said)
             self._refused_at = time.monotonic()

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from nats.aio.client import Client
 from nats.errors import MaxPayloadError
+
+
+def outlive(client: Client) -> None:
+    """From now on a write to a connection that has just ended is lost, as what was on its way is; whoever waits for an answer asks again.
+
+    nats-py raises whatever its transport does then: its own status says that it is connected for a moment longer.
+    """
+    flush = client._flush_pending
+
+    async def flushed(force_flush: bool = False) -> Any:
+        try:
+            return await flush(force_flush)
+        except (OSError, RuntimeError):  # the second is what uvloop's transport raises
+            lost = asyncio.get_running_loop().create_future()
+            lost.set_result(None)
+            return lost
+
+    client._flush_pending = flushed  # type: ignore[method-assign]  # every write of nats-py and of ours goes there
 
 
 async def publish(client: Client, subject: str, body: bytes, reply: str, headers: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, MaxPayloadError
 
-from trunkline.bus.writing import publish, publish_all
+from trunkline.bus.writing import outlive, publish, publish_all
 from trunkline.testing.nats import NatsServer, nats_server
 
 HEADERS = {"Nats-Msg-Id": "dlv_1:0:1", "Nats-Expected-Last-Subject-Sequence": "7"}
@@ -74,3 +74,28 @@ async def test_what_is_too_large_or_comes_too_late_is_refused_as_nats_py_refuses
     for late in (publish(client, "said.this", b"", "to.me", {}), publish_all(client, [("said.this", b"")])):
         with pytest.raises(ConnectionClosedError):
             await late
+
+
+async def test_a_write_to_a_connection_that_has_just_ended_may_be_lost_and_raises_nothing(
+    server: NatsServer,
+) -> None:
+    async with heard(server) as (client, messages):
+        outlive(client)
+        assert client._flusher_task
+        client._flusher_task.cancel()
+        await asyncio.wait([client._flusher_task], timeout=10)
+        client._transport._io_writer.transport.abort()  # type: ignore[union-attr]
+        await asyncio.sleep(0)
+        assert client.is_connected, "its status does not say so yet"
+        await publish(client, "said.this", b"x", "to.me", HEADERS)
+        await publish_all(client, [("said.this", b"x")])
+        await client.publish("said.this", b"x")
+        async with asyncio.timeout(10):  # and all is well again when the connection is
+            while not await said_more(client, messages):  # noqa: ASYNC110 - nobody tells of it here
+                await asyncio.sleep(0.05)
+
+
+async def said_more(client: Client, messages: asyncio.Queue[Msg]) -> bool:
+    await client.publish("said.more", b"x")
+    await asyncio.sleep(0)
+    return any(messages.get_nowait().subject == "said.more" for _ in range(messages.qsize()))

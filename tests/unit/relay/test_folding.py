@@ -14,7 +14,7 @@ from trunkline.telemetry.sampling import Sampler
 from trunkline.telemetry.traces import Span, Tracer
 from trunkline_relay.adapters.sqlite_views import SqliteViews, open_views
 from trunkline_relay.handlers import fold_facts
-from trunkline_relay.handlers.fold_facts import LARGEST_BATCH, Folding
+from trunkline_relay.handlers.fold_facts import LARGEST_BATCH, SIP, Folding
 from trunkline_relay.handlers.folding_spans import NEWS_S, FoldingSpans
 
 
@@ -109,6 +109,18 @@ async def test_a_batch_that_is_whole_while_it_waits_waits_no_longer() -> None:
         log.store(2, LARGEST_BATCH + 9)
         await readers.hears.wait()
         assert views.checkpoint == LARGEST_BATCH
+
+
+async def test_what_came_together_is_folded_in_sips_between_which_others_have_the_loop() -> None:
+    log, readers = Log(), Reading()
+    log.store(1, 3 * SIP - 1)
+    async with folding(log, readers) as views, asyncio.timeout(20):
+        readers.behind.set()
+        while views.checkpoint < 3 * SIP - 1:
+            readers.hears.clear()
+            await readers.hears.wait()
+            readers.behind.set()
+        assert readers.told == [SIP, 2 * SIP, 3 * SIP - 1]
 
 
 def test_folding_is_told_of_what_is_new_and_kept_and_not_of_a_rebuild_nor_of_what_nobody_can_read() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -16,8 +17,10 @@ from trunkline_gateway.ports import Claim, Kept
 
 log = structlog.get_logger()
 
-LEASE: Final = 60.0
-"""Seconds after which whoever works on a request counts as gone; none of ours works half as long on one."""
+LEASE: Final = 15.0
+"""Seconds after which whoever works on a request counts as gone; none of ours works so long on one, and who goes on has the same ids."""
+SELDOM: Final = 5.0
+"""Whoever is told to ask again waits so many times as long as the work has lasted: each asking counts against its limit."""
 CLAIMS_WITHIN: Final = 6.0
 """Seconds: whoever asks waits ten, and wants to be told."""
 ENDS_WITHIN: Final = 1.0
@@ -83,8 +86,8 @@ class BusMemory:
             return Kept(int(lies.headers[_STATUS]), lies.body, lies.headers[_TYPE])
         if known and known.answer:
             return known.answer
-        if state == CLAIMED and known is None and await self.memos.age(lies) < self.lease:
-            raise _in_progress()
+        if state == CLAIMED and known is None and (age := await self.memos.age(lies)) < self.lease:
+            raise _in_progress(again_in(age, self.lease))
         return await self._over(Claim(key, lies.headers[_DIGEST], lies.headers[_SEED], lies.seq, self.new_id()), begun=True)
 
     async def _over(self, wanted: Claim, *, begun: bool = False) -> Claim:
@@ -145,6 +148,11 @@ class BusMemory:
             log.warning("memory.taken_over", seq=seq)
 
 
-def _in_progress() -> Conflict:
-    message = "a request with this Idempotency-Key is being worked on; ask again in a second for its answer"
-    return Conflict(message, code="IN_PROGRESS", retry_after=1)
+def again_in(age: float, lease: float) -> int:
+    """Whole seconds after which the answer may be there, when work on it began `age` seconds ago: at the latest when its lease is over."""
+    return max(1, math.ceil(min(SELDOM * age, lease - age)))
+
+
+def _in_progress(seconds: int = 1) -> Conflict:
+    message = f"a request with this Idempotency-Key is being worked on; ask again in {seconds} second{'' if seconds == 1 else 's'}"
+    return Conflict(f"{message} for its answer", code="IN_PROGRESS", retry_after=seconds)

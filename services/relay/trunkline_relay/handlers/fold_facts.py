@@ -18,8 +18,12 @@ from trunkline_relay.ports import Log, Stored, Views
 
 log = structlog.get_logger()
 
+SIP: Final = 12
+"""Messages per transaction: some two milliseconds, for so long all else that runs in the loop waits."""
+REST: Final = 3.0
+"""So many times as long as a sip took is the pause after it, while nobody reads."""
 LARGEST_BATCH: Final = 100
-"""Messages per transaction: some ten milliseconds, so that a rebuild leaves room for what else runs in the loop."""
+"""Messages per transaction while so many wait: to catch up goes before what else runs in the loop."""
 GATHER: Final = 0.1
 """Seconds that what was stored waits for company while nobody reads: one transaction costs the views as much as several tasks, and what
 happens to a task in one batch is written once."""
@@ -75,13 +79,33 @@ class Folding:
         while True:
             batch = [await self._queue.get()]
             await self._company()
-            while len(batch) < LARGEST_BATCH and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            began = time.time_ns()
-            fold_batch(self._views, batch, self._epoch)
-            self._tell(batch, began)
-            self._readers.advanced(batch[-1].seq)
-            await asyncio.sleep(0)
+            left = len(batch) + self._queue.qsize()
+            while left > 0:
+                batch += self._sip(len(batch))
+                left -= len(batch)
+                await self._rest(self._fold(batch))
+                batch = []
+
+    def _sip(self, taken: int) -> list[Stored]:
+        waiting = taken + self._queue.qsize()
+        most = LARGEST_BATCH if waiting >= LARGEST_BATCH else SIP
+        return [self._queue.get_nowait() for _ in range(min(most, waiting) - taken)]
+
+    def _fold(self, batch: Sequence[Stored]) -> float:
+        """Returns the seconds that it took."""
+        began, at = time.perf_counter(), time.time_ns()
+        fold_batch(self._views, batch, self._epoch)
+        self._tell(batch, at)
+        self._readers.advanced(batch[-1].seq)
+        return time.perf_counter() - began
+
+    async def _rest(self, took: float) -> None:
+        """Leave the loop to others, for a moment or, while nobody reads and not too much waits, for longer."""
+        await asyncio.sleep(0)
+        if self._queue.qsize() < LARGEST_BATCH:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(took * REST):
+                    await self._readers.behind.wait()
 
     async def _company(self) -> None:
         """A moment for more to come, until there is a batch or somebody reads."""
