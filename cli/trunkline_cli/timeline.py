@@ -90,15 +90,16 @@ def brief(text: str) -> str:
 
 async def show(events: AsyncIterable[E], console: Console, tell: Callable[[E], Told | None]) -> list[E]:
     """Print events as they come until the last, those of which there is something to tell; returns them all."""
-    seen: list[E] = []
+    seen, began = list[E](), None
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         spinner = progress.add_task("waiting for its turn")
         async for event in events:
             seen.append(event)
+            began = min(began or event.timestamp, event.timestamp)  # a gap is told of now, and what follows it happened before
             if told := tell(event):
                 progress.update(spinner, description=escape(told.doing) or progress.tasks[0].description, refresh=True)
-                console.print(line(told, (event.timestamp - seen[0].timestamp).total_seconds()))
+                console.print(line(told, (event.timestamp - began).total_seconds()))
     return seen
 
 

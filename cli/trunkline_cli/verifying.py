@@ -115,10 +115,21 @@ async def verified(stack: StackSettings, books: Sequence[Path], wish: Wish) -> l
         except Broken as error:
             verdicts.append(Verdict(folder.name, (error.message,)))
     async with reached(stack) as settings, reading(settings) as log:
-        extent = await log.extent()
+        try:
+            extent = await log.extent()
+        except NotFound:
+            if not (gone := [verdict(pages, found) for pages in read if (found := _gone(pages))]):
+                raise  # nobody signed for anything
+            return [*verdicts, *gone]
         for pages in read:
             verdicts.append(_elsewhere(pages, extent) or await _compared(log, pages, extent, wish.progress))
     return [*verdicts, *_copied(wish.copy, books, extent.life)]
+
+
+def _gone(pages: Pages) -> list[Finding]:
+    """Where there is no log: what was signed for."""
+    first, newest = pages.first, pages.last
+    return [Finding(Kind.GONE, first.first, newest.seq, before=newest.at)] if first and newest else []
 
 
 def _elsewhere(pages: Pages, extent: Extent) -> Verdict | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
 import yaml
+from kubernetes_validate import ValidationError, latest_version, utils, validate
 
 from tests.architecture.source import ROOT, SERVICES
 from tests.architecture.test_deploy import CONFIG, SECRET, check_settings, check_start
@@ -21,6 +24,8 @@ SECRETS = {
     "trunkline": {"jwt-secret", "vault-key", "github-token", "anthropic-api-key"},
 }
 KEEPS = ("relay", "sandbox")
+CLUSTERS = ("1.33", utils.major_minor(latest_version()))
+"""The oldest that the how-to names, and the newest whose schemas the pinned package brings."""
 Document = dict[str, Any]
 
 
@@ -140,13 +145,27 @@ def test_a_node_counts_as_started_once_it_holds_what_the_others_hold(documents: 
     assert named(documents, "Service", "nats")["spec"]["publishNotReadyAddresses"] is True
 
 
-def test_clusters_of_the_kinds_and_versions_named_take_every_document() -> None:
-    validate = pytest.importorskip(
-        "kubernetes_validate", reason="NOT TESTED against the schemas of Kubernetes: no kubernetes-validate here"
-    )
-    for path in FOLDER.glob("*.yaml"):
-        for document in yaml.safe_load_all(path.read_text()):
-            validate.validate(document, "1.33", strict=True)
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """The package would read all definitions of a version again for each document."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "schema_contents", cache(utils.schema_contents))
+        yield
+
+
+@pytest.mark.parametrize("version", CLUSTERS)
+def test_clusters_from_the_oldest_that_we_name_to_the_newest_known_take_every_document(documents: list[Document], version: str) -> None:
+    for document in documents:
+        assert validate(document, version, strict=True) == version
+    assert f"Kubernetes {CLUSTERS[0]} or newer" in (ROOT / "docs" / "how-to" / "run-on-kubernetes.md").read_text()
+
+
+def test_a_word_that_clusters_do_not_know_is_refused(documents: list[Document]) -> None:
+    runs = workload(documents, "gateway")
+    container_of_it = {**container(documents, "gateway"), "redinessProbe": {}}
+    template = {**runs["spec"]["template"], "spec": {**runs["spec"]["template"]["spec"], "containers": [container_of_it]}}
+    with pytest.raises(ValidationError, match="redinessProbe"):
+        validate({**runs, "spec": {**runs["spec"], "template": template}}, CLUSTERS[-1], strict=True)
 
 
 def test_what_is_scaled_is_there_and_by_a_figure_that_the_how_to_makes(documents: list[Document]) -> None:

@@ -192,6 +192,23 @@ async def test_a_credential_opens_its_own_verbs_and_nothing_else(server: NatsSer
         assert [each for each in publishes if not probe.was_refused("publish", each)] == []
         assert [each for each in subscribes if not probe.was_refused("subscription", each)] == []
         assert heard == []
+        assert await to_trace(probe, publishes, (tenant, name)) == []
+        assert heard == []
+
+
+async def to_trace(probe: Probe, wanted: list[str], who: tuple[str, str]) -> list[str]:
+    """Where the server would tell what became of a message on an agent's own verb, though the agent may not speak there itself."""
+    exact, let = [subject for subject in wanted if subject == filled(subject)], list[str]()
+    assert len(exact) >= LEAST
+    for headers in ({}, {"Nats-Trace-Only": "true"}):
+        probe.refused.clear()
+        for subject in exact:
+            marked = {"Nats-Trace-Dest": subject, "Told": CANARY.decode(), **headers}
+            await probe.client.publish(subjects.agent_call(*who, "beat"), b'{"session":"s","leases":[]}', headers=marked)
+        await probe.settled()
+        assert probe.client.is_connected
+        let += [subject for subject in exact if not probe.was_refused("publish", subject)]
+    return let
 
 
 async def _never(message: Msg) -> None:

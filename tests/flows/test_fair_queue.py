@@ -270,6 +270,24 @@ async def test_the_second_task_on_a_repository_waits_for_the_end_of_the_first(se
         assert await released(client, 1) == ["w2"]
 
 
+async def test_a_licence_of_an_agent_is_held_by_so_many_tasks_and_the_next_waits_for_one_of_them(server: NatsServer) -> None:
+    """Counted by the agent that a task names, else by its pool."""
+    async with routed(server, wip_agents={"codex": 1, "dev": 1}, **OURS) as client:
+        client.tenant = "licences"
+        await client.submit("a1", agent="codex", repo="acme/calc")
+        await client.submit("a2", agent="codex", repo="acme/other")
+        assert TaskAwaitsPlace(full=("agent",)) in await client.until("a2", TaskAwaitsPlace)
+        await client.submit("a3", agent="claude", repo="acme/calc")
+        await client.submit("a4", repo="acme/calc")
+        await client.submit("a5", repo="acme/other")
+        assert TaskAwaitsPlace(full=("agent",)) in await client.until("a5", TaskAwaitsPlace)
+        assert sorted(await released(client, 3)) == ["a1", "a3", "a4"]
+        await client.cancel("a1")
+        await ended(client, "a1")
+        await client.until("a2", TaskPlaceGiven)
+        assert await released(client, 1) == ["a2"]
+
+
 async def test_tasks_that_wait_begin_when_the_caps_are_lifted(server: NatsServer) -> None:
     async with routed(server, **ONE) as client:
         client.tenant = "lifted"

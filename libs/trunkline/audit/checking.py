@@ -20,6 +20,7 @@ class Kind(StrEnum):
     EARLY = "early"
     CHAIN = "chain"
     BOOK = "book"
+    GONE = "gone"
     REPLACED = "replaced"
     RESTORED = "restored"
     TURNED_BACK = "turned_back"
@@ -34,6 +35,7 @@ _SAID = {
     Kind.EARLY: "is gone before its time: the log is to be kept longer",
     Kind.CHAIN: "looks like what was written, and together they give another head than was signed: the book was changed with the log",
     Kind.BOOK: "is what was written; the book's own link of it was changed",
+    Kind.GONE: "was written, and there is no log any more: it was deleted, nats-server cannot read what it is, or this is another server",
     Kind.REPLACED: "belongs to another life of the log: all of it was replaced",
     Kind.RESTORED: "was written, and a backup from before it was restored",
     Kind.TURNED_BACK: "was signed for, as the copy of the checkpoints says, and the book knows nothing of it: "

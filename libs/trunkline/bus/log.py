@@ -111,7 +111,10 @@ class Log:
     async def last_seq(self) -> int:
         """The sequence of the newest record there is, asked of the leader now; 0 when there is none. Raises BusAway."""
         state = (await patiently(lambda: self._js.stream_info(EVENTS))).state
-        return state.last_seq if state.messages else 0
+        if not state.messages or state.messages == state.last_seq - state.first_seq + 1:
+            return state.last_seq if state.messages else 0
+        newest = await self.last(subjects.ALL_EVENTS)  # what it counts to may be damaged or purged: whoever waited for it waited in vain
+        return newest.seq if newest else 0
 
     async def ends(self) -> tuple[int, int]:
         """The first and the last sequence, asked of the leader now; of a log that holds nothing any more, the first lies beyond the last.

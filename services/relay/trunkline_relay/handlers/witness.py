@@ -139,7 +139,7 @@ class Witness:
         life, (_, end), newest = self._life.log, await self._events.ends(), self._book.pages.last
         for lost in await asyncio.to_thread(self._book.lost):
             if not restored(lost, life):
-                return [Finding(Kind.TURNED_BACK, lost.seq, lost.seq, before=lost.at)]
+                return [Finding(Kind.TURNED_BACK, min(self._book.pages.seq + 1, lost.seq), lost.seq, before=lost.at)]
         if newest is None:
             if end:
                 log.warning("witness.book_begun", records=end, why="nobody signed for what was stored before")
