@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "backup": "write everything down into one sealed file, also while it runs",
     "restore": "put a backup back into an empty place",
     "verify": "compare the log with the book of its witness: is everything as it was written?",
+    "rollback": "put released work where an earlier version finds it",
     "serve": "run one service in the foreground",
 }
 TWO_WORDS: Final = {

@@ -62,7 +62,10 @@ def store(found: Found) -> Check:
 def streams(found: Found) -> Check:
     if not found.amiss:
         return Check("streams", State.OK, "every stream and consumer is as declared")
-    remedy = "Start a service of this version: it makes what is missing. What differs was made by hand: change it back."
+    remedy = (
+        "Start a service of this version: it makes what is missing, and brings lines of an earlier one up to date. "
+        "What else differs was made by hand: change it back."
+    )
     return Check("streams", State.MISSING, _some(found.amiss), remedy)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from trunkline.bus.line_consumers import is_as_declared
 from trunkline.bus.streams import CONSUMERS, TIMERS, WORK, declared
 from trunkline.bus.visiting import Json, Visit
 from trunkline.contracts.errors import DomainError
@@ -100,7 +101,8 @@ async def _amiss(visit: Visit) -> list[str]:
             amiss.append(f"the consumer {consumer.name} is missing")
         elif config.get("filter_subject") != consumer.filter_subject or config.get("ack_policy") != "explicit":
             amiss.append(f"the consumer {consumer.name} is not as declared")
-    return amiss
+    lines = [each["name"] for each in await visit.consumers(WORK) if not is_as_declared(each["name"], each["config"])]
+    return amiss + [f"the line {name} is of an earlier version" for name in lines]
 
 
 async def _bodies(visit: Visit, stream: str, subject: str) -> AsyncIterator[Json]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -13,10 +14,16 @@ from nats.js import JetStreamContext, api
 from tests.flows.test_lanes import Hands
 from trunkline.bus import Bus, BusSettings, WorkItem, connect
 from trunkline.bus.answers import Answers
+from trunkline.bus.line_consumers import line_consumer, open_line
 from trunkline.bus.streams import durable
 from trunkline.bus.taker import Taker
+from trunkline.bus.visiting import visiting
 from trunkline.contracts import subjects
+from trunkline.contracts.subjects import Line
+from trunkline.telemetry.metrics import Uncounted
 from trunkline.testing.nats import NatsServer, nats_server
+from trunkline_cli.__main__ import main
+from trunkline_cli.stack_facts import _amiss
 
 pytestmark = pytest.mark.flow
 
@@ -145,6 +152,85 @@ async def a_taker(bus: Bus, pool: str) -> AsyncIterator[Taker]:
         await taker.close()
 
 
+@pytest.mark.usefixtures("nothing_comes_by_itself")
+async def test_whoever_has_hundreds_under_way_keeps_nobody_waiting_and_goes_on_too(bus: Bus) -> None:
+    hands = Hands()
+    await asyncio.gather(*(bus.work.put(item("wide", "loud", f"wide-{number}")) for number in range(300)))
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(bus.work.take("wide", 310, hands.carry))
+        await hands.until(300)
+        await bus.work.put(item("wide", "quiet", "narrow"))
+        await bus.work.put(item("wide", "loud", "urgent-and-wide", "P0"))
+        await hands.until(302)
+        taking.cancel()
+    assert {one.task for one in hands.carried} == {"narrow", "urgent-and-wide", *(f"wide-{number}" for number in range(300))}
+
+
+def of_before(pool: str) -> api.ConsumerConfig:
+    """The line of the tenant acme as the version before made it, but that only two may be under way there."""
+    return line_consumer(pool, Line("P2", "acme")).evolve(max_ack_pending=2)
+
+
+class Counts(Uncounted):
+    def __init__(self) -> None:
+        self.counted: list[tuple[str, ...]] = []
+
+    def count(self, figure: str, *labels: str, by: int = 1) -> None:
+        self.counted.append((figure, *labels))
+
+
+async def test_a_line_that_answers_nothing_is_counted_and_gets_the_form_of_this_version_while_others_are_served(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("trunkline.bus.taker.ANSWER", "trunkline.bus.taker.BRIEF", "trunkline.bus.lines.SILENT"):
+        monkeypatch.setattr(name, 0.3)
+    monkeypatch.setattr(bus.watch, "meters", counts := Counts())
+    await bus.client.jetstream().add_consumer("WORK", of_before("mute"))
+    await asyncio.gather(*(bus.work.put(item("mute", "acme", f"mute-{number}")) for number in range(3)))
+    hands = Hands()
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(bus.work.take("mute", 10, hands.carry))
+        await hands.until(2)
+        await bus.work.put(item("mute", "quiet", "not-mute"))
+        await hands.until(4)
+        taking.cancel()
+    assert {one.task for one in hands.carried} == {"mute-0", "mute-1", "mute-2", "not-mute"}
+    assert ("lines_unanswered_total", "mute", "P2") in counts.counted
+
+
+@pytest.mark.usefixtures("nothing_comes_by_itself")
+async def test_lines_of_the_version_before_get_the_form_of_this_one_at_a_start_with_what_is_under_way_there(
+    bus: Bus, server: NatsServer
+) -> None:
+    js = bus.client.jetstream()
+    await js.add_consumer("WORK", of_before("grown"))
+    for number in range(3):
+        await bus.work.put(item("grown", "acme", f"grown-{number}"))
+    carrying = await js.pull_subscribe_bind("work-grown-P2~acme", "WORK")
+    held = await carrying.fetch(2, timeout=10)
+    settings = BusSettings(nats_url=server.url)
+    async with visiting(settings) as visit:
+        assert "the line work-grown-P2~acme is of an earlier version" in await _amiss(visit)
+    async with connect(settings, "one"), connect(settings, "other"):
+        told = await js.consumer_info("WORK", "work-grown-P2~acme")
+        assert (told.config.max_ack_pending, told.num_ack_pending, told.num_redelivered) == (-1, 2, 0)
+        held += await carrying.fetch(1, timeout=10)
+    for message in held:
+        await message.ack_sync()
+    async with visiting(settings) as visit:
+        assert await _amiss(visit) == []
+    assert [message.metadata.num_delivered for message in held] == [1, 1, 1]
+
+
+async def test_a_line_that_was_made_on_other_servers_is_opened_as_it_is(bus: Bus) -> None:
+    """Of one server consumers lie on disk, of several in memory, and nats-server does not let that be changed."""
+    js, line = bus.client.jetstream(), Line("P2", "acme")
+    await js.add_consumer("WORK", of_before("moved").evolve(mem_storage=True))
+    await (answers := Answers(bus.client)).start()
+    await open_line(answers, "moved", line)
+    assert (await js.consumer_info("WORK", "work-moved-P2~acme")).config.max_ack_pending == -1
+
+
 async def test_a_line_whose_consumer_is_gone_goes_on(bus: Bus) -> None:
     await bus.work.put(item("gone", "acme", 1))
     assert len(await carried(bus, "gone", 1)) == 1
@@ -200,6 +286,33 @@ async def test_an_installation_of_the_version_before_goes_on_with_nothing_lost_a
                 await again.ack_sync()
                 assert (await js.stream_info("WORK")).state.messages == 0
     assert sorted(found) == sorted([*(f"old-{number}" for number in range(1, 6)), "new", "brief", "old-by-an-old-router"])
+
+
+async def test_going_back_puts_what_lies_in_lines_where_the_version_before_finds_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with nats_server() as server:
+        async with Plain(server.url) as js:
+            await earlier(js)
+            async with connect(BusSettings(nats_url=server.url), "after") as bus:
+                for tenant in ("acme", "beta"):
+                    await bus.work.put(item("dev", tenant, f"of-{tenant}"))
+                await bus.work.put(item("faq", "acme", "of-an-agent-elsewhere"), ttl_s=60)
+                await begun_and_handed_back(bus, "dev")
+            words = ["rollback", "--json", "--nats", server.url]
+            assert await asyncio.to_thread(main, words) == 0
+            assert json.loads(capsys.readouterr().out) == {"moved": {"dev": 2}, "left": {"faq": 1}}
+            found = await (await js.pull_subscribe_bind("work-dev-P2", "WORK")).fetch(2, timeout=5)
+            assert {WorkItem.model_validate_json(message.data).task for message in found} == {"of-acme", "of-beta"}
+            assert await asyncio.to_thread(main, words) == 0
+            assert json.loads(capsys.readouterr().out)["moved"] == {}
+
+
+async def begun_and_handed_back(bus: Bus, pool: str) -> None:
+    """As by a sandbox service that is stopped while it works."""
+    hands = Hands()
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(bus.work.take(pool, 1, hands.carry))
+        await hands.until(1)
+        taking.cancel()
 
 
 class Plain:

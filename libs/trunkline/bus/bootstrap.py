@@ -12,6 +12,7 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from trunkline.bus.in_memory import KEPT, made
+from trunkline.bus.line_consumers import bring_up
 from trunkline.bus.log_life import EARLIER, LogLife, read_earlier
 from trunkline.bus.streams import CONSUMERS, EPOCH, EVENTS, RESTORING, RETIRED, SEAL, declared
 from trunkline.contracts.errors import Conflict, DomainError, Unavailable, Unsupported
@@ -33,6 +34,7 @@ async def bootstrap(client: Client, js: JetStreamContext, *, replicas: int, even
         await _stream(js, config, listed)
     for stream, name in RETIRED:
         await _retire(js, stream, name)
+    await bring_up(client)
     known = {stream: await _consumers(client, stream) for stream in {stream for stream, _ in CONSUMERS} - {*KEPT}}
     for stream, consumer in CONSUMERS:
         if stream not in KEPT and consumer.name not in known[stream]:

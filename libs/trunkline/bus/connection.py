@@ -130,6 +130,7 @@ async def connect(settings: BusSettings, name: str, beside: Beside | None = None
         async with telling(settings, name, client) as watch:
             bus, direct = _assembled((answers, js), broker, life, watch)
             events.tell.extend((bus.live.missed, answers.reconnected, bus.inlet.reconnected, bus.roll.reconnected, bus.work.reconnected))
+            events.tell.append(bus.hands.reconnected)
             events.tell.append(partial(watch.meters.count, "bus_reconnects_total"))
             await direct.start()
             async with beside(bus) if beside else nullcontext(), _hearing(bus, events):

@@ -99,7 +99,7 @@ async def settle(message: Msg, work: Callable[[], Awaitable[None]], give_up: Giv
         with suppress(NatsError):  # it comes again by itself
             await message.nak(delay=min(first * 2 ** min(deliveries(message) - 1, 10), most) * random.uniform(0.5, 1.0))
     except Exception as error:
-        await _failed(message, error, give_up)
+        await failed(message, error, give_up, deliveries(message))
     else:
         with suppress(NatsError):  # not acknowledged: it comes again, and the handler finds that it is done
             await ack(message)
@@ -112,8 +112,8 @@ async def _buried(message: Msg, reason: str, give_up: GiveUp) -> None:
         await message.term()
 
 
-async def _failed(message: Msg, error: Exception, give_up: GiveUp) -> None:
-    tries = deliveries(message)
+async def failed(message: Msg, error: Exception, give_up: GiveUp, tries: int) -> None:
+    """Later again; given up once it failed so often, this time included."""
     reason = f"{type(error).__name__}: {error}"
     # A bus or an owner that is away is not the message's fault: such a try is repeated for as long as it takes.
     away = isinstance(error, Unavailable)

@@ -14,6 +14,8 @@ SOON: Final = (0.003, 0.05)
 """Seconds until a line whose bell rang is asked again though it seemed empty: nats-server rings before it may be ready to hand out."""
 BELIEVED: Final = 1.0
 """Seconds for which a line is thought empty: what comes back to it, because its carrier died or gave up, rings no bell."""
+SILENT: Final = 1.0
+"""Seconds after a question that had no answer until one of the lines that gave none is asked again, whatever rings there."""
 LOOKS: Final = 32
 """Lines asked in a second without a bell; where more hold something that is carried, each is believed for longer."""
 
@@ -41,6 +43,9 @@ class Lines:
         self._turns = {lane: Turns(weights) for lane in LANES}
         self._turn = 1
         self._look_at = 0.0
+        self._silent: dict[Line, None] = {}
+        """Those that did not answer when they were asked last, the longest ago first."""
+        self._try_at = 0.0
 
     def ring(self, line: Line) -> None:
         """Something was put into the line."""
@@ -52,6 +57,7 @@ class Lines:
     def doubt(self) -> None:
         """Any line may hold something, as bells may have been missed."""
         self._look_at = 0.0
+        self._silent.clear()
         for _, known in self._all():
             known.wake()
 
@@ -67,13 +73,18 @@ class Lines:
         holding = {line for line in lines if line.lane in self._lanes}
         for line in [line for line, known in self._all() if line not in holding and not known.rung]:
             del self._lanes[line.lane][line.tenant]
+            self._silent.pop(line, None)
         for line in sorted(holding):
             self._known(line)
 
     def next(self, now: float) -> Line | None:
-        """The line to ask; None: all are thought empty."""
+        """The line to ask; None: all are thought empty, or do not answer."""
+        if self._silent and now >= self._try_at:
+            return next(iter(self._silent))
         for lane in search(self._turn):
             waiting = [tenant for tenant, known in self._lanes[lane].items() if known.empty_until <= now]
+            if self._silent:
+                waiting = [tenant for tenant in waiting if Line(lane, tenant) not in self._silent]
             if waiting:
                 return Line(lane, self._turns[lane].next(waiting))
         return None
@@ -87,6 +98,7 @@ class Lines:
         """A message came out of the line, and so many lay behind it."""
         self._turn += 1
         self._turns[line.lane].took(line.tenant)
+        self.spoke(line)
         known = self._known(line)
         known.rung = max(known.rung - 1, 0)
         known.misses = 0
@@ -94,6 +106,7 @@ class Lines:
 
     def emptied(self, line: Line, now: float) -> None:
         """The line that was asked has nothing more, as far as the server says."""
+        self.spoke(line)
         known = self._known(line)
         known.behind = 0
         if known.rung and known.misses < len(SOON):
@@ -103,9 +116,26 @@ class Lines:
             known.rung = 0
             known.empty_until = now + BELIEVED * max(1.0, sum(map(len, self._lanes.values())) / LOOKS)
 
+    def silent(self, line: Line, now: float) -> None:
+        """The line that was asked did not answer: whoever waits for it keeps the others waiting, so they are asked before it is again."""
+        self._known(line)
+        self._silent.pop(line, None)
+        self._silent[line] = None
+        self._try_at = now + SILENT
+
+    def spoke(self, line: Line) -> None:
+        """Something came from there, be it late."""
+        self._silent.pop(line, None)
+
+    @property
+    def some_silent(self) -> bool:
+        """Whether it is to be feared that a question has no answer."""
+        return bool(self._silent)
+
     def quiet_until(self) -> float:
         """When it is worth asking again, should no bell ring before."""
-        return min([self._look_at, *(known.empty_until for _, known in self._all())])
+        asked = [known.empty_until for line, known in self._all() if line not in self._silent]
+        return min([self._look_at, *asked, *([self._try_at] if self._silent else [])])
 
     def _known(self, line: Line) -> _Line:
         return self._lanes[line.lane].setdefault(line.tenant, _Line())

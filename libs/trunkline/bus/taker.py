@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -19,14 +19,18 @@ from trunkline.bus.delivery import deliveries
 from trunkline.bus.line_consumers import ANSWER, held_lines, line_name, open_line
 from trunkline.bus.lines import Lines
 from trunkline.bus.streams import WORK
+from trunkline.bus.watching import pool_label
 from trunkline.contracts import subjects
 from trunkline.contracts.subjects import Line
+from trunkline.telemetry.metrics import Meters, Uncounted
 
 log = structlog.get_logger()
 
 PAUSE: Final = 0.5
 LAST_WORD: Final = 0.3
 """Seconds in which the answer to the last question may still come, so that it is handed back and not waited for."""
+BRIEF: Final = 0.5
+"""Seconds for which any answer is waited for while some line gives none: no other line waits longer for its question."""
 EMPTY: Final = ("404", "408")
 MOST: Final = 16
 """Messages that are asked for at once."""
@@ -34,13 +38,26 @@ IN_STOCK: Final = 0.1
 """Seconds for which what was fetched waits to be taken; then it is handed back."""
 
 
+class _Lost(Exception):
+    """The question went with the connection: that says nothing of its line."""
+
+
 class Taker:
     """One taker of one pool, for all tenants in fair turns or for one alone. `message` is called by one task at a time."""
 
-    def __init__(self, answers: Answers, pool: str, tenant: str | None = None, weights: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        answers: Answers,
+        pool: str,
+        tenant: str | None = None,
+        weights: Mapping[str, float] | None = None,
+        meters: Meters | None = None,
+    ) -> None:
         self._answers = answers
+        self._meters = meters or Uncounted()
         self._client = client = answers.client
         self._pool = pool
+        self._tenant = tenant or ""
         self._subjects = subjects.work_of(pool, tenant)
         self._lines = Lines(weights)
         self._inbox = client.new_inbox()
@@ -54,7 +71,8 @@ class Taker:
         self._stock: deque[Msg] = deque()
         self._came = asyncio.Event()
         self._return: asyncio.TimerHandle | None = None
-        self._returning: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()
+        self._opening: asyncio.Task[None] | None = None
         self._ears: list[Subscription] = []
 
     async def open(self) -> None:
@@ -71,7 +89,14 @@ class Taker:
             with suppress(NatsError, TimeoutError):
                 await ear.unsubscribe()
         self._keep()
+        if self._opening:
+            self._opening.cancel()
         await self._give_back()
+
+    def expect(self, lane: str) -> None:
+        """Of our tenant something comes back to the lane now, which rings no bell."""
+        self._lines.ring(Line(lane, self._tenant))
+        self._bell.set()
 
     def doubt(self) -> None:
         """The connection was away: bells may have been missed."""
@@ -79,6 +104,8 @@ class Taker:
         self._bell.set()
         self._owed = 0  # the question, or its answer, may be lost with the connection
         self._came.set()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(_Lost())
 
     async def message(self, hands: int = 1) -> Msg:
         """The next message of the lines, however long it takes. With `hands` for more, more may be fetched, for the calls that follow."""
@@ -129,24 +156,46 @@ class Taker:
             return None
         try:
             return self._read(line, await self._answered_there(line, min(hands, self._lines.waiting(line), MOST)))
+        except _Lost:
+            return None
         except TimeoutError:
-            self._owed = 0
+            self._meters.count("lines_unanswered_total", pool_label(self._pool), line.lane)
             log.warning("work.no_answer", pool=self._pool, lane=line.lane, tenant=line.tenant)
+            self._open_beside(line)
         except NatsError as error:
-            self._owed = 0
             log.warning("work.not_asked", pool=self._pool, lane=line.lane, tenant=line.tenant, error=str(error))
-            await asyncio.sleep(PAUSE)
+        self._owed = 0
+        self._lines.silent(line, asyncio.get_running_loop().time())
         return None
 
     async def _answered_there(self, line: Line, most: int) -> Msg:
         """The answer of a line, whose consumer is made if it has none. Raises TimeoutError, NatsError."""
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{WORK}.{line_name(self._pool, line)}"
-        with suppress(TimeoutError):  # where somebody listens in on questions, the server does not say that nobody answers them
-            answer = await self._answered(subject, most)
-            if not (self._says(answer) and status_of(answer) == NOBODY):
-                return answer
+        answer = await self._answered(subject, most)
+        if not (self._says(answer) and status_of(answer) == NOBODY):
+            return answer
         await open_line(self._answers, self._pool, line)
         return await self._answered(subject, most)
+
+    def _open_beside(self, line: Line) -> None:
+        """Where somebody listens in on questions, the server does not say that nobody answers them; and of an earlier version's line it
+        says nothing once many are under way there. The other lines do not wait for that."""
+        if self._opening is None:
+            self._opening = self._aside(self._opened(line))
+
+    async def _opened(self, line: Line) -> None:
+        try:
+            await open_line(self._answers, self._pool, line)
+        except NatsError as error:
+            log.warning("work.not_opened", pool=self._pool, lane=line.lane, tenant=line.tenant, error=str(error))
+        finally:
+            self._opening = None
+
+    def _aside(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
 
     async def _answered(self, subject: str, most: int) -> Msg:
         """Raises TimeoutError, NatsError."""
@@ -157,11 +206,12 @@ class Taker:
         self._owed = most
         self._told.clear()
         await self._client.publish(subject, wish, reply=f"{self._inbox}.{self._asked}")
-        async with asyncio.timeout(ANSWER):
+        async with asyncio.timeout(BRIEF if self._lines.some_silent else ANSWER):
             try:
                 return await answer
             except asyncio.CancelledError:
-                if answer.done() and not answer.cancelled():  # it came at the very moment at which we were told to stop
+                # It came at the very moment at which we were told to stop.
+                if answer.done() and not answer.cancelled() and not answer.exception():
                     await self._hand_back(answer.result())
                 raise
 
@@ -217,9 +267,7 @@ class Taker:
 
     def _give_back_soon(self) -> None:
         self._return = None
-        task = asyncio.get_running_loop().create_task(self._give_back())
-        self._returning.add(task)
-        task.add_done_callback(self._returning.discard)
+        self._aside(self._give_back())
 
     async def _give_back(self) -> None:
         """Nobody takes what was fetched."""
@@ -229,6 +277,8 @@ class Taker:
     async def _hand_back(self, message: Msg) -> None:
         """Too late for us: whoever asks next has it at once."""
         if not self._says(message):
+            if line := subjects.parse_work(message.subject):
+                self._lines.spoke(line)
             with suppress(NatsError):
                 await message.nak()
 

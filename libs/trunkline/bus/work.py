@@ -68,7 +68,7 @@ class Work:
 
         Work whose carrier died is delivered again after the ack wait. Cancelling hands back what is being carried.
         """
-        taker = Taker(self._answers, pool, weights=weights)
+        taker = Taker(self._answers, pool, weights=weights, meters=self._watch.meters)
         await taker.open()
         self._takers.add(taker)
         async with asyncio.TaskGroup() as group:

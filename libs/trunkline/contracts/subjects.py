@@ -111,6 +111,7 @@ class Line(NamedTuple):
 
 _LINE = "line"
 """Keeps the lines out of the consumers of earlier versions, which were of whole lanes: a work queue gives nothing to two."""
+ALL_LINES = f"work.*.{_LINE}.*.*"
 
 
 def work(pool: str, lane: str, tenant: str) -> str:
@@ -121,6 +122,12 @@ def work(pool: str, lane: str, tenant: str) -> str:
 def work_before(pool: str, lane: str) -> str:
     """Where earlier versions put what waits in one lane of a pool."""
     return f"work.{token(pool)}.{token(lane)}.>"
+
+
+def before_lines(subject: str) -> str:
+    """Where an earlier version would have put what lies in a line."""
+    work, pool, _, lane, tenant = subject.split(".")
+    return f"{work}.{pool}.{lane}.{tenant}"
 
 
 def work_of(pool: str, tenant: str | None = None) -> str:

@@ -43,6 +43,7 @@ FIGURES: Final = (
     _figure("appends_refused_total", COUNTER, "why", "Facts not stored: `raced` by another writer, or the bus was `away`."),
     _figure("consumer_pending", GAUGE, "consumer", "Messages that wait to be handed out for the first time: the lag."),
     _figure("consumer_unacknowledged", GAUGE, "consumer", "Messages handed out to some replica and not done."),
+    _figure("lines_unanswered_total", COUNTER, "pool lane", "Questions for released tasks that nats-server did not answer in time."),
     _figure("spans_dropped_total", COUNTER, "", "Spans that were kept for nobody, for want of room or of a bus."),
     _figure("http_requests_total", COUNTER, "method route status", "Requests answered.", "gateway"),
     _figure("http_request_seconds", HISTOGRAM, "route", "From the request to its answer; streams are left out.", "gateway"),

@@ -161,18 +161,38 @@ class Handed(Protocol):
     @property
     def item(self) -> WorkItem: ...
 
+    @property
+    def place(self) -> int:
+        """In the queue; each time that it comes it is the same."""
+        ...
+
+    @property
+    def times(self) -> int:
+        """How often it was handed out, for whatever reason."""
+        ...
+
     def watched(self) -> AbstractContextManager[object]:
         """For `with`: the time in which it is put into somebody's hands."""
         ...
 
     async def done(self) -> None: ...
 
-    async def back(self, delay: float) -> None: ...
+    async def back(self, delay: float) -> None:
+        """In so many seconds, for whoever asks then. Said again, what was said last counts."""
+        ...
+
+    async def failed(self, error: Exception) -> None:
+        """It broke whoever looked at it: later again, until it is given up."""
+        ...
 
 
 class Handing(Protocol):
     async def next(self, hands: int = 1) -> Handed:
         """However long it takes. `hands` says how many are wanted soon: they may be fetched together."""
+        ...
+
+    def expect(self, lane: str) -> None:
+        """Something comes back to the lane now: it is worth asking there."""
         ...
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.bus.lanes import LANES, SHARES
-from trunkline.bus.lines import BELIEVED, LOOKS, SOON, Lines
+from trunkline.bus.lines import BELIEVED, LOOKS, SILENT, SOON, Lines
 from trunkline.bus.shares import Turns
 from trunkline.contracts.subjects import Line, parse_work, work, work_before, work_of
 
@@ -186,6 +186,63 @@ def test_a_look_that_had_no_answer_changes_nothing_and_is_made_again() -> None:
     lines = quiet(10.0)
     lines.held(None, 11.0)
     assert (lines.next(11.0), lines.looks(12.0)) == (A, True)
+
+
+def test_a_line_that_does_not_answer_keeps_nobody_waiting_whatever_rings_there() -> None:
+    lines = Lines()
+    for _ in range(9):
+        lines.ring(A)
+        lines.ring(B)
+    assert lines.next(10.0) == A
+    lines.silent(A, 10.0)
+    for _ in range(5):
+        lines.ring(A)
+        assert lines.next(10.0 + SILENT / 2) == B
+        lines.took(B)
+    assert lines.next(10.0 + SILENT) == A, "it is asked again, however much the others bring"
+    lines.silent(A, 10.0 + SILENT)
+    assert (lines.next(10.0 + SILENT), lines.some_silent) == (B, True)
+
+
+def test_lines_that_do_not_answer_are_tried_by_turns_and_all_together_as_seldom_as_one() -> None:
+    lines, asked = Lines(), []
+    silent = [Line("P2", f"silent-{number}") for number in range(5)]
+    for line in (*silent, B):
+        lines.ring(line)
+    for tenth in range(100):
+        while (line := lines.next(now := 100.0 + tenth / 10)) in silent:
+            lines.silent(line, now)
+            asked.append(line)
+        assert line == B
+    assert asked[5:10] == silent
+    assert len(asked) <= 5 + 10 / SILENT
+
+
+def test_a_line_that_speaks_again_is_as_any_other_and_so_are_those_that_wait_to_be_tried() -> None:
+    lines = Lines()
+    lines.held([A, B], 10.0)
+    for line in (A, B):
+        lines.silent(line, 10.0)
+    assert (lines.next(10.1), lines.quiet_until()) == (None, 10.0 + SILENT)
+    assert lines.next(10.0 + SILENT) == A
+    lines.took(A)
+    assert lines.next(10.0 + SILENT) == B, "none that is well again waits for another's pause"
+    lines.emptied(B, 10.0 + SILENT)
+    assert (lines.some_silent, lines.next(10.0 + SILENT)) == (False, A)
+
+
+def test_after_an_outage_those_that_did_not_answer_are_asked_too() -> None:
+    lines = quiet(10.0)
+    lines.silent(A, 10.5)
+    lines.doubt()
+    assert (lines.some_silent, lines.next(10.5)) == (False, A)
+
+
+def test_of_a_line_that_holds_nothing_it_is_forgotten_that_it_did_not_answer() -> None:
+    lines = quiet(10.0)
+    lines.silent(A, 10.5)
+    lines.held([B], 11.0)
+    assert (lines.some_silent, lines.next(11.0 + SILENT)) == (False, B)
 
 
 def test_many_lines_of_which_all_is_carried_are_asked_no_more_often_than_a_few_a_second() -> None:

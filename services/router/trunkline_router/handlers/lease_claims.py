@@ -18,6 +18,7 @@ from trunkline.contracts.subjects import AgentCall
 from trunkline_router.handlers.agent_bodies import accepted
 from trunkline_router.handlers.lease_line import Giving, Line, Waiting
 from trunkline_router.handlers.lease_reading import Leases
+from trunkline_router.handlers.lease_rest import Resting
 from trunkline_router.model.routing import POOLS
 from trunkline_router.ports import Handed, HandsOf
 
@@ -28,6 +29,8 @@ TOGETHER: Final = 0.004
 SETTLED: Final = 5.0
 """Seconds within which what is promised is given; what comes later is told by the next claim."""
 MOST_UNTOLD: Final = 10_000
+MOST_LEFT: Final = 32
+"""Lines in which nobody waits any more, and of which it is still known what rests there."""
 SERVED: Final = frozenset(POOLS.values())
 """Pools whose work no agent may take out of the hands of the services that do it."""
 Session = tuple[str, str, str]
@@ -59,6 +62,7 @@ class Claims:
         self._lease_s = leases.lasts.total_seconds()
         self.untold = Untold()
         self._lines: dict[tuple[TenantId, str], Line] = {}
+        self._left: OrderedDict[tuple[TenantId, str], Resting] = OrderedDict()
         self._sessions: dict[Session, Waiting] = {}
         self._here: dict[tuple[TenantId, str], set[Waiting]] = {}
         """By agent."""
@@ -151,7 +155,7 @@ class Claims:
         key = tenant, pool
         line = self._lines.get(key)
         if line is None:
-            line = self._lines[key] = Line(self._hands, self, key)
+            line = self._lines[key] = Line(self._hands, self, key, self._left.pop(key, None))
             self._start(self._serve(key, line))
         return line
 
@@ -166,6 +170,13 @@ class Claims:
             log.exception("lease_claims.broke", pool=key[1])
         finally:
             del self._lines[key]
+            self._leave(key, line.resting)
+
+    def _leave(self, key: tuple[TenantId, str], resting: Resting) -> None:
+        if resting:
+            self._left[key] = resting
+        while len(self._left) > MOST_LEFT:
+            self._left.popitem(last=False)
 
     def _start(self, work: Coroutine[object, object, None]) -> None:
         async def run() -> None:
