@@ -67,6 +67,12 @@ def _seen(event: TaskEvent) -> Told:
     return Told("workflow", f"{stands}: {said.get('url') or said.get('run_id')}", "bold" if said.get("conclusion") else "dim")
 
 
+def _run_told(event: TaskEvent) -> Told | None:
+    """What was told of a run, and is so, is told by its run that was seen."""
+    why = event.word("refused")
+    return Told("workflow", f"run {event.word('run_id')}, which its key named, is not its own: {why}", "yellow") if why else None
+
+
 def _given_up(event: TaskEvent) -> Told:
     return Told("workflow", f"given up: {event.word('error')}", "red")
 
@@ -82,6 +88,7 @@ TOLD: Final[Mapping[str, Tell]] = {
     "dispatch.wanted": _wanted,
     "dispatch.tried": _tried,
     "dispatch.run_seen": _seen,
+    "dispatch.run_told": _run_told,
     "dispatch.given_up": _given_up,
     "dispatch.cancel_tried": _tried,
     "dispatch.key_revoked": lambda _: None,

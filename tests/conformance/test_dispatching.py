@@ -14,7 +14,7 @@ import pytest
 
 from tests.conformance.github_place import keys
 from trunkline.contracts.dispatch import Outcome
-from trunkline.contracts.errors import DomainError
+from trunkline.contracts.errors import DomainError, NotFound
 from trunkline.testing.fake_actions import by_event
 from trunkline.testing.fake_github import App, FakeGitHub, fake_github
 from trunkline.testing.nats import free_port
@@ -197,6 +197,26 @@ async def test_runs_are_listed_by_event_and_moment_and_shown_one_by_one(tmp_path
         assert (shown.status, shown.conclusion, shown.url) == ("completed", "success", runs[0].url)
 
 
+async def test_runs_of_many_pages_are_listed_whole_and_of_more_than_github_shows_it_is_said_that_they_are_not(tmp_path: Path) -> None:
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    async with at_work(tmp_path) as (github, workflows):
+        numbers = [github.actions.add(REPO, f"run {number}")["id"] for number in range(130)]
+        listed = await workflows.runs(REPO, since, None)
+        assert ([run.run_id for run in listed.runs], listed.whole) == (numbers[::-1], True)
+        assert len(github.steps("runs")) == 2
+        for number in range(871):
+            github.actions.add(REPO, f"later {number}")
+        listed = await workflows.runs(REPO, since, None)
+        assert (len(listed.runs), listed.whole) == (1000, False)
+
+
+async def test_a_run_of_another_event_or_of_another_repository_is_shown_as_none_of_ours(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as (github, workflows):
+        for run in (github.actions.add(REPO, "Deploy", event="push"), github.actions.add("acme/other", "omnara_trigger")):
+            with pytest.raises(NotFound):
+                await workflows.run(REPO, run["id"], None)
+
+
 async def test_a_run_is_cancelled_and_one_that_is_over_counts_as_cancelled(tmp_path: Path) -> None:
     async with at_work(tmp_path) as (github, workflows):
         await workflows.start(START)
@@ -213,6 +233,6 @@ async def test_a_run_is_cancelled_and_one_that_is_over_counts_as_cancelled(tmp_p
 async def listed(workflows: GitHubWorkflows) -> list[Any]:
     async with asyncio.timeout(5):
         while True:
-            if runs := await workflows.runs(REPO, datetime.now(UTC) - timedelta(minutes=1), None):
+            if runs := (await workflows.runs(REPO, datetime.now(UTC) - timedelta(minutes=1), None)).runs:
                 return list(runs)
             await asyncio.sleep(0.01)

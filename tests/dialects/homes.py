@@ -59,10 +59,13 @@ class Beats:
     """ports.Beats, and what was put there."""
 
     put_there: list[tuple[str, datetime]] = field(default_factory=list)
+    hearts: list[bool] = field(default_factory=list)
+    """Which of those were of one that sends heartbeats."""
     ears: list[Callable[[datetime], None]] = field(default_factory=list)
 
-    async def put(self, tenant: TenantId, task: TaskId, at: datetime) -> None:
+    async def put(self, tenant: TenantId, task: TaskId, at: datetime, *, heartbeat: bool = False) -> None:
         self.put_there.append((task, at))
+        self.hearts.append(heartbeat)
         for tell in self.ears:
             tell(at)
 

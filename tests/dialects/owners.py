@@ -81,7 +81,7 @@ def submit(events: Sequence[Event], wish: SubmitTask) -> Decided:
     assert task
     told = Submitted(
         task_id=wish.task_id, pool=task.assignment.pool, executor=task.assignment.executor, status=task.status, hold=task.hold,
-        submitted_at=task.submitted_at, sla_at=task.sla_at, trace_id=task.trace_id,
+        gated=task.gated and not task.attempt, submitted_at=task.submitted_at, sla_at=task.sla_at, trace_id=task.trace_id,
     )  # fmt: skip
     return Decided(facts, body=told)
 

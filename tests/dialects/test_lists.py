@@ -19,7 +19,7 @@ NEEDED = {"taskId": "t", "owner": "acme", "repo": "shop"}
 """What is asked for beside how much."""
 LIMITS = ("limit", "message_limit")
 NONSENSE = ("-1", "1000000000", "x", "1.5", "", "9" * 400)
-FILTERED = {"/tasks", "/usage", "/dead-letters", "/webhooks", "/webhooks/{webhook_id}/deliveries", "/schedules"}
+FILTERED = {"/tasks", "/usage", "/dead-letters", "/webhooks", "/webhooks/{webhook_id}/deliveries", "/schedules", "/traces/{trace_id}"}
 """A word that these do not know may be a filter that is misspelt. What only the document's own lists or other surfaces do not know is
 not looked at, as with the servers they come from."""
 READING = [

@@ -13,7 +13,7 @@ from uuid import uuid4
 from trunkline.bus import Bus, BusSettings, connect
 from trunkline.contracts import subjects
 from trunkline.contracts.dispatch import ReportWorkflowRun, SeenBy, Workflow, WorkflowRun
-from trunkline.contracts.ids import TaskId, TenantId
+from trunkline.contracts.ids import TaskId, TenantId, wire_id
 from trunkline.contracts.instance import InstanceMoved, InstanceStatus
 from trunkline.contracts.message import Accepted, Fact
 from trunkline.contracts.record import Record
@@ -80,6 +80,17 @@ class Desk:
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise AssertionError(f"no {kind.__name__} that fits among {await self.facts(task)}") from None
+
+    async def asked_for(self, run_id: int, times: int) -> None:
+        """Returns when GitHub was asked for that run so often."""
+        async with asyncio.timeout(WITHIN):
+            while True:
+                if len([seen for seen in self.github.steps("run") if seen.path.endswith(f"/{run_id}")]) >= times:
+                    return
+                await asyncio.sleep(0.02)
+
+    def run_of(self, task: TaskId) -> int:
+        return next(sent.run_id for sent in self.github.actions.sent if sent.payload["agent_instance_id"] == wire_id(task))
 
     async def report(self, task: str, repo: str, run: dict[str, Any], how: SeenBy = SeenBy.WEBHOOK) -> Accepted:
         told = WorkflowRun(

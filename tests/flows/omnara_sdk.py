@@ -8,7 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,13 @@ class Sdk:
 
     def begin(self, name: str, /, **given: Any) -> None:
         """Without waiting for what comes of it."""
+        self._write(name, given)
+
+    def begin_at_once(self, name: str, many: Sequence[dict[str, Any]]) -> None:
+        """All of them together, as only the async client can; their answers are one answer."""
+        self._write(name, many)
+
+    def _write(self, name: str, given: object) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"name": name, "with": given}) + "\n")
         self.process.stdin.flush()

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import ClientSession, ClientTimeout, web
-from aiohttp.test_utils import TestServer
 
 from trunkline.auth.policy import Action
 from trunkline.auth.principal import ANONYMOUS, Principal, Role, Tier
@@ -25,6 +24,7 @@ from trunkline_gateway.dialect import IDS, Media, Route, Spec, status_of
 from trunkline_gateway.pipeline import Pipeline
 from trunkline_gateway.ports import Claim, Kept, Limiter, Memory
 from trunkline_gateway.settings import LIMITS, Settings
+from trunkline_gateway.wiring import serving
 
 TEXT = Media("text/plain")
 SPEC = Spec("small", "small")
@@ -87,7 +87,8 @@ class Small:
 @asynccontextmanager
 async def small(dialect: Small, counting: Limiter = NOBODY, memory: Memory | None = None) -> AsyncIterator[ClientSession]:
     site = app.build((dialect,), Pipeline(identify, counting, memory or Forgetful(), BodyReader()))
-    async with TestServer(site) as server, ClientSession(str(server.make_url("/")), timeout=ClientTimeout(10)) as session:
+    settings, patience = Settings.model_validate({"port": 0}), ClientTimeout(10)
+    async with serving(site, settings) as port, ClientSession(f"http://127.0.0.1:{port}", timeout=patience) as session:
         yield session
 
 

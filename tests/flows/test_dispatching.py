@@ -26,6 +26,7 @@ from trunkline.contracts.dispatch import (
     SeenBy,
     WorkflowCancelTried,
     WorkflowRunSeen,
+    WorkflowRunTold,
 )
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.ids import TaskId, wire_id
@@ -138,8 +139,9 @@ async def test_what_certainly_did_not_come_about_is_asked_for_again(
 @pytest.mark.parametrize("kind", ["500-after", "reset-after", "silent-after"])
 async def test_what_may_have_come_about_is_found_and_not_asked_for_twice(here: Desk, repo: str, kind: str) -> None:
     here.github.fail("dispatch", kind, repo=repo)
-    task = await here.assigned(repo)
-    await here.until(task, WorkflowRunSeen)
+    with workflows(here, delay_s=0.8 if kind == "500-after" else 0.0):  # by when several looks have found nothing
+        task = await here.assigned(repo)
+        await here.until(task, WorkflowRunSeen)
     assert len(here.sent(repo)) == len(here.github.actions.runs[repo]) == 1
 
 
@@ -315,16 +317,55 @@ async def test_runs_of_others_are_told_to_nobody(here: Desk, repo: str) -> None:
         assert refused.value.code == "RUN_NOT_OURS"
 
 
-async def test_a_workflow_that_tells_its_run_is_believed_more_than_a_guess(here: Desk, repo: str) -> None:
+async def test_a_workflow_that_tells_its_run_is_believed_more_than_a_guess_once_github_says_the_same(here: Desk, repo: str) -> None:
     with workflows(here, run_name=by_event):
         task = await here.assigned(repo)
         guessed = await here.until(task, WorkflowRunSeen)
         assert (guessed.how, guessed.run.title) == (SeenBy.LISTING, "omnara_trigger")
-    other = here.github.actions.add(repo, "Agents at work", status="in_progress")
-    await here.report(task, repo, other, SeenBy.TOLD)
-    await here.until(task, WorkflowRunSeen, lambda fact: fact.run.run_id == other["id"])
+    await here.calls(task)
+    here.github.fail("run", "500", repo=repo)
+    other = here.github.actions.add(repo, "omnara_trigger", status="in_progress")
+    await here.report(task, repo, other | {"html_url": "javascript:alert(1)", "display_title": f"omnara {wire_id(task)}"}, SeenBy.TOLD)
+    seen = await here.until(task, WorkflowRunSeen, lambda fact: fact.run.run_id == other["id"])
+    assert (seen.how, seen.run.url, seen.run.title) == (SeenBy.TOLD, other["html_url"], "omnara_trigger"), "as GitHub has it"
+    before = len(await here.facts(task))
     await here.report(task, repo, here.github.actions.runs[repo][0] | {"status": "completed"}, SeenBy.TOLD)
-    assert not [fact for fact in await here.facts(task) if isinstance(fact, WorkflowRunSeen) and fact.run.status == COMPLETED]
+    assert len(await here.facts(task)) == before
+
+
+async def test_a_key_that_names_a_run_of_somebody_else_gets_it_neither_followed_nor_cancelled(here: Desk, repo: str) -> None:
+    actions, another = here.github.actions, await here.assigned(repo)
+    theirs = (await here.until(another, WorkflowRunSeen)).run.run_id
+    with workflows(here, run_name=by_event):
+        task = await here.assigned(repo)
+        own = (await here.until(task, WorkflowRunSeen)).run.run_id
+    await here.calls(task)
+    deploy = actions.add(repo, "Deploy to production", event="push", status="in_progress")
+    early = actions.add(repo, "omnara_trigger", status="in_progress") | {"created_at": "2026-01-01T00:00:00Z"}
+    actions.runs[repo][-1] |= early
+    event = actions.add(repo, "Deploy", status="in_progress")
+    for run in (deploy, early, event, actions.find(theirs), deploy | {"id": 1}):
+        await here.report(task, repo, run, SeenBy.TOLD)
+        await here.until(task, WorkflowRunTold, lambda fact, number=run["id"]: fact.run_id == number and bool(fact.refused))
+    await here.say(task, STOP)
+    assert (await here.until(task, WorkflowCancelTried)).run_id == own
+    assert [seen.path.split("/")[-2] for seen in here.github.steps("cancel-run") if f"/{repo}/" in seen.path] == [str(own)]
+
+
+async def test_of_two_runs_without_a_name_none_is_believed_before_its_own_workflow_names_it(here: Desk, repo: str) -> None:
+    with workflows(here, run_name=by_event):
+        liar, honest = await here.assigned(repo), await here.assigned(repo)
+        for task in (liar, honest):
+            await here.until(task, DispatchTried, lambda fact: fact.outcome is Outcome.ACCEPTED)
+            await here.calls(task)
+    first, second = [await here.github.actions.advance(run, "in_progress") for run in here.github.actions.runs[repo]]
+    theirs, own = (first, second) if first["id"] == here.run_of(honest) else (second, first)
+    await here.report(liar, repo, theirs, SeenBy.TOLD)
+    await here.asked_for(theirs["id"], 2)  # by when it was not believed
+    await here.report(honest, repo, theirs, SeenBy.TOLD)
+    await here.report(liar, repo, own, SeenBy.TOLD)
+    assert (await here.until(honest, WorkflowRunSeen)).run.run_id == theirs["id"]
+    assert (await here.until(liar, WorkflowRunSeen)).run.run_id == own["id"], "the first that it had"
 
 
 async def test_of_two_runs_without_a_name_the_one_at_work_is_that_of_the_agent_that_called(here: Desk, repo: str) -> None:

@@ -387,7 +387,7 @@ async def test_the_agents_own_word_ends_its_task(home: Home) -> None:
 
 async def test_an_agent_whose_heartbeats_cease_is_stale_and_then_lost(watched: Home) -> None:
     moment = now()
-    await watched.bus.beats.put(TenantId("acme"), TaskId(watched.task), moment - timedelta(seconds=1))
+    await watched.bus.beats.put(TenantId("acme"), TaskId(watched.task), moment - timedelta(seconds=1), heartbeat=True)
     await watched.bus.client.flush()
     await watched.send(watched.wish(OpenInstance, by="ann", agent_type="claude", at=moment - timedelta(seconds=10)))
     assert (await watched.moved_to(InstanceStatus.STALE)).was is InstanceStatus.ACTIVE
@@ -396,15 +396,16 @@ async def test_an_agent_whose_heartbeats_cease_is_stale_and_then_lost(watched: H
 
 async def test_heartbeats_that_come_again_bring_it_back_and_who_never_sent_one_misses_none(patient: Home) -> None:
     moment, watched, quiet = now(), patient, Home(patient.bus)
-    await quiet.send(quiet.wish(OpenInstance, by="ann", agent_type="script", at=moment - timedelta(seconds=3)))
-    await watched.bus.beats.put(TenantId("acme"), TaskId(watched.task), moment - timedelta(seconds=1))
+    await quiet.send(quiet.wish(OpenInstance, by="ann", agent_type="script", at=moment - timedelta(seconds=10)))
+    await watched.bus.beats.put(TenantId("acme"), TaskId(watched.task), moment - timedelta(seconds=1), heartbeat=True)
+    await watched.bus.beats.put(TenantId("acme"), TaskId(quiet.task), moment - timedelta(seconds=1))  # it polled
     await watched.bus.client.flush()
     await watched.send(watched.wish(OpenInstance, by="ann", agent_type="claude", at=moment - timedelta(seconds=10)))
     await watched.moved_to(InstanceStatus.STALE)
 
     async def beating() -> None:
         while True:
-            await watched.bus.beats.put(TenantId("acme"), TaskId(watched.task), now())
+            await watched.bus.beats.put(TenantId("acme"), TaskId(watched.task), now(), heartbeat=True)
             await asyncio.sleep(0.2)
 
     async with asyncio.TaskGroup() as group:

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.kill, pytest.mark.timeout(240), need
 ANN = "a-key-of-ann-with-thirty-two-characters"
 POSTS, KILLS = (500, 3) if LONG else (25, 1)
 """Posts of each of the two clients."""
+AT_ONCE, ROUNDS, CONVERSATIONS = (5, 100, 2) if LONG else (5, 20, 1)
 STUBBORN: dict[str, Any] = {"max_retries": 60, "backoff_factor": 0.001, "backoff_max": 0.5, "timeout": 10}
 CHANCE = 0.15
 BACK_WITHIN = 60.0
@@ -121,3 +122,31 @@ def test_over_cut_connections_and_killed_gateways_every_message_is_kept_once(run
     assert broken.cuts - before > POSTS // 10
     for instance in instances.values():
         assert said(running, instance) == wanted
+
+
+def test_what_is_said_at_once_over_cut_connections_and_killed_gateways_is_kept_once(running: Stack, broken: Way) -> None:
+    kills = {ROUNDS * number // (KILLS + 1) for number in range(1, KILLS + 1)}
+    with sdk("async", broken.url, ANN, **STUBBORN) as agent:
+        for instance in (str(uuid4()) for _ in range(CONVERSATIONS)):
+            agent.call("send_message", agent_type="claude", agent_instance_id=instance, content="start")
+            broken.chance, before = CHANCE, broken.cuts
+            try:
+                for number in range(ROUNDS):
+                    texts = [f"{number}-{each}" for each in range(AT_ONCE)]
+                    agent.begin_at_once("send_message", [{"agent_instance_id": instance, "content": text} for text in texts])
+                    if number in kills:
+                        running.kill("gateway")
+                        until_back(running)
+                    assert len({answer["message_id"] for answer in agent.answer(60.0)}) == AT_ONCE
+            finally:
+                broken.chance = 0.0
+            assert broken.cuts > before
+            kept = said(running, instance)
+            assert sorted(kept) == sorted(["start", *(f"{number}-{each}" for number in range(ROUNDS) for each in range(AT_ONCE))])
+
+
+def test_the_same_words_after_an_answer_are_another_message(running: Stack, agent: Sdk) -> None:
+    instance, words = str(uuid4()), ["start", "tests pass", "tests pass", "mended", "tests pass"]
+    for text in words:
+        agent.call("send_message", agent_type="claude", agent_instance_id=instance, content=text)
+    assert said(running, instance) == words

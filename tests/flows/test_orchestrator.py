@@ -204,7 +204,7 @@ def test_a_promise_that_is_broken_is_a_fact_and_stops_nothing(office: Office) ->
 def test_parts_of_a_task_are_known_and_go_with_it(office: Office) -> None:
     parent = office.agent.task()["task_id"]
     parts = [office.agent.task(parent_task_id=parent)["task_id"], office.agent.task(metadata={"parent_task_id": parent})["task_id"]]
-    until(lambda: office.agent.read(parent)["child_task_ids"] == parts)
+    assert office.agent.read(parent)["child_task_ids"] == parts
     assert office.agent.done(f"GET /tasks?parent_task_id={parent}")["total"] == 2
     office.agent.done(f"PATCH /tasks/{parts[0]}/status?status=completed")
     assert office.agent.done(f"POST /tasks/{parent}/cancel", {"reason": "not needed"})["status"] == "cancelled"

@@ -322,7 +322,8 @@ async def test_cancelling_a_parent_cancels_its_parts_that_are_not_over(server: N
             await client.submit(part, parent="t1")
         await client.submit("t5", parent="t4")
         await client.report("t3", Reported.SUCCEEDED)
-        await client.until("t1", TaskChildAdded, count=3)
+        known = [fact.child for fact in await client.facts("t1") if isinstance(fact, TaskChildAdded)]
+        assert known == ["t2", "t3", "t4"], "whoever was told of a part finds it in its parent"
 
         assert await client.cancel("t1") is TaskStatus.CANCELLED
 
@@ -331,8 +332,19 @@ async def test_cancelling_a_parent_cancels_its_parts_that_are_not_over(server: N
             assert isinstance(last, TaskCancelled)
             assert (last.by, last.cause) == ("trunkline", CancelCause.PARENT_CANCELLED)
         assert isinstance((await client.facts("t3"))[-1], TaskSucceeded)
-        await client.submit("t6", parent="t1")
-        await client.until("t6", TaskCancelled)
+        refusal = await refused(client.submit("t6", parent="t1"))
+        assert (type(refusal), refusal.code) == (Conflict, "PARENT_CANCELLED")
+        late = TaskSubmitted(assignment=Assignment(parent="t1"), submitted_by="ann", deadline_at=now() + timedelta(hours=1))
+        await client.bus.log.append(client.subject("t7"), Record(at=now(), facts=(late,)), expect=0, id="looked-at-before-the-end")
+        await client.until("t7", TaskCancelled)
+
+
+async def test_a_part_of_a_task_that_ended_by_itself_is_taken_and_lives_its_own_life(server: NatsServer) -> None:
+    async with routed(server) as client:
+        await client.submit("t1")
+        await client.report("t1", Reported.SUCCEEDED)
+        assert (await client.submit("t2", parent="t1")).status is TaskStatus.ASSIGNED
+        assert not any(isinstance(fact, TaskChildAdded) for fact in await client.facts("t1"))
 
 
 async def test_a_task_has_so_many_parts_and_no_more(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
+import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -25,6 +26,23 @@ from trunkline.contracts.ids import TaskId, TenantId
 GATHER: Final = 1.0
 """Seconds; nobody counts as silent for so little, and of a process that is killed nobody misses more."""
 MOST: Final = 256
+_HEARTBEAT: Final = b"Z"
+"""As the moment of a heartbeat ends, and that of any other call in digits: every version reads both."""
+
+
+class Sign(NamedTuple):
+    """A sign of life; `heartbeat`: of one that sends heartbeats, so that their absence means something."""
+
+    at: datetime
+    heartbeat: bool = False
+
+    def written(self) -> bytes:
+        return orjson.dumps(self.at, option=orjson.OPT_UTC_Z if self.heartbeat else None)[1:-1]
+
+    @classmethod
+    def read(cls, body: bytes) -> Sign | None:
+        moment = _moment(body)
+        return cls(moment, body.endswith(_HEARTBEAT)) if moment else None
 
 
 class Beats:
@@ -35,23 +53,28 @@ class Beats:
         self._js = js
         self._replicated = replicated
 
-    async def put(self, tenant: TenantId, task: TaskId, at: datetime) -> None:
+    async def put(self, tenant: TenantId, task: TaskId, at: datetime, *, heartbeat: bool = False) -> None:
         """It was alive at `at`; told to whoever listens now, and kept in place of the one before."""
-        await self.put_all({subjects.beat(tenant, task): at})
+        await self.put_all({subjects.beat(tenant, task): Sign(at, heartbeat)})
 
-    async def put_all(self, signs: Mapping[str, datetime]) -> None:
+    async def put_all(self, signs: Mapping[str, Sign]) -> None:
         """As `put`, by subject."""
         with suppress(NatsError):
-            await publish_all(self._client, [(subject, at.isoformat().encode()) for subject, at in signs.items()])
+            await publish_all(self._client, [(subject, sign.written()) for subject, sign in signs.items()])
 
     async def last(self, tenant: TenantId, task: TaskId) -> datetime | None:
         """When it was last alive; None: nobody knows. Raises BusAway."""
+        sign = await self.sign(tenant, task)
+        return sign.at if sign else None
+
+    async def sign(self, tenant: TenantId, task: TaskId) -> Sign | None:
+        """Its last; None: nobody knows. Raises BusAway."""
         subject = subjects.beat(tenant, task)
         try:
             found = await patiently(lambda: self._newest(subject))
         except NotFoundError:
             return None
-        return _moment(found.data or b"")
+        return Sign.read(found.data or b"")
 
     async def _newest(self, subject: str) -> RawStreamMsg:
         try:
@@ -82,11 +105,11 @@ class GatheredBeats:
 
     def __init__(self, beats: Beats) -> None:
         self._beats = beats
-        self._waiting: dict[str, datetime] = {}
+        self._waiting: dict[str, Sign] = {}
         self._telling: set[asyncio.Task[None]] = set()
 
-    async def put(self, tenant: TenantId, task: TaskId, at: datetime) -> None:
-        self._waiting[subjects.beat(tenant, task)] = at
+    async def put(self, tenant: TenantId, task: TaskId, at: datetime, *, heartbeat: bool = False) -> None:
+        self._waiting[subjects.beat(tenant, task)] = Sign(at, heartbeat)
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_later(GATHER, self._tell)
         elif len(self._waiting) >= MOST:
@@ -94,7 +117,8 @@ class GatheredBeats:
 
     async def last(self, tenant: TenantId, task: TaskId) -> datetime | None:
         """Raises BusAway."""
-        return self._waiting.get(subjects.beat(tenant, task)) or await self._beats.last(tenant, task)
+        waiting = self._waiting.get(subjects.beat(tenant, task))
+        return waiting.at if waiting else await self._beats.last(tenant, task)
 
     def heard(self, tenant: TenantId, task: TaskId, tell: Callable[[datetime], None]) -> AbstractAsyncContextManager[None]:
         return self._beats.heard(tenant, task, tell)

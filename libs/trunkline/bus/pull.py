@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from trunkline.bus.imported import is_imported
+from trunkline.bus.pace import REST, Pace
 
 log = structlog.get_logger()
 
@@ -24,6 +25,8 @@ BATCH: Final = 64
 LOW: Final = 16
 EXPIRES: Final = 5.0
 """Seconds a request waits at the server; one that was lost with its server or its consumer is missed no longer than that."""
+AT_ONCE: Final = 0.25
+"""Seconds that a question for what there is now waits: where too much is being carried, the server does not answer it at all."""
 PAUSE: Final = 0.2
 SURE: Final = 1.0
 """Seconds without a refusal after which a request counts as taken: a refused one is repeated far sooner."""
@@ -71,6 +74,7 @@ class Pull:
         self._take, self._ack = ways
         self._passed, self._calm = how.passed, how.calm
         self._empty = False
+        self._pace = Pace()
         self._inbox = client.new_inbox()
         self._hands = asyncio.Semaphore(how.hands)
         self._requests = 0
@@ -109,10 +113,13 @@ class Pull:
 
     async def _ask(self) -> None:
         """Ask for a batch; return when little of it is left to come, or when it may be lost."""
+        brisk = self._pace.turn()
         if self._empty and self._calm():
             await asyncio.sleep(LEISURE)
+        elif brisk:
+            await asyncio.sleep(REST)
         self._requests += 1
-        self._owed, wish = (BURST, _ALL_THERE_IS) if self._calm() else (BATCH, _WISH)
+        self._owed, wish = (BURST, _ALL_THERE_IS) if brisk or self._calm() else (BATCH, _WISH)
         self._empty = False
         self._again.clear()
         try:
@@ -122,7 +129,7 @@ class Pull:
             await asyncio.sleep(PAUSE)
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(EXPIRES + 1):
+            async with asyncio.timeout(AT_ONCE if brisk else EXPIRES + 1):
                 await self._again.wait()
 
     async def _arrived(self, message: Msg, group: asyncio.TaskGroup) -> None:
@@ -131,6 +138,7 @@ class Pull:
                 await self._over(message)
             return
         self._owed -= 1
+        self._pace.came()
         if self._owed <= LOW:
             self._again.set()
         if is_imported(message) or (self._passed is not None and self._passed(message.subject, message.data)):

@@ -53,7 +53,7 @@ class SeenBy(StrEnum):
     WEBHOOK = "webhook"
     LISTING = "listing"
     TOLD = "told"
-    """Its own workflow said so."""
+    """Its own workflow said so, and GitHub says the same."""
 
 
 class Workflow(Message):
@@ -134,6 +134,17 @@ class WorkflowRunSeen(Fact):
     how: SeenBy
 
 
+class WorkflowRunTold(Fact):
+    """Whoever holds the key of an instance says which run is its own: nothing follows from it before GitHub says so too."""
+
+    type: Literal["dispatch.run_told"] = "dispatch.run_told"
+    attempt: int
+    run_id: int
+    run_attempt: int = 1
+    refused: str = ""
+    """Why it is not believed; empty: GitHub was not asked yet."""
+
+
 class DispatchGivenUp(Fact):
     """No run will come of it, or none that counts."""
 
@@ -161,6 +172,6 @@ class InstanceKeyRevoked(Fact):
 
 
 DispatchFact = Annotated[
-    DispatchWanted | DispatchTried | WorkflowRunSeen | DispatchGivenUp | WorkflowCancelTried | InstanceKeyRevoked,
+    DispatchWanted | DispatchTried | WorkflowRunSeen | WorkflowRunTold | DispatchGivenUp | WorkflowCancelTried | InstanceKeyRevoked,
     Field(discriminator="type"),
 ]

@@ -42,7 +42,7 @@ from trunkline.contracts.task import (
     TaskSubmitted,
     TaskSucceeded,
 )
-from trunkline.contracts.task_waiting import TaskAwaitsPlace, TaskPlaceGiven
+from trunkline.contracts.task_waiting import TaskAwaitsPlace, TaskDelayed, TaskPlaceGiven
 from trunkline.contracts.views import TaskView
 
 _GOES_ON: Final[dict[str, object]] = {"waiting_for": None, "approval_waiting": None}
@@ -143,6 +143,8 @@ def _started(view: TaskView, at: datetime) -> dict[str, object]:
 
 def _hold_changes(view: TaskView, fact: Fact, at: datetime) -> dict[str, object]:
     match fact:
+        case TaskDelayed():
+            return {"gated": True} if fact.gated else {}
         case TaskHeld():
             return {"approval_id": fact.hold.approval_id, "approval_status": "pending"}
         case TaskReleased():
@@ -231,7 +233,7 @@ SAYS: Final[Mapping[type[Fact], Callable[[TaskView, Fact, datetime], dict[str, o
             _task_changes,
             (TaskAssigned, TaskStarted, TaskRetryScheduled, TaskStopRequested, TaskSucceeded, TaskFailed, TaskCancelled),
         ),
-        (_hold_changes, (TaskHeld, TaskReleased, TaskHoldDropped, ApprovalDecided, TaskSlaBreached, TaskChildAdded)),
+        (_hold_changes, (TaskDelayed, TaskHeld, TaskReleased, TaskHoldDropped, ApprovalDecided, TaskSlaBreached, TaskChildAdded)),
         (
             _run_changes,
             (RunClaimed, PhaseBegan, SandboxReady, AgentStarted, ChangesCommitted, PullRequestOpened, RunFailed, RunStopped),

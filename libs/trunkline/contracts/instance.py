@@ -78,6 +78,10 @@ class SayAsInstance(Command):
     metadata: JsonObject = EMPTY
     named: bool = False
     """The caller gave the request a key of its own: the same id is the same message, and nothing else is."""
+    heard: str = Field(default="", max_length=64)
+    """The newest message of the same words whose answer its sender had, as far as anybody knows: what comes now is another."""
+    surely: bool = False
+    """And such a sender never repeats what was answered."""
     aliases: tuple[Alias, ...] = Field(default=(), max_length=4)
     by: str
 

@@ -27,6 +27,7 @@ from trunkline.contracts.dispatch import (
     InstanceKeyRevoked,
     WorkflowCancelTried,
     WorkflowRunSeen,
+    WorkflowRunTold,
 )
 from trunkline.contracts.forge import PullRequestEnded
 from trunkline.contracts.ids import TaskId, TenantId
@@ -133,7 +134,7 @@ FACTS: tuple[type[Fact], ...] = (
     SandboxIsDeleted, SandboxBroke, SandboxFound, SandboxUsed, SandboxTouched, SandboxPreferred,
     ImageWanted, ImageSaid, ImageBuilt, ImageFailed, ImageInvalidated,
     InstanceOpened, InstanceSaid, InstanceTold, InstanceAsked, InstanceRead, InstanceMoved, InstanceDiffed,
-    DispatchWanted, DispatchTried, WorkflowRunSeen, DispatchGivenUp, WorkflowCancelTried, InstanceKeyRevoked,
+    DispatchWanted, DispatchTried, WorkflowRunSeen, WorkflowRunTold, DispatchGivenUp, WorkflowCancelTried, InstanceKeyRevoked,
     TaskLeased, TaskLeaseOver, TaskAnswered,
     TaskDelayed, TaskAwaitsPlace, TaskPlaceGiven, RoomEntered, RoomAwaited, RoomLeft, RoomCounted,
 )  # fmt: skip

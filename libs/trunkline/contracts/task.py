@@ -228,6 +228,8 @@ class Submitted(Message):
     executor: Executor
     status: TaskStatus
     hold: Hold | None = None
+    gated: bool = False
+    """Whether somebody will have to allow it at the later moment at which it may begin; nobody is asked yet."""
     submitted_at: datetime
     sla_at: datetime | None = None
     trace_id: str | None = None

@@ -13,6 +13,8 @@ class TaskDelayed(Fact):
 
     type: Literal["task.delayed"] = "task.delayed"
     until: datetime
+    gated: bool = False
+    """Whether it will be held then, by the rules that hold now."""
 
 
 class TaskAwaitsPlace(Fact):

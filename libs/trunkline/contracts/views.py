@@ -28,6 +28,8 @@ class TaskView(Message):
     """The approval that it was held for, by its name within the task."""
     approval_status: str | None = None
     """pending, approved, rejected or withdrawn, while it was ever held."""
+    gated: bool = False
+    """Whether it waited for its moment, to be held then; `approval_id` is there when it is."""
     children: tuple[str, ...] = ()
     """Tasks that are parts of it, the newest hundred."""
     sla_at: datetime | None = None

@@ -169,6 +169,7 @@ class Span:
 
 _CURRENT: ContextVar[Span | None] = ContextVar("trunkline_span", default=None)
 _NOTHING: Final[AbstractContextManager[None]] = nullcontext()
+_UNTOLD: Final = Tracer("", Sampler(0.0, 0.0), lambda _: None)
 
 
 def _fresh() -> str:
@@ -191,6 +192,15 @@ def apart() -> Iterator[None]:
         yield
     finally:
         _CURRENT.reset(token)
+
+
+def going_on(traceparent: str, tenant: str, task: str) -> AbstractContextManager[object]:
+    """What is begun inside goes on from there, where that is a trace of ours; what is done inside is no part that anybody is told of."""
+    if not _OURS.fullmatch(traceparent):
+        return _NOTHING
+    span = Span(_UNTOLD, "", traceparent)
+    span.tenant, span.task = tenant, task
+    return span
 
 
 def part_of(whole: Span | None, name: str) -> AbstractContextManager[Span | None]:

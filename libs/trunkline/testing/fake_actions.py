@@ -28,6 +28,9 @@ ROUTES: Final = (
 RIGHTS: Final = {"runs": "actions", "run": "actions", "cancel-run": "actions", "dispatch": "contents"}
 CHANGES: Final = ("dispatch", "cancel-run")
 MOST_KEYS: Final = 10
+MOST_ON_A_PAGE: Final = 100
+MOST_LISTED: Final = 1_000
+"""Of runs that are asked for by event or time, on all pages together."""
 MOST_PAYLOAD: Final = 65_535
 _ACTIONS: Final = {"queued": "requested", "in_progress": "in_progress", "completed": "completed"}
 Run = dict[str, Any]
@@ -178,7 +181,9 @@ class Actions:
             for run in reversed(self.runs.get(repo, []))
             if event in ("", run["event"]) and datetime.fromisoformat(run["created_at"]).timestamp() >= int(begin)
         ]
-        return {"total_count": len(fit), "workflow_runs": fit[: int(query.get("per_page", "30"))]}
+        size = min(int(query.get("per_page", "30")), MOST_ON_A_PAGE)
+        first = (int(query.get("page", "1")) - 1) * size
+        return {"total_count": len(fit), "workflow_runs": fit[:MOST_LISTED][first : first + size]}
 
     def _add(self, number: int, repo: str, title: str, event: str, status: str) -> Run:
         at = _moment(self._now())

@@ -5,30 +5,30 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import structlog
-from aiohttp import web
-from aiohttp.typedefs import Middleware
+from aiohttp import HttpVersion11, hdrs, web
 from multidict import istr
 
 from trunkline.auth.policy import Action
+from trunkline.contracts.errors import DomainError
 from trunkline.runtime.ids import new_id
 from trunkline.telemetry.traces import Span
-from trunkline_gateway.dialect import Dialect, Route, owners
-from trunkline_gateway.dressing import VISIT, Visit, dress
+from trunkline_gateway.dialect import PARTS, Dialect, Route, owners
+from trunkline_gateway.dressing import VISIT, Visit
 from trunkline_gateway.observing import UNOBSERVED, Observer
+from trunkline_gateway.paths import Paths
 from trunkline_gateway.pipeline import Pipeline
 from trunkline_gateway.refusals import CLIENT_LEFT, Answering, refused
+from trunkline_gateway.whole import sent
 
 log = structlog.get_logger()
 
-CLAIMS: Final = web.AppKey("claims", tuple[str, ...])
-"""Every path prefix that a dialect answers for."""
 Check = Callable[[web.Request], None]
-CHECKS: Final = web.AppKey("checks", list[Check])
-"""Asked of every request before anything is read of it; they may raise a refusal."""
+Early = Callable[[web.Request], web.Response | None]
 _REQUEST_ID: Final = istr("X-Request-Id")
 _ID: Final = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
 _NAME: Final = re.compile(r"\{[A-Za-z_]\w*")
@@ -37,28 +37,77 @@ ELSEWHERE: Final = "(none)"
 
 
 class Place(NamedTuple):
-    """Whose a route is, and how it is declared."""
+    """Whose a route is, how it is declared, and what answers there."""
 
     dialect: Dialect
-    path: str = ELSEWHERE
+    path: str
+    answer: Answering
 
 
-def build(dialects: Sequence[Dialect], pipeline: Pipeline, observer: Observer = UNOBSERVED) -> web.Application:
+@dataclass(frozen=True, slots=True)
+class Site:
+    """All that is spoken here, for a server to ask about each request."""
+
+    paths: Paths[Place]
+    owner: Callable[[str], Dialect]
+    observer: Observer
+    claims: tuple[str, ...]
+    """Every path prefix that a dialect answers for."""
+    checks: list[Check] = field(default_factory=list)
+    """Asked of every request before anything is read of it; they may raise a refusal."""
+    early: list[Early] = field(default_factory=list)
+    """Asked next; whoever has an answer gives it, and the route is not asked."""
+    told: structlog.typing.FilteringBoundLogger = field(default_factory=log.bind)
+    """A logger that is not bound yet is looked up for every line, and for every one that is not written."""
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """All that is done around every request is done in one place: a layer of its own for each costs more than what it does."""
+        began = time.perf_counter()
+        method, path = request.method, request.rel_url.path_safe
+        try:
+            place, request[PARTS] = self.paths.find(method, path)
+        except DomainError as error:
+            place = Place(self.owner(request.path), ELSEWHERE, _refusing(error))
+        span = self.observer.begun(request)
+        request[VISIT] = visit = Visit(_request_id(request, span), span)
+        response: web.StreamResponse | None = None
+        with span:
+            try:
+                if hdrs.EXPECT in request.headers:
+                    await _bid(request)
+                for check in self.checks:
+                    check(request)
+                response = (self._early(request) if self.early else None) or await place.answer(request)
+            except Exception as error:  # whatever broke, the answer has the shape of its API
+                response = refused(error, request, place.dialect)
+            finally:
+                if response is None:
+                    span.fail("CLIENT_LEFT")
+                status, took = response.status if response else CLIENT_LEFT, time.perf_counter() - began
+                self.observer.ended(span, (method, place.path), status, took if type(response) is web.Response else None)
+                if self.told.is_enabled_for(logging.INFO):
+                    self.told.info(
+                        "http.request", id=visit.id, dialect=place.dialect.name, method=method[:16],
+                        path=request.path[:200], status=status, took_ms=round(took * 1000, 1),
+                    )  # fmt: skip
+        return response if response.prepared else await sent(request, response)
+
+    def _early(self, request: web.Request) -> web.Response | None:
+        return next((found for ask in self.early if (found := ask(request))), None)
+
+
+def build(dialects: Sequence[Dialect], pipeline: Pipeline, observer: Observer = UNOBSERVED) -> Site:
     """Raises RuntimeError for routes that cannot stand together, have no rule, or name a limit that there is not."""
-    served: dict[object, Place] = {}
-    checks: list[Check] = [pipeline.screen]
-    app = web.Application(middlewares=[_speaking(owners(dialects), served, checks, observer)])
-    app[CHECKS] = checks
+    paths: Paths[Place] = Paths()
     taken: set[tuple[str, str]] = set()
     for dialect in dialects:
         for route in dialect.routes():
             _check(route, taken, pipeline.limiter.names)
-            answer = pipeline.guarded(route, dialect)
-            served[answer] = Place(dialect, route.path)
+            place = Place(dialect, route.path, pipeline.guarded(route, dialect))
             for method in _methods(route):
-                app.router.add_route(method, route.path, answer)
-    app[CLAIMS] = tuple(claim for dialect in dialects for claim in dialect.claims)
-    return app
+                paths.add(method, route.path, place)
+    claims = tuple(claim for dialect in dialects for claim in dialect.claims)
+    return Site(paths, owners(dialects), observer, claims, [pipeline.screen])
 
 
 def _methods(route: Route) -> tuple[str, ...]:
@@ -76,45 +125,22 @@ def _check(route: Route, taken: set[tuple[str, str]], limits: frozenset[str]) ->
     for method in _methods(route):
         place = (method, _NAME.sub("{", route.path))
         if place in taken:
-            raise RuntimeError(f"{where} is served twice: aiohttp would only ever ask the first")
+            raise RuntimeError(f"{where} is served twice: only the first would ever be asked")
         taken.add(place)
 
 
-def _speaking(owner: Callable[[str], Dialect], served: Mapping[object, Place], checks: Sequence[Check], observer: Observer) -> Middleware:
-    """`served` tells whose a route is; what is none is its owner's by the path. All that is done around every request is done in one
-    place: a layer of its own for each costs more than what it does."""
+def _refusing(error: DomainError) -> Answering:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        raise error
 
-    told = log.bind()  # a logger that is not bound yet is looked up for every line, and for every one that is not written
+    return answer
 
-    @web.middleware
-    async def speak(request: web.Request, handler: Answering) -> web.StreamResponse:
-        began = time.perf_counter()
-        dialect, path = served.get(handler) or served.get(request.match_info.handler) or Place(owner(request.path))
-        span = observer.begun(request)
-        request[VISIT] = visit = Visit(_request_id(request, span), span)
-        response: web.StreamResponse | None = None
-        with span:
-            try:
-                for check in checks:
-                    check(request)
-                response = await handler(request)
-            except Exception as error:  # whatever broke, the answer has the shape of its API
-                response = refused(error, request, dialect)
-            finally:
-                if response is None:
-                    span.fail("CLIENT_LEFT")
-                status, took = response.status if response else CLIENT_LEFT, time.perf_counter() - began
-                observer.ended(span, (request.method, path), status, took if type(response) is web.Response else None)
-                if told.is_enabled_for(logging.INFO):
-                    told.info(
-                        "http.request", id=visit.id, dialect=dialect.name, method=request.method[:16],
-                        path=request.path[:200], status=status, took_ms=round(took * 1000, 1),
-                    )  # fmt: skip
-        if not response.prepared:
-            await dress(request, response)
-        return response
 
-    return speak
+async def _bid(request: web.Request) -> None:
+    """The sender waits for a word before it sends the body; one of HTTP/1.0 knows no such word."""
+    if request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await request.writer.drain()
 
 
 def _request_id(request: web.Request, span: Span) -> str:

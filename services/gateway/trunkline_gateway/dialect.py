@@ -103,7 +103,9 @@ class Ids:
 
 IDS: Final = web.RequestKey("ids", Ids)
 ADDRESS: Final = web.RequestKey("address", str)
-"""On every request that reaches a handler; the second is where it comes from, past the proxies that we trust."""
+PARTS: Final = web.RequestKey("parts", Mapping[str, str])
+"""On every request that reaches a handler; the second is where it comes from, past the proxies that we trust, the third what stands in
+its path where its route has names."""
 
 
 class Visitors(Protocol):
@@ -186,9 +188,10 @@ def status_of(error: DomainError) -> int:
 
 
 def owners(dialects: Sequence[Dialect]) -> Callable[[str], Dialect]:
-    """Tells who answers for a path. One of the dialects must claim `/`."""
+    """Tells who answers for a path, or for what is none, as `OPTIONS *` has it. One of the dialects must claim `/`."""
     claims = sorted(((claim, dialect) for dialect in dialects for claim in dialect.claims), key=lambda pair: -len(pair[0]))
-    return lambda path: next(dialect for claim, dialect in claims if path.startswith(claim) and covers(claim, path))
+    at_last = claims[-1][1]
+    return lambda path: next((dialect for claim, dialect in claims if path.startswith(claim) and covers(claim, path)), at_last)
 
 
 def covers(claim: str, path: str) -> bool:

@@ -5,6 +5,7 @@ They are put on here and not by aiohttp's signal, which costs more than all of t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from trunkline.telemetry.traces import Span
 from trunkline.telemetry.w3c import TRACEPARENT
-from trunkline_gateway.ports import Counted
+from trunkline_gateway.ports import Counted, Quota
 
 
 @dataclass(slots=True)
@@ -24,6 +25,8 @@ class Visit:
     span: Span
     counted: Counted | None = None
     """On what a limit counted."""
+    shows: Sequence[tuple[str, str]] = ()
+    """Headers for the page that it came from."""
 
 
 VISIT: Final = web.RequestKey("visit", Visit)
@@ -54,7 +57,10 @@ async def dress(request: web.Request, response: web.StreamResponse) -> None:
         for name, value in _HEADERS:
             headers.setdefault(name, value)
     if visit.counted:
-        quota = await visit.counted.quota()
-        headers[_LIMIT] = str(quota.limit)
-        headers[_REMAINING] = str(quota.remaining)
-        headers[_RESET] = str(quota.resets_at)
+        headers.update(left(await visit.counted.quota()))
+    headers.extend(visit.shows)
+
+
+def left(quota: Quota) -> Sequence[tuple[str, str]]:
+    """What a limit leaves, as headers."""
+    return (_LIMIT, str(quota.limit)), (_REMAINING, str(quota.remaining)), (_RESET, str(quota.resets_at))

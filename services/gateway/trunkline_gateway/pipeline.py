@@ -14,11 +14,11 @@ from aiohttp import hdrs, web
 from multidict import istr
 from pydantic import SecretStr
 
-from trunkline.auth.policy import Action, may, who_may
+from trunkline.auth.policy import Action, who_may
 from trunkline.auth.principal import Principal, Role, Tier
 from trunkline.contracts.errors import Denied, DomainError, Exhausted, Invalid, NotFound, Unauthenticated, Unavailable
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import ADDRESS, IDS, Dialect, Ids, Route, Visitors
+from trunkline_gateway.dialect import ADDRESS, IDS, PARTS, Dialect, Ids, Route, Visitors
 from trunkline_gateway.dressing import VISIT
 from trunkline_gateway.ports import Claim, Counted, Kept, Limiter, Memory
 from trunkline_gateway.refusals import Answering, spoken
@@ -57,7 +57,7 @@ class Pipeline:
     def guarded(self, route: Route, dialect: Dialect) -> Answering:
         """The route's handler behind everything that comes before it."""
 
-        remembers = route.remembers
+        remembers, allowed = route.remembers, who_may(route.rule)
 
         async def answer(request: web.Request) -> web.StreamResponse:
             principal = await self._identified(request, dialect, route.rule)
@@ -65,7 +65,7 @@ class Pipeline:
             if route.limit and principal.tier is not Tier.OPERATOR:
                 who = _who(principal, request)
                 _let_in(request, await self.limiter.count(route.limit, who, write=request.method not in ("GET", "HEAD")))
-            if not may(principal, route.rule):
+            if principal.role not in allowed:
                 raise _not_allowed(principal, route.rule)
             request[IDS] = _NEW_IDS
             if route.streams and principal.role is not Role.ANONYMOUS:
@@ -110,7 +110,7 @@ class Pipeline:
         try:
             known = await visitors.who(token)
         except Unavailable as away:
-            if request.method not in ("GET", "HEAD") or not (request.match_info or rule is Action.LOOK_AROUND):
+            if request.method not in ("GET", "HEAD") or not (request[PARTS] or rule is Action.LOOK_AROUND):
                 raise
             request[_DOUBT] = away
             return None

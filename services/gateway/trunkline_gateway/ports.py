@@ -159,7 +159,9 @@ class Bearers(Protocol):
 class Beats(Protocol):
     """Signs of life of agents that call home; of each only the last is kept, and none is waited for."""
 
-    async def put(self, tenant: TenantId, task: TaskId, at: datetime) -> None: ...
+    async def put(self, tenant: TenantId, task: TaskId, at: datetime, *, heartbeat: bool = False) -> None:
+        """`heartbeat`: of one that sends heartbeats, whose silence means something."""
+        ...
 
     async def last(self, tenant: TenantId, task: TaskId) -> datetime | None:
         """None: nobody knows. Raises Unavailable."""

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from trunkline.contracts.errors import Broken, DomainError, Invalid, NotFound, TooLarge, Unsupported
+from trunkline.contracts.errors import Broken, DomainError, Invalid, TooLarge
 from trunkline_gateway.body import BROKEN_BODY
 from trunkline_gateway.dialect import Dialect
 from trunkline_gateway.dressing import VISIT
@@ -62,11 +62,6 @@ def _encoded(error: DomainError, dialect: Dialect) -> web.Response:
 
 def _understood(error: web.HTTPException) -> DomainError:
     """What aiohttp itself refuses, in our words."""
-    if isinstance(error, web.HTTPMethodNotAllowed):
-        allow = ", ".join(sorted(error.allowed_methods))
-        return Unsupported(f"this path takes {allow}", code="METHOD_NOT_ALLOWED", allow=allow)
-    if error.status == 404:
-        return NotFound("nothing answers at this path")
     if error.status == 413:
         return TooLarge("the request is too large", code="PAYLOAD_TOO_LARGE")
     return Invalid("the request cannot be understood", code="INVALID_REQUEST")

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 import structlog
 from aiohttp import web
@@ -127,17 +127,18 @@ async def vouching(settings: Settings) -> AsyncIterator[Forge]:
 
 
 @asynccontextmanager
-async def serving(site: web.Application, settings: Settings) -> AsyncIterator[int]:
+async def serving(site: app.Site, settings: Settings) -> AsyncIterator[int]:
     """Listens; gives the port that was taken. Raises Conflict when it is in use."""
     pages = cors.Cors(frozenset(settings.cors_origins), omni.CLAIMS)
     if pages.origins:
-        site.on_response_prepare.append(pages.dress)
-        site.middlewares.append(cors.preflight(pages))
-    site[app.CHECKS].append(door.guard(door.door(settings), pages))
-    runner = wire.runner(site, settings.drain_s)
+        site.checks.insert(0, pages.note)
+        site.early.append(pages.preflight)
+    site.checks.append(door.guard(door.door(settings), pages))
+    server = wire.server(site.answer)
+    runner = web.ServerRunner(server, shutdown_timeout=settings.drain_s)
     await runner.setup()
     try:
-        listener = await _listen(runner, settings)
+        listener = await _listen(server, site.claims, settings)
         try:
             yield int(listener.sockets[0].getsockname()[1])
         finally:
@@ -146,9 +147,8 @@ async def serving(site: web.Application, settings: Settings) -> AsyncIterator[in
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, settings: Settings) -> asyncio.Server:
+async def _listen(server: web.Server, claims: Sequence[str], settings: Settings) -> asyncio.Server:
     """As web.TCPSite does, which knows no way to have a say in what a connection is made of."""
-    server, claims = cast(web.Server, runner.server), runner.app[app.CLAIMS]
     most = descriptors.connections(settings.stream_limit)
     try:
         loop = asyncio.get_running_loop()

@@ -25,6 +25,7 @@ from trunkline.contracts.views import GetTrace, ListTasks, TaskCounts, TaskPage,
 from trunkline.contracts.webhook import DeliveryPage, DeliveryView, Hook, HookRecord, ListDeliveries
 from trunkline_relay.model.changes import Changes
 from trunkline_relay.model.letters import Done, GivenUp
+from trunkline_relay.model.run_matching import Listed
 from trunkline_relay.model.trying import Attempt
 
 
@@ -95,7 +96,7 @@ class Dispatches(Protocol):
         ...
 
     def open_dispatches(self, tenant: str, repo: str) -> Sequence[DispatchView]:
-        """Those that were accepted, and whose run nobody has seen."""
+        """Those that were accepted, or may have been, and whose run nobody has seen."""
         ...
 
 
@@ -349,10 +350,12 @@ class Workflows(Protocol):
         """Returns when GitHub accepted it. Never sent twice by itself."""
         ...
 
-    async def run(self, repo: str, run_id: int, installation_id: int | None) -> WorkflowRun: ...
+    async def run(self, repo: str, run_id: int, installation_id: int | None) -> WorkflowRun:
+        """Raises NotFound for one of another event, too."""
+        ...
 
-    async def runs(self, repo: str, since: datetime, installation_id: int | None) -> Sequence[WorkflowRun]:
-        """Of the event repository_dispatch, created at `since` or later, the newest first, fifty at most."""
+    async def runs(self, repo: str, since: datetime, installation_id: int | None) -> Listed:
+        """Of the event repository_dispatch, created at `since` or later: GitHub shows a thousand at most."""
         ...
 
     async def cancel(self, repo: str, run_id: int, installation_id: int | None) -> None:

@@ -39,6 +39,7 @@ from trunkline_relay.handlers.change_webhooks import ChangeWebhooks
 from trunkline_relay.handlers.deliver import Deliver, Sender
 from trunkline_relay.handlers.dispatch_ear import Ear
 from trunkline_relay.handlers.dispatch_log import DispatchLog
+from trunkline_relay.handlers.dispatch_neighbours import Neighbours
 from trunkline_relay.handlers.dispatching import Dispatching, Ways
 from trunkline_relay.handlers.end_dispatch import EndDispatch
 from trunkline_relay.handlers.find_letters import FindLetters
@@ -175,7 +176,7 @@ async def _dispatches(bus: Bus, reads: tuple[Views, AnswerListDispatches], setti
     async with github_workflows(_github(settings, pauses)) as github:
         ways = Ways(
             StartWorkflow(book, github, keys, settings.github_event_type, pauses),
-            Following(book, github, views, pauses),
+            Following(book, github, Neighbours(book, views, listed.settled), terms),
             EndDispatch(book, github, bus.roll, bus.dead, pauses),
         )
         dispatching = Dispatching(book, ways, BusDispatchTimers(bus.timers), terms)

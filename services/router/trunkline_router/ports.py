@@ -10,6 +10,7 @@ from typing import Protocol
 from pydantic import model_validator
 
 from trunkline.bus import Stored, WorkItem
+from trunkline.bus.beats import Sign
 from trunkline.contracts import subjects
 from trunkline.contracts.forge import ReportPullRequest
 from trunkline.contracts.ids import TaskId, TenantId, Token
@@ -42,6 +43,8 @@ class DueTask(Message):
     """Of an alarm about a lease: the one before could not know."""
     at: datetime | None = None
     """Of an alarm about a lease: when it was to ring."""
+    trace: str = ""
+    """Where it goes on from, as a header says it; of one that lies in one message with others, which has no header for each."""
 
     @property
     def subject(self) -> str:
@@ -118,6 +121,10 @@ class Beats(Protocol):
 
     async def last(self, tenant: TenantId, task: TaskId) -> datetime | None:
         """When one was last alive; None: nobody knows. Raises Unavailable."""
+        ...
+
+    async def sign(self, tenant: TenantId, task: TaskId) -> Sign | None:
+        """As `last`, and whether it sends heartbeats. Raises Unavailable."""
         ...
 
 

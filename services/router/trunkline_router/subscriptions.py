@@ -35,7 +35,7 @@ from trunkline_router.handlers.instance_clock import InstanceClock
 from trunkline_router.handlers.instance_news import InstanceNews
 from trunkline_router.handlers.lease_claims import Claims
 from trunkline_router.handlers.lease_life import AgentReporting, LeaseClock, Pulses
-from trunkline_router.handlers.one_by_one import one_by_one
+from trunkline_router.handlers.one_by_one import each_in_its_trace
 from trunkline_router.handlers.publish_event import PublishedEvents
 from trunkline_router.handlers.pull_requests import PullRequestNews
 from trunkline_router.handlers.room_news import NEWS as NEWS_OF_ROOMS
@@ -99,13 +99,13 @@ def subscribe(inlet: Inlet, handlers: Handlers) -> None:
     life = handlers.life
 
     async def deadline(due: DueTasks) -> None:
-        await one_by_one(due.tasks, handlers.deadlines.on)
+        await each_in_its_trace(due.tasks, handlers.deadlines.on)
 
     async def retry(due: DueTask) -> None:
         await life.happened(due, RetryDue(due.attempt))
 
     async def sla(due: DueTasks) -> None:
-        await one_by_one(due.tasks, lambda task: life.happened(task, SlaReached()))
+        await each_in_its_trace(due.tasks, lambda task: life.happened(task, SlaReached()))
 
     inlet.command("router", SubmitTask, life.submit, stores=True)
     inlet.command("router", CancelTask, life.cancel, stores=True)
@@ -160,7 +160,7 @@ def subscribe_leases(inlet: Inlet, clock: LeaseClock) -> None:
     """Declare what is heard of agents that may be silent."""
 
     async def silent(due: DueTasks) -> None:
-        await one_by_one(due.tasks, clock.due)
+        await each_in_its_trace(due.tasks, clock.due)
 
     inlet.timer("router", "lease", DueTasks, silent)
 

@@ -13,6 +13,7 @@ from tests.dialects.omnara.stories import INSTANCE, OTHER, TASK
 from tests.dialects.world import BEGAN, World, talking
 from trunkline.auth.instance_keys import InstanceKeys, mark_of_key
 from trunkline.auth.principal import HOME
+from trunkline.contracts.dispatch import SeenBy, WorkflowRun
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.instance import instance_subject
 
@@ -91,6 +92,17 @@ async def test_a_key_reaches_no_other_instance_there_or_not(agent_type: str | No
             if agent_type:
                 assert (await ask(session, "POST", "/api/v1/agent-instances", body, key))[0] == 403
         assert len(world.events) == before, "something happened"
+
+
+async def test_a_run_that_a_key_names_for_its_own_instance_is_passed_on_as_its_word_and_nothing_more() -> None:
+    world = World()
+    async with talking(world) as session:
+        await dispatched(world, session)
+        claimed = {"run_id": 4711, "repository": "acme/shop", "url": "javascript:alert(1)"}
+        answered = await ask(session, "PUT", f"/api/v1/agent-instances/{INSTANCE}/run", claimed, key_of(world))
+    assert answered == (200, {"success": True})
+    (wish,) = world.home.reported
+    assert (wish.task_id, wish.how, wish.run) == (TASK, SeenBy.TOLD, WorkflowRun(run_id=4711, status="in_progress"))
 
 
 async def test_a_key_opens_nothing_but_the_doors_of_its_instance() -> None:

@@ -100,6 +100,29 @@ async def test_the_same_idempotency_key_is_the_same_message_and_another_is_anoth
         assert len((await shown(session))["messages"]) == 2
 
 
+async def test_words_come_again_by_another_connection_are_the_same_and_by_one_that_brought_their_answer_are_not() -> None:
+    async with served(World(principal=ANN)) as gateway, ClientSession(gateway.url) as one:
+        for text in ("tests pass", "mended", "tests pass"):
+            await say(one, text)
+        said: dict[str, list[str]] = {"linted": [], "committed": []}
+        for _ in range(3):
+            for text, ids in said.items():
+                async with ClientSession(gateway.url) as another:
+                    ids.append((await say(another, text))["message_id"])
+        assert [len(set(ids)) for ids in said.values()] == [1, 1]
+        kept = [each["content"] for each in (await shown(one))["messages"]]
+        assert kept == ["tests pass", "mended", "tests pass", "linted", "committed"]
+
+
+async def test_only_the_sdk_says_at_once_the_same_again_and_means_it() -> None:
+    async with served(World(principal=ANN)) as gateway:
+        for headers, proxied, kept in (({}, {}, 1), (SDK, {"X-Forwarded-For": "192.0.2.1"}, 2), (SDK, {}, 4)):
+            async with ClientSession(gateway.url, headers={**headers, **proxied}) as agent:
+                for _ in range(2):
+                    await say(agent, f"Done. {proxied}")
+                assert len((await shown(agent))["messages"]) == kept
+
+
 async def test_an_answer_that_was_lost_is_given_again_to_the_sdk() -> None:
     world = World(principal=ANN)
     async with served(world) as gateway, ClientSession(gateway.url) as people:
@@ -132,7 +155,9 @@ async def test_whoever_calls_gives_a_sign_of_life_and_not_more_often_than_tells_
         assert [task for task, _ in world.home.beats.put_there] == [TASK]
         async with session.post(HEARTBEAT, headers={"Content-Type": "application/json"}) as answer:
             assert (await answer.json())["agent_instance_id"] == INSTANCE
-    assert len(world.home.beats.put_there) <= 2
+            assert world.home.beats.hearts == [False, True], "what was a call is none"
+        await say(session, "step 5")
+    assert len(world.home.beats.put_there) <= 3
     assert not any(isinstance(wish, ReadInstance) for wish in world.sent), "a heartbeat of one that is known asks nobody"
 
 

@@ -314,7 +314,9 @@ async def test_the_history_is_complete_and_paged() -> None:
 
 
 @pytest.mark.parametrize("list", ["pending", "history"])
-@pytest.mark.parametrize(("query", "status"), [("limit=0", 400), ("limit=-1", 400), ("limit=1000000000", 400), ("limit=x", 422)])
+@pytest.mark.parametrize(
+    ("query", "status"), [("limit=0", 400), ("limit=-1", 400), ("limit=1000000000", 400), ("limit=x", 422), ("limit=5_0", 422)]
+)
 async def test_a_list_of_no_length_is_refused(list: str, query: str, status: int) -> None:
     async with calling(working()) as caller:
         assert (await caller.ask(f"GET /approvals/{list}?{query}")).status == status

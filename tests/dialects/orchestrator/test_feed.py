@@ -124,7 +124,7 @@ async def test_the_client_says_whether_it_follows_or_reads(query: str, accept: s
 
 
 @pytest.mark.parametrize(
-    ("query", "status"), [("after=x", 400), ("limit=0", 400), ("limit=1001", 400), ("limit=-1", 400), ("limit=x", 422)]
+    ("query", "status"), [("after=x", 400), ("limit=0", 400), ("limit=1001", 400), ("limit=-1", 400), ("limit=x", 422), ("limit=1.0", 422)]
 )
 async def test_a_page_that_makes_no_sense_is_refused(query: str, status: int) -> None:
     async with calling(working()) as caller:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.dialects.orchestrator.asking import ADMIN, AGENT, USER, calling, working
-from tests.dialects.world import BEGAN
+from tests.dialects.orchestrator.asking import ADMIN, AGENT, USER, calling, routes, working
+from tests.dialects.world import BEGAN, World
 from trunkline.auth.principal import Principal, Role
 from trunkline.contracts.ids import TenantId
 from trunkline.contracts.task import Assignment, Executor, ReportTask, SubmitTask, Submitted, TaskSlaBreached, TaskStatus
 from trunkline_gateway.dialects.orchestrator import encode
+from trunkline_gateway.openapi import paths
 
 DOCUMENT = {
     "type": "bugfix",
@@ -41,10 +43,32 @@ async def test_the_task_of_the_document_is_assigned_and_held() -> None:
 async def test_what_is_answered_at_once_is_what_is_read_later() -> None:
     world = working()
     async with calling(world) as caller:
-        for fields in ({}, {"priority": "P0"}, {"sla_target": "90", "trace_id": "t-1", "max_retries": 3, "type": "kb_update"}):
+        some = {"sla_target": "90", "trace_id": "t-1", "max_retries": 3, "type": "kb_update"}
+        for fields in ({}, {"priority": "P0"}, some, {"delay": 60}, {"delay": 60, "priority": "P0"}):
             made = await caller.task(**fields)
             read = (await caller.ask(f"GET /tasks/{made['task_id']}")).body
             assert read["task"] == made["task"]
+
+
+async def test_a_task_for_later_that_must_be_allowed_says_so_from_the_start_and_is_asked_about_when_its_moment_comes() -> None:
+    async with calling(working()) as caller:
+        made = await caller.task(priority="P1", delay=60)
+        told = (await caller.ask(f"GET /tasks/{made['task_id']}/events?after=")).body["events"]
+        free = await caller.task(delay=60)
+    for said in (made, made["task"]):
+        assert (said["requires_approval"], said["approval_id"], said["approval_status"]) == (True, f"approval_{made['task_id'][5:]}", None)
+    assert made["message"].endswith("from 2025-01-12T10:01:00.000Z on, if somebody allows it then")
+    assert told[-1]["payload"] == {"start_at": "2025-01-12T10:01:00.000Z", "requires_approval": True}
+    assert ("requires_approval" in free, free["task"]["requires_approval"], free["task"]["approval_id"]) == (False, False, None)
+
+
+@pytest.mark.parametrize("status", ["in_progress", "completed", "failed"])
+async def test_nothing_is_reported_of_a_task_before_it_may_begin(status: str) -> None:
+    async with calling(working()) as caller:
+        id = (await caller.task(delay=60))["task_id"]
+        answer = await caller.ask(f"PATCH /tasks/{id}/status?status={status}")
+        assert (answer.status, "start_at" in answer.detail) == (409, True)
+        assert (await caller.ask(f"GET /tasks/{id}")).body["task"]["status"] == "pending"
 
 
 @pytest.mark.parametrize(
@@ -112,6 +136,9 @@ async def test_a_failure_is_tried_again_as_often_as_was_asked() -> None:
         ("", {"status": "done"}, 400),
         ("?status=failed&error=" + "x" * 4097, None, 400),
         ("?status=failed&error=a%00b", None, 400),
+        ("?status=completed&error=", None, 200),
+        ("?status=completed&error=oops", None, 400),
+        ("?status=in_progress", {"error": "oops"}, 400),
     ],
 )
 async def test_query_and_body_say_one_status(query: str, body: object, status: int) -> None:
@@ -263,6 +290,7 @@ async def test_a_cursor_holds_for_its_list_and_its_owner_only() -> None:
 
 BAD_LISTS: dict[str, int] = {
     "limit=0": 400, "limit=-1": 400, "limit=1000000000": 400, "limit=101": 400, "limit=x": 422, "limit=1.5": 422,
+    "limit=5_0": 422, "limit=%205": 422, "limit=1.0": 422, "limit=%2B5": 422, "limit=": 422,
     "statsu=failed": 422, "status=done": 400, "status=": 400, "priority=P4": 400, "sort=name": 400, "created_after=yesterday": 400,
     "created_after=9999-12-31T23:59:59-23:00": 400, "source=mars": 400, "parent_task_id=x": 400, "trace_id=%20": 400,
     "assigned_to=a&assigned_agent=b": 400, "limit=1&limit=2": 400, f"created_by={'x' * 129}": 400, f"limit={'9' * 5000}": 400,
@@ -302,6 +330,12 @@ BAD_TASKS: dict[str, tuple[dict[str, Any], int, str]] = {
     "deadline is past": ({"sla_deadline": "2025-01-12T09:59:59Z"}, 400, "sla_deadline "),
     "deadline a day of skew ago": ({"sla_deadline": "2025-01-11T10:00:00Z"}, 400, "sla_deadline "),
     "deadline is no time": ({"sla_deadline": "soon"}, 400, "sla_deadline "),
+    "deadline is another than promised": (
+        {"sla_target": 60, "sla_deadline": "2025-01-12T11:00:00Z"},
+        400,
+        "sla_target and sla_deadline contradict",
+    ),
+    "deadline beside a promise is no time": ({"sla_target": 60, "sla_deadline": "soon"}, 400, "sla_deadline "),
     "deadline in two years": ({"sla_deadline": "2027-01-12T10:00:00Z"}, 400, "sla_deadline "),
     "metadata is a list": ({"metadata": []}, 422, "metadata: "),
     "trace is a number": ({"metadata": {"trace_id": 5}}, 422, "metadata.trace_id: "),
@@ -369,6 +403,33 @@ async def test_an_unknown_field_is_refused_and_nothing_is_sent(name: str) -> Non
         answer = await caller.ask(request, body)
     assert (answer.status, answer.detail) == (422, said)
     assert world.events == []
+
+
+LOOKS_AT_NONE = {"GET /", "GET /health", "GET /stats", "GET /approvals/pending", "GET /approvals/history"}
+"""Where monitors and browsers add words of their own, and the lists that the document has."""
+
+
+async def test_no_route_lets_a_name_in_the_query_pass_that_it_does_not_know() -> None:
+    told: dict[str, tuple[int, str]] = {}
+    world = World(principal=ADMIN)
+    async with calling(world) as caller:
+        for route in routes():
+            line = f"{route.method} {paths.plain(route.path)}"
+            answer = await caller.ask(re.sub(r"\{\w+\}", "x", line) + "?zzz=1", None if route.method == "GET" else {})
+            told[line] = answer.status, str(answer.body.get("detail"))
+            assert line in LOOKS_AT_NONE or 422 in route.spec.refusals, f"{line} does not say that it refuses"
+    refusal = (422, "this request has no field zzz")
+    assert {line for line, answer in told.items() if answer != refusal} == LOOKS_AT_NONE
+    assert world.events == []
+
+
+@pytest.mark.parametrize("query", ["after=", "lastEventId=", "from=&limit=1", ""])
+async def test_the_names_that_the_feed_knows_are_taken(query: str) -> None:
+    async with calling(working()) as caller:
+        id = (await caller.task())["task_id"]
+        await caller.ask(f"POST /tasks/{id}/cancel")
+        async with caller.session.get(f"/tasks/{id}/events?{query}") as response:
+            assert response.status == 200
 
 
 IN_WORDS = {

@@ -1,4 +1,6 @@
-"""The real omnara client, sync or async, driven by JSON lines: one call a line in, its answer or its error a line out."""
+"""The real omnara client, sync or async, driven by JSON lines: one call a line in, its answer or its error a line out.
+
+A line with a list of arguments is as many calls at once, and their answers one line."""
 
 import asyncio
 import dataclasses
@@ -19,6 +21,10 @@ def failed(error):
     return {**told, "status": getattr(error, "status_code", None), "detail": getattr(error, "detail", None)}
 
 
+async def at_once(calls):
+    return await asyncio.gather(*calls)
+
+
 def say(line):
     print(json.dumps(line), flush=True)
 
@@ -27,7 +33,12 @@ def speak(client, loop):
     for line in sys.stdin:
         call = json.loads(line)
         try:
-            answer = getattr(client, call["name"])(**call["with"])
+            verb = getattr(client, call["name"])
+            if isinstance(call["with"], list):
+                answers = loop.run_until_complete(at_once([verb(**given) for given in call["with"]]))
+                say({"answer": [plain(answer) for answer in answers]})
+                continue
+            answer = verb(**call["with"])
             say({"answer": plain(loop.run_until_complete(answer) if asyncio.iscoroutine(answer) else answer)})
         except Exception as error:
             say(failed(error))

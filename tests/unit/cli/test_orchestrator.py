@@ -339,7 +339,9 @@ def test_a_credential_may_be_in_a_file(desk: Desk, trunkline: Trunkline, monkeyp
 
 
 def test_a_place_that_is_lost_is_said_and_the_rest_is_shown(desk: Desk, trunkline: Trunkline) -> None:
-    gap = frame(0, "gap", {"message": "It is lost."}).replace("id: e-0\n", "")
+    gap = frame(9, "gap", {"message": "It is lost."}).replace("id: e-9\n", "")  # it bears the moment at which it was told
     desk.says(f"GET /tasks/{TASK}/events", [gap, *STORY, COMPLETED])
     code, out, _ = trunkline("watch", TASK)
-    assert (code, "It is lost." in out.splitlines()[0], len(out.splitlines())) == (0, True, 7)
+    lost, first, *_ = out.splitlines()
+    assert (code, "It is lost." in lost, len(out.splitlines())) == (0, True, 7)
+    assert first.split()[:2] == ["0.00", "s"], "what follows is counted from its own beginning"

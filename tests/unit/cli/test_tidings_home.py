@@ -32,6 +32,7 @@ def event(name: str, **payload: object) -> TaskEvent:
         ("dispatch.cancel_tried", {"outcome": "accepted", "status": 202}, "workflow", "cancel accepted 202"),
         ("dispatch.run_seen", {"run": RUN}, "workflow", f"in_progress: {RUN['url']}"),
         ("dispatch.run_seen", {"run": {**RUN, "url": "", "conclusion": "failure"}}, "workflow", "failure: 7"),
+        ("dispatch.run_told", {"run_id": 7, "refused": "no"}, "workflow", "run 7, which its key named, is not its own: no"),
         ("dispatch.given_up", {"error": "no workflow began"}, "workflow", "given up: no workflow began"),
     ],
 )

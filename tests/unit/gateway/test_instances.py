@@ -17,6 +17,7 @@ from trunkline.contracts.task import Executor, Hold, Submitted, TaskStatus
 from trunkline_gateway.dialects.omnara import decode, encode, encode_github, names
 from trunkline_gateway.dialects.omnara.answers import AgentSaid, Shown, ShownMessages, Spoken
 from trunkline_gateway.usecases.instances import InstanceName
+from trunkline_gateway.usecases.posts import Post, Posts
 from trunkline_gateway.usecases.receipts import SDK, Receipts
 
 NAME = b"public/one"
@@ -52,6 +53,22 @@ def test_a_connection_is_not_kept_alive_by_what_went_by_it() -> None:
 def test_only_the_sdk_is_believed_to_have_lost_an_answer() -> None:
     assert not Receipts().lost(NAME, "curl/8.0")
     assert not Receipts().lost(NAME, "")
+
+
+def test_an_answer_was_had_when_its_connection_asked_on() -> None:
+    posts, one, two = Posts(), Connection(), Connection()
+    posts.answered(Post(b"words", "m1"), one, last=False)
+    posts.asked(two)
+    assert posts.heard(b"words") == ""
+    posts.asked(one)
+    assert posts.heard(b"words") == "m1"
+    posts.answered(Post(b"words", "m2"), two, last=False)
+    assert posts.heard(b"words") == "m1", "that to the second may be lost"
+    del two
+    gc.collect()
+    assert posts.heard(b"words") == "m1"
+    posts.answered(Post(b"words", "m3"), one, last=True)
+    assert posts.heard(b"words") == "m3"
 
 
 @given(st.text(), st.dictionaries(st.text(), st.floats(allow_nan=False) | st.integers(-(2**63), 2**63 - 1) | st.none() | st.booleans()))

@@ -42,10 +42,14 @@ def test_what_aiohttp_says_of_its_own_accord_is_told_the_same_way() -> None:
     assert "canary" not in repr(lines)
 
 
-def test_the_server_of_the_gateway_has_that_logger() -> None:
-    runner = wire.runner(web.Application(), 1.0)
-    assert runner._kwargs["logger"] is logging.getLogger("trunkline_gateway.http")
-    assert runner._kwargs["access_log"] is None
+async def test_the_server_of_the_gateway_has_that_logger() -> None:
+    server = wire.server(_never)
+    assert server._kwargs["logger"] is logging.getLogger("trunkline_gateway.http")
+    assert server._kwargs["access_log"] is None
+
+
+async def _never(request: web.Request) -> web.StreamResponse:
+    raise AssertionError("nothing was asked")
 
 
 async def test_connections_beyond_the_most_are_refused_and_the_others_stay() -> None:

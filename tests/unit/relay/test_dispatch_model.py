@@ -18,9 +18,25 @@ from trunkline.contracts.dispatch import (
     WorkflowCancelTried,
     WorkflowRun,
     WorkflowRunSeen,
+    WorkflowRunTold,
 )
 from trunkline.contracts.message import Fact
-from trunkline_relay.model.dispatch import Begin, Came, CancelCame, Cue, Dispatch, GiveUp, Refuse, Revoke, Seen, Want, decide, evolve
+from trunkline_relay.model.dispatch import (
+    Begin,
+    Came,
+    CancelCame,
+    Cue,
+    Disbelieve,
+    Dispatch,
+    GiveUp,
+    Refuse,
+    Revoke,
+    Seen,
+    Tell,
+    Want,
+    decide,
+    evolve,
+)
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEY = KeyMinted(key_id="k", sha256="f" * 64, expires_at=NOW + timedelta(hours=2))
@@ -112,8 +128,29 @@ def test_another_run_counts_only_where_it_says_itself_that_it_is_the_one() -> No
     assert story.then(Seen(run(8), SeenBy.LISTING)) == []
     assert story.then(Seen(run(8, title=f"omnara {NAME}"), SeenBy.WEBHOOK)) != []
     assert story.then(Seen(run(9), SeenBy.TOLD)) == [], "the one that is known named it too"
+    assert story.then(Tell(9)) == [], "and nobody asks after another"
     assert Story(*FOUND, Seen(run(9), SeenBy.TOLD)).dispatch.sure
     assert Story(*FOUND, Seen(run(9), SeenBy.TOLD), Seen(run(9, "in_progress"), SeenBy.LISTING)).dispatch.sure
+
+
+def test_a_run_that_somebody_tells_is_kept_as_a_hint_and_nothing_more() -> None:
+    story = Story(*FOUND)
+    assert isinstance(story.then(Tell(9))[0], WorkflowRunTold)
+    assert story.then(Tell(9)) == []
+    assert story.dispatch.run == run() and story.dispatch.told and not story.dispatch.sure
+    assert story.then(Disbelieve(8, "another")) == []
+    assert isinstance(story.then(Disbelieve(9, "no"))[0], WorkflowRunTold)
+    assert story.then(Disbelieve(9, "no")) == []
+    assert (story.dispatch.told, story.dispatch.run) == (None, run())
+    story.then(Tell(7))
+    assert story.then(Seen(run(), SeenBy.TOLD)) != [], "it is no guess any more"
+    assert (story.dispatch.told, story.dispatch.sure) == (None, True)
+    assert story.then(Tell(7)) != [], "it waited, and may be at work"
+
+
+def test_with_one_key_eight_runs_are_named_and_no_more() -> None:
+    story = Story(*FOUND)
+    assert [bool(story.then(Tell(100 + number))) for number in range(9)] == [True] * 8 + [False]
 
 
 def test_a_run_that_is_seen_proves_that_its_request_was_taken() -> None:

@@ -11,11 +11,11 @@ from tests.each import each
 from tests.unit.relay.test_dispatch_model import KEY, NAME, run
 from trunkline.contracts.dispatch import COMPLETED, Outcome, SeenBy, WorkflowRun
 from trunkline.contracts.task import Assignment, Executor, TaskStatus
-from trunkline_relay.model.dispatch import Dispatch
+from trunkline_relay.model.dispatch import Dispatch, Hint
 from trunkline_relay.model.dispatch_steps import Cancel, Look, Rest, Revoke, Scene, Send, Step, Stop, Terms, Wait, next_step, rarely
 from trunkline_relay.model.dispatch_trying import PAUSES, Answered, again_at, cancel_again_at
 from trunkline_relay.model.home_task import HomeTask
-from trunkline_relay.model.run_matching import Found, Others, Sought, match
+from trunkline_relay.model.run_matching import Found, Listed, Others, Sought, judge, match
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TERMS = Terms(timedelta(seconds=900), timedelta(seconds=1800), timedelta(days=6))
@@ -31,7 +31,7 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def step(dispatch: Dispatch, seconds: float = 1, *, task: HomeTask = TASK, called: bool = False, **of_github: bool) -> Step:
+def step(dispatch: Dispatch, seconds: float = 1, *, task: HomeTask = TASK, called: bool = False, **of_github: Any) -> Step:
     return next_step(Scene(dispatch, task, called, at(seconds), **of_github), TERMS)
 
 
@@ -178,6 +178,30 @@ def test_cancelling_is_tried_six_times_and_a_refusal_ends_it() -> None:
     assert cancel_again_at(Answered(Outcome.REQUEST_FAILED, 404), 1, NOON, PAUSES, 0.5) is None
 
 
+@each(
+    ("dispatch", "task", "asked", "then"),
+    [
+        (ACCEPTED, TASK, Look(now=True), Look()),
+        (tried(Outcome.ERROR, again=20), TASK, Look(doubted=True, now=True), Wait(at(20))),
+        (tried(Outcome.CONNECTION_ERROR, again=0), TASK, Look(now=True), Look()),
+        (ACCEPTED._replace(given_up="RUN_NOT_STARTED"), TASK, Look(now=True), Look()),
+        (AT_WORK, STOPPED, Look(now=True), Cancel(1)),
+    ],
+)
+def test_what_was_told_of_a_run_is_asked_of_github_before_anything_is_done(
+    dispatch: Dispatch, task: HomeTask, asked: Step, then: Step
+) -> None:
+    told = dispatch._replace(told=Hint(7, 1, NOON))
+    assert step(told, task=task) == asked
+    assert step(told, task=task, looked=True) == then
+
+
+def test_what_is_due_is_not_given_up_on_by_a_look_from_before_it_was_due() -> None:
+    early, late = (Scene(tried(Outcome.ERROR, again=0), TASK, False, at(901), looked=True, asked_at=at(moment)) for moment in (899, 900))
+    assert isinstance(next_step(early, TERMS), Look)
+    assert isinstance(next_step(late, TERMS), Stop)
+
+
 SOUGHT = Sought(NAME, "omnara_trigger", NOON)
 NAMED = f"omnara {NAME}"
 
@@ -207,3 +231,33 @@ def made(number: int, title: str, status: str = "queued", seconds: float = 1) ->
 def test_which_run_is_the_one(runs: list[WorkflowRun], others: Others, called: bool, found: int | None) -> None:
     known = match(Sought(NAME, "omnara_trigger", NOON, called), runs, others)
     assert (known.run.run_id if isinstance(known, Found) else None) == found
+
+
+FOREIGN = "omnara ffffffff-1547-7676-b883-dd25f2dda5a4"
+AT = "in_progress"
+
+
+@each(
+    ("run", "listed", "others", "believed"),
+    [
+        (made(1, NAMED, AT), Listed([], whole=False), Others(waiting=3), True),
+        (made(1, NAMED, AT, seconds=-121), Listed([]), Others(), False),
+        (made(1, FOREIGN, AT), Listed([]), Others(), False),
+        (made(1, NAMED, AT), Listed([]), Others({1}), False),
+        (made(1, "omnara_trigger", AT), Listed([]), Others(), True),
+        (made(1, "omnara_trigger", AT), Listed([made(1, "omnara_trigger", AT), made(2, "omnara_trigger", AT)]), Others(), True),
+        (made(1, "omnara_trigger", AT), Listed([], whole=False), Others(), None),
+        (made(1, "omnara_trigger", AT), Listed([]), Others(waiting=1), None),
+        (made(1, "omnara_trigger"), Listed([]), Others(), None),
+        (made(1, "omnara_trigger", AT, seconds=-11), Listed([]), Others(), False),
+        (made(1, "Deploy", AT), Listed([made(2, "omnara_trigger")]), Others(), False),
+        (made(1, "Deploy", AT), Listed([made(2, "Release")]), Others(), None),
+        (made(1, "Agents at work", AT), Listed([made(2, FOREIGN), made(3, "Deploy")]), Others({3}), True),
+        (WorkflowRun(run_id=1, status=AT, title=NAMED), Listed([]), Others(), False),
+    ],
+)
+def test_which_run_is_believed_to_be_the_one_that_somebody_names(
+    run: WorkflowRun, listed: Listed, others: Others, believed: bool | None
+) -> None:
+    verdict = judge(SOUGHT, run, listed, others)
+    assert (None if verdict is None else not verdict.why) == believed

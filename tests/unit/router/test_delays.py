@@ -65,6 +65,11 @@ def test_who_must_allow_it_is_asked_when_its_moment_comes() -> None:
     assert held.requested_by == "ann"
 
 
+def test_whether_somebody_must_allow_it_then_is_known_from_the_start() -> None:
+    gated = [told(submit(type="bugfix", priority=urgency))[1] for urgency in (Priority.P0, Priority.P2)]
+    assert [fact.gated for fact in gated if isinstance(fact, TaskDelayed)] == [True, False]
+
+
 def test_it_can_be_cancelled_before() -> None:
     cancel = CancelTask(tenant="public", at=NOW, task_id="t1", by="ann", reason="no")
     (end,) = told(submit(), cancel)

@@ -23,9 +23,9 @@ from trunkline.contracts.instance import (
     instance_subject,
 )
 from trunkline_router.model import instance_answers as answers
-from trunkline_router.model.instance import MOST_GIVEN, Instance, evolve
+from trunkline_router.model.instance import MOST_AGAIN, MOST_GIVEN, MOST_LATELY, Instance, evolve
 from trunkline_router.model.instance_cues import Decided, InstanceCue, InstanceWish, Opening, Silent, TaskEnded, Wished
-from trunkline_router.model.instance_life import MOST_WAITING, decide, heartbeat
+from trunkline_router.model.instance_life import MOST_WAITING, decide
 from trunkline_router.settings import Settings
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -103,9 +103,55 @@ def test_the_same_words_later_or_after_a_sign_of_having_been_heard_are_a_new_mes
     talk.wish(say("working"))
     talk.wish(say("working", 121))
     assert talk.types == ["instance.said"]
-    talk.wish(say("other", 122))
-    talk.wish(say("working", 123))
+    read = ReadInstance(after=talk.state.last_read if talk.state else "", by="ann", **ms(123))
+    talk.wish(tell("go on", 122))
+    talk.wish(read)
+    talk.wish(say("working", 124))
     assert talk.types == ["instance.said"]
+
+
+def test_words_that_were_said_at_once_are_each_kept_once_in_whatever_order_they_come_again(talk: Talk) -> None:
+    texts = [f"step {number}" for number in range(5)]
+    talk.wish(tell("blue", -1))
+    first = {text: say(text) for text in texts}
+    for text in texts:
+        talk.wish(first[text])
+    for seconds, text in enumerate((*reversed(texts), *texts), 1):
+        again = say(text, seconds)
+        answer = answers.said(again, talk.wish(again))
+        assert (talk.facts, answer.message_id) == ([], first[text].message_id)
+        assert [each.text for each in answer.queued] == (["blue"] if text == texts[0] else []), "what went out with the lost answer"
+
+
+def test_the_same_words_whose_answer_was_had_are_another_message_however_often_they_are_tried(talk: Talk) -> None:
+    first, second = say("working"), say("working", 2, heard=message_id(TASK, "working0"))
+    talk.wish(first)
+    talk.wish(say("other", 1))
+    talk.wish(second)
+    assert talk.types == ["instance.said"]
+    tried = say("working", 3, heard=first.message_id)
+    assert answers.said(tried, talk.wish(tried)).message_id == second.message_id, "the answer to the second was lost"
+    talk.wish(say("working", 4, heard=second.message_id))
+    assert talk.facts == [], "who says it again at once may be who repeats whatever it does"
+    talk.wish(say("working", 5, heard=second.message_id, surely=True))
+    assert talk.types == ["instance.said"]
+
+
+def test_a_question_that_was_answered_may_be_asked_again(talk: Talk) -> None:
+    talk.wish(say("which?", asks=True))
+    talk.wish(tell("main", 1))
+    talk.wish(say("working", 2))
+    talk.wish(say("which?", 3, asks=True))
+    assert talk.types == ["instance.said", "instance.moved"]
+
+
+def test_what_may_be_said_again_is_bounded(talk: Talk) -> None:
+    for seconds in range(MOST_LATELY + 2):
+        talk.wish(tell("x" * 200_000, seconds))
+        talk.wish(say(f"step {seconds}", seconds))
+    assert talk.state is not None
+    kept = talk.state.lately
+    assert len(kept) < MOST_LATELY and sum(len(each.text) for said in kept for each in said.gave) <= MOST_AGAIN
 
 
 def test_a_repeat_is_known_for_as_long_as_the_sdk_repeats_itself() -> None:
@@ -280,21 +326,6 @@ def test_a_heartbeat_alone_says_that_a_dispatched_agent_is_there(talk: Talk) -> 
     later = NOW + timedelta(seconds=60)
     assert talk.cue(Silent(later, False, later, *limits)).status is InstanceStatus.DISCONNECTED
     assert talk.cue(Silent(later, True, later, *limits)).status is InstanceStatus.ACTIVE
-
-
-def test_only_what_comes_between_calls_is_a_heartbeat(talk: Talk) -> None:
-    def beats(seconds: float) -> bool:
-        assert talk.state is not None
-        return heartbeat(talk.state, NOW + timedelta(seconds=seconds))
-
-    question = say("which?", asks=True)
-    talk.wish(question)
-    assert not beats(60)  # it polls
-    talk.wish(tell("main", 60))
-    assert not beats(62)
-    talk.wish(ReadInstance(after=question.message_id, by="ann", **ms(70)))
-    assert not beats(71)
-    assert beats(100)
 
 
 def test_an_answer_carries_what_fits_and_the_rest_waits(talk: Talk) -> None:

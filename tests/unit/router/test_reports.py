@@ -102,6 +102,22 @@ def test_between_two_attempts_a_failure_is_known_and_nothing_else_can_be_said() 
     assert when(CANCEL, *waiting) == [TaskCancelled(by="ann", reason="changed my mind")]
 
 
+def test_of_a_task_for_later_nothing_can_be_said_before_its_moment_and_the_refusal_names_that() -> None:
+    later = submitted(asked(start_at=NOW + timedelta(hours=2)))
+    for word, reported in (("begun", STARTED), ("done", SUCCEEDED), ("failed", FAILED)):
+        with pytest.raises(Conflict, match=f"start_at.*2026-01-02 05:04:05.*cannot be reported as {word} before") as refusal:
+            when(reported, *later)
+        assert refusal.value.code == "ILLEGAL_MOVE"
+
+
+@pytest.mark.parametrize(
+    ("end", "says"), [(TaskSucceeded(), "it succeeded"), (BROKE, "it failed"), (TaskCancelled(by="ann", reason=""), "it was cancelled")]
+)
+def test_the_refusal_of_a_report_says_how_the_task_ended(end: Fact, says: str) -> None:
+    with pytest.raises(Conflict, match=f"the task is over: {says}; it cannot be reported as begun any more"):
+        when(STARTED, *FRESH, BEGAN, end)
+
+
 @pytest.mark.parametrize("given", [FRESH, [*FRESH, BEGAN]])
 def test_a_task_of_an_agent_elsewhere_is_cancelled_at_once(given: list[Fact]) -> None:
     assert when(CANCEL, *given) == [TaskCancelled(by="ann", reason="changed my mind")]

@@ -40,6 +40,9 @@ RESULT = RunResult(
     sandbox_id="t1-1", sandbox_seconds=1.0,
 )  # fmt: skip
 OVER = (TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELLED)
+WAITING = ("delayed", "submitted")
+"""For its moment, or for another attempt."""
+OPEN = (*WAITING, "assigned", "in_progress")
 NEXT = {Reported.STARTED: "in_progress", Reported.SUCCEEDED: "succeeded"}
 
 
@@ -53,6 +56,8 @@ class TaskMachine(RuleBasedStateMachine):
         self.at = NOW
         self.expected = ""
         self.held = False
+        self.gated = False
+        """Whether somebody must allow it when it may begin."""
         self.left = 0
         """Retries."""
         self.waits: datetime | None = None
@@ -60,12 +65,14 @@ class TaskMachine(RuleBasedStateMachine):
         self.place = 0
         """Of the newest word of the run."""
 
-    @initialize(sandbox=st.booleans(), gated=st.booleans(), retries=st.integers(0, 2))
-    def submitted(self, sandbox: bool, gated: bool, retries: int) -> None:
+    @initialize(sandbox=st.booleans(), gated=st.booleans(), retries=st.integers(0, 2), delayed=st.booleans())
+    def submitted(self, sandbox: bool, gated: bool, retries: int, delayed: bool) -> None:
         fields: dict[str, Any] = {"max_retries": retries, "sla_s": 60, "priority": "P0" if gated else "P2"}
-        self.wish = submit(asked("" if sandbox else "bugfix", repo="acme/calc", **fields))
+        later = {"start_at": NOW + timedelta(hours=1)} if delayed else {}
+        self.wish = submit(asked("" if sandbox else "bugfix", repo="acme/calc", **fields, **later))
         self.tell(self.wish)
-        self.expected, self.held, self.left = "assigned", gated and not sandbox, retries
+        self.gated, self.left = gated and not sandbox, retries
+        self.expected, self.held = ("delayed", False) if delayed else ("assigned", self.gated)
         self.due = self.state.deadline_at
 
     def tell(self, cue: Cue) -> list[Fact] | None:
@@ -123,16 +130,17 @@ class TaskMachine(RuleBasedStateMachine):
         before = self.expected
         told = self.tell(CANCEL)
         assert (told is None) == (before in ("succeeded", "failed"))
-        if before in ("assigned", "in_progress", "submitted"):
-            asks = not self.state.elsewhere and before != "submitted"
-            self.expected, self.held = "stopping" if asks else "cancelled", False
+        if before in OPEN:
+            self.expected, self.held = "stopping" if self.is_worked_on() else "cancelled", False
 
     @rule()
     def parent_cancelled(self) -> None:
-        if self.expected in ("assigned", "in_progress", "submitted"):
-            asks = not self.state.elsewhere and self.expected != "submitted"
-            self.expected, self.held = "stopping" if asks else "cancelled", False
+        if self.expected in OPEN:
+            self.expected, self.held = "stopping" if self.is_worked_on() else "cancelled", False
         self.tell(ParentCancelled("t0"))
+
+    def is_worked_on(self) -> bool:
+        return not self.state.elsewhere and self.expected not in WAITING
 
     @rule(verdict=st.sampled_from(Verdict), by=st.sampled_from(DecidedBy), exact=st.booleans())
     def decided(self, verdict: Verdict, by: DecidedBy, exact: bool) -> None:
@@ -145,9 +153,8 @@ class TaskMachine(RuleBasedStateMachine):
     def deadline(self, ripe: bool) -> None:
         self.at = max(self.at, self.due) if ripe else self.at
         counts = self.at + timedelta(seconds=1) >= self.due and not self.waits
-        if counts and not self.held and self.expected in ("assigned", "in_progress", "submitted"):
-            asks = not self.state.elsewhere and self.expected != "submitted"
-            self.expected = "stopping" if asks else "failed"
+        if counts and not self.held and self.expected in OPEN:
+            self.expected = "stopping" if self.is_worked_on() else "failed"
         self.tell(DeadlineReached())
 
     @rule(off=st.integers(-1, 0), old=st.integers(0, 2), seconds=st.integers(0, 5000))
@@ -180,7 +187,8 @@ class TaskMachine(RuleBasedStateMachine):
     @rule(off=st.integers(-1, 2))
     def retry_due(self, off: int) -> None:
         self.tell(RetryDue(self.state.attempt + off))
-        if self.expected == "submitted" and off == 1:
+        if self.expected in WAITING and off == 1:
+            self.held = self.gated and self.expected == "delayed"
             self.expected = "assigned"
 
     @rule()
@@ -210,7 +218,7 @@ class TaskMachine(RuleBasedStateMachine):
     @invariant()
     def stands_as_expected(self) -> None:
         if self.task:
-            assert self.task.status.value == self.expected
+            assert self.task.status.value == ("submitted" if self.expected == "delayed" else self.expected)
             assert bool(self.task.hold) == self.held
             if not self.task.status.terminal:
                 assert (self.task.waits_since, self.task.deadline_at) == (self.waits, self.due)

@@ -105,7 +105,10 @@ class TakenFrom(Shape):
 
 
 class TaskCreated(Shape):
-    """A task that is on disk; the last three when somebody must approve it first, `origin` when it goes on from another."""
+    """A task that is on disk; the last three when somebody must approve it first, `origin` when it goes on from another.
+
+    `approval_status` is None for one that begins later: nobody is asked before, and until then there is no such approval.
+    """
 
     task_id: str
     message: str = ""

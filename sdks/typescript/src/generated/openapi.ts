@@ -4005,6 +4005,7 @@ export interface components {
         /** @description A task. `assigned_agent` and `assigned_to` say the same. */
         Task: {
             approval_id: string | null;
+            /** @description Null, where an approval is required: nobody is asked before the task may begin. */
             approval_status: ("pending" | "approved" | "rejected" | "withdrawn") | null;
             assigned_agent: string | null;
             assigned_to: string | null;
@@ -4093,7 +4094,7 @@ export interface components {
              */
             priority?: ("P0" | "P1" | "P2" | "P3") | null;
             /**
-             * @description The older form: an ISO time in the future. `sla_target` wins.
+             * @description The older form: an ISO time in the future. Beside `sla_target` it must say the same, to a minute.
              * @default null
              */
             sla_deadline?: string | null;
@@ -4157,10 +4158,10 @@ export interface components {
             /** @default  */
             approval_id?: string;
             /**
+             * @description Null: nobody is asked before the task may begin, and until then there is nothing by that id.
              * @default pending
-             * @enum {string}
              */
-            approval_status?: "pending" | "approved" | "rejected" | "withdrawn";
+            approval_status?: ("pending" | "approved" | "rejected" | "withdrawn") | null;
             message: string;
             /**
              * @default true
@@ -4227,10 +4228,10 @@ export interface components {
             /** @default  */
             approval_id?: string;
             /**
+             * @description Null: nobody is asked before the task may begin, and until then there is nothing by that id.
              * @default pending
-             * @enum {string}
              */
-            approval_status?: "pending" | "approved" | "rejected" | "withdrawn";
+            approval_status?: ("pending" | "approved" | "rejected" | "withdrawn") | null;
             message: string;
             origin: components["schemas"]["TakenFrom"];
             /**
@@ -4615,7 +4616,7 @@ export interface components {
                 "application/json": components["schemas"]["DocsProblem"];
             };
         };
-        /** @description Whoever has to answer does not do so now; nothing happened. Come back after `Retry-After` seconds. */
+        /** @description Whoever has to answer does not do so now. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. Come back after `Retry-After` seconds. */
         Docs503: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -4747,7 +4748,7 @@ export interface components {
                 "application/json": components["schemas"]["GithubProblem"];
             };
         };
-        /** @description Whoever has to answer does not do so now; nothing happened. Come back after `Retry-After` seconds. */
+        /** @description Whoever has to answer does not do so now. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. Come back after `Retry-After` seconds. */
         Github503: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -4757,7 +4758,7 @@ export interface components {
                 "application/json": components["schemas"]["GithubProblem"];
             };
         };
-        /** @description The deadline passed before it was done; it was not done. */
+        /** @description The deadline passed before anybody said that it was done. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. */
         Github504: {
             headers: {
                 [name: string]: unknown;
@@ -4888,7 +4889,7 @@ export interface components {
                 "application/json": components["schemas"]["OmnaraProblem"];
             };
         };
-        /** @description Whoever has to answer does not do so now; nothing happened. Come back after `Retry-After` seconds. */
+        /** @description Whoever has to answer does not do so now. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. Come back after `Retry-After` seconds. */
         Omnara503: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -4898,7 +4899,7 @@ export interface components {
                 "application/json": components["schemas"]["OmnaraProblem"];
             };
         };
-        /** @description The deadline passed before it was done; it was not done. */
+        /** @description The deadline passed before anybody said that it was done. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. */
         Omnara504: {
             headers: {
                 [name: string]: unknown;
@@ -5038,7 +5039,7 @@ export interface components {
                 "application/json": components["schemas"]["OmniProblem"];
             };
         };
-        /** @description Whoever has to answer does not do so now; nothing happened. Come back after `Retry-After` seconds. */
+        /** @description Whoever has to answer does not do so now. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. Come back after `Retry-After` seconds. */
         Omni503: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -5048,7 +5049,7 @@ export interface components {
                 "application/json": components["schemas"]["OmniProblem"];
             };
         };
-        /** @description The deadline passed before it was done; it was not done. */
+        /** @description The deadline passed before anybody said that it was done. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. */
         Omni504: {
             headers: {
                 [name: string]: unknown;
@@ -5179,7 +5180,7 @@ export interface components {
                 "application/json": components["schemas"]["Refused"];
             };
         };
-        /** @description Whoever has to answer does not do so now; nothing happened. Come back after `Retry-After` seconds. */
+        /** @description Whoever has to answer does not do so now. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. Come back after `Retry-After` seconds. */
         Orchestrator503: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -5189,7 +5190,7 @@ export interface components {
                 "application/json": components["schemas"]["Refused"];
             };
         };
-        /** @description The deadline passed before it was done; it was not done. */
+        /** @description The deadline passed before anybody said that it was done. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. */
         Orchestrator504: {
             headers: {
                 [name: string]: unknown;
@@ -5265,7 +5266,7 @@ export interface components {
                 "text/html": string;
             };
         };
-        /** @description Whoever has to answer does not do so now; nothing happened. Come back after `Retry-After` seconds. */
+        /** @description Whoever has to answer does not do so now. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. Come back after `Retry-After` seconds. */
         Pages503: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -5275,7 +5276,7 @@ export interface components {
                 "text/html": string;
             };
         };
-        /** @description The deadline passed before it was done; it was not done. */
+        /** @description The deadline passed before anybody said that it was done. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. */
         Pages504: {
             headers: {
                 [name: string]: unknown;
@@ -5406,7 +5407,7 @@ export interface components {
                 "application/json": components["schemas"]["PrAgentProblem"];
             };
         };
-        /** @description Whoever has to answer does not do so now; nothing happened. Come back after `Retry-After` seconds. */
+        /** @description Whoever has to answer does not do so now. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. Come back after `Retry-After` seconds. */
         PrAgent503: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -5416,7 +5417,7 @@ export interface components {
                 "application/json": components["schemas"]["PrAgentProblem"];
             };
         };
-        /** @description The deadline passed before it was done; it was not done. */
+        /** @description The deadline passed before anybody said that it was done. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. */
         PrAgent504: {
             headers: {
                 [name: string]: unknown;
@@ -5464,9 +5465,12 @@ export interface operations {
                     "application/json": components["schemas"]["Welcome"];
                 };
             };
+            400: components["responses"]["Orchestrator400"];
             401: components["responses"]["Orchestrator401"];
             403: components["responses"]["Orchestrator403"];
+            414: components["responses"]["Orchestrator414"];
             429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
             503: components["responses"]["Orchestrator503"];
         };
@@ -5489,9 +5493,12 @@ export interface operations {
                     "application/json": components["schemas"]["OmniRegistered"];
                 };
             };
+            400: components["responses"]["Omni400"];
             401: components["responses"]["Omni401"];
             403: components["responses"]["Omni403"];
+            414: components["responses"]["Omni414"];
             429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
             500: components["responses"]["Omni500"];
             503: components["responses"]["Omni503"];
         };
@@ -5505,9 +5512,12 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            400: components["responses"]["Omni400"];
             401: components["responses"]["Omni401"];
             403: components["responses"]["Omni403"];
+            414: components["responses"]["Omni414"];
             429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
             500: components["responses"]["Omni500"];
             501: components["responses"]["Omni501"];
             503: components["responses"]["Omni503"];
@@ -5532,6 +5542,7 @@ export interface operations {
             408: components["responses"]["Omni408"];
             409: components["responses"]["Omni409"];
             413: components["responses"]["Omni413"];
+            414: components["responses"]["Omni414"];
             422: components["responses"]["Omni422"];
             429: components["responses"]["Omni429"];
             431: components["responses"]["Omni431"];
@@ -5577,6 +5588,7 @@ export interface operations {
             408: components["responses"]["Omni408"];
             409: components["responses"]["Omni409"];
             413: components["responses"]["Omni413"];
+            414: components["responses"]["Omni414"];
             415: components["responses"]["Omni415"];
             422: components["responses"]["Omni422"];
             429: components["responses"]["Omni429"];
@@ -5830,6 +5842,7 @@ export interface operations {
             408: components["responses"]["PrAgent408"];
             409: components["responses"]["PrAgent409"];
             413: components["responses"]["PrAgent413"];
+            414: components["responses"]["PrAgent414"];
             415: components["responses"]["PrAgent415"];
             422: components["responses"]["PrAgent422"];
             429: components["responses"]["PrAgent429"];
@@ -5971,9 +5984,12 @@ export interface operations {
                     "application/json": components["schemas"]["PrAgentWebhookList"];
                 };
             };
+            400: components["responses"]["PrAgent400"];
             401: components["responses"]["PrAgent401"];
             403: components["responses"]["PrAgent403"];
+            414: components["responses"]["PrAgent414"];
             429: components["responses"]["PrAgent429"];
+            431: components["responses"]["PrAgent431"];
             500: components["responses"]["PrAgent500"];
             503: components["responses"]["PrAgent503"];
             504: components["responses"]["PrAgent504"];
@@ -6014,6 +6030,7 @@ export interface operations {
             408: components["responses"]["PrAgent408"];
             409: components["responses"]["PrAgent409"];
             413: components["responses"]["PrAgent413"];
+            414: components["responses"]["PrAgent414"];
             415: components["responses"]["PrAgent415"];
             422: components["responses"]["PrAgent422"];
             429: components["responses"]["PrAgent429"];
@@ -6430,6 +6447,7 @@ export interface operations {
             408: components["responses"]["Omni408"];
             409: components["responses"]["Omni409"];
             413: components["responses"]["Omni413"];
+            414: components["responses"]["Omni414"];
             415: components["responses"]["Omni415"];
             422: components["responses"]["Omni422"];
             429: components["responses"]["Omni429"];
@@ -6475,6 +6493,7 @@ export interface operations {
             408: components["responses"]["Omni408"];
             409: components["responses"]["Omni409"];
             413: components["responses"]["Omni413"];
+            414: components["responses"]["Omni414"];
             415: components["responses"]["Omni415"];
             422: components["responses"]["Omni422"];
             429: components["responses"]["Omni429"];
@@ -6562,6 +6581,7 @@ export interface operations {
             408: components["responses"]["Omni408"];
             409: components["responses"]["Omni409"];
             413: components["responses"]["Omni413"];
+            414: components["responses"]["Omni414"];
             415: components["responses"]["Omni415"];
             422: components["responses"]["Omni422"];
             429: components["responses"]["Omni429"];
@@ -6642,6 +6662,7 @@ export interface operations {
             408: components["responses"]["Omni408"];
             409: components["responses"]["Omni409"];
             413: components["responses"]["Omni413"];
+            414: components["responses"]["Omni414"];
             415: components["responses"]["Omni415"];
             422: components["responses"]["Omni422"];
             429: components["responses"]["Omni429"];
@@ -6717,6 +6738,7 @@ export interface operations {
             408: components["responses"]["Omni408"];
             409: components["responses"]["Omni409"];
             413: components["responses"]["Omni413"];
+            414: components["responses"]["Omni414"];
             422: components["responses"]["Omni422"];
             429: components["responses"]["Omni429"];
             431: components["responses"]["Omni431"];
@@ -6782,9 +6804,12 @@ export interface operations {
                     "application/json": components["schemas"]["SnapshotStanding"];
                 };
             };
+            400: components["responses"]["Omni400"];
             401: components["responses"]["Omni401"];
             403: components["responses"]["Omni403"];
+            414: components["responses"]["Omni414"];
             429: components["responses"]["Omni429"];
+            431: components["responses"]["Omni431"];
             500: components["responses"]["Omni500"];
             503: components["responses"]["Omni503"];
             504: components["responses"]["Omni504"];
@@ -6865,6 +6890,7 @@ export interface operations {
             408: components["responses"]["Omnara408"];
             409: components["responses"]["Omnara409"];
             413: components["responses"]["Omnara413"];
+            414: components["responses"]["Omnara414"];
             415: components["responses"]["Omnara415"];
             422: components["responses"]["Omnara422"];
             429: components["responses"]["Omnara429"];
@@ -7179,9 +7205,12 @@ export interface operations {
                     "application/json": components["schemas"]["Verified"];
                 };
             };
+            400: components["responses"]["Omnara400"];
             401: components["responses"]["Omnara401"];
             403: components["responses"]["Omnara403"];
+            414: components["responses"]["Omnara414"];
             429: components["responses"]["Omnara429"];
+            431: components["responses"]["Omnara431"];
             500: components["responses"]["Omnara500"];
             503: components["responses"]["Omnara503"];
             504: components["responses"]["Omnara504"];
@@ -7222,6 +7251,7 @@ export interface operations {
             408: components["responses"]["Omnara408"];
             409: components["responses"]["Omnara409"];
             413: components["responses"]["Omnara413"];
+            414: components["responses"]["Omnara414"];
             415: components["responses"]["Omnara415"];
             422: components["responses"]["Omnara422"];
             429: components["responses"]["Omnara429"];
@@ -7403,6 +7433,7 @@ export interface operations {
             408: components["responses"]["Omnara408"];
             409: components["responses"]["Omnara409"];
             413: components["responses"]["Omnara413"];
+            414: components["responses"]["Omnara414"];
             415: components["responses"]["Omnara415"];
             422: components["responses"]["Omnara422"];
             429: components["responses"]["Omnara429"];
@@ -7484,6 +7515,7 @@ export interface operations {
             408: components["responses"]["Omnara408"];
             409: components["responses"]["Omnara409"];
             413: components["responses"]["Omnara413"];
+            414: components["responses"]["Omnara414"];
             415: components["responses"]["Omnara415"];
             422: components["responses"]["Omnara422"];
             429: components["responses"]["Omnara429"];
@@ -7528,6 +7560,7 @@ export interface operations {
             408: components["responses"]["Omnara408"];
             409: components["responses"]["Omnara409"];
             413: components["responses"]["Omnara413"];
+            414: components["responses"]["Omnara414"];
             415: components["responses"]["Omnara415"];
             422: components["responses"]["Omnara422"];
             429: components["responses"]["Omnara429"];
@@ -7566,6 +7599,7 @@ export interface operations {
             403: components["responses"]["Orchestrator403"];
             404: components["responses"]["Orchestrator404"];
             414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
             431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
@@ -7765,9 +7799,13 @@ export interface operations {
                     "application/json": components["schemas"]["Self"];
                 };
             };
+            400: components["responses"]["Orchestrator400"];
             401: components["responses"]["Orchestrator401"];
             403: components["responses"]["Orchestrator403"];
+            414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
             503: components["responses"]["Orchestrator503"];
             504: components["responses"]["Orchestrator504"];
@@ -7808,6 +7846,7 @@ export interface operations {
             408: components["responses"]["Orchestrator408"];
             409: components["responses"]["Orchestrator409"];
             413: components["responses"]["Orchestrator413"];
+            414: components["responses"]["Orchestrator414"];
             415: components["responses"]["Orchestrator415"];
             422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
@@ -7929,6 +7968,7 @@ export interface operations {
             403: components["responses"]["Orchestrator403"];
             404: components["responses"]["Orchestrator404"];
             414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
             431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
@@ -8067,6 +8107,7 @@ export interface operations {
             408: components["responses"]["Orchestrator408"];
             409: components["responses"]["Orchestrator409"];
             413: components["responses"]["Orchestrator413"];
+            414: components["responses"]["Orchestrator414"];
             415: components["responses"]["Orchestrator415"];
             422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
@@ -8094,8 +8135,11 @@ export interface operations {
                     "text/html": string;
                 };
             };
+            400: components["responses"]["Docs400"];
             403: components["responses"]["Docs403"];
+            414: components["responses"]["Docs414"];
             429: components["responses"]["Docs429"];
+            431: components["responses"]["Docs431"];
             500: components["responses"]["Docs500"];
             503: components["responses"]["Docs503"];
         };
@@ -8175,6 +8219,7 @@ export interface operations {
             408: components["responses"]["Orchestrator408"];
             409: components["responses"]["Orchestrator409"];
             413: components["responses"]["Orchestrator413"];
+            414: components["responses"]["Orchestrator414"];
             415: components["responses"]["Orchestrator415"];
             422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
@@ -8235,11 +8280,14 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            400: components["responses"]["Orchestrator400"];
             401: components["responses"]["Orchestrator401"];
             403: components["responses"]["Orchestrator403"];
+            414: components["responses"]["Orchestrator414"];
             429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
-            /** @description Whoever has to answer does not do so now; nothing happened. Come back after `Retry-After` seconds. */
+            /** @description Whoever has to answer does not do so now. A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice. Come back after `Retry-After` seconds. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -8269,8 +8317,11 @@ export interface operations {
                     "application/json": unknown;
                 };
             };
+            400: components["responses"]["Docs400"];
             403: components["responses"]["Docs403"];
+            414: components["responses"]["Docs414"];
             429: components["responses"]["Docs429"];
+            431: components["responses"]["Docs431"];
             500: components["responses"]["Docs500"];
             503: components["responses"]["Docs503"];
         };
@@ -8293,8 +8344,11 @@ export interface operations {
                     "text/html": string;
                 };
             };
+            400: components["responses"]["Docs400"];
             403: components["responses"]["Docs403"];
+            414: components["responses"]["Docs414"];
             429: components["responses"]["Docs429"];
+            431: components["responses"]["Docs431"];
             500: components["responses"]["Docs500"];
             503: components["responses"]["Docs503"];
         };
@@ -8370,6 +8424,7 @@ export interface operations {
             408: components["responses"]["Orchestrator408"];
             409: components["responses"]["Orchestrator409"];
             413: components["responses"]["Orchestrator413"];
+            414: components["responses"]["Orchestrator414"];
             415: components["responses"]["Orchestrator415"];
             422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
@@ -8407,6 +8462,7 @@ export interface operations {
             403: components["responses"]["Orchestrator403"];
             404: components["responses"]["Orchestrator404"];
             414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
             431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
@@ -8442,6 +8498,7 @@ export interface operations {
             403: components["responses"]["Orchestrator403"];
             404: components["responses"]["Orchestrator404"];
             414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
             431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
@@ -8513,9 +8570,12 @@ export interface operations {
                     "application/json": components["schemas"]["Stats"];
                 };
             };
+            400: components["responses"]["Orchestrator400"];
             401: components["responses"]["Orchestrator401"];
             403: components["responses"]["Orchestrator403"];
+            414: components["responses"]["Orchestrator414"];
             429: components["responses"]["Orchestrator429"];
+            431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
             503: components["responses"]["Orchestrator503"];
         };
@@ -8649,6 +8709,7 @@ export interface operations {
             403: components["responses"]["Orchestrator403"];
             404: components["responses"]["Orchestrator404"];
             414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
             431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
@@ -8937,6 +8998,7 @@ export interface operations {
             403: components["responses"]["Orchestrator403"];
             404: components["responses"]["Orchestrator404"];
             414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
             431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
@@ -9024,6 +9086,7 @@ export interface operations {
             404: components["responses"]["Orchestrator404"];
             409: components["responses"]["Orchestrator409"];
             414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
             431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
@@ -9493,6 +9556,7 @@ export interface operations {
             408: components["responses"]["Omni408"];
             409: components["responses"]["Omni409"];
             413: components["responses"]["Omni413"];
+            414: components["responses"]["Omni414"];
             415: components["responses"]["Omni415"];
             422: components["responses"]["Omni422"];
             429: components["responses"]["Omni429"];
@@ -9575,6 +9639,7 @@ export interface operations {
             408: components["responses"]["Orchestrator408"];
             409: components["responses"]["Orchestrator409"];
             413: components["responses"]["Orchestrator413"];
+            414: components["responses"]["Orchestrator414"];
             415: components["responses"]["Orchestrator415"];
             422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
@@ -9612,6 +9677,7 @@ export interface operations {
             403: components["responses"]["Orchestrator403"];
             404: components["responses"]["Orchestrator404"];
             414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
             431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
@@ -9647,6 +9713,7 @@ export interface operations {
             403: components["responses"]["Orchestrator403"];
             404: components["responses"]["Orchestrator404"];
             414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
             431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];
@@ -9768,6 +9835,7 @@ export interface operations {
             403: components["responses"]["Orchestrator403"];
             404: components["responses"]["Orchestrator404"];
             414: components["responses"]["Orchestrator414"];
+            422: components["responses"]["Orchestrator422"];
             429: components["responses"]["Orchestrator429"];
             431: components["responses"]["Orchestrator431"];
             500: components["responses"]["Orchestrator500"];

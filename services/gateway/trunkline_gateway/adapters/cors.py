@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from trunkline_gateway.dialect import covers
+from trunkline_gateway.dressing import VISIT
 
 ANY: Final = "*"
 _METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS: Final = "Authorization, Content-Type, X-API-Key, Idempotency-Key, Last-Event-ID, X-Request-Id"
 _SHOWN: Final = "Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
 _REMEMBERED_S: Final = "600"
+_VARY: Final = (("Vary", "Origin"),)
+_EXPOSED: Final = ("Access-Control-Expose-Headers", _SHOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +37,21 @@ class Cors:
         """Whether it is for one of the paths that pages of other origins may be let in to."""
         return any(covers(claim, request.path) for claim in self.claims)
 
-    async def dress(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Says so on the answer. No credential is ever sent along by itself, so none is allowed to be."""
-        if not self.origins or not self.covers(request):
+    def note(self, request: web.Request) -> None:
+        """What its answer will say of that. No credential is ever sent along by itself, so none is allowed to be."""
+        if not self.covers(request):
             return
-        response.headers.add("Vary", "Origin")
+        request[VISIT].shows = _VARY
         if self.lets(request):
-            response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
-            response.headers["Access-Control-Expose-Headers"] = _SHOWN
+            request[VISIT].shows = (*_VARY, ("Access-Control-Allow-Origin", request.headers["Origin"]), _EXPOSED)
 
-
-def preflight(cors: Cors) -> Middleware:
-    """Answers what browsers ask beforehand; from others it is a method that nobody takes."""
-
-    @web.middleware
-    async def asked_before(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers or not cors.lets(request):
-            return await handler(request)
+    def preflight(self, request: web.Request) -> web.Response | None:
+        """Answers what browsers ask beforehand; from others it is a method that nobody takes."""
+        if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers or not self.lets(request):
+            return None
         told = {
             "Access-Control-Allow-Methods": _METHODS,
             "Access-Control-Allow-Headers": _HEADERS,
             "Access-Control-Max-Age": _REMEMBERED_S,
         }
         return web.Response(status=204, headers=told)
-
-    return asked_before

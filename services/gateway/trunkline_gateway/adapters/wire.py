@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, cast
 
 import structlog
 from aiohttp import HttpVersion11, StreamReader, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpRequestParser, RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
@@ -32,8 +33,8 @@ HEADER_LIMIT: Final = 8190
 URI_TOO_LONG: Final = "URI_TOO_LONG"
 HEADERS_TOO_LARGE: Final = "HEADERS_TOO_LARGE"
 _FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_MARK: Final = b""
-"""The name of a header that nobody can send."""
+_NO_METHOD: Final = "-"
+"""aiohttp's parser knows every method by name, and this is none."""
 _LINE: Final = re.compile(rb"[!-~]{1,32} (/[!->@-~]{0,200})")
 _NO_HEADERS: Final = CIMultiDictProxy[str](CIMultiDict())
 
@@ -119,22 +120,32 @@ def connection(server: web.Server, claims: Sequence[str], most: int) -> asyncio.
 
 def refusal(request: web.BaseRequest) -> DomainError | None:
     """Why this stands for a request that could not be read; nothing when it is one that could."""
-    match request.raw_headers:
-        case ((name, code),) if name == _MARK:
-            return _refusal(code.decode())
-        case _:
-            return None
+    if request.method != _NO_METHOD:
+        return None
+    return _refusal(request.raw_headers[0][1].decode())
 
 
-def runner(site: web.Application, drain: float) -> web.AppRunner:
-    """What runs the site; requests under way at its end get `drain` seconds."""
-    return web.AppRunner(
-        site,
+def server(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.Server:
+    """aiohttp's server without its applications: a path is looked up, and a request seen to, by ourselves."""
+    loop = asyncio.get_running_loop()
+
+    def asked(
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.Request:
+        return web.Request(message, payload, protocol, writer, task, loop)
+
+    return web.Server(
+        cast(Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], answer),
+        request_factory=asked,
+        loop=loop,
         logger=quiet_logger(),
         access_log=None,
         handler_cancellation=True,
         auto_decompress=False,
-        shutdown_timeout=drain,
         max_line_size=PATH_LIMIT,
         max_field_size=HEADER_LIMIT,
     )
@@ -177,5 +188,5 @@ def _refusal(code: str) -> DomainError:
 
 def _stand_in(code: str, path: str) -> RawRequestMessage:
     """A request that says nothing but why the real one is refused, and that its connection ends."""
-    told = ((_MARK, code.encode()),)
-    return RawRequestMessage("-", path, HttpVersion11, _NO_HEADERS, told, True, None, False, False, URL.build(path=path))
+    told = ((b"", code.encode()),)
+    return RawRequestMessage(_NO_METHOD, path, HttpVersion11, _NO_HEADERS, told, True, None, False, False, URL.build(path=path))

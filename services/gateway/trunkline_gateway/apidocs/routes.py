@@ -18,7 +18,7 @@ from trunkline.contracts.errors import DomainError, NotFound
 from trunkline_gateway import openapi
 from trunkline_gateway.apidocs import pages, shipped
 from trunkline_gateway.apidocs.shipped import Asset
-from trunkline_gateway.dialect import Dialect, Media, Route, Spec, status_of
+from trunkline_gateway.dialect import PARTS, Dialect, Media, Route, Spec, status_of
 
 ASSET: Final = shipped.ROOT + "/{digest:[0-9a-f]{32}}/{file:[a-z.-]{1,64}}"
 FOR_EVER: Final = "public, max-age=31536000, immutable"
@@ -86,8 +86,8 @@ class ApiDocs:
         return _page(pages.redoc(self._assets), pages.REDOC_POLICY)
 
     async def _asset(self, request: web.Request, principal: Principal) -> web.Response:
-        asset = self._assets.get(request.match_info["file"])
-        if asset is None or asset.digest != request.match_info["digest"]:
+        asset = self._assets.get(request[PARTS]["file"])
+        if asset is None or asset.digest != request[PARTS]["digest"]:
             raise NotFound("there is no such file; load the page again")
         headers = {hdrs.CACHE_CONTROL: FOR_EVER, hdrs.ETAG: f'"{asset.digest}"'}
         if any(tag.value in (asset.digest, "*") for tag in request.if_none_match or ()):

@@ -15,6 +15,7 @@ from trunkline_gateway.openapi.shapes import Object, Shapes, each, titled
 JSON: Final = "application/json"
 ROOT: Final = "#/components/responses/"
 LIMITED: Final = 429
+_MAYBE: Final = "A change may have been done all the same; sent again with the same Idempotency-Key, it is not made twice."
 MEANINGS: Final = {
     200: "Done.",
     201: "Made.",
@@ -36,8 +37,8 @@ MEANINGS: Final = {
     431: "The headers are too large.",
     500: "A defect on this side; the request id finds it in the log.",
     501: "Not offered here.",
-    503: "Whoever has to answer does not do so now; nothing happened. Come back after `Retry-After` seconds.",
-    504: "The deadline passed before it was done; it was not done.",
+    503: f"Whoever has to answer does not do so now. {_MAYBE} Come back after `Retry-After` seconds.",
+    504: f"The deadline passed before anybody said that it was done. {_MAYBE}",
 }
 
 _NUMBER: Final[Object] = {"type": "integer", "minimum": 0}
@@ -90,19 +91,17 @@ def _refusal(dialect: Dialect, status: int, error: Answer, shapes: Shapes) -> Ob
 
 
 def _by_nature(dialect: Dialect, route: Route) -> Iterator[int]:
-    """Roles and the door refuse with 403, the filter in front of everything with 429."""
+    """Roles and the door refuse with 403, the filter in front of everything with 429, and what cannot be read as HTTP 400, 414 or 431."""
     spec, named = route.spec, bool(paths.patterns(route.path))
-    yield from (403, LIMITED, 500, 503)
+    yield from (400, 403, 414, LIMITED, 431, 500, 503)
     if dialect.strict or dialect.visitors is not None or route.rule not in ALLOWED[Role.ANONYMOUS]:
         yield 401
-    if named or spec.query or spec.headers:
-        yield from (400, 414, 431)
     if named:
         yield 404
     if spec.body:
-        yield from (400, 408, 413, 415, 422)
+        yield from (408, 413, 415, 422)
     if route.remembers:
-        yield from (400, 408, 409, 413, 422, 431)
+        yield from (408, 409, 413, 422)
     if route.rule is not Action.LOOK_AROUND:
         yield 504
 

@@ -17,7 +17,7 @@ from trunkline.auth.principal import Principal
 from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import DomainError, NotFound
 from trunkline.contracts.ids import TaskId, TenantId
-from trunkline_gateway.dialect import Media, Route, Spec, status_of
+from trunkline_gateway.dialect import PARTS, Media, Route, Spec, status_of
 from trunkline_gateway.pages import pull_request, timeline
 from trunkline_gateway.pages.sheet import problem
 from trunkline_gateway.usecases import Tasks
@@ -103,7 +103,7 @@ class Pages:
         return self._page(problem(TITLES.get(status, "That did not work"), error.message, self._style), status)
 
     async def _pull_request(self, request: web.Request, principal: Principal) -> web.Response:
-        place = request.match_info
+        place = request[PARTS]
         try:
             view = await self.tasks.pull_request(principal, f"{place['owner']}/{place['name']}", int(place["number"]))
         except NotFound:
@@ -111,7 +111,7 @@ class Pages:
         return self._page(pull_request.page(view, self._style))
 
     async def _timeline(self, request: web.Request, principal: Principal) -> web.Response:
-        place, after = request.match_info, request.query.get("after")
+        place, after = request[PARTS], request.query.get("after")
         asked = TenantId(place["tenant"]), TaskId(place["task"]), place["key"]
         story = await self.shown.story(*asked, Cursor.parse(after) if after else None)
         now = self.tasks.now()

@@ -75,6 +75,10 @@ class Seed(NamedTuple):
 
     text: str
     kept: bool = False
+    heard: str = ""
+    """The message of the same words whose answer its sender is known to have had."""
+    surely: bool = False
+    """It is one that never repeats what was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ class Instances:
     tasks: Tasks
     beats: Beats
     now: Callable[[], datetime]
-    _alive: Lately[None] = field(default_factory=Lately, init=False)
+    _alive: Lately[bool] = field(default_factory=Lately, init=False)
+    """Of each the last sign that was passed on, and whether it was ever heard to send heartbeats."""
 
     async def register(self, principal: Principal, asked: Registration, new: TaskId) -> InstanceAnswer:
         """`new` where no instance is named, but for a key, which knows one alone. Raises Conflict for one that is there."""
@@ -132,7 +137,8 @@ class Instances:
         command = _made(
             SayAsInstance, message_id=message_id(name.task, seed.text), text=struck.text(said.text), asks=said.asks,
             agent_type="" if name.text else struck.text(said.agent_type), git_diff=said.git_diff and struck.text(said.git_diff),
-            metadata=struck.values(said.metadata), named=seed.kept, aliases=name.aliases, **self._wish(principal, name.task),
+            metadata=struck.values(said.metadata), named=seed.kept, heard=seed.heard, surely=seed.surely, aliases=name.aliases,
+            **self._wish(principal, name.task),
         )  # fmt: skip
         try:
             answer = SaidAnswer.model_validate(await self._sent(command, name.task))
@@ -190,12 +196,13 @@ class Instances:
     async def beat(self, principal: Principal, name: InstanceName) -> datetime:
         """A sign of life, and when. Raises NotFound."""
         now, whose = self.now(), _whose(principal, name.task)
-        quiet = self._quiet(whose, now)
+        quiet = self._quiet(whose, moment := now.timestamp())
         if quiet >= LOOKED_S:
             with by_name(principal, name.task):
                 await self._sent(ReadInstance(**self._wish(principal, name.task)), name.task)
-        if quiet >= BEAT_S:
-            await self._sign(principal, name.task, whose, now)
+        if quiet >= BEAT_S or not self._sends_heartbeats(whose):
+            self._alive.put(whose, True, moment)
+            await self.beats.put(principal.tenant, name.task, now, heartbeat=True)
         return now
 
     async def view(self, principal: Principal, name: InstanceName, messages: int, before: str | None = None) -> InstanceView:
@@ -223,19 +230,21 @@ class Instances:
         return (await self.tasks.commands.send(ROUTER, task, command)).body
 
     async def _lives(self, principal: Principal, task: TaskId) -> None:
-        """Whoever calls, lives."""
+        """Whoever calls, lives; that it must be heard again says only a heartbeat."""
         now, whose = self.now(), _whose(principal, task)
-        if self._quiet(whose, now) >= BEAT_S:
-            await self._sign(principal, task, whose, now)
+        if self._quiet(whose, moment := now.timestamp()) >= BEAT_S:
+            beats = self._sends_heartbeats(whose)
+            self._alive.put(whose, beats, moment)
+            await self.beats.put(principal.tenant, task, now, heartbeat=beats)
 
-    async def _sign(self, principal: Principal, task: TaskId, whose: bytes, now: datetime) -> None:
-        self._alive.put(whose, None, now.timestamp())
-        await self.beats.put(principal.tenant, task, now)
+    def _sends_heartbeats(self, whose: bytes) -> bool:
+        known = self._alive.get(whose)
+        return known is not None and known[0]
 
-    def _quiet(self, whose: bytes, now: datetime) -> float:
+    def _quiet(self, whose: bytes, moment: float) -> float:
         """Seconds since the last sign that was passed on."""
         known = self._alive.get(whose)
-        return math.inf if known is None else now.timestamp() - known[1]
+        return math.inf if known is None else moment - known[1]
 
     def _wish(self, principal: Principal, task: TaskId) -> dict[str, Any]:
         return {"tenant": principal.tenant, "at": self.now(), "task_id": task, "by": principal.subject}

@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
+from trunkline.contracts.dispatch import Outcome
 from trunkline.contracts.dispatch_views import DispatchPage, DispatchView, ListDispatches
 from trunkline.contracts.forge import one_name
 from trunkline_relay.adapters.sqlite_store import Value, micros
 
 MOST_OPEN: Final = 200
 """Dispatches of one repository whose run nobody has seen: with more than one, no run without a name is anybody's."""
-# `owner` is whoever alone may see the task, as there. `sought`: GitHub accepted it, and nobody has seen its run.
+# `owner` is whoever alone may see the task, as there. `sought`: GitHub accepted it, or may have, and nobody has seen its run.
 TABLES: Final = """
 CREATE TABLE dispatch (
     number INTEGER PRIMARY KEY, tenant TEXT NOT NULL, task_id TEXT NOT NULL, repo TEXT NOT NULL, wanted_us INTEGER NOT NULL,
@@ -33,10 +34,14 @@ ON CONFLICT (tenant, task_id) DO UPDATE SET
 
 def keep(db: sqlite3.Connection, view: DispatchView) -> None:
     """Inside the caller's transaction, its task before it."""
-    sought = view.status == "accepted" and view.run is None
+    sought = view.run is None and (view.status == "accepted" or (view.status == "wanted" and _unsure(view)))
     run = view.run.run_id if view.run else None
     whole = view.model_dump_json(exclude_defaults=True)
     db.execute(_KEEP, (view.tenant, view.task_id, view.repo, micros(view.wanted_at), run, sought, whole))
+
+
+def _unsure(view: DispatchView) -> bool:
+    return bool(view.tries) and view.tries[-1].outcome in (Outcome.BEGUN, Outcome.TIMEOUT, Outcome.ERROR)
 
 
 def find(db: sqlite3.Connection, tenant: str, task: str) -> DispatchView | None:
@@ -49,7 +54,7 @@ def of_run(db: sqlite3.Connection, tenant: str, repo: str, run_id: int) -> Dispa
 
 
 def sought(db: sqlite3.Connection, tenant: str, repo: str) -> Sequence[DispatchView]:
-    """Those that GitHub accepted and whose run nobody has seen, the oldest first."""
+    """Those that GitHub accepted, or may have, and whose run nobody has seen, the oldest first."""
     where = "tenant = ? AND repo = ? AND sought ORDER BY wanted_us LIMIT ?"
     return _many(db, where, (tenant, one_name(repo), MOST_OPEN))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,12 +22,16 @@ from trunkline.github.app import AppCredential, AppTokens, Rights
 from trunkline.github.calls import NOT_SENT, SILENT, Calls, Wish, connections
 from trunkline.github.pacing import Pace
 from trunkline.github.text import Place, api_of, place, web_of
+from trunkline_relay.model.run_matching import Listed
 from trunkline_relay.ports import Start
 
 ACCEPT: Final = "application/vnd.github.v3+json"
 """As the guide has it that workflows were set up by."""
 EVENT: Final = "repository_dispatch"
-LISTED: Final = "50"
+PAGE: Final = 100
+"""Runs on a page, as many as GitHub shows at once."""
+MOST_PAGES: Final = 10
+"""It lists a thousand at most where it is asked for an event or a time."""
 RIGHTS: Final = Rights(("contents", "actions"))
 _LIMITED: Final = (None, 403, 429)
 """Not even asked, or told of a limit: nothing was done."""
@@ -80,6 +84,7 @@ class _Run(BaseModel):
 class _Runs(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    total_count: int | None = None
     workflow_runs: tuple[_Run, ...] = ()
 
 
@@ -108,15 +113,25 @@ class GitHubWorkflows:
     async def run(self, repo: str, run_id: int, installation_id: int | None) -> WorkflowRun:
         spot = place(repo, self._web)
         account = await self._ready(spot, installation_id)
-        return (await account.get(f"/repos/{spot.path}/actions/runs/{run_id}", "show the workflow run", _Run)).read()
+        run = await account.get(f"/repos/{spot.path}/actions/runs/{run_id}", "show the workflow run", _Run)
+        if run.id != run_id or run.event != EVENT:
+            raise NotFound(f"that run was started by {run.event or 'nobody knows what'}, and not by {EVENT}", code="RUN_NOT_OURS")
+        return run.read()
 
-    async def runs(self, repo: str, since: datetime, installation_id: int | None) -> Sequence[WorkflowRun]:
+    async def runs(self, repo: str, since: datetime, installation_id: int | None) -> Listed:
         spot = place(repo, self._web)
         begin = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        query = {"event": EVENT, "created": f">={begin}", "per_page": LISTED}
+        query = {"event": EVENT, "created": f">={begin}", "per_page": str(PAGE)}
         account = await self._ready(spot, installation_id)
-        listed = await account.get(f"/repos/{spot.path}/actions/runs", "list the workflow runs", _Runs, query)
-        return [run.read() for run in listed.workflow_runs if run.event in ("", EVENT)]
+        found: dict[int, _Run] = {}  # a run that begins between two pages pushes others onto the next one, where they come again
+        for page in range(1, MOST_PAGES + 1):
+            asked = {**query, "page": str(page)}
+            listed = await account.get(f"/repos/{spot.path}/actions/runs", "list the workflow runs", _Runs, asked)
+            found |= {run.id: run for run in listed.workflow_runs}
+            whole = listed.total_count is not None and len(found) >= listed.total_count
+            if whole or not listed.workflow_runs:
+                break
+        return Listed([run.read() for run in found.values() if run.event in ("", EVENT)], whole)
 
     async def cancel(self, repo: str, run_id: int, installation_id: int | None) -> None:
         with _telling(_unsent):

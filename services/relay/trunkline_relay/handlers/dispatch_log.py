@@ -32,11 +32,13 @@ class DispatchLog:
         self._called: OrderedDict[str, None] = OrderedDict()
         self.now = now
 
-    async def scene(self, due: DueDispatch, *, looked: bool = False) -> Scene | None:
-        """All that is known at this moment; None where nothing was dispatched."""
+    async def scene(self, due: DueDispatch, asked_at: datetime | None = None) -> Scene | None:
+        """All that is known at this moment, where GitHub was asked at that one; None where nothing was dispatched."""
         dispatch = await self.dispatch(due)
         task = await self.task(due) if dispatch else None
-        return Scene(dispatch, task, await self.called(due), self.now(), looked) if dispatch and task else None
+        if dispatch is None or task is None:
+            return None
+        return Scene(dispatch, task, await self.called(due), self.now(), looked=asked_at is not None, asked_at=asked_at)
 
     async def dispatch(self, due: DueDispatch) -> Dispatch | None:
         last = await self._log.last(_subject(due, subjects.DISPATCH))

@@ -91,9 +91,9 @@ class Dispatching:
 
     async def _carried(self, due: DueDispatch, *, looks: bool) -> tuple[DueDispatch, datetime] | None:
         """As far as it can be carried now; and when it is carried on."""
-        looked = False
+        asked: datetime | None = None
         for _ in range(MOST_STEPS):
-            scene = await self._book.scene(due, looked=looked)
+            scene = await self._book.scene(due, asked)
             if scene is None or due.attempt not in (0, scene.dispatch.attempt):
                 return None
             due = due.model_copy(update={"attempt": scene.dispatch.attempt})
@@ -103,9 +103,9 @@ class Dispatching:
                 case Wait(until):
                     return due, until
                 case Look() as look:
-                    if looked or not (looks or look.doubted or look.now):
+                    if asked or not (looks or look.doubted or look.now):
                         return due, self._later(due, scene, look)
-                    looked, wait = True, await self._looked(due, scene, look)
+                    asked, wait = scene.now, await self._looked(due, scene, look)
                     if wait is not None:
                         return await self._unanswered(due, scene, look, scene.now + wait)
                     due = due.model_copy(update={"look": due.look + 1})
@@ -120,8 +120,7 @@ class Dispatching:
         if isinstance(step, Cancel | Stop):
             await self._done(due, scene, step)
             return due, self._book.now()
-        # Of looks that have to find nothing, one without an answer is none.
-        return due if look.doubted else due.model_copy(update={"look": due.look + 1}), later
+        return due.model_copy(update={"look": due.look + 1}), later
 
     async def _done(self, due: DueDispatch, scene: Scene, step: Send | Cancel | Stop | Revoke) -> None:
         match step:
@@ -146,9 +145,9 @@ class Dispatching:
 
     def _later(self, due: DueDispatch, scene: Scene, look: Look) -> datetime:
         """When it is looked at again; not after the moment at which it would be given up."""
-        if look.doubted:
-            return scene.now + timedelta(seconds=self._terms.pauses.doubt)
         later = scene.now + self._terms.pauses.before_look(due.look, random.random(), rare=rarely(scene, due.look))
+        if look.doubted:
+            later = max(later, scene.now + timedelta(seconds=self._terms.pauses.doubt))
         return min((later, *self._terms.limits(scene)))
 
 

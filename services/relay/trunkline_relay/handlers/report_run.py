@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from trunkline.contracts.dispatch import ReportWorkflowRun
+from trunkline.contracts.dispatch import ReportWorkflowRun, SeenBy
 from trunkline.contracts.dispatch_views import DispatchView
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.forge import one_name
 from trunkline.contracts.message import Accepted
 from trunkline_relay.handlers.dispatch_log import DispatchLog
 from trunkline_relay.handlers.dispatching import Dispatching
-from trunkline_relay.model.dispatch import Seen
+from trunkline_relay.model.dispatch import Seen, Tell
 from trunkline_relay.ports import Dispatches, DueDispatch
 
 NOBODY = "-"
@@ -25,12 +25,16 @@ class ReportRun:
         self._settled = settled
 
     async def __call__(self, wish: ReportWorkflowRun) -> Accepted:
-        """Raises NotFound RUN_NOT_OURS, Unavailable."""
+        """What GitHub tells counts as seen; of what a key's holder tells the number alone is kept, until GitHub says that it is so.
+
+        Raises NotFound RUN_NOT_OURS, Unavailable.
+        """
         due = DueDispatch(tenant=wish.tenant, task=await self._task(wish), attempt=0)
         dispatch = await self._book.dispatch(due)
         if dispatch is None or one_name(dispatch.repo) != one_name(wish.repo):
             raise _not_ours()
-        decided = await self._book.receive(due, Seen(wish.run, wish.how))
+        run, told = wish.run, wish.how is SeenBy.TOLD
+        decided = await self._book.receive(due, Tell(run.run_id, run.run_attempt) if told else Seen(run, wish.how))
         if decided.facts:
             await self._dispatching.arrange(due)
         return Accepted(seq=decided.seq)

@@ -19,8 +19,17 @@ from trunkline.contracts.dispatch import (
     WorkflowCancelTried,
     WorkflowRun,
     WorkflowRunSeen,
+    WorkflowRunTold,
 )
 from trunkline.contracts.message import Fact
+
+
+class Hint(NamedTuple):
+    """A run of which somebody who holds the key says that it is the one, and of which GitHub has not said so."""
+
+    run_id: int
+    run_attempt: int
+    at: datetime
 
 
 class Dispatch(NamedTuple):
@@ -49,6 +58,8 @@ class Dispatch(NamedTuple):
     """Whether the run itself says that it is the one; else it was found to be the only one that can be."""
     began_at: datetime | None = None
     """When the run was first seen at work."""
+    told: Hint | None = None
+    tellings: int = 0
     given_up: str = ""
     """The code, where it is."""
     cancels: int = 0
@@ -117,6 +128,22 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Whoever holds the key says which run is its own."""
+
+    run_id: int
+    run_attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Disbelieve:
+    """What was told of this run is not so."""
+
+    run_id: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
     code: str
     error: str
@@ -139,7 +166,9 @@ class Revoke:
     why: str
 
 
-Cue = Want | Refuse | Begin | Came | Seen | GiveUp | CancelCame | Revoke
+Cue = Want | Refuse | Begin | Came | Seen | Tell | Disbelieve | GiveUp | CancelCame | Revoke
+MOST_TOLD: Final = 8
+"""Runs that are named with one key: a workflow has one, and whoever holds a key must not make GitHub be asked for ever."""
 WAITING: Final = ("requested", "queued", "waiting", "pending")
 """GitHub's words for a run whose work has not begun."""
 UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -166,7 +195,7 @@ def _wanted(cue: Want) -> DispatchWanted:
     )
 
 
-def _decided(dispatch: Dispatch, cue: Begin | Came | Seen | GiveUp | CancelCame | Revoke) -> list[Fact]:
+def _decided(dispatch: Dispatch, cue: Begin | Came | Seen | Tell | Disbelieve | GiveUp | CancelCame | Revoke) -> list[Fact]:
     match cue:
         case Begin(number):
             known = dispatch.unsure or dispatch.outcome is Outcome.ACCEPTED or dispatch.run is not None or dispatch.given_up
@@ -176,6 +205,10 @@ def _decided(dispatch: Dispatch, cue: Begin | Came | Seen | GiveUp | CancelCame 
             return _came(dispatch, cue)
         case Seen():
             return _seen(dispatch, cue)
+        case Tell():
+            return _told(dispatch, cue)
+        case Disbelieve():
+            return _disbelieved(dispatch, cue)
         case GiveUp(code, error):
             return [] if dispatch.given_up or dispatch.concluded else [DispatchGivenUp(attempt=dispatch.attempt, code=code, error=error)]
         case CancelCame():
@@ -208,7 +241,27 @@ def _seen(dispatch: Dispatch, cue: Seen) -> list[Fact]:
     again = run.run_attempt > before.run_attempt
     late = not again and (before.status == COMPLETED or (run.status in WAITING and before.status not in WAITING))
     same = (run.run_attempt, run.status, run.conclusion) == (before.run_attempt, before.status, before.conclusion)
+    same = same and (dispatch.sure or cue.how is not SeenBy.TOLD)
     return [] if late or same else [WorkflowRunSeen(attempt=dispatch.attempt, run=run, how=cue.how)]
+
+
+def _told(dispatch: Dispatch, cue: Tell) -> list[Fact]:
+    """Kept where it can be news: of a run that is known for sure only that it goes on."""
+    run, hint = dispatch.run, dispatch.told
+    if dispatch.tellings >= MOST_TOLD or (hint and (hint.run_id, hint.run_attempt) == (cue.run_id, cue.run_attempt)):
+        return []
+    if run is not None and dispatch.sure:
+        further = cue.run_attempt > run.run_attempt or run.status in WAITING
+        if run.run_id != cue.run_id or not further:
+            return []
+    return [WorkflowRunTold(attempt=dispatch.attempt, run_id=cue.run_id, run_attempt=cue.run_attempt)]
+
+
+def _disbelieved(dispatch: Dispatch, cue: Disbelieve) -> list[Fact]:
+    hint = dispatch.told
+    if hint is None or hint.run_id != cue.run_id:
+        return []
+    return [WorkflowRunTold(attempt=dispatch.attempt, run_id=hint.run_id, run_attempt=hint.run_attempt, refused=cue.why)]
 
 
 def _cancel_came(dispatch: Dispatch, cue: CancelCame) -> list[Fact]:
@@ -242,6 +295,10 @@ def _evolved(dispatch: Dispatch, fact: Fact, at: datetime) -> Dispatch:
             return tried._replace(again_at=fact.again_at, accepted_at=accepted)
         case WorkflowRunSeen():
             return _with_run(dispatch, fact, at)
+        case WorkflowRunTold(refused=""):
+            return dispatch._replace(told=Hint(fact.run_id, fact.run_attempt, at), tellings=dispatch.tellings + 1)
+        case WorkflowRunTold():
+            return dispatch._replace(told=None)
         case DispatchGivenUp():
             return dispatch._replace(given_up=fact.code)
         case WorkflowCancelTried():
@@ -261,15 +318,17 @@ def _since(dispatch: Dispatch, fact: DispatchTried, at: datetime) -> datetime:
 def _with_run(dispatch: Dispatch, fact: WorkflowRunSeen, at: datetime) -> Dispatch:
     same = dispatch.run is not None and dispatch.run.run_id == fact.run.run_id
     began = None if fact.run.status in WAITING else at
+    sure = (same and dispatch.sure) or says_it(fact.run, fact.how)
     return dispatch._replace(
         run=fact.run,
         how=fact.how,
-        sure=(same and dispatch.sure) or says_it(fact.run, fact.how),
+        sure=sure,
+        told=None if sure else dispatch.told,
         accepted_at=dispatch.accepted_at or at,
         began_at=(same and dispatch.began_at) or began,
     )
 
 
 def says_it(run: WorkflowRun, how: SeenBy) -> bool:
-    """Whether the run itself names its instance, by its title or because its workflow told us."""
+    """Whether the run itself names its instance, by its title or because its workflow told us and GitHub the same."""
     return how is SeenBy.TOLD or UUID.search(run.title) is not None

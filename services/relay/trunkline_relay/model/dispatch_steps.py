@@ -50,13 +50,16 @@ class Scene(NamedTuple):
     """Whether GitHub was asked a moment ago: nothing is given up on what may have changed since."""
     blind: bool = False
     """Whether it was asked, and does not say."""
+    asked_at: datetime | None = None
+    """When it was asked; None: just now."""
 
     def past(self, since: datetime | None, span: timedelta) -> bool:
         return since is not None and self.now >= since + span
 
     def sure(self, since: datetime | None, span: timedelta) -> bool:
-        """Whether what should be there within `span` can be given up: GitHub was asked, or does not say for as long again."""
-        return self.looked or (self.blind and self.past(since, span * 2))
+        """Whether what should be there within `span` can be given up: GitHub was asked after that, or does not say for as long again."""
+        in_time = self.asked_at is None or (since is not None and self.asked_at >= since + span)
+        return (self.looked and in_time) or (self.blind and self.past(since, span * 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,16 @@ Step = Revoke | Send | Look | Cancel | Stop | Wait | Rest
 
 
 def next_step(scene: Scene, terms: Terms) -> Step:
+    """What was told of a run is proven, or not, before anything else is done about one: nothing follows from it alone."""
+    step, dispatch = _step(scene, terms), scene.dispatch
+    if dispatch.told is None or isinstance(step, Revoke):
+        return step
+    if not (scene.looked or scene.blind):
+        return Look(doubted=dispatch.run is None and dispatch.unsure, now=True)
+    return Look() if isinstance(step, Rest | Send) else step
+
+
+def _step(scene: Scene, terms: Terms) -> Step:
     dispatch = scene.dispatch
     if scene.task.end is not None and not dispatch.revoked:
         return Revoke()
@@ -178,7 +191,10 @@ def _doubted(scene: Scene, terms: Terms) -> Step:
         if scene.task.end is not None or scene.task.unwanted:
             return Stop(WITHDRAWN, "nobody wants it any more, and nobody knows whether GitHub took it")
         why = dispatch.error or "no answer came"
-        text = f"nobody knows whether GitHub took the event ({why}), and no run named it within {_span(terms.start)}"
+        text = (
+            f"nobody knows whether GitHub took the event ({why}), and no run named it within {_span(terms.start)}; it is not sent again, "
+            f"for it might begin twice: look at the runs of {dispatch.repo}, and start it anew where there is none"
+        )
         return Stop(NOT_STARTED, text)
     if dispatch.again_at and scene.now < dispatch.again_at:
         return Wait(dispatch.again_at)

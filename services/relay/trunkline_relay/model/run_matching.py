@@ -25,6 +25,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """Runs, the newest first."""
+
+    runs: Sequence[WorkflowRun]
+    whole: bool = True
+    """Whether that is all; else nothing is known of a run that is not among them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Others:
     """What else goes on in the repository."""
 
@@ -47,6 +56,41 @@ class Sought:
     since: datetime
     """When the event was sent."""
     called: bool = False
+    wanted: datetime | None = None
+    """Since when it might have been sent at all; None: nobody asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be thought of somebody's word that a run is the one."""
+
+    why: str = ""
+    """Not to be believed, for this; empty: it is so."""
+
+
+def judge(sought: Sought, run: WorkflowRun, listed: Listed, others: Others) -> Verdict | None:
+    """By what GitHub says of `run`, and not by the word itself; None: it cannot be told yet."""
+    if run.created_at is None or run.created_at < (sought.wanted or sought.since) - EARLIER:
+        return Verdict("GitHub had that run before it was asked for one")
+    if run.run_id in others.taken:
+        return Verdict("that run is another instance's")
+    if sought.name in run.title.lower():
+        return Verdict()
+    if UUID.search(run.title):
+        return Verdict("that run names another instance")
+    if run.created_at < sought.since - SLACK:
+        return Verdict("GitHub had that run before it was asked for one")
+    return _nameless(sought, run, listed, others)
+
+
+def _nameless(sought: Sought, run: WorkflowRun, listed: Listed, others: Others) -> Verdict | None:
+    """A run that names nobody is believed to be the one only where it can be no other's, of ours or of anybody."""
+    free = possible([run, *(each for each in listed.runs if each.run_id != run.run_id)], others, sought.since - SLACK)
+    titled = [each for each in free if each.title == sought.event_type]
+    if titled and run not in titled:
+        return Verdict("that run is of another event")
+    alone = bool(titled) or len(free) == 1
+    return Verdict() if alone and listed.whole and not others.waiting and run.status not in WAITING else None
 
 
 def match(sought: Sought, runs: Sequence[WorkflowRun], others: Others) -> Found | None:

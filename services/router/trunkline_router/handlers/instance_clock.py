@@ -12,10 +12,10 @@ from trunkline.contracts.errors import Unavailable
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.contracts.instance import InstanceStatus
 from trunkline.runtime.actor import Actor
-from trunkline_router.handlers.one_by_one import one_by_one
+from trunkline_router.handlers.one_by_one import each_in_its_trace
 from trunkline_router.model.instance import Instance
 from trunkline_router.model.instance_cues import InstanceCue, Silent
-from trunkline_router.model.instance_life import LOOKED_AT, decide, heartbeat
+from trunkline_router.model.instance_life import LOOKED_AT, decide
 from trunkline_router.ports import Beats, DueTask, DueTasks, Timers
 
 MOST: Final = 20_000
@@ -71,7 +71,7 @@ class InstanceClock:
                 rings.append(ring)
 
         try:
-            await one_by_one({each.instance: each for each in due.tasks}.values(), look)
+            await each_in_its_trace({each.instance: each for each in due.tasks}.values(), look)
         finally:
             await self._set_all(rings)
 
@@ -99,10 +99,10 @@ class InstanceClock:
         instance = await self._actor.state(due.instance, 1)
         if instance is None or instance.status not in LOOKED_AT:
             return None
-        sign = await self._beats.last(TenantId(due.tenant), TaskId(due.task))
-        since = sign or self._unknown.get(due.instance, now)
+        sign = await self._beats.sign(TenantId(due.tenant), TaskId(due.task))
+        since = sign.at if sign else self._unknown.get(due.instance, now)
         self._note(due, since, known=sign is not None)
-        due = due.model_copy(update={"beats": due.beats or bool(sign and heartbeat(instance, sign))})
+        due = due.model_copy(update={"beats": due.beats or bool(sign and sign.heartbeat)})
         after = await self._judged(due, instance, Silent(since, sign is not None, now, *self._of(due)))
         return _Ring(due, self._next(due, after, now, since)) if after and after.status in LOOKED_AT else None
 

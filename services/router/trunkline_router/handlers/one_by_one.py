@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from trunkline.contracts.errors import Unavailable
+from trunkline.telemetry.traces import going_on
+from trunkline_router.ports import DueTask
 
 T = TypeVar("T")
 
@@ -23,3 +25,13 @@ async def one_by_one(things: Iterable[T], act: Callable[[T], Awaitable[object]])
             failed.append(error)
     if failed:
         raise next((error for error in failed if isinstance(error, Unavailable)), failed[0])
+
+
+async def each_in_its_trace(tasks: Iterable[DueTask], act: Callable[[DueTask], Awaitable[object]]) -> None:
+    """The same for tasks whose alarms lay in one message: what is done for each goes on from where its own was set."""
+
+    async def ring(due: DueTask) -> None:
+        with going_on(due.trace, due.tenant, due.task):
+            await act(due)
+
+    await one_by_one(tasks, ring)

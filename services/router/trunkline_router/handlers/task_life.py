@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
 import orjson
 
 from trunkline.bus import Log
-from trunkline.contracts.errors import Conflict, NotFound
+from trunkline.contracts.errors import Conflict, DomainError, NotFound
 from trunkline.contracts.message import Accepted, Message
-from trunkline.contracts.task import Assignment, CancelTask, Moved, ReportTask, SubmitTask, Submitted
+from trunkline.contracts.task import Assignment, CancelTask, Moved, ReportTask, SubmitTask, Submitted, TaskStatus
 from trunkline.runtime.actor import Actor, Decided
 from trunkline.runtime.faults import faultpoint
-from trunkline_router.model import Cue, Happening, Task
+from trunkline_router.model import ChildSubmitted, Cue, Happening, Task
 from trunkline_router.ports import DueTask
 
 MOST_CHILDREN: Final = 1000
@@ -40,6 +41,8 @@ class TaskLife:
         await self._check_origin(due, wish.assignment)
         decided = await self._receive(due, wish, wish.at)
         faultpoint("accepted.after_effect")
+        if decided.facts and wish.assignment.parent:
+            await self._joined(due, wish.assignment.parent)
         return _answered(decided, lambda task: _submitted(wish.task_id, task))
 
     async def cancel(self, wish: CancelTask) -> Accepted:
@@ -69,8 +72,16 @@ class TaskLife:
         task = await self._actor.state(above.subject, last.seq) if last else None
         if task is None:
             raise NotFound("there is no task by the parent's id; submit the parent first", code="PARENT_NOT_FOUND", parent=parent)
+        if task.status is TaskStatus.CANCELLED:
+            why = "the parent was cancelled, and so are its parts; submit the task without a parent, or as a part of another"
+            raise Conflict(why, code="PARENT_CANCELLED", parent=parent)
         if len(task.children) >= MOST_CHILDREN and due.task not in task.children:
             raise Conflict(f"the parent has {MOST_CHILDREN} parts already; put one more level between", code="TOO_MANY_CHILDREN")
+
+    async def _joined(self, due: DueTask, parent: str) -> None:
+        """Whoever reads the parent after the answer finds the part in it. Should this fail, the fact leads to the same."""
+        with suppress(DomainError):
+            await self.happened(DueTask(tenant=due.tenant, task=parent), ChildSubmitted(due.task))
 
     async def _check_origin(self, due: DueTask, asked: Assignment) -> None:
         if asked.origin is None or await self._log.last(due.subject) is not None:
@@ -96,6 +107,7 @@ def _submitted(task_id: str, task: Task) -> Submitted:
         executor=task.assignment.executor,
         status=task.status,
         hold=task.hold,
+        gated=task.gated and not task.attempt,
         submitted_at=task.submitted_at,
         sla_at=task.sla_at,
         trace_id=task.trace_id,

@@ -22,6 +22,10 @@ SHOWN: Final = 8000
 """Characters of an agent's message that are remembered, for the question that it may become."""
 MOST_GIVEN: Final = 500 << 10
 """Bytes of messages in one answer; what is left waits for the next."""
+MOST_LATELY: Final = 128
+"""Messages that an agent may say at once and say again: the SDK opens a hundred connections at most."""
+MOST_AGAIN: Final = 8 << 20
+"""Characters that their answers gave, and may have to give again."""
 
 
 class Said(NamedTuple):
@@ -31,6 +35,8 @@ class Said(NamedTuple):
     digest: str
     at: datetime
     by: str = ""
+    gave: tuple[InstanceMessage, ...] = ()
+    """What went out with its answer."""
 
 
 class Taken(NamedTuple):
@@ -76,6 +82,8 @@ class Instance(NamedTuple):
     """The message whose question is open."""
     closed: Closed | None = None
     said: Said | None = None
+    lately: tuple[Said, ...] = ()
+    """The last messages of the agent, the newest last, of which nothing shows that their answers came: it may say several at once."""
     told: Said | None = None
     taken: Taken | None = None
     gave: tuple[InstanceMessage, ...] = ()
@@ -124,10 +132,12 @@ def _evolved(instance: Instance, fact: Fact, at: datetime) -> Instance:
             return _told(instance, fact, at)
         case InstanceAsked():
             asked = instance._replace(asks={**instance.asks, fact.message_id: True}, said=None, told=None, heard_at=at)
+            asked = _heard(asked, fact.message_id)
             gone = _given(asked, fact.gave, fact.message_id, at)
             return gone._replace(question="" if fact.gave else fact.message_id, closed=_gone_on(instance, fact.closes))
         case InstanceRead():
-            return _given(instance._replace(said=None, told=None, heard_at=at), fact.gave, fact.from_id, at)
+            read = _heard(instance, instance.newest)._replace(said=None, told=None, heard_at=at)
+            return _given(read, fact.gave, fact.from_id, at)
         case InstanceMoved():
             return _moved(instance, fact, at)
         case InstanceDiffed():
@@ -138,15 +148,18 @@ def _evolved(instance: Instance, fact: Fact, at: datetime) -> Instance:
 
 def _said(instance: Instance, fact: InstanceSaid, at: datetime) -> Instance:
     out = frozenset(fact.gave)
+    gave = tuple(each for each in instance.queued if each.message_id in out)
+    said = Said(fact.message_id, fact.digest, at, gave=gave)
     return instance._replace(
         last_read=fact.message_id,
-        gave=tuple(each for each in instance.queued if each.message_id in out),
+        gave=gave,
         queued=tuple(each for each in instance.queued if each.message_id not in out),
         asks={**instance.asks, fact.message_id: fact.asks},
         text=fact.text[:SHOWN],
         question=fact.message_id if fact.asks else "",
         closed=_gone_on(instance, fact.closes),
-        said=Said(fact.message_id, fact.digest, at),
+        said=said,
+        lately=_remembered(instance.lately, said),
         told=None,
         taken=None,
         heard_at=at,
@@ -156,7 +169,7 @@ def _said(instance: Instance, fact: InstanceSaid, at: datetime) -> Instance:
 def _told(instance: Instance, fact: InstanceTold, at: datetime) -> Instance:
     """What is marked as read moves the place of reading; what waited before it still waits."""
     message = InstanceMessage(message_id=fact.message_id, text=fact.text, agent=False, by=fact.by, at=at)
-    return instance._replace(
+    return _heard(instance, fact.answers)._replace(  # asked anew, it is another question
         people=instance.people | {fact.message_id},
         queued=instance.queued if fact.read else (*instance.queued, message),
         last_read=fact.message_id if fact.read else instance.last_read,
@@ -164,6 +177,23 @@ def _told(instance: Instance, fact: InstanceTold, at: datetime) -> Instance:
         closed=_answered(instance, fact),
         told=Said(fact.message_id, fact.digest, at, fact.by),
     )
+
+
+def _remembered(before: tuple[Said, ...], said: Said) -> tuple[Said, ...]:
+    """Those that had a name of their own are known by it."""
+    if not said.digest:
+        return before
+    kept = (*before, said)[-MOST_LATELY:]
+    while len(kept) > 1 and sum(len(message.text) for each in kept for message in each.gave) > MOST_AGAIN:
+        kept = kept[1:]
+    return kept
+
+
+def _heard(instance: Instance, message: str) -> Instance:
+    """Its sender knows of it: the same words are another message from now on."""
+    if not any(each.message_id == message for each in instance.lately):
+        return instance
+    return instance._replace(lately=tuple(each for each in instance.lately if each.message_id != message))
 
 
 def _gone_on(instance: Instance, closes: str) -> Closed | None:
@@ -189,5 +219,5 @@ def _given(instance: Instance, gave: tuple[str, ...], from_id: str, at: datetime
 def _moved(instance: Instance, fact: InstanceMoved, at: datetime) -> Instance:
     moved = instance._replace(status=fact.status, code=fact.code, why=fact.why)
     if fact.by:  # its agent said so: it knows what it said before
-        moved = moved._replace(said=None, told=None, heard_at=at)
+        moved = moved._replace(said=None, lately=(), told=None, heard_at=at)
     return moved._replace(question="") if fact.status.over else moved

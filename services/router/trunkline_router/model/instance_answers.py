@@ -16,6 +16,7 @@ from trunkline.contracts.instance import (
 )
 from trunkline_router.model.instance import Instance
 from trunkline_router.model.instance_life import repeats
+from trunkline_router.model.instance_repeats import message_digest, same_words
 
 
 def standing(task: str, instance: Instance) -> InstanceAnswer:
@@ -26,9 +27,11 @@ def standing(task: str, instance: Instance) -> InstanceAnswer:
 
 def said(wish: SayAsInstance, instance: Instance) -> SaidAnswer:
     """The same for a repeat, with what went out the first time."""
-    known = wish.message_id if wish.message_id in instance.asks or instance.said is None else instance.said.message_id
-    gave = instance.gave if known == instance.newest else ()
-    return SaidAnswer(task_id=wish.task_id, message_id=known, status=instance.status, queued=gave)
+    known = None if wish.message_id in instance.asks else same_words(instance, message_digest(wish))
+    if known:
+        return SaidAnswer(task_id=wish.task_id, message_id=known.message_id, status=instance.status, queued=known.gave)
+    gave = instance.gave if wish.message_id == instance.newest else ()
+    return SaidAnswer(task_id=wish.task_id, message_id=wish.message_id, status=instance.status, queued=gave)
 
 
 def told(wish: TellInstance, instance: Instance) -> ToldAnswer:

@@ -27,8 +27,9 @@ from trunkline.contracts.instance import (
     TellInstance,
 )
 from trunkline.contracts.message import Fact
-from trunkline_router.model.instance import SHOWN, Closed, Instance, Said, evolve
+from trunkline_router.model.instance import SHOWN, Closed, Instance, evolve
 from trunkline_router.model.instance_cues import Decided, InstanceCue, Opening, Silent, TaskEnded, Wished
+from trunkline_router.model.instance_repeats import is_repeat, is_told_again, message_digest
 
 QUIET: Final = "it has sent no sign of life for too long"
 LOST: Final = "INSTANCE_LOST"
@@ -51,13 +52,6 @@ def decide(instance: Instance | None, cue: InstanceCue) -> list[Fact]:
     if isinstance(cue, Wished):
         return _wished(instance, cue)
     return _happened(instance, cue) if instance else []
-
-
-def message_digest(wish: SayAsInstance | TellInstance) -> str:
-    """By which a message is known that is sent once more."""
-    if isinstance(wish, TellInstance):
-        return digest_of({"text": wish.text, "read": wish.read})
-    return digest_of({"text": wish.text, "asks": wish.asks, "diff": wish.git_diff, "metadata": dict(wish.metadata)})
 
 
 def opened_by(opening: Opening) -> InstanceOpened:
@@ -115,7 +109,7 @@ def _exists() -> Conflict:
 
 def _say(instance: Instance, wish: SayAsInstance, cue: Wished) -> list[Fact]:
     digest = "" if wish.named else message_digest(wish)
-    if wish.message_id in instance.asks or _repeats(instance.said, digest, wish.at, cue):
+    if wish.message_id in instance.asks or is_repeat(instance, wish, digest, cue.repeat):
         return []
     _check_room(instance)
     said = InstanceSaid(
@@ -140,8 +134,7 @@ def _diffed(instance: Instance, diff: str | None) -> list[Fact]:
 
 def _tell(instance: Instance, wish: TellInstance, cue: Wished) -> list[Fact]:
     digest = "" if wish.named else message_digest(wish)
-    same = instance.told if instance.told and instance.told.by == wish.by else None
-    if wish.message_id in instance.people or _repeats(same, digest, wish.at, cue):
+    if wish.message_id in instance.people or is_told_again(instance, wish, digest, cue.repeat):
         return []
     if instance.status.over:
         raise Conflict("the instance is over, and nobody hears what is said to it", code="INSTANCE_OVER", status=instance.status.value)
@@ -232,12 +225,6 @@ def _late(cue: Decided) -> InstanceTold:
     return InstanceTold(message_id=cue.told_id, text=cue.text, by=cue.by, approval_id=cue.approval_id)
 
 
-def heartbeat(instance: Instance, sign: datetime) -> bool:
-    """Whether a sign of life is more than what every call of an agent is: it neither said something then, nor waited for an answer."""
-    called = max(instance.heard_at, instance.told.at) if instance.told else instance.heard_at
-    return instance.status is InstanceStatus.ACTIVE and sign - called > A_CALL
-
-
 def _silent(instance: Instance, cue: Silent) -> list[Fact]:
     quiet = cue.now - max(cue.since, instance.heard_at)
     if instance.status is InstanceStatus.DISCONNECTED:  # until it is heard, if only by its heartbeats
@@ -274,10 +261,6 @@ def _follows(instance: Instance, status: InstanceStatus) -> list[Fact]:
     if instance.status.over or instance.status is status:
         return []
     return [InstanceMoved(status=status, was=instance.status)]
-
-
-def _repeats(before: Said | None, digest: str, at: datetime, cue: Wished) -> bool:
-    return before is not None and bool(digest) and before.digest == digest and at - before.at <= cue.repeat
 
 
 def _check_room(instance: Instance) -> None:

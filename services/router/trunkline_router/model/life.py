@@ -61,7 +61,7 @@ from trunkline_router.model.ending import stopped, with_questions_dropped
 from trunkline_router.model.leasing import leasing
 from trunkline_router.model.reports import reported, tried_again
 from trunkline_router.model.routing import deadline_s, routed
-from trunkline_router.model.rules import Rules, digest
+from trunkline_router.model.rules import Rules, digest, reasons
 from trunkline_router.model.task import Task
 from trunkline_router.model.waiting import between_attempts, goes_on, rings_in_vain, waits
 
@@ -108,7 +108,7 @@ def _submitted(wish: SubmitTask, at: datetime, rules: Rules) -> list[Fact]:
         trace_id=wish.trace_id,
     )
     if begin > at:
-        return [submitted, TaskDelayed(until=begin)]
+        return [submitted, TaskDelayed(until=begin, gated=bool(reasons(assignment, rules.gates)))]
     return [submitted, *begun(assignment, rules, wish.submitted_by)]
 
 

@@ -23,6 +23,13 @@ _STANDS: Final = {
     Reported.SUCCEEDED: TaskStatus.SUCCEEDED,
     Reported.FAILED: TaskStatus.FAILED,
 }
+_WORDS: Final = {Reported.STARTED: "begun", Reported.SUCCEEDED: "done", Reported.FAILED: "failed"}
+_CLOSED: Final = {
+    TaskStatus.SUCCEEDED: "is over: it succeeded",
+    TaskStatus.FAILED: "is over: it failed",
+    TaskStatus.CANCELLED: "is over: it was cancelled",
+    TaskStatus.STOPPING: "is being stopped",
+}
 _OPEN: Final = (TaskStatus.ASSIGNED, TaskStatus.IN_PROGRESS)
 
 
@@ -66,13 +73,20 @@ def _chance(at: datetime) -> float:
 
 
 def _said_before(task: Task, wish: ReportTask) -> bool:
-    """Whether the task stands as reported; a failure that leads to another attempt leaves the task waiting for it."""
-    if wish.reported is Reported.FAILED and (task.status is TaskStatus.SUBMITTED or wish.at == task.retried_at):
+    """Whether the task stands as reported; a failure that leads to another attempt leaves the task waiting for it.
+
+    A task that waits for its moment stands as one between two attempts does, and never failed.
+    """
+    waits_again = task.status is TaskStatus.SUBMITTED and task.retried_at is not None
+    if wish.reported is Reported.FAILED and (waits_again or wish.at == task.retried_at):
         return True
     return task.status is _STANDS[wish.reported]
 
 
 def _illegal(task: Task, wish: ReportTask) -> str:
-    if task.status is TaskStatus.SUBMITTED:
-        return f"the task waits for its attempt {task.attempt + 1}; it cannot be {wish.reported.value} before"
-    return f"the task is over: it {task.status.value}; it cannot be {wish.reported.value} any more"
+    word = f"it cannot be reported as {_WORDS[wish.reported]}"
+    if task.status is not TaskStatus.SUBMITTED:
+        return f"the task {_CLOSED[task.status]}; {word} any more"
+    if task.retried_at is None:
+        return f"the task may not begin before its start_at ({task.assignment.start_at}); {word} before"
+    return f"the task waits for its attempt {task.attempt + 1}; {word} before"

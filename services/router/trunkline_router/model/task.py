@@ -31,7 +31,7 @@ from trunkline.contracts.task import (
     TaskSucceeded,
     TaskWaits,
 )
-from trunkline.contracts.task_waiting import TaskPlaceGiven
+from trunkline.contracts.task_waiting import TaskDelayed, TaskPlaceGiven
 
 
 class Lease(NamedTuple):
@@ -84,6 +84,8 @@ class Task(NamedTuple):
     stop: TaskStopRequested | None = None
     hold: Hold | None = None
     """What it waits for before it may begin."""
+    gated: bool = False
+    """Whether it waits, or waited, for its moment, to be held then."""
     sla_breached: bool = False
     retried_at: datetime | None = None
     """When the last retry was asked for: a report of exactly that moment is the same one, sent again."""
@@ -179,6 +181,8 @@ def _beside(task: Task, fact: Fact, at: datetime) -> Task:
             return task._replace(waits_since=at, heard=fact.heard)
         case TaskGoesOn():
             return task._replace(waits_since=None, heard=fact.heard or task.heard, deadline_at=fact.deadline_at, moved=True)
+        case TaskDelayed():
+            return task._replace(gated=fact.gated)
         case TaskHeld():
             return task._replace(hold=fact.hold)
         case TaskReleased():

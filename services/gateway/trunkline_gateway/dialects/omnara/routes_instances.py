@@ -13,7 +13,7 @@ from trunkline.contracts.errors import Conflict
 from trunkline.contracts.ids import wire_id
 from trunkline.contracts.instance import InstanceStatus
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, Route, Spec
+from trunkline_gateway.dialect import IDS, PARTS, Route, Spec
 from trunkline_gateway.dialects.omnara import decode, encode
 from trunkline_gateway.dialects.omnara.answers import Ended, HeartbeatHeard, InstanceShown, Registered, ShownMessages, Verified
 from trunkline_gateway.dialects.omnara.names import END, HEARTBEATS, INSTANCE, INSTANCES, SURFACE, VERIFY
@@ -97,7 +97,7 @@ class InstanceRoutes:
 
 def named(request: web.Request) -> InstanceName:
     """Which instance the path names. Raises Invalid."""
-    return decode.instance(request.match_info["agent_instance_id"])
+    return decode.instance(request[PARTS]["agent_instance_id"])
 
 
 def _before(message: str | None) -> str | None:

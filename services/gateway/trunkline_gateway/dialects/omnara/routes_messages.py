@@ -6,20 +6,22 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
+from trunkline.contracts.calls import digest_of
 from trunkline.contracts.errors import Denied, Invalid
 from trunkline.contracts.ids import TaskId, wire_id
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, Route, Spec
+from trunkline_gateway.dialect import IDS, PARTS, Route, Spec
 from trunkline_gateway.dialects.omnara import decode, encode
 from trunkline_gateway.dialects.omnara.answers import AgentSaid, InputRequested, Pending, UserSaid
 from trunkline_gateway.dialects.omnara.names import MESSAGES, SURFACE
 from trunkline_gateway.dialects.omnara.schemas import AgentMessageBody, MessagePath, PendingQuery, UserMessageBody
-from trunkline_gateway.usecases.instances import Instances, Seed
-from trunkline_gateway.usecases.receipts import Receipts
+from trunkline_gateway.usecases.instances import Instances, Saying, Seed
+from trunkline_gateway.usecases.posts import Post, Posts
+from trunkline_gateway.usecases.receipts import SDK, Receipts
 
 T = TypeVar("T")
 SAY: Final = Spec(
@@ -49,6 +51,7 @@ class MessageRoutes:
     instances: Instances
     body: BodyReader
     receipts: Receipts = field(default_factory=Receipts)
+    posts: Posts = field(default_factory=Posts)
 
     def routes(self) -> tuple[Route, ...]:
         message, ask = "instances.message", MESSAGES + "/{agent_message_id}/request-input"
@@ -62,9 +65,16 @@ class MessageRoutes:
     async def _say(self, request: web.Request, principal: Principal) -> web.Response:
         body = decode.read(AgentMessageBody, await self.body.json(request))
         name, said = decode.instance(body.agent_instance_id), decode.said(body)
-        return encode.answer(encode.said(await plainly(self.instances.say(principal, name, said, seed(request)))))
+        words = _words(principal, name.task, said)
+        self.posts.asked(request.transport)
+        mine = seed(request)._replace(heard=self.posts.heard(words), surely=_never_twice(request))
+        answer = await plainly(self.instances.say(principal, name, said, mine))
+        if not mine.kept:  # a key of its own says it plainly
+            self.posts.answered(Post(words, answer.message_id), request.transport, last=not request.keep_alive)
+        return encode.answer(encode.said(answer))
 
     async def _pending(self, request: web.Request, principal: Principal) -> web.Response:
+        self.posts.asked(request.transport)
         asked = decode.asked(PendingQuery, request.query)
         name, last = decode.instance(asked.agent_instance_id), asked.last_read_message_id
         after = decode.message(last, "last_read_message_id") if last else None
@@ -80,7 +90,8 @@ class MessageRoutes:
         return encode.answer(UserSaid(message_id=wire_id(told.message_id), marked_as_read=told.read))
 
     async def _ask(self, request: web.Request, principal: Principal) -> web.Response:
-        message = decode.message(request.match_info["agent_message_id"])
+        self.posts.asked(request.transport)
+        message = decode.message(request[PARTS]["agent_message_id"])
         task = await self.instances.asked_of(principal, message)
         again = self._lost(request, principal, task)
         found = await plainly(self.instances.ask(principal, task, message, again=again))
@@ -106,3 +117,15 @@ async def plainly(answer: Awaitable[T]) -> T:
 
 def _whose(principal: Principal, task: TaskId) -> bytes:
     return f"{principal.tenant}/{task}".encode()
+
+
+def _words(principal: Principal, task: TaskId, said: Saying) -> bytes:
+    digest = digest_of([said.text, said.asks, said.git_diff, said.metadata])
+    return f"{principal.tenant}/{task}/{digest}".encode()
+
+
+def _never_twice(request: web.Request) -> bool:
+    """Whether it is the SDK itself, which repeats only what was not answered; behind a proxy the connection may be another's by now."""
+    headers = request.headers
+    direct = hdrs.X_FORWARDED_FOR not in headers and hdrs.FORWARDED not in headers and hdrs.VIA not in headers
+    return direct and headers.get(hdrs.USER_AGENT, "").startswith(SDK)

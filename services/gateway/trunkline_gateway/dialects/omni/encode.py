@@ -16,6 +16,7 @@ from trunkline_gateway.dialect import status_of
 from trunkline_gateway.dialects.omni.names import CHANNEL, FUNCTION
 from trunkline_gateway.dialects.omni.schemas import ErrorBody, Problem, Registered, Results, Told
 from trunkline_gateway.dialects.omni.story import Job
+from trunkline_gateway.dressing import JSON
 from trunkline_gateway.sockets import text_frame
 from trunkline_gateway.usecases.results import Page
 from trunkline_gateway.usecases.telling import Place, Spoken
@@ -61,7 +62,7 @@ def refusal(error: DomainError) -> web.Response:
 
 
 def answer(body: BaseModel, status: int = 200) -> web.Response:
-    return web.Response(body=body.model_dump_json().encode(), status=status, content_type="application/json")
+    return web.Response(body=body.model_dump_json().encode(), status=status, headers=JSON)
 
 
 def frame(tenant: TenantId, spoken: Spoken) -> Frame:

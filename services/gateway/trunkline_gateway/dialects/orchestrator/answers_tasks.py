@@ -101,6 +101,7 @@ class Task(BaseModel):
     requires_approval: bool
     approval_id: str | None
     approval_status: ApprovalStatus | None
+    """Null, where an approval is required: nobody is asked before the task may begin."""
     created_by: str
     waiting_for: str | None
     """tool_call, budget, push, pull_requests, paused or forge, while its run waits; place, while too many others are worked on."""
@@ -125,7 +126,8 @@ class TaskCreated(BaseModel):
     task: Task
     requires_approval: Literal[True] = True
     approval_id: str = ""
-    approval_status: ApprovalStatus = "pending"
+    approval_status: ApprovalStatus | None = "pending"
+    """Null: nobody is asked before the task may begin, and until then there is nothing by that id."""
 
 
 class TakenFrom(BaseModel):

@@ -33,7 +33,7 @@ from trunkline_gateway.usecases.terms import NONE, Terms, under
 SURFACE: Final = "orchestrator"
 TOKEN: Final = istr("X-GitHub-Token")
 PAST: Final = timedelta(minutes=1)
-"""By which the clock of whoever says when a task is to begin may differ from ours."""
+"""By which the clock of whoever says when a task is to begin, or to be done, may differ from ours."""
 NO_ERROR_SAID: Final = "Unknown error"
 PROMPT_LIMIT: Final = 128 << 10
 """Bytes of UTF-8: what can be handed to a program as one word."""
@@ -122,6 +122,8 @@ def report(query: MultiMapping[str], sent: Object) -> Report:
     if status is None:
         raise reading.missing("status")
     reported = REPORTED[status]
+    if error and reported is not Reported.FAILED:
+        raise reading.wrong("error", "goes with the status failed alone; leave it out, or report that the task failed")
     return Report(status, reported, (error or NO_ERROR_SAID) if reported is Reported.FAILED else "")
 
 
@@ -183,19 +185,30 @@ def _begins(asked: TaskBody, now: datetime) -> datetime | None:
 
 
 def _promised(asked: TaskBody, now: datetime) -> float | None:
-    """Seconds from now."""
-    if asked.sla_target is not None:
-        seconds = int(asked.sla_target)
-        if not 1 <= seconds <= YEAR:
-            raise reading.wrong("sla_target", f"must be 1 to {YEAR} seconds (a year)")
-        return float(seconds)
-    if asked.sla_deadline is not None:
-        begins = _begins(asked, now)
-        left = (reading.moment("sla_deadline", asked.sla_deadline) - (max(begins, now) if begins else now)).total_seconds()
-        if not 0 < left <= YEAR:
-            raise reading.wrong("sla_deadline", f"must lie between now and {YEAR} seconds (a year) ahead")
-        return left
-    return None
+    """Seconds from when it may begin. Raises Invalid, also where both forms are there and contradict."""
+    target, left = _target(asked), _left(asked, now)
+    if target is not None and left is not None and abs(target - left) > PAST.total_seconds():
+        raise Invalid("sla_target and sla_deadline contradict; give one of them", code=reading.FIELD_TWICE, field="sla_target")
+    return left if target is None else target
+
+
+def _target(asked: TaskBody) -> float | None:
+    if asked.sla_target is None:
+        return None
+    seconds = int(asked.sla_target)
+    if not 1 <= seconds <= YEAR:
+        raise reading.wrong("sla_target", f"must be 1 to {YEAR} seconds (a year)")
+    return float(seconds)
+
+
+def _left(asked: TaskBody, now: datetime) -> float | None:
+    if asked.sla_deadline is None:
+        return None
+    begins = _begins(asked, now)
+    left = (reading.moment("sla_deadline", asked.sla_deadline) - (max(begins, now) if begins else now)).total_seconds()
+    if not 0 < left <= YEAR:
+        raise reading.wrong("sla_deadline", f"must lie between now and {YEAR} seconds (a year) ahead")
+    return left
 
 
 def _with_repository(assignment: Assignment) -> Assignment:

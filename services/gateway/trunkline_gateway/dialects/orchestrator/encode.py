@@ -10,6 +10,7 @@ import orjson
 from pydantic import JsonValue
 
 from trunkline.auth.principal import Principal
+from trunkline.contracts.approval import RELEASE
 from trunkline.contracts.calls import Ruling, ToolRule
 from trunkline.contracts.errors import DomainError
 from trunkline.contracts.run import RunResult, Usage
@@ -34,6 +35,8 @@ STATUS: Final = {
 _STATUS_OF_CODE: Final = {MISSING_FIELD: 422, UNKNOWN_FIELD: 422, WRONG_TYPE: 422}
 LABELS: Final = ("source_agent", "user_id", "created_by", "schedule", "requeued_from")
 """Those of this surface, and what a task was made of; what other surfaces keep of a caller is not for every reader."""
+_LATER: Final = "Task created; {} may take it from {} on"
+_LATER_IF: Final = f"{_LATER}, if somebody allows it then"
 _ASSIGNED: Final = "Task created and assigned to {}"
 NATS: Final = {True: "connected", False: "disconnected"}
 
@@ -51,14 +54,16 @@ def moment(at: datetime) -> str:
 def created(submitted: Submitted, assignment: Assignment, principal: Principal) -> Object:
     """As the router made it, without asking anybody again."""
     task_id = names.task(submitted.task_id)
-    held = _held(submitted) if submitted.hold else _NOT_HELD
+    held = _held(submitted)
     at = moment(submitted.submitted_at)
+    later = assignment.start_at is not None and submitted.status is TaskStatus.SUBMITTED
+    pool = None if later else submitted.pool
     made: Object = {
         **_NEW,
         **_asked(submitted.task_id, assignment),
         "status": STATUS[submitted.status],
-        "assigned_agent": submitted.pool,
-        "assigned_to": submitted.pool,
+        "assigned_agent": pool,
+        "assigned_to": pool,
         **held,
         "created_at": at,
         "updated_at": at,
@@ -66,10 +71,10 @@ def created(submitted: Submitted, assignment: Assignment, principal: Principal) 
         "sla": _sla(assignment, submitted.sla_at, breached=False),
         "created_by": principal.subject,
     }
-    later = assignment.start_at is not None and submitted.status is TaskStatus.SUBMITTED
-    message = f"Task created; {submitted.pool} may take it from {made['start_at']} on" if later else _ASSIGNED.format(submitted.pool)
+    template = _ASSIGNED if not later else _LATER_IF if submitted.gated else _LATER
+    message = template.format(submitted.pool, made["start_at"])
     said: Object = {"success": True, "task_id": task_id, "message": message, "task": made}
-    return said | held if submitted.hold else said
+    return said if held is _NOT_HELD else said | held
 
 
 def read(view: TaskView) -> Object:
@@ -77,11 +82,9 @@ def read(view: TaskView) -> Object:
 
 
 def task(view: TaskView) -> Object:
-    held: Object = {
-        "requires_approval": view.approval_id is not None,
-        "approval_id": names.approval(view.task_id, view.approval_id) if view.approval_id else None,
-        "approval_status": view.approval_status,
-    }
+    will_be = RELEASE if view.gated and not view.attempt else None
+    approval = view.approval_id or will_be
+    held = _gate(view.task_id, approval, view.approval_status) if approval else _NOT_HELD
     fields = _asked(view.task_id, view.assignment) | _where(view.pool, view.status, held)
     return fields | _times(view.submitted_at, view.updated_at, view.started_at, view.ended_at) | _outcome(view)
 
@@ -137,8 +140,14 @@ def result(of: RunResult | None) -> Object | None:
 
 
 def _held(submitted: Submitted) -> Object:
-    name = names.approval(submitted.task_id, submitted.hold.approval_id) if submitted.hold else None
-    return {"requires_approval": True, "approval_id": name, "approval_status": "pending"}
+    if submitted.hold:
+        return _gate(submitted.task_id, submitted.hold.approval_id, "pending")
+    return _gate(submitted.task_id, RELEASE, None) if submitted.gated else _NOT_HELD
+
+
+def _gate(task_id: str, approval_id: str, status: str | None) -> Object:
+    """Without a status nobody was asked yet."""
+    return {"requires_approval": True, "approval_id": names.approval(task_id, approval_id), "approval_status": status}
 
 
 def _asked(task_id: str, assignment: Assignment) -> Object:

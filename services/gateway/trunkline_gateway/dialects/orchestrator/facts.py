@@ -107,7 +107,7 @@ def _plain(task_id: str, fact: Fact) -> Object:
 _TOLD: Final[Mapping[type[Fact], tuple[str, Tell]]] = {
     task.TaskSubmitted: ("task.created", _created),
     task.TaskAssigned: ("task.assigned", _assigned),
-    task_waiting.TaskDelayed: ("task.delayed", lambda _, fact: {"start_at": moment(fact.until)}),
+    task_waiting.TaskDelayed: ("task.delayed", lambda _, fact: {"start_at": moment(fact.until), "requires_approval": fact.gated}),
     task_waiting.TaskAwaitsPlace: ("task.awaits_place", _plain),
     task_waiting.TaskPlaceGiven: ("task.place_given", _plain),
     lease.TaskLeased: ("task.leased", lambda _, fact: {"attempt": fact.attempt, "by": fact.by, "until": moment(fact.until)}),

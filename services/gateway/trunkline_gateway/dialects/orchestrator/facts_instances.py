@@ -49,6 +49,7 @@ TOLD: Final[Mapping[type[Fact], tuple[str, Tell]]] = {
     dispatch.DispatchWanted: ("dispatch.wanted", _wanted),
     dispatch.DispatchTried: ("dispatch.tried", _tried),
     dispatch.WorkflowRunSeen: ("dispatch.run_seen", _plain),
+    dispatch.WorkflowRunTold: ("dispatch.run_told", _plain),
     dispatch.DispatchGivenUp: ("dispatch.given_up", _plain),
     dispatch.WorkflowCancelTried: ("dispatch.cancel_tried", _tried),
     dispatch.InstanceKeyRevoked: ("dispatch.key_revoked", _plain),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
@@ -19,6 +19,7 @@ UNKNOWN_FIELD: Final = "UNKNOWN_FIELD"
 WRONG_TYPE: Final = "WRONG_TYPE"
 INVALID_VALUE: Final = "INVALID_VALUE"
 FIELD_TWICE: Final = "FIELD_TWICE"
+THIS: Final = "this request"
 
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -34,16 +35,26 @@ def body(schema: type[Schema], sent: Mapping[str, JsonValue], within: str = "") 
 
 
 def query(schema: type[Schema], sent: MultiMapping[str]) -> Schema:
-    """Raises Invalid, also for what is said twice: there is no telling which is meant. What the schema does not forbid may be there."""
-    every = [field.alias or name for name, field in schema.model_fields.items()]
-    known = [name for name in every if name in sent]
+    """Raises Invalid, also for what is said twice: there is no telling which is meant. Names that it does not know: `check_known`."""
+    known = [name for name in names(schema) if name in sent]
     for name in known:
         if len(sent.getall(name)) > 1:
             raise Invalid(f"{name} is given more than once", code=FIELD_TWICE, field=name)
         if "\x00" in sent[name]:
             raise wrong(name, "holds a NUL character, which no text of ours does")
-    unknown = set(sent.keys()) - set(every) if schema.model_config.get("extra") == "forbid" else set()
-    return body(schema, {name: sent[name] for name in (*known, *sorted(unknown))})
+    return body(schema, {name: sent[name] for name in known})
+
+
+def names(schema: type[BaseModel]) -> Sequence[str]:
+    """As they stand in a query."""
+    return [field.alias or name for name, field in schema.model_fields.items()]
+
+
+def check_known(sent: MultiMapping[str], known: Container[str]) -> None:
+    """Raises Invalid."""
+    for name in sent:
+        if name not in known:
+            raise Invalid(_unknown(name, THIS), code=UNKNOWN_FIELD)
 
 
 def either(field: str, one: str | None, other: str | None) -> str | None:
@@ -77,14 +88,13 @@ def _refusal(error: ValidationError, within: str) -> Invalid:
     if first["type"] == "missing":
         return missing(field)
     if first["type"] == "extra_forbidden":
-        return Invalid(_unknown(first, within), code=UNKNOWN_FIELD)
+        return Invalid(_unknown(str(first["loc"][0]), within or THIS), code=UNKNOWN_FIELD)
     said = f"{field}: {_sentence(first)}"
     return Invalid(said, code=WRONG_TYPE, field=field) if _of_type(first) else Invalid(said, code=INVALID_VALUE, field=field)
 
 
-def _unknown(error: ErrorDetails, within: str) -> str:
+def _unknown(name: str, place: str) -> str:
     """Says the name only where it is a plain word: it is the sender's text."""
-    name, place = str(error["loc"][0]), within or "this request"
     return f"{place} has no field {name}" if _WORD.fullmatch(name) else f"{place} holds a field that it does not have"
 
 

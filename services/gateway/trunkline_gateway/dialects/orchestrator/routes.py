@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -9,7 +10,7 @@ from aiohttp import web
 from trunkline.contracts.errors import DomainError
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.dialect import Route
-from trunkline_gateway.dialects.orchestrator import answering, answers, decode, encode
+from trunkline_gateway.dialects.orchestrator import answering, answers, decode, encode, known_queries
 from trunkline_gateway.dialects.orchestrator.routes_approvals import ApprovalRoutes
 from trunkline_gateway.dialects.orchestrator.routes_events import EventRoutes
 from trunkline_gateway.dialects.orchestrator.routes_feed import FeedRoutes
@@ -75,8 +76,11 @@ class Orchestrator:
     visitors: None = field(default=None, init=False)
 
     def routes(self) -> tuple[Route, ...]:
+        return tuple(known_queries.strict(route) for route in self._every())
+
+    def _every(self) -> Iterator[Route]:
         verbs, means, seal = self.verbs, self.means, Seal(self.means.seal)
-        return (
+        yield from (
             *FrontRoutes(verbs.tasks, means.readiness, self.about).routes(),
             *TokenRoutes(verbs.desk, means.body).routes(),
             *TaskRoutes(verbs.tasks, means.body, seal).routes(),

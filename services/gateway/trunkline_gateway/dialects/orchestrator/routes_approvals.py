@@ -13,7 +13,7 @@ from trunkline.contracts.approval import Verdict
 from trunkline.contracts.approval_views import ApprovalView, ListApprovals
 from trunkline.contracts.errors import Conflict, NotFound
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, Route, Spec
+from trunkline_gateway.dialect import IDS, PARTS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_approvals, decode_lists, encode_approvals, names
 from trunkline_gateway.dialects.orchestrator.answering import json
 from trunkline_gateway.dialects.orchestrator.schemas import (
@@ -83,7 +83,7 @@ class ApprovalRoutes:
         return json(encode_approvals.listed("history", *await self._listed(principal, query, cursor, query.limit)))
 
     async def _read(self, request: web.Request, principal: Principal) -> web.Response:
-        task, approval = names.read_approval(request.match_info["approval_id"])
+        task, approval = names.read_approval(request[PARTS]["approval_id"])
         try:
             return json(encode_approvals.read(await self.approvals.approval(principal, task, approval)))
         except NotFound:
@@ -97,7 +97,7 @@ class ApprovalRoutes:
 
     async def _decided(self, request: web.Request, principal: Principal, verdict: Verdict) -> web.Response:
         word = decode_lists.word(request.query, await self.body.json_if_any(request), verdict)
-        task, approval = names.read_approval(request.match_info["approval_id"])
+        task, approval = names.read_approval(request[PARTS]["approval_id"])
         decision = Decision(task, approval, verdict, request[IDS].id(), word.reason, word.digest, word.allowance)
         try:
             return json(encode_approvals.decided(await self.approvals.decide(principal, decision), verdict, principal))

@@ -11,7 +11,7 @@ from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import NotFound
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, Route, Spec
+from trunkline_gateway.dialect import IDS, PARTS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_events, decode, decode_lists, encode_events, names
 from trunkline_gateway.dialects.orchestrator.answering import json
 from trunkline_gateway.dialects.orchestrator.schemas import EventBody, TracePath, TraceQuery
@@ -58,7 +58,7 @@ class EventRoutes:
         return json(encode_events.published(said.event.event_type, id))
 
     async def _trace(self, request: web.Request, principal: Principal) -> web.Response:
-        trace_id, limit = decode_lists.trace(request.match_info["trace_id"], request.query)
+        trace_id, limit = decode_lists.trace(request[PARTS]["trace_id"], request.query)
         try:
             return json(encode_events.trace(await self.traces.trace(principal, trace_id, limit)))
         except NotFound:

@@ -13,7 +13,7 @@ from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.record import Event, Gap
 from trunkline_gateway.broadcast import Broadcasts
-from trunkline_gateway.dialect import Media, Route, Spec
+from trunkline_gateway.dialect import PARTS, Media, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_events, decode_lists, encode_events, names
 from trunkline_gateway.dialects.orchestrator.answering import json
 from trunkline_gateway.dialects.orchestrator.decode_lists import Following
@@ -57,7 +57,7 @@ class FeedRoutes:
 
     async def _events(self, request: web.Request, principal: Principal) -> web.StreamResponse:
         asked = decode_lists.following(request.query, request.headers)
-        task = names.read_task(request.match_info["task_id"])
+        task = names.read_task(request[PARTS]["task_id"])
         try:
             async with in_time():
                 timeline = await self.tasks.timeline(principal, task)

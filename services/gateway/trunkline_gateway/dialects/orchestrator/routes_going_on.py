@@ -14,7 +14,7 @@ from trunkline.contracts.cursor import Cursor
 from trunkline.contracts.errors import Invalid, NotFound
 from trunkline.contracts.ids import TaskId
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, Route, Spec
+from trunkline_gateway.dialect import IDS, PARTS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_tasks, decode, encode, names, reading
 from trunkline_gateway.dialects.orchestrator.answering import json
 from trunkline_gateway.dialects.orchestrator.schemas import ContinueBody, ForkBody, TaskPath, TokenHeaders
@@ -93,4 +93,4 @@ def _text(asked: ContinueBody) -> str:
 
 
 def _task(request: web.Request) -> TaskId:
-    return names.read_task(request.match_info["task_id"])
+    return names.read_task(request[PARTS]["task_id"])

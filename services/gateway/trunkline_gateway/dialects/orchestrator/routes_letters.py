@@ -14,7 +14,7 @@ from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.letters import LetterEdit
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, Route, Spec
+from trunkline_gateway.dialect import IDS, PARTS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_letters as answers
 from trunkline_gateway.dialects.orchestrator import decode_letters, encode_letters, names
 from trunkline_gateway.dialects.orchestrator.answering import json
@@ -111,4 +111,4 @@ async def _found(asked: Awaitable[T]) -> T:
 
 
 def _letter(request: web.Request) -> str:
-    return names.read_letter(request.match_info["letter_id"])
+    return names.read_letter(request[PARTS]["letter_id"])

@@ -10,7 +10,7 @@ from aiohttp import web
 from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, Route, Spec
+from trunkline_gateway.dialect import IDS, PARTS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_schedules as answers
 from trunkline_gateway.dialects.orchestrator import decode_schedules, encode_schedules, names
 from trunkline_gateway.dialects.orchestrator.answering import json
@@ -74,4 +74,4 @@ class ScheduleRoutes:
 
 
 def _schedule(request: web.Request) -> str:
-    return names.read_schedule(request.match_info["schedule_id"])
+    return names.read_schedule(request[PARTS]["schedule_id"])

@@ -14,7 +14,7 @@ from trunkline.contracts.errors import NotFound
 from trunkline.contracts.ids import TaskId
 from trunkline.contracts.steering import Steer
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, Route, Spec
+from trunkline_gateway.dialect import IDS, PARTS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_steering, decode_steering, encode_steering, names, reading
 from trunkline_gateway.dialects.orchestrator.answering import json
 from trunkline_gateway.dialects.orchestrator.schemas import MessageBody, MessagePath, NothingBody, OrderBody, TaskPath
@@ -139,8 +139,8 @@ async def _found(asked: Awaitable[T]) -> T:
 
 
 def _task(request: web.Request) -> TaskId:
-    return names.read_task(request.match_info["task_id"])
+    return names.read_task(request[PARTS]["task_id"])
 
 
 def _message(request: web.Request) -> str:
-    return decode_steering.message(request.match_info["message_id"])
+    return decode_steering.message(request[PARTS]["message_id"])

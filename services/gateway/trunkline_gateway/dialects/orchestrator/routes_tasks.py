@@ -12,7 +12,7 @@ from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.ids import TaskId
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, Route, Spec
+from trunkline_gateway.dialect import IDS, PARTS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_tasks, decode, decode_lists, encode, names
 from trunkline_gateway.dialects.orchestrator.answering import json
 from trunkline_gateway.dialects.orchestrator.schemas import (
@@ -98,7 +98,7 @@ class TaskRoutes:
 
     async def _read(self, request: web.Request, principal: Principal) -> web.Response:
         try:
-            return json(encode.read(await self.tasks.task(principal, names.read_name(request.match_info["task_id"]))))
+            return json(encode.read(await self.tasks.task(principal, names.read_name(request[PARTS]["task_id"]))))
         except NotFound:
             raise names.unknown_task() from None
 
@@ -120,4 +120,4 @@ class TaskRoutes:
 
 
 def _task(request: web.Request) -> TaskId:
-    return names.read_task(request.match_info["task_id"])
+    return names.read_task(request[PARTS]["task_id"])

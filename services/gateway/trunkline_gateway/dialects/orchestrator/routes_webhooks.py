@@ -13,7 +13,7 @@ from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import NotFound
 from trunkline.contracts.webhook import WebhookStatus
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import IDS, Route, Spec
+from trunkline_gateway.dialect import IDS, PARTS, Route, Spec
 from trunkline_gateway.dialects.orchestrator import answers_webhooks as answers
 from trunkline_gateway.dialects.orchestrator import decode_webhooks, encode_webhooks, names, reading
 from trunkline_gateway.dialects.orchestrator.answering import json
@@ -162,8 +162,8 @@ async def _found(asked: Awaitable[T]) -> T:
 
 
 def _hook(request: web.Request) -> str:
-    return names.read_webhook(request.match_info["webhook_id"])
+    return names.read_webhook(request[PARTS]["webhook_id"])
 
 
 def _delivery(request: web.Request) -> str:
-    return names.read_delivery(request.match_info["delivery_id"])
+    return names.read_delivery(request[PARTS]["delivery_id"])

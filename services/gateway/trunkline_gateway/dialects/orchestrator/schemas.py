@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
 from trunkline.contracts.steering import MOST_QUEUED, MOST_TEXT
 from trunkline_gateway.dialects.orchestrator import names, patterns
@@ -25,12 +27,12 @@ BODY: Final = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in
 """Types are not guessed; an unknown field is refused, for it may be one of ours, misspelt; no value gets into an error."""
 OPEN: Final = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
 """Of an object of the caller's own, only what we understand is looked at."""
-QUERY: Final = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
-"""Of what is only read, unknown words in a query are not looked at: browsers and proxies add some."""
-WRITE_QUERY: Final = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
-"""What changes something is not done by half: `?raeson=` would reject without a reason."""
-LIST_QUERY: Final = WRITE_QUERY
-"""A filter or a limit that is misspelt would list everything. The lists of the document have none, and stay as they are read there."""
+LOOSE: Final = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
+"""Of headers, of a path, and of a query where names that it does not know are passed over: the lists that the document has do so."""
+QUERY: Final = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+"""`?raeson=` would reject without a reason, `?aftr=` tell everything again, `?limt=` list everything: the route refuses them."""
+
+_DIGITS: Final = re.compile(r"-?[0-9]+")
 
 Source = Literal["github", "faq", "ops", "dev", "user", "system", "webhook", "api", "agent"]
 Urgency = Literal["P0", "P1", "P2", "P3"]
@@ -38,6 +40,13 @@ EventUrgency = Literal["P0", "P1", "P2", "P3", "low", "medium", "high", "critica
 Report = Literal["in_progress", "completed", "failed"]
 Sort = Literal["-created_at", "created_at", "-updated_at", "priority"]
 RoleName = Literal["admin", "agent", "approver", "user"]
+
+
+def digits(value: object) -> object:
+    """As it stands in a query: pydantic would take `5_0`, `1.0` and a space before it too."""
+    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+        raise PydanticCustomError("int_parsing", "must be a whole number, such as 20")
+    return value
 
 
 def whole(value: object) -> object:
@@ -49,6 +58,7 @@ TraceName = Annotated[str, Field(pattern=names.TRACE)]
 Text = Annotated[str, Field(min_length=1, max_length=128)]
 Reason = Annotated[str, Field(max_length=REASON)]
 Seconds = Annotated[int, Field(ge=1, le=YEAR), BeforeValidator(whole)]
+Whole = Annotated[int, BeforeValidator(digits)]
 Seal = Annotated[str, Field(max_length=1024)]
 Object = dict[str, JsonValue]
 
@@ -105,7 +115,7 @@ class TaskBody(Labelled):
     sla_target: Seconds | Annotated[str, Field(pattern=patterns.SECONDS)] | None = None
     """Seconds, as a number or as text."""
     sla_deadline: Annotated[str, Field(max_length=64)] | None = None
-    """The older form: an ISO time in the future. `sla_target` wins."""
+    """The older form: an ISO time in the future. Beside `sla_target` it must say the same, to a minute."""
     metadata: Object | None = None
     start_at: Annotated[str, Field(max_length=64)] | None = None
     """An ISO time, at most 30 days ahead: nobody may take it before. What has passed means now."""
@@ -133,14 +143,14 @@ class TaskMetadata(BaseModel):
 
 
 class TaskPath(BaseModel):
-    model_config = QUERY
+    model_config = LOOSE
 
     task_id: Annotated[str, Field(pattern=names.TASK, examples=["task_01a1fe1a15477676b883dd25f2dda5a4"])]
     """`task_` and 32 hex digits; the digits alone, or as a UUID, are taken too."""
 
 
 class ApprovalPath(BaseModel):
-    model_config = QUERY
+    model_config = LOOSE
 
     approval_id: Annotated[str, Field(pattern=names.APPROVAL, examples=["approval_01a1fe1a15477676b883dd25f2dda5a4"])]
     """`approval_` and the digits of the task; behind it the name of the approval, unless it is the one that lets the task begin."""
@@ -151,7 +161,7 @@ class MessagePath(TaskPath):
 
 
 class TracePath(BaseModel):
-    model_config = QUERY
+    model_config = LOOSE
 
     trace_id: TraceName
 
@@ -159,7 +169,7 @@ class TracePath(BaseModel):
 class TaskListQuery(BaseModel):
     """GET /tasks. Several words of a field stand between commas."""
 
-    model_config = LIST_QUERY
+    model_config = QUERY
 
     status: Annotated[str, Field(pattern=patterns.STATUSES, max_length=128)] | None = None
     type: Annotated[str, Field(pattern=patterns.TYPES, max_length=1024)] | None = None
@@ -176,7 +186,7 @@ class TaskListQuery(BaseModel):
     created_before: Annotated[str, Field(max_length=64)] | None = None
     """An ISO time; tasks of that moment are not in."""
     sort: Sort = "-created_at"
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    limit: Annotated[Whole, Field(ge=1, le=100)] = 20
     cursor: Seal | None = None
     """`next_cursor` of the page before, for the same filters and order."""
 
@@ -184,7 +194,7 @@ class TaskListQuery(BaseModel):
 class StatusQuery(BaseModel):
     """PATCH /tasks/{task_id}/status."""
 
-    model_config = WRITE_QUERY
+    model_config = QUERY
 
     status: Report | None = None
     error: Annotated[str, Field(max_length=ERROR)] | None = None
@@ -198,7 +208,7 @@ class StatusBody(Labelled):
 
 
 class ReasonQuery(BaseModel):
-    model_config = WRITE_QUERY
+    model_config = QUERY
 
     reason: Reason | None = None
 
@@ -271,20 +281,20 @@ class FeedQuery(BaseModel):
     """The event to begin with, by its id. `Last-Event-ID` and the two above win, so that a reader that comes back goes on."""
     speed: Speed | None = None
     """A stream at its own pace: so many times as fast as it happened. A pause counts as 60 s at most."""
-    limit: Annotated[int, Field(ge=1, le=1000)] | None = None
+    limit: Annotated[Whole, Field(ge=1, le=1000)] | None = None
 
 
 class TraceQuery(BaseModel):
     model_config = QUERY
 
-    limit: Annotated[int, Field(ge=1, le=200)] = 100
+    limit: Annotated[Whole, Field(ge=1, le=200)] = 100
     """Of tasks, and of events."""
 
 
 class UsageQuery(BaseModel):
     """GET /usage."""
 
-    model_config = LIST_QUERY
+    model_config = QUERY
 
     since: Annotated[str, Field(pattern=patterns.DAY)] | None = None
     """A day (UTC), `2025-10-22`; by default 29 days before the last."""
@@ -330,16 +340,16 @@ class ApproveBody(DecisionBody):
 
 
 class PendingQuery(BaseModel):
-    model_config = QUERY
+    model_config = LOOSE
 
-    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+    limit: Annotated[Whole, Field(ge=1, le=1000)] = 1000
     cursor: Seal | None = None
 
 
 class HistoryQuery(BaseModel):
-    model_config = QUERY
+    model_config = LOOSE
 
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
     cursor: Seal | None = None
 
 
@@ -369,7 +379,7 @@ class RevokeBody(BaseModel):
 class SecretHeaders(BaseModel):
     """The proof of POST /auth/token, for clients that keep it out of bodies."""
 
-    model_config = QUERY
+    model_config = LOOSE
 
     secret: Annotated[str, Field(max_length=1024)] | None = Field(None, alias="X-Orchestrator-Secret")
 
@@ -377,6 +387,6 @@ class SecretHeaders(BaseModel):
 class FeedHeaders(BaseModel):
     """Where a reader that comes back goes on."""
 
-    model_config = QUERY
+    model_config = LOOSE
 
     last: Annotated[str, Field(max_length=64)] | None = Field(None, alias="Last-Event-ID")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from trunkline.contracts.letters import MOST_PAGE, MOST_REASON, MOST_SOUGHT
 from trunkline_gateway.dialects.orchestrator import names
-from trunkline_gateway.dialects.orchestrator.schemas import BODY, LIST_QUERY, QUERY, Object, Seal, Urgency, whole
+from trunkline_gateway.dialects.orchestrator.schemas import BODY, LOOSE, QUERY, Object, Seal, Urgency, Whole, whole
 
 Kind = Literal["task", "trigger", "webhook", "message"]
 State = Literal["open", "requeued", "discarded"]
@@ -18,7 +18,7 @@ Moment = Annotated[str, Field(max_length=64, examples=["2025-10-22T06:00:00Z"])]
 
 
 class LetterPath(BaseModel):
-    model_config = QUERY
+    model_config = LOOSE
 
     letter_id: LetterId
 
@@ -26,7 +26,7 @@ class LetterPath(BaseModel):
 class LettersQuery(BaseModel):
     """GET /dead-letters."""
 
-    model_config = LIST_QUERY
+    model_config = QUERY
 
     kind: Kind | None = None
     state: State | None = None
@@ -34,7 +34,7 @@ class LettersQuery(BaseModel):
     """Stands in the id, in `what`, in `why` or in the task, in any case."""
     since: Moment | None = None
     """An ISO time: only what was given up on since then."""
-    limit: Annotated[int, Field(ge=1, le=MOST_PAGE)] = 20
+    limit: Annotated[Whole, Field(ge=1, le=MOST_PAGE)] = 20
     cursor: Seal | None = None
 
 

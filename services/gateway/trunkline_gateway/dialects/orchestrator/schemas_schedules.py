@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from trunkline.contracts.schedule import LEAST_EVERY_S, MOST_EVERY_S
 from trunkline_gateway.dialects.orchestrator import names
-from trunkline_gateway.dialects.orchestrator.schemas import BODY, LIST_QUERY, QUERY, TaskBody, whole
+from trunkline_gateway.dialects.orchestrator.schemas import BODY, LOOSE, QUERY, TaskBody, Whole, whole
 
 MOST_SCHEDULES: Final = 10_000
 """No tenant can have more of them."""
@@ -53,13 +53,13 @@ class ScheduleChangeBody(BaseModel):
 class SchedulesQuery(BaseModel):
     """GET /schedules."""
 
-    model_config = LIST_QUERY
+    model_config = QUERY
 
-    limit: Annotated[int, Field(ge=1, le=MOST_SCHEDULES)] = MOST_SCHEDULES
+    limit: Annotated[Whole, Field(ge=1, le=MOST_SCHEDULES)] = MOST_SCHEDULES
     """So many of them, the oldest; by default all."""
 
 
 class SchedulePath(BaseModel):
-    model_config = QUERY
+    model_config = LOOSE
 
     schedule_id: Annotated[str, Field(pattern=names.SCHEDULE, examples=["sch_01a1fe1a15477676b883dd25f2dda5a4"])]

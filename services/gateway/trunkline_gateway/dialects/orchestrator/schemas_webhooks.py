@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from trunkline.contracts.webhook import LONGEST_PAGE, LONGEST_URL, MOST_EVENTS
 from trunkline_gateway.dialects.orchestrator import names, patterns
-from trunkline_gateway.dialects.orchestrator.schemas import BODY, LIST_QUERY, QUERY, Seal
+from trunkline_gateway.dialects.orchestrator.schemas import BODY, LOOSE, QUERY, Seal, Whole
 
 Url = Annotated[str, Field(min_length=1, max_length=LONGEST_URL, examples=["https://example.com/hook"])]
 EventPattern = Annotated[str, Field(pattern=patterns.WEBHOOK_EVENT, max_length=128, examples=["job.completed"])]
@@ -19,7 +19,7 @@ Status = Literal["pending", "retrying", "delivered", "dead", "cancelled"]
 
 
 class WebhookPath(BaseModel):
-    model_config = QUERY
+    model_config = LOOSE
 
     webhook_id: Annotated[str, Field(pattern=names.WEBHOOK, examples=["wh_01a1fe1a15477676b883dd25f2dda5a4"])]
 
@@ -72,21 +72,21 @@ class RotateBody(BaseModel):
 class WebhooksQuery(BaseModel):
     """GET /webhooks."""
 
-    model_config = LIST_QUERY
+    model_config = QUERY
 
     own_only: Literal["true", "false"] | None = None
     """`false`: those alone that hear of the whole tenant; `true`: those of callers for their own jobs. By default both."""
-    limit: Annotated[int, Field(ge=1, le=LONGEST_PAGE)] = LONGEST_PAGE
+    limit: Annotated[Whole, Field(ge=1, le=LONGEST_PAGE)] = LONGEST_PAGE
     cursor: Seal | None = None
 
 
 class DeliveriesQuery(BaseModel):
     """GET /webhooks/{webhook_id}/deliveries."""
 
-    model_config = LIST_QUERY
+    model_config = QUERY
 
     status: Status | None = None
-    limit: Annotated[int, Field(ge=1, le=LONGEST_PAGE)] = 20
+    limit: Annotated[Whole, Field(ge=1, le=LONGEST_PAGE)] = 20
     cursor: Seal | None = None
 
 

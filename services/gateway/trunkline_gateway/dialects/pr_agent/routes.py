@@ -19,7 +19,7 @@ from trunkline.contracts.record import Event, Gap
 from trunkline.contracts.views import TaskView
 from trunkline_gateway.body import BodyReader
 from trunkline_gateway.broadcast import Broadcasts
-from trunkline_gateway.dialect import ADDRESS, IDS, Media, Route, Spec, status_of
+from trunkline_gateway.dialect import ADDRESS, IDS, PARTS, Media, Route, Spec, status_of
 from trunkline_gateway.dialects.pr_agent import decode, encode
 from trunkline_gateway.dialects.pr_agent.routes_jobs import JobRoutes, admitted
 from trunkline_gateway.dialects.pr_agent.routes_webhooks import WebhookRoutes
@@ -35,6 +35,7 @@ from trunkline_gateway.dialects.pr_agent.schemas import (
     ResumeHeaders,
 )
 from trunkline_gateway.dialects.pr_agent.visitors import TokenVisitors
+from trunkline_gateway.dressing import JSON
 from trunkline_gateway.frames import Frames
 from trunkline_gateway.sse import Streams
 from trunkline_gateway.usecases import Tasks
@@ -163,8 +164,8 @@ class PrAgent:
 
 
 def _task(request: web.Request) -> TaskId:
-    return decode.job_id(request.match_info["jobId"])
+    return decode.job_id(request[PARTS]["jobId"])
 
 
 def _json(body: object, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+    return web.Response(body=orjson.dumps(body), status=status, headers=JSON)

@@ -13,7 +13,7 @@ from trunkline.auth.policy import Action
 from trunkline.auth.principal import Principal
 from trunkline.contracts.errors import NotFound
 from trunkline_gateway.body import BodyReader
-from trunkline_gateway.dialect import Route, Spec
+from trunkline_gateway.dialect import PARTS, Route, Spec
 from trunkline_gateway.dialects.pr_agent import decode_deliveries, decode_webhooks, encode_deliveries
 from trunkline_gateway.dialects.pr_agent.decode import SURFACE
 from trunkline_gateway.dialects.pr_agent.schemas_deliveries import (
@@ -25,6 +25,7 @@ from trunkline_gateway.dialects.pr_agent.schemas_deliveries import (
     Redelivery,
 )
 from trunkline_gateway.dialects.pr_agent.schemas_webhooks import Hooked
+from trunkline_gateway.dressing import JSON
 from trunkline_gateway.usecases.webhooks import Webhooks
 
 T = TypeVar("T")
@@ -82,12 +83,12 @@ async def found(asked: Awaitable[T]) -> T:
 
 def hook(request: web.Request) -> str:
     """Raises NotFound."""
-    return decode_webhooks.hook(request.match_info["webhookId"])
+    return decode_webhooks.hook(request[PARTS]["webhookId"])
 
 
 def json(body: object, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+    return web.Response(body=orjson.dumps(body), status=status, headers=JSON)
 
 
 def _delivery(request: web.Request) -> str:
-    return decode_deliveries.delivery(request.match_info["deliveryId"])
+    return decode_deliveries.delivery(request[PARTS]["deliveryId"])

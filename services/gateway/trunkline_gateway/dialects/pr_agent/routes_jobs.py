@@ -20,7 +20,7 @@ from trunkline_gateway.dialects.pr_agent import decode, decode_jobs, encode, enc
 from trunkline_gateway.dialects.pr_agent.demonstration import demonstration
 from trunkline_gateway.dialects.pr_agent.schemas import ResumeHeaders
 from trunkline_gateway.dialects.pr_agent.schemas_jobs import DemonstrationQuery, JobPage, JobsQuery, LimitsQuery, RateLimits
-from trunkline_gateway.dressing import VISIT
+from trunkline_gateway.dressing import JSON, VISIT
 from trunkline_gateway.sse import Streams
 from trunkline_gateway.usecases import Tasks
 from trunkline_gateway.usecases.own_jobs import own_jobs
@@ -89,4 +89,4 @@ async def admitted(tiers: Tiers, request: web.Request, caller: Caller, id: str) 
 
 
 def _json(body: object) -> web.Response:
-    return web.Response(body=orjson.dumps(body), content_type="application/json")
+    return web.Response(body=orjson.dumps(body), headers=JSON)
