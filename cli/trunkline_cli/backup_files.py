@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Final, cast
 
-from trunkline.audit.book import CHECKPOINTS, up_to
+from trunkline.audit.book import CHECKPOINTS, fit, up_to
 from trunkline.contracts.errors import Invalid
 from trunkline_cli import unfinished
 
@@ -50,6 +50,8 @@ def unpack(root: Path, chunks: Iterator[bytes]) -> None:
                 tar.extract(member, root, set_attrs=not member.issym())
     except tarfile.TarError as error:
         raise Invalid(f"the files in the backup cannot be read ({error})", code="BACKUP_DAMAGED") from error
+    for file in root.glob(f"audit/*/{CHECKPOINTS}"):
+        fit(file.parent)
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -64,6 +64,11 @@ class Verdict:
     def whole(self) -> bool:
         return not self.findings
 
+    @property
+    def unsigned(self) -> bool:
+        """Nothing speaks against the log, and nothing for it."""
+        return bool(self.findings) and all(isinstance(each, Finding) and each.kind is Kind.UNSIGNED for each in self.findings)
+
     def sentence(self) -> str:
         if self.signed_at is None:
             return "nothing was compared"
@@ -153,7 +158,9 @@ async def _compared(log: Reading, pages: Pages, extent: Extent, progress: bool) 
     with _bar(extent, progress) as shown:
         await log.all(_counting(check, shown), extent.first, extent.last)
     after = await log.extent()
-    found = verdict(pages, check.end(after.first, after.last))
+    wrong = check.end(after.first, after.last)
+    nothing = not wrong and not check.compared and after.first <= after.last
+    found = verdict(pages, [Finding(Kind.UNSIGNED, after.first, after.last)] if nothing else wrong)
     return replace(found, compared=check.compared, beyond=check.beyond, seconds=time.monotonic() - began)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -20,6 +21,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.flows.jobs import ACTING, Job, until
+from tests.flows.plain_agent import Refusal, plain_agent
 from tests.flows.subscriber import Subscriber, subscriber
 from trunkline.contracts.trace import trace_of
 from trunkline.telemetry.metrics import FIGURES
@@ -52,6 +54,7 @@ ENVIRONMENT = {
     "TRUNKLINE_AGENT": "command",
     "TRUNKLINE_AGENT_COMMAND": ACTING,
     "ORCHESTRATOR_JWT_SECRET": SECRET,
+    "TRUNKLINE_LEASE_S": "1.5",
     "TRUNKLINE_METRICS_PORT": str(PORTS),
     "TRUNKLINE_LOG_LEVEL": "info",
     "TRUNKLINE_WEBHOOK_NETWORKS_ALLOWED": "127.0.0.0/8",
@@ -242,6 +245,38 @@ def test_what_a_killed_service_had_told_stays(running: Stack) -> None:
     told = ("POST /api/pr-agent/execute", "run.clone", "run.watch_agent", "run.open_pull_request")
     spans = spans_of(running, came.split("-")[1], "work-dev", *told)
     assert spans["work-dev"]["attributes"] == {"delivery": 2}
+
+
+def test_a_trace_goes_on_when_its_agent_is_lost_also_where_several_are_lost_in_one_second(running: Stack) -> None:
+    traces = [SAMPLED.replace("4bf9", first) for first in ("8bf9", "9bf9")]
+    body = {"type": "incident", "priority": "P2", "payload": {}}
+    for came in traces:
+        requests.post(f"{running.url}/tasks", json=body, headers=bearer() | {"traceparent": came}, timeout=10).raise_for_status()
+    asyncio.run(taken_lost_and_taken_again(running, len(traces)))
+    for name in (came.split("-")[1] for came in traces):
+        until(lambda name=name: ends(running, name) == {"", "AGENT_LOST"}, 20, name)  # type: ignore[misc]
+
+
+async def taken_lost_and_taken_again(running: Stack, many: int) -> None:
+    """By an agent that takes so many tasks together, falls silent, and does them when they are given to it as another."""
+    kept = json.loads((running.folder / "data" / "nats" / "secrets.json").read_text())["clients"]
+    token = bearer("agent", "bot")["Authorization"].removeprefix("Bearer ")
+    wish = {"pool": "ops_agent", "types": ["incident"], "room": many, "begin": True}
+    async with asyncio.timeout(60), plain_agent(f"nats://127.0.0.1:{kept}", "public", token=token) as agent:
+        lost: set[str] = set()
+        while len(lost) < many:
+            lost |= {task["task_id"] for task in await agent.claim(**wish)}
+        agent.session, agent.holding, done = "another", [], set[str]()
+        while done != lost:
+            for task in await agent.claim(**wish):  # given when the leases are over, for nobody beats
+                with suppress(Refusal):  # on a machine so slow that this one is over too, it is given once more
+                    await agent.report(task, "succeeded")
+                    done.add(task["task_id"])
+
+
+def ends(running: Stack, name: str) -> set[str]:
+    """How the runs of a trace ended, as it tells; empty: well."""
+    return {span["error"] or "" for span in trace(running, name).get("spans", []) if span["name"] == "run"}
 
 
 def figures(name: str) -> dict[str, dict[tuple[str, ...], float]]:

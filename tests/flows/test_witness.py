@@ -17,7 +17,8 @@ import pytest
 from nats.js import JetStreamContext
 from nats.js.errors import ServerError
 
-from trunkline.audit.book import CHECKPOINTS, WITNESS
+from trunkline.audit.book import CHECKPOINTS, LINKS, WITNESS
+from trunkline.audit.stretches import LINK
 from trunkline.auth.audit_keys import audit_key
 from trunkline.bus import Bus, BusSettings, connect
 from trunkline.contracts import subjects
@@ -212,6 +213,25 @@ async def test_a_flipped_bit_is_found_at_its_record(root: Path, places: Places, 
     file.write_bytes(whole)
     assert await found_at_rest(root, capsys) == [("missing", seq, seq, tenant)]
     assert await found_at_a_start(root) == [f"record {seq} was written, and is not there any more (tenant {tenant})"]
+
+
+async def test_a_flipped_bit_of_the_book_is_told_as_that_and_hides_nothing(
+    root: Path, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A link of record 4 becomes one of record 0, which was the end of all links once."""
+    links, file = root / "audit" / "relay-0" / LINKS, messages(root)
+    whole = bytearray(links.read_bytes())
+    whole[3 * LINK + 7] ^= 4
+    links.write_bytes(whole)
+    assert await found_at_rest(root, capsys) == [("book", 4, 4, "")]
+    assert await found_at_a_start(root) == ["record 4 is what was written; the book's own link of it was changed"]
+    assert links.read_bytes() == whole  # and nothing was signed for
+    _, number, tenant = places[151]
+    file.write_bytes(file.read_bytes().replace(f"number-{number}-".encode(), f"number-{number}+".encode()))
+    assert await found_at_rest(root, capsys) == [("links", 1, SEALED, ""), ("chain", 1, SEALED, tenant)]
+    for name in (LINKS, CHECKPOINTS):
+        (root / "audit" / "relay-0" / name).write_bytes(b"")
+    assert [each[0] for each in await found_at_rest(root, capsys)] == ["unsigned"]
 
 
 async def test_a_bit_that_was_flipped_with_its_checksum_is_found_at_its_record(

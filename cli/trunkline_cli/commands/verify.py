@@ -1,4 +1,4 @@
-"""Compares the log with the books of its witnesses, and says what was changed, taken away or cut off; exit code 1 when anything was."""
+"""Compares the log with the books of its witnesses: exit code 1 when anything was changed or taken away, or nobody signed for any of it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(verdict: Verdict) -> None:
     console = out()
-    mark = "[green]whole[/]" if verdict.whole else "[bold red]broken[/]"
+    mark = "[green]whole[/]" if verdict.whole else "[yellow]unsigned[/]" if verdict.unsigned else "[bold red]broken[/]"
     console.print(f"[bold]{escape(verdict.book)}[/]  {mark}  {escape(verdict.sentence())}")
     for finding in verdict.findings:
         console.print(f"  [red]-[/] {escape(str(finding))}")

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from struct import iter_unpack
 from typing import Final
 
 from pydantic import ValidationError
 
 from trunkline.audit import checkpoints
-from trunkline.audit.chain import SHORT
 from trunkline.audit.checkpoints import NONE, Checkpoint, name_of
 from trunkline.audit.copies import Copy
+from trunkline.audit.stretches import LINK, Stretch
 from trunkline.auth.audit_keys import AuditKey, Witness, witness_in
 from trunkline.contracts.errors import Broken, Invalid, NotFound
 
 LINKS: Final = "links"
 CHECKPOINTS: Final = "checkpoints.jsonl"
 WITNESS: Final = "key.pub"
-LINK: Final = 8 + SHORT
+SEAL: Final = 1000
+"""The most records under one checkpoint: so many links a crash may leave behind the last one."""
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SLACK: Final = timedelta(hours=1)
 """Clocks differ, and nothing is taken away on the second."""
-_AT_ONCE: Final = LINK << 16
 _TAIL: Final = 64 << 20
 """More than any checkpoint takes."""
 
@@ -47,7 +47,7 @@ class Chained:
         return len(self.links) // LINK
 
     def add(self, seq: int, digest: bytes) -> None:
-        self.links += seq.to_bytes(8, "big") + digest[:SHORT]
+        self.links += seq.to_bytes(8, "big") + digest[: LINK - 8]
         self.first, self.seq = self.first or seq, seq
 
 
@@ -95,14 +95,16 @@ class Pages:
         for line in islice(_lines(self.folder), self.count):
             yield checkpoints.read(line)
 
-    def links(self) -> Iterator[tuple[int, bytes]]:
-        """Sequence and short digest of each record that a checkpoint covers, in order."""
-        end = self.sealed * LINK
-        if not end:
+    def stretches(self) -> Iterator[Stretch]:
+        """What each checkpoint covers, in order."""
+        if not self.sealed:
             return
+        start = begin = 0
         with open(self.folder / LINKS, "rb") as file, closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as whole:
-            for start in range(0, end, _AT_ONCE):
-                yield from iter_unpack(f">Q{SHORT}s", whole[start : min(start + _AT_ONCE, end)])
+            for checkpoint in self.checkpoints():
+                end = checkpoint.links * LINK
+                yield Stretch(checkpoint, begin or checkpoint.first, whole[start:end])
+                start, begin = end, checkpoint.seq + 1
 
 
 def read(folder: Path, witness: Witness | None = None) -> Pages:
@@ -110,11 +112,20 @@ def read(folder: Path, witness: Witness | None = None) -> Pages:
 
     Raises NotFound (NO_BOOK), Broken (BOOK_DAMAGED), Invalid, OSError.
     """
+    before = _linked(folder)  # it may grow while it is read
     pages = read_heads(folder, witness)
-    there = (folder / LINKS).stat().st_size // LINK
-    if there < pages.sealed:
+    if (there := _linked(folder)) < pages.sealed:
         raise Broken(f"{folder / LINKS} holds {there} of {pages.sealed} links", code="BOOK_DAMAGED")
+    if (more := before - pages.sealed) > SEAL:
+        said = (
+            f"{folder / LINKS} holds {more} links that no checkpoint covers, and a crash leaves {SEAL} at most: checkpoints were taken away"
+        )
+        raise Broken(said, code="BOOK_DAMAGED")
     return pages
+
+
+def _linked(folder: Path) -> int:
+    return (folder / LINKS).stat().st_size // LINK if (folder / LINKS).exists() else 0
 
 
 def read_heads(folder: Path, witness: Witness | None = None) -> Pages:
@@ -148,11 +159,13 @@ def _at(folder: Path, number: int, error: Broken) -> Broken:
 
 
 def _lines(folder: Path) -> Iterator[bytes]:
-    """Without their ends; what follows the last line feed was never finished."""
+    """Without their ends; what follows the last line feed was never finished, unless there is more of it than a line."""
     with open(folder / CHECKPOINTS, "rb") as file:
         for line in file:
             if line.endswith(b"\n"):
                 yield line[:-1]
+            elif checkpoints.overlong(line):
+                yield line
 
 
 def up_to(folder: Path, seq: int) -> int:
@@ -166,6 +179,15 @@ def up_to(folder: Path, seq: int) -> int:
             pass
         end += len(line)
     return end
+
+
+def fit(folder: Path) -> None:
+    """Take away the links beyond the last checkpoint: of a book that was cut to where the log of its backup ends. Raises OSError."""
+    links, last = folder / LINKS, deque(_lines(folder), maxlen=1)
+    with suppress(Broken):  # damage is kept as it is: it is evidence
+        end = checkpoints.read(last[0]).links * LINK if last else 0
+        if links.exists() and links.stat().st_size > end:
+            os.truncate(links, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +207,8 @@ class Book:
     def __init__(self, pages: Pages, key: AuditKey, copy: Copy | None, imprint: Imprint) -> None:
         self.pages = pages
         """What it held when it was opened."""
+        self.emptied = False
+        """Whether it was there before, and held nothing: it was emptied, or nobody ever signed in it."""
         self._folder = pages.folder
         self._key = key
         self._copy = copy
@@ -237,10 +261,13 @@ def open_book(folder: Path, key: AuditKey, copy: Path | None = None, imprint: Im
     Raises Broken (BOOK_DAMAGED), Invalid, OSError.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    known = (folder / WITNESS).exists()
     _begin(folder, key)
     _cut(folder / CHECKPOINTS)
     pages = read(folder, key.witness)
-    return Book(pages, key, Copy(copy, folder / CHECKPOINTS, imprint.relay) if copy else None, imprint)
+    book = Book(pages, key, Copy(copy, folder / CHECKPOINTS, imprint.relay) if copy else None, imprint)
+    book.emptied = known and not pages.count
+    return book
 
 
 def _begin(folder: Path, key: AuditKey) -> None:
@@ -266,8 +293,9 @@ def _cut(file: Path) -> None:
     with file.open("rb") as lines:
         lines.seek(max(size - _TAIL, 0))
         tail = lines.read()
-    if not tail.endswith(b"\n"):
-        os.truncate(file, size - len(tail) + tail.rfind(b"\n") + 1)
+    end = tail.rfind(b"\n") + 1
+    if tail[end:] and not checkpoints.overlong(tail[end:]):
+        os.truncate(file, size - len(tail) + end)
 
 
 def _put(file: Path, text: bytes, start: int) -> None:

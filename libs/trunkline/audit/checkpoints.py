@@ -70,11 +70,21 @@ def prove(line: bytes, witness: Witness) -> None:
     try:
         found = json.loads(line)
         signature = b64decode(found["signature"], validate=True)
-        proven = witness.signed(_canonical({**found, "signature": ""}), signature)
+        proven = _canonical(found) == line and b64encode(signature).decode() == found["signature"]  # no bit of it stands for nothing
+        proven = proven and witness.signed(_canonical({**found, "signature": ""}), signature)
     except (ValueError, TypeError, KeyError):
         proven = False
     if not proven:
         raise Broken(f"it was not signed by the key {witness.name}", code="BOOK_DAMAGED")
+
+
+def overlong(line: bytes) -> bool:
+    """Whether a line without an end is whole, with something else behind it: it was finished once, and its end was changed."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(text := line.decode("utf-8", "replace"))
+    except ValueError:
+        return False
+    return bool(text[end:].strip("\0"))  # a file system may leave zeros behind after a crash
 
 
 def name_of(line: bytes) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,9 @@ SOON: Final = (0.003, 0.05)
 """Seconds until a line whose bell rang is asked again though it seemed empty: nats-server rings before it may be ready to hand out."""
 BELIEVED: Final = 1.0
 """Seconds for which a line is thought empty: what comes back to it, because its carrier died or gave up, rings no bell."""
+SELDOM: Final = 5.0
+"""Seconds between two looks at what is held, once looks tell what is known already. Bells and each line's own second tell of nearly
+everything; all that is left for a look is a bell that nobody heard though its connection stayed, and lines that hold nothing any more."""
 SILENT: Final = 1.0
 """Seconds after a question that had no answer until one of the lines that gave none is asked again, whatever rings there."""
 LOOKS: Final = 32
@@ -37,12 +41,15 @@ class _Line:
 class Lines:
     """What one taker knows of the lines. Times are seconds on any clock that only goes forward."""
 
-    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+    def __init__(self, weights: Mapping[str, float] | None = None, chance: Callable[[], float] = random.random) -> None:
+        """`chance`: any number from 0 to 1, so that many takers do not look at once."""
         self._lanes: dict[str, dict[str, _Line]] = {lane: {} for lane in LANES}
         """Those that may hold something, in the order in which they were heard of."""
         self._turns = {lane: Turns(weights) for lane in LANES}
         self._turn = 1
         self._look_at = 0.0
+        self._look_after = BELIEVED
+        self._chance = chance
         self._silent: dict[Line, None] = {}
         """Those that did not answer when they were asked last, the longest ago first."""
         self._try_at = 0.0
@@ -57,6 +64,7 @@ class Lines:
     def doubt(self) -> None:
         """Any line may hold something, as bells may have been missed."""
         self._look_at = 0.0
+        self._look_after = BELIEVED
         self._silent.clear()
         for _, known in self._all():
             known.wake()
@@ -67,10 +75,13 @@ class Lines:
 
     def held(self, lines: Iterable[Line] | None, now: float) -> None:
         """The answer: these hold messages, be they waiting or carried. None: there was no answer."""
-        self._look_at = now + BELIEVED
         if lines is None:
+            self._look_at = now + BELIEVED
             return
         holding = {line for line in lines if line.lane in self._lanes}
+        news = holding != {line for line, _ in self._all()}
+        self._look_after = BELIEVED if news else min(2 * self._look_after, SELDOM)
+        self._look_at = now + max(self._look_after * (1 - self._chance() / 4), BELIEVED)
         for line in [line for line, known in self._all() if line not in holding and not known.rung]:
             del self._lanes[line.lane][line.tenant]
             self._silent.pop(line, None)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.audit.books import BEGAN, Written, compared, keep, log_of
-from trunkline.audit.book import CHECKPOINTS, LINK, LINKS, SLACK, WITNESS, Imprint, read, up_to
+from tests.unit.audit.books import BEGAN, EACH, Written, compared, keep, log_of
+from trunkline.audit import book
+from trunkline.audit.book import CHECKPOINTS, LINKS, SLACK, WITNESS, Imprint, fit, read, up_to
 from trunkline.audit.checking import Kind
+from trunkline.audit.stretches import LINK
 from trunkline.auth.audit_keys import audit_key
 from trunkline.contracts.errors import Broken, NotFound
 
@@ -192,6 +194,86 @@ def test_a_link_that_was_changed_in_the_book_is_not_blamed_on_the_log(tmp_path: 
     assert [(each.kind, each.first) for each in compared(read(tmp_path / "book"), log_of(30))] == [(Kind.BOOK, 15)]
 
 
+def flip(file: Path, bit: int, whole: bytes) -> None:
+    """One bit of what was there."""
+    changed = bytearray(whole)
+    changed[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(changed)
+
+
+@pytest.mark.parametrize("step", [1, 4])
+@pytest.mark.parametrize("number", [1, 4, 15, 20, 30])
+def test_each_bit_of_a_link_is_found_as_the_books_damage_at_its_record(tmp_path: Path, number: int, step: int) -> None:
+    """Also where the log has gaps, so that a link may name another record and still be in order."""
+    log = [(seq * step, subject, body) for seq, subject, body in log_of(30)]
+    pages, links = keep(tmp_path, log), tmp_path / "book" / LINKS
+    whole = links.read_bytes()
+    for bit in range((number - 1) * LINK * 8, number * LINK * 8):
+        flip(links, bit, whole)
+        found = compared(pages, log, ends=(step, 30 * step))
+        assert [(each.kind, each.first, each.last) for each in found] == [(Kind.BOOK, number * step, number * step)], bit % 128
+
+
+@pytest.mark.parametrize("bit", range(6))
+def test_a_damaged_link_hides_nothing_that_was_done_to_the_log(tmp_path: Path, bit: int) -> None:
+    log, links = log_of(30), tmp_path / "book" / LINKS
+    pages = keep(tmp_path, log)
+    flip(links, 3 * LINK * 8 + 56 + bit, links.read_bytes())  # the lowest byte of sequence 4
+    log[6] = (7, log[6][1], b"forged")
+    found = compared(pages, log[:25], ends=(1, 25))
+    assert [(each.kind, each.first, each.last, each.tenant) for each in found] == [
+        (Kind.LINKS, 1, 10, ""), (Kind.CHAIN, 1, 10, "b"), (Kind.CUT, 26, 30, ""),
+    ]  # fmt: skip
+    found = compared(pages, log[:8], ends=(1, 8))
+    assert [(each.kind, each.first, each.last) for each in found] == [(Kind.LINKS, 1, 10), (Kind.CUT, 9, 30)]
+
+
+def test_where_the_log_begins_behind_a_damaged_link_the_book_is_named_too(tmp_path: Path) -> None:
+    links = tmp_path / "book" / LINKS
+    pages = keep(tmp_path, log_of(30))
+    flip(links, 3 * LINK * 8 + 56 + 2, links.read_bytes())
+    for left_out in (6, 15):
+        found = compared(pages, log_of(30)[left_out:], kept_since=BEGAN + timedelta(days=1), ends=(left_out + 1, 30))
+        assert [(each.kind, each.first, each.last) for each in found] == [(Kind.LINKS, 1, 10)]
+
+
+def test_a_link_that_was_put_in_moves_all_behind_it_and_the_log_is_not_blamed(tmp_path: Path) -> None:
+    pages, links = keep(tmp_path, log_of(30)), tmp_path / "book" / LINKS
+    whole = links.read_bytes()
+    links.write_bytes(whole[: 14 * LINK] + whole[:LINK] + whole[14 * LINK :])
+    assert [(each.kind, each.first, each.last) for each in compared(pages, log_of(30))] == [(Kind.BOOK, 15, 30)]
+
+
+@pytest.mark.parametrize("line", [0, 1])
+def test_no_byte_of_a_checkpoint_stands_for_nothing(tmp_path: Path, line: int) -> None:
+    """Also those behind which nothing seems to lie: the last of a signature, and the end of the last line."""
+    keep(tmp_path, log_of(20))
+    file = tmp_path / "book" / CHECKPOINTS
+    whole = file.read_bytes()
+    ends = (0, whole.index(b"\n") + 1, len(whole))
+    start, end = ends[line : line + 2]
+    for place in (*range(start, end, 4), whole.index(b"==", start) - 1, end - 1):
+        flip(file, place * 8 + place % 8, whole)
+        with pytest.raises(Broken):
+            read(tmp_path / "book")
+    with pytest.raises(Broken):
+        keep(tmp_path, log_of(40))
+
+
+def test_links_beyond_what_a_crash_leaves_are_checkpoints_that_were_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book, "SEAL", EACH)
+    keep(tmp_path, log_of(40))
+    file = tmp_path / "book" / CHECKPOINTS
+    lines = file.read_bytes().splitlines(keepends=True)
+    for left in (2, 0):
+        file.write_bytes(b"".join(lines[:left]))
+        with pytest.raises(Broken, match="checkpoints were taken away"):
+            keep(tmp_path, log_of(60))
+    file.write_bytes(b"".join(lines[:3]))  # as a crash leaves it
+    pages = keep(tmp_path, log_of(60))
+    assert pages.seq == 60 and compared(pages, log_of(60)) == []
+
+
 def test_a_record_and_its_link_that_were_changed_together_break_the_signed_head(tmp_path: Path) -> None:
     log = log_of(30)
     keep(tmp_path, log)
@@ -248,7 +330,9 @@ def test_a_book_can_be_cut_to_where_a_backup_of_the_log_ends(tmp_path: Path) -> 
     keep(tmp_path, log_of(60))
     file = tmp_path / "book" / CHECKPOINTS
     file.write_bytes(file.read_bytes()[: up_to(tmp_path / "book", 45)])
+    fit(tmp_path / "book")
     pages = read(tmp_path / "book")
+    assert (tmp_path / "book" / LINKS).stat().st_size == 40 * LINK
     assert pages.seq == 40 and compared(pages, log_of(45)) == []
     assert keep(tmp_path, log_of(70)).seq == 70
 

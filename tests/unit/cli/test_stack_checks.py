@@ -96,6 +96,7 @@ def test_how_the_log_stands_is_told_as_its_witness_tells_it() -> None:
         return check.state, check.found, check.remedy
 
     assert told(Integrity.WHOLE) == (State.OK, "the log is as it was written, signed for up to record 1,000", "")
+    assert told(Integrity.WHOLE, "the book was begun just now")[:2] == (State.WARN, "the book was begun just now")
     assert told(Integrity.CHECKING)[0] is State.OK
     assert told(Integrity.BROKEN, "record 7 was deleted") == (State.REFUSED, "record 7 was deleted", "Run `trunkline verify`.")
     assert [told(state)[0] for state in (Integrity.OFF, Integrity.UNSIGNED)] == [State.WARN, State.WARN]

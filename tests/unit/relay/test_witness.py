@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.audit.books import compared
-from trunkline.audit.book import LINKS, Imprint, open_book, read
+from trunkline.audit.book import CHECKPOINTS, LINKS, Imprint, open_book, read
+from trunkline.audit.stretches import LINK
 from trunkline.auth.audit_keys import audit_key
 from trunkline.bus import Stored
 from trunkline.bus.log_life import LogLife
@@ -108,6 +109,34 @@ async def test_whoever_stops_it_leaves_nothing_unsigned(tmp_path: Path, monkeypa
     async with watching(tmp_path, Listed(records(10), 10)) as until:
         assert (await until(Integrity.WHOLE, 0)).sealed == 0
     assert read(tmp_path / "book").seq == 10
+
+
+async def test_a_book_that_begins_over_an_older_log_says_so_until_the_next_start(tmp_path: Path) -> None:
+    old = Listed(records(10, NOW - timedelta(days=1)), 10)
+    async with watching(tmp_path, old) as until:
+        view = await until(Integrity.WHOLE, 10)
+        assert view.findings == ("the book was begun at 2026-05-01 00:00:00 UTC, and the log went to record 10 already",)
+    async with watching(tmp_path, old) as until:
+        assert (await until(Integrity.WHOLE, 10)).findings == ()
+
+
+@pytest.mark.parametrize("emptied", [(LINKS, CHECKPOINTS), (CHECKPOINTS,)])
+async def test_a_book_that_somebody_emptied_is_no_whole_book(tmp_path: Path, emptied: Sequence[str]) -> None:
+    await signed(tmp_path, 10, at=NOW - timedelta(days=1))
+    for name in emptied:
+        (tmp_path / "book" / name).write_bytes(b"")
+    async with watching(tmp_path, Listed(records(10, NOW - timedelta(days=1)), 10)) as until:
+        assert "held nothing any more" in (await until(Integrity.UNSIGNED, 10)).findings[0]
+
+
+async def test_a_book_whose_link_was_changed_is_no_whole_book(tmp_path: Path) -> None:
+    await signed(tmp_path, 10)
+    links = tmp_path / "book" / LINKS
+    whole = bytearray(links.read_bytes())
+    whole[3 * LINK + 7] ^= 4  # 4 becomes 0
+    links.write_bytes(whole)
+    async with watching(tmp_path, Listed(records(20), 20)) as until:
+        assert (await until(Integrity.BROKEN, 0)).findings == ("record 4 is what was written; the book's own link of it was changed",)
 
 
 async def test_a_log_so_quiet_that_it_holds_nothing_any_more_is_whole(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from pydantic import BaseModel
 from trunkline.bus import Timers
 from trunkline.contracts.errors import Unavailable
 from trunkline.telemetry.sampling import Sampler
-from trunkline.telemetry.traces import NO_HEADERS, TENANT, Tracer, carried_with_tenant
+from trunkline.telemetry.traces import NO_HEADERS, TENANT, Tracer, carried_with_tenant, current
+from trunkline.telemetry.w3c import TRACEPARENT
 from trunkline_router.adapters.alarms import MOST, Alarms
+from trunkline_router.handlers.one_by_one import each_in_its_trace
 from trunkline_router.ports import DueTask, DueTasks
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -27,12 +29,14 @@ class Kept:
 
     rings: list[tuple[datetime, tuple[str, ...]]] = field(default_factory=list)
     away: bool = False
+    bodies: list[DueTasks] = field(default_factory=list)
     traces: list[str] = field(default_factory=list)
 
     async def set(self, name: str, id: str, at: datetime, target: tuple[str, str], body: BaseModel) -> None:
         if self.away:
             raise Unavailable("the bus is away")
         assert isinstance(body, DueTasks)
+        self.bodies.append(body)
         self.rings.append((at, tuple(due.task for due in body.tasks)))
         self.traces.append(carried_with_tenant({}).get(TENANT, ""))
 
@@ -79,6 +83,30 @@ async def test_one_that_rings_for_many_goes_on_from_nobodys_trace_and_one_alone_
             group.create_task(of(tenant, number, LATER))
         group.create_task(of("alone", 3, LATER + timedelta(seconds=10)))
     assert kept.traces == ["", "alone"]
+    assert [len({due.trace for due in body.tasks} - {""}) for body in kept.bodies] == [2, 0], (
+        "in one message each says its own, and alone its headers do"
+    )
+
+
+async def test_what_is_done_when_one_rings_for_many_goes_on_from_the_trace_of_each() -> None:
+    ours, tracer, found = alarms(kept := Kept()), Tracer("router", Sampler(1.0, 5.0), lambda _: None), {}
+
+    async def of(number: int) -> str:
+        with tracer.edge("POST /tasks", NO_HEADERS, writes=True) as span:
+            await ours.set(due(number), LATER)
+            return span.traceparent
+
+    async def act(one: DueTask) -> None:
+        found[one.task] = carried_with_tenant({})
+        await ours.set(one, LATER + timedelta(hours=1))  # as an alarm that was too early
+
+    traces = await asyncio.gather(of(1), of(2))
+    (rings,) = kept.bodies
+    assert current() is None
+    await each_in_its_trace((*rings.tasks, due(3)), act)
+    assert found == {**{f"t{n}": {TENANT: "acme", TRACEPARENT: trace} for n, trace in enumerate(traces, 1)}, "t3": {}}
+    assert [body.tasks[0].task for body in kept.bodies[1:]] == ["t1", "t2", "t3"]
+    assert current() is None
 
 
 async def test_an_alarm_that_is_near_is_exact_and_alone() -> None:

@@ -1,13 +1,14 @@
 """Which line is asked next: lanes as they age, tenants in fair turns, and no question where nothing can be."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.bus.lanes import LANES, SHARES
-from trunkline.bus.lines import BELIEVED, LOOKS, SILENT, SOON, Lines
+from trunkline.bus.lines import BELIEVED, LOOKS, SELDOM, SILENT, SOON, Lines
 from trunkline.bus.shares import Turns
 from trunkline.contracts.subjects import Line, parse_work, work, work_before, work_of
 
@@ -186,6 +187,48 @@ def test_a_look_that_had_no_answer_changes_nothing_and_is_made_again() -> None:
     lines = quiet(10.0)
     lines.held(None, 11.0)
     assert (lines.next(11.0), lines.looks(12.0)) == (A, True)
+
+
+def looked(lines: Lines, held: list[Line], now: float, many: int) -> list[float]:
+    """Seconds between one look and the next, of so many that find the same."""
+    pauses = []
+    for _ in range(many):
+        lines.held(held, now)
+        pauses.append(lines.quiet_until() - now)
+        now += pauses[-1]
+        assert lines.looks(now)
+        assert not lines.looks(now - 0.01)
+    return pauses
+
+
+@pytest.mark.parametrize("chance", [0.0, 1.0])
+def test_looks_that_tell_what_is_known_grow_rarer_and_not_all_at_once_until_one_tells_more(chance: float) -> None:
+    lines = Lines(chance=lambda: chance)
+    least = [min(2 * BELIEVED, SELDOM), min(4 * BELIEVED, SELDOM), SELDOM, SELDOM]
+    assert looked(lines, [], 100.0, 4) == pytest.approx([pause * (1 - chance / 4) for pause in least])
+    lines.held([A], 200.0)
+    assert lines.looks(200.0 + BELIEVED), "a bell was missed: there may be more of that"
+    looked(lines, [], 300.0, 4)
+    lines.doubt()
+    assert lines.looks(300.0)
+    lines.held([], 300.0)
+    assert lines.looks(300.0 + 2 * BELIEVED)
+
+
+def test_what_comes_back_is_found_within_a_second_however_rare_looks_are() -> None:
+    lines = Lines()
+    asked = [now for tenth in range(600) if (now := 100.0 + tenth / 10) and carried_on(lines, now)]
+    assert max(later - earlier for earlier, later in pairwise(asked)) <= BELIEVED + 0.11
+
+
+def carried_on(lines: Lines, now: float) -> bool:
+    """Whether a line is asked in which something is carried all the time."""
+    if lines.looks(now):
+        lines.held([A], now)
+    if lines.next(now) != A:
+        return False
+    lines.emptied(A, now)
+    return True
 
 
 def test_a_line_that_does_not_answer_keeps_nobody_waiting_whatever_rings_there() -> None:

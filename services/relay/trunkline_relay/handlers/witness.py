@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from trunkline.audit.book import Book, Chained
+from trunkline.audit.book import SEAL, Book, Chained
 from trunkline.audit.chain import GENESIS, digest, linked, tenant_of
 from trunkline.audit.checking import Check, Finding, Kind
 from trunkline.audit.lives import of_another_life, restored
@@ -24,7 +24,7 @@ from trunkline_relay.ports import History, Recorded
 
 log = structlog.get_logger()
 
-SEAL_EVERY: Final = 1000
+SEAL_EVERY: Final = SEAL
 SEAL_WITHIN: Final = 10.0
 """Seconds until what was stored is signed for, however little it is."""
 AGAIN: Final = 5.0
@@ -36,6 +36,16 @@ REMEDY: Final = "run `trunkline verify` for the whole of it, then `trunkline ver
 WRITABLE: Final = (
     "give the relay a place for its book that it can write; nothing of what happens meanwhile is lost, but nobody has signed for it"
 )
+BEGUN: Final = (
+    "nothing is to be done where this relay is new, was upgraded, or its last book was accepted or lost with its disk: the next start says "
+    "nothing of it. Else somebody took the book away: compare the log with a backup or another relay's book"
+)
+EMPTIED: Final = (
+    "somebody emptied it, unless the relay was killed within seconds of its very first record: compare the log with a backup or another "
+    "relay's book; what is in the log now is signed for from here on, and the next start says nothing of it"
+)
+SLACK: Final = timedelta(minutes=1)
+"""Of a log that is begun with its book, records may come before the witness has looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +83,15 @@ class Witness:
         self._life = life
         self._heads = dict(book.heads)
         self._chained = Chained()
-        self._happened = life.now()
+        self._happened = self._since = life.now()
         self._newest: Recorded | None = None
         self._sealing = asyncio.Lock()
         self._writing = False
         """Also where whoever waited for it is gone: two must never write at once."""
         self._unwritten, self._unread = "", ""
         """Why the book cannot be written, and why not everything could be looked at."""
+        self._before = ""
+        """What nobody had signed for when the book was begun, until the next start."""
         self._view = IntegrityView(state=Integrity.CHECKING, relay=life.relay, sealed=book.seq)
 
     async def run(self) -> None:
@@ -124,6 +136,9 @@ class Witness:
         view = self._view
         if self._unwritten and view.state is not Integrity.BROKEN:
             view = view.model_copy(update={"state": Integrity.UNSIGNED, "findings": (self._unwritten,), "said": WRITABLE})
+        elif self._before and view.state is not Integrity.BROKEN:
+            state, said = (Integrity.UNSIGNED, EMPTIED) if self._book.emptied else (view.state, BEGUN)
+            view = view.model_copy(update={"state": state, "findings": (self._before,), "said": said})
         elif self._unread:
             view = view.model_copy(update={"said": f"it cannot be looked at for now: {self._unread}"})
         elif self._book.copy_problem and not view.said:
@@ -141,12 +156,22 @@ class Witness:
             if not restored(lost, life):
                 return [Finding(Kind.TURNED_BACK, min(self._book.pages.seq + 1, lost.seq), lost.seq, before=lost.at)]
         if newest is None:
-            if end:
-                log.warning("witness.book_begun", records=end, why="nobody signed for what was stored before")
+            await self._begun(end)
             return []
         if elsewhere := of_another_life(newest, life):
             return [elsewhere]
         return [Finding(Kind.CUT, end + 1, newest.seq, before=newest.at)] if end < newest.seq else []
+
+    async def _begun(self, end: int) -> None:
+        """A new book says nothing of what was stored before it, and nobody is to take that for proven."""
+        if not end:
+            return
+        log.warning("witness.book_begun", records=end, why="nobody signed for what was stored before")
+        async for stored in self._events.already(0):
+            if _moment(stored, self._since) < self._since - SLACK:
+                what = "held nothing any more" if self._book.emptied else "was begun"
+                self._before = f"the book {what} at {self._since:%Y-%m-%d %H:%M:%S} UTC, and the log went to record {end} already"
+            break
 
     async def _through(self) -> list[Finding]:
         """Everything that was signed for, at a leisurely pace."""
@@ -163,7 +188,8 @@ class Witness:
                 began = time.monotonic()
         if not (found := check.end(*await self._events.ends())):
             self._view = self._view.model_copy(update={"state": Integrity.WHOLE})
-            log.info("witness.log_is_whole", compared=check.compared, sealed=pages.seq)
+            if pages.last:
+                log.info("witness.log_is_whole", compared=check.compared, sealed=pages.seq)
         return found
 
     def _broken(self, found: list[Finding]) -> None:
@@ -198,9 +224,7 @@ class Witness:
     def _taken(self) -> Chained:
         """What is to be signed for, up to the newest, and when that happened."""
         if self._newest:
-            with suppress(ValueError):  # where nobody can read it, the moment of the one before does
-                at = self._newest.record.at
-                self._happened = at if at.tzinfo else at.replace(tzinfo=UTC)
+            self._happened = _moment(self._newest, self._happened)
         chained, self._chained = self._chained, Chained()
         return chained
 
@@ -218,3 +242,11 @@ class Witness:
             log.warning("witness.copy_not_written", error=self._book.copy_problem)
         self._view = self._view.model_copy(update={"sealed": chained.seq, "at": at})
         return True
+
+
+def _moment(stored: Recorded, otherwise: datetime) -> datetime:
+    """When it happened, as it says itself; where nobody can read that, the moment that is known."""
+    with suppress(ValueError):
+        at = stored.record.at
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return otherwise

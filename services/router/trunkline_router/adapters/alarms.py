@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,7 +11,7 @@ from typing import Final
 from trunkline.bus import Timers
 from trunkline.contracts.errors import Unavailable
 from trunkline.runtime.ids import new_id
-from trunkline.telemetry.traces import apart
+from trunkline.telemetry.traces import apart, current
 from trunkline_router.ports import DueTask, DueTasks
 
 NEAR: Final = timedelta(seconds=30)
@@ -53,6 +52,7 @@ class Alarms:
         if at - self._now() < self._near:
             await self._store((due,), at)
             return
+        due = _in_its_trace(due)
         second = at.replace(microsecond=0) + timedelta(seconds=1)
         batch = self._open.get(second)
         if batch is None:
@@ -86,6 +86,22 @@ class Alarms:
             del self._open[second]
 
     async def _store(self, tasks: tuple[DueTask, ...], at: datetime) -> None:
-        # One for many goes on from nobody's trace: it would carry it, and what its sender put beside it, into tasks of other tenants.
-        with apart() if len(tasks) > 1 else nullcontext():
-            await self._timers.set(self._kind, new_id(), at, ("router", self._kind), DueTasks(tasks=tasks))
+        if len(tasks) == 1:
+            await self._put((_as_its_headers_say(tasks[0]),), at)
+        else:
+            # One for many goes on from nobody's trace: it would carry it, and what its sender put beside it, into tasks of other tenants.
+            with apart():
+                await self._put(tasks, at)
+
+    async def _put(self, tasks: tuple[DueTask, ...], at: datetime) -> None:
+        await self._timers.set(self._kind, new_id(), at, ("router", self._kind), DueTasks(tasks=tasks))
+
+
+def _in_its_trace(due: DueTask) -> DueTask:
+    """What it is a part of here, should it come to lie with others; an alarm that is set again stays where it was."""
+    span = None if due.trace else current()
+    return due.model_copy(update={"trace": span.traceparent}) if span else due
+
+
+def _as_its_headers_say(due: DueTask) -> DueTask:
+    return due.model_copy(update={"trace": ""}) if due.trace and current() else due
