@@ -46,6 +46,18 @@ async def test_a_task_that_changed_nothing_is_read_and_listed_as_described_and_t
     assert known.model_dump(include=UNCHANGED) == dict.fromkeys(UNCHANGED)
 
 
+async def test_what_an_agent_elsewhere_returned_is_the_outcome_of_its_task_as_described_and_the_sdk_reads_it() -> None:
+    made = World(principal=ADMIN)
+    assignment = Assignment(type="faq_update", surface="orchestrator")
+    await made.say(TASK, TaskSubmitted(assignment=assignment, submitted_by="ann", deadline_at=BEGAN + timedelta(hours=1)))
+    await made.say(TASK, TaskAssigned(pool="faq_agent", attempt=1), TaskStarted(attempt=1), TaskSucceeded(outcome=["done", 3]))
+    async with calling(made) as caller:
+        read = await caller.ask(f"GET /tasks/task_{TASK}")
+    assert read.body["task"]["result"] == {**dict.fromkeys(UNCHANGED), "summary": "", "outcome": ["done", 3]}
+    known = TaskAnswer.model_validate(read.body).task.result
+    assert known is not None and known.outcome == ["done", 3]
+
+
 async def test_its_job_says_the_same_alone_and_on_the_stream_and_invents_no_branch() -> None:
     async with talking(await world()) as session:
         async with session.get(f"/api/pr-agent/{job_id(TASK)}") as response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import json
@@ -22,7 +23,8 @@ from aiohttp import web
 
 from tests.conformance.github_place import keys
 from tests.flows.canaries import Canary, canary, eventually, in_a_thread, known
-from tests.flows.jobs import Job, submit
+from tests.flows.jobs import Job, bus_settings, submit
+from tests.flows.plain_agent import held, plain_agent, text
 from tests.flows.talkers import environment
 from trunkline.testing.fake_github import App, FakeGitHub, Grant, fake_github
 from trunkline.testing.forge_faults import Answer, refusal
@@ -48,6 +50,8 @@ KINDS: Final = {
 PASTED: Final = (
     *("prompt", "message", "reason", "rewritten input", "output", "call", "file", "git", "github", "comment", "given token", "payload"),
     *("metadata", "label", "event", "bearer", "key", "signature", "query", "path", "body", "cookie", "idempotency key", "cancel"),
+    *("said on nats", "progress on nats", "artifact on nats", "question on nats", "title on nats", "details on nats", "event on nats"),
+    *("part on nats", "result on nats", "last word on nats", "error on nats", "name on nats"),
 )
 """What people, agents and others say, each with the shape of a token."""
 
@@ -62,6 +66,8 @@ class Walk:
     canaries: dict[str, Canary]
     answers: list[tuple[str, bytes]] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
+    on_nats: str = ""
+    """The task that an agent on NATS did."""
 
     def value(self, door: str) -> str:
         return self.canaries[door].value
@@ -162,6 +168,7 @@ def walk_through(walk: Walk) -> None:
     given = _given_token(walk)
     hooked = _comment(walk)
     _orchestrate(walk)
+    asyncio.run(_work_on_nats(walk))
     talks = _talk(walk)
     walk.done("POST", f"/approvals/{walk.question(writes)}/reject", {"reason": "not this"})
     for job in (writes, by_git, by_github, given, talks):
@@ -256,6 +263,28 @@ def _orchestrate(walk: Walk) -> None:
     said = {"event_type": "seen", "source_agent": "ci", "task_id": task, "payload": {"x": walk.value("event")}}
     walk.done("POST", "/events/publish", said)
     walk.done("POST", f"/tasks/{task}/cancel", {"reason": walk.value("cancel")})
+
+
+async def _work_on_nats(walk: Walk) -> None:
+    """One agent that connects to NATS and tells all it knows by every verb whose words are stored, the password of the bus too."""
+    walk.on_nats = walk.done("POST", "/tasks", {"type": "faq_update", "payload": {}})["task_id"]
+    kept = json.loads((walk.stack.folder / "data/nats/secrets.json").read_text())
+    key, bus = walk.value("key of a caller by environment"), bus_settings(walk.stack).nats_password.get_secret_value()
+    async with plain_agent(f"nats://127.0.0.1:{kept['clients']}", "public", "ci", token=key) as agent:
+        (task,) = await agent.claim("faq_agent", begin=True)
+        artifact = {"kind": "artifact", "name": "a", "value": {walk.value("artifact on nats"): 1}}
+        progress = {"kind": "progress", "fraction": 0.5, "text": walk.value("progress on nats")}
+        await agent.say(task, walk.value("name on nats"), text(f"{walk.value('said on nats')} and {bus}"), artifact, progress)
+        await agent.ask("ask", {**held(task), "id": "q", "question": walk.value("question on nats")})
+        shown = {"title": walk.value("title on nats"), "about": {"x": walk.value("details on nats")}}
+        await agent.ask("approve", {**held(task), "id": "a", **shown})
+        await agent.ask("publish", {"event_id": "e", "event_type": "seen", "payload": {"x": walk.value("event on nats")}})
+        part = {"type": "faq_update", "payload": {"x": walk.value("part on nats")}, "max_retries": 0}
+        await agent.ask("submit", {**held(task), "id": "p", **part})
+        last = {"result": {"x": walk.value("result on nats")}, "said": [text(walk.value("last word on nats"))]}
+        await agent.report(task, "succeeded", **last)
+        (task,) = await agent.claim("faq_agent", begin=True)
+        await agent.report(task, "failed", error=f"it broke: {walk.value('error on nats')}")
 
 
 def _misbehave(walk: Walk) -> None:

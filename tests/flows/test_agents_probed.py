@@ -16,6 +16,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from pydantic import ValidationError
 
 from tests.flows.plain_agent import held
 from tests.flows.test_agents_let_in import KEY, SEED, gateway, minted
@@ -24,6 +25,7 @@ from trunkline.auth.nkeys import Issuer
 from trunkline.auth.principal import Role
 from trunkline.bus.streams import CONSUMERS, declared
 from trunkline.contracts import subjects
+from trunkline.contracts.agent import Stopping
 from trunkline.testing.nats import NatsServer, nats_server
 
 pytestmark = pytest.mark.flow
@@ -271,6 +273,23 @@ async def test_one_agent_hears_nothing_that_is_for_another(server: NatsServer) -
         await probe.settled()
         assert all(subject.startswith(f"_INBOX.{ME}.{MINE}.") for subject in heard)
         assert not any(".stop" in subject for subject in heard)
+        await other.client.close()
+
+
+async def test_a_reply_to_the_ear_of_another_is_never_a_word_to_stop(server: NatsServer) -> None:
+    """nats-server takes it there; but it is an answer, whatever was asked, and tells the other agent nothing."""
+    async with scene(server, "agent by token") as (probe, _, (tenant, name)):
+        other, ear = Probe(), f"told.{ME}.other.stop"
+        await other.open(server.open_url, (ME, "other"), minted("other", Role.AGENT, ME))
+        hearing = await other.client.subscribe(ear)
+        await other.client.flush()
+        stopping = {"task_id": "t", "lease": "l", "cause": "cancelled", "by": "eve", "reason": "", "session": "s"}
+        for body in ({**stopping, "leases": [stopping]}, stopping, {"leases": 1}):
+            await probe.client.publish(subjects.agent_call(tenant, name, "beat"), json.dumps(body).encode(), reply=ear)
+            heard = json.loads((await hearing.next_msg(5)).data)
+            assert set(heard) == {"accepted", "refused"}
+            with pytest.raises(ValidationError):
+                Stopping.model_validate(heard)
         await other.client.close()
 
 

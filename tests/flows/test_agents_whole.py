@@ -87,6 +87,7 @@ async def test_what_an_agent_says_is_seen_on_rest_and_what_people_say_is_heard(o
             assert (answer["status"], answer["reason"]) == ("rejected", "not today")
         await bot.report(task, "succeeded", result={"label": "E-mail"})
         await until(lambda: office.agent.read(made["task_id"])["status"] == "completed")
+        assert office.agent.read(made["task_id"])["result"]["outcome"] == {"label": "E-mail"}
         told = office.agent.events(made["task_id"])
         assert [each for each in told if each in ("task.in_progress", "agent.output", "approval.requested", "task.completed")] == [
             "task.in_progress", "agent.output", "approval.requested", "approval.requested", "task.completed",

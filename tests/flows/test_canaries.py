@@ -85,6 +85,19 @@ def test_every_door_was_gone_through(walked: Walked) -> None:
     assert {seen.token[:4] for seen in hub.steps("push")} == {"ghs_", "ghp_"}
 
 
+def test_what_an_agent_on_nats_says_is_stored_with_marks_in_it(walked: Walked) -> None:
+    walk, mark = walked.walk, "[redacted:github-token]"
+    told = [event["payload"] for event in walk.done("GET", f"/tasks/{walk.on_nats}/events?limit=1000")["events"]]
+    words = [event["output"] for event in told if event.get("kind") == "message"]
+    assert words == [f"{mark} and [redacted:nats_password]", mark]
+    asked = [(event["subject"], event["about"]["details"]) for event in told if "requested_by" in event and "about" in event]
+    assert asked == [(mark, {}), (mark, {"x": mark})]
+    task = walk.done("GET", f"/tasks/{walk.on_nats}")["task"]
+    assert task["result"]["outcome"] == {"x": mark}
+    part = walk.done("GET", f"/tasks/{task['child_task_ids'][0]}")["task"]
+    assert (part["payload"], part["error"]) == ({"x": mark}, f"it broke: {mark}")
+
+
 def test_no_message_of_any_stream_holds_one(walked: Walked) -> None:
     search = walked.search()
     for place, data in asyncio.run(messages(walked.walk.stack)).items():

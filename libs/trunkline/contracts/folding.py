@@ -125,7 +125,7 @@ def _task_changes(view: TaskView, fact: Fact, at: datetime) -> dict[str, object]
             return {"status": TaskStatus.STOPPING}
         case TaskSucceeded():
             seconds = fact.result.sandbox_seconds if fact.result else view.sandbox_seconds
-            told = {"result": fact.result, "sandbox_seconds": seconds}
+            told = {"result": fact.result, "outcome": fact.outcome, "sandbox_seconds": seconds}
             return {"status": TaskStatus.SUCCEEDED, **told, "ended_at": at, **_GOES_ON, "paused": False}
         case TaskFailed():
             ended = {"status": TaskStatus.FAILED, "error_code": fact.code, "error": fact.error, "ended_at": at}

@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from pydantic import JsonValue
+
 from trunkline.contracts.message import Command, Message
 from trunkline.contracts.run import Phase, RunResult, Usage
 from trunkline.contracts.spend import counted
@@ -68,6 +70,9 @@ class TaskView(Message):
     model: str | None = None
     """The last that answered, by the name that it gave itself."""
     result: RunResult | None = None
+    """What a run of ours left behind."""
+    outcome: JsonValue = None
+    """What an agent on the bus says that came out of it."""
     error_code: str | None = None
     error: str | None = None
     submitted_at: datetime

@@ -26,8 +26,13 @@ _SHIELD = _Shield()
 
 
 def shield(*secrets: tuple[str, str]) -> None:
-    """From here on these values, each with the word for its kind, are struck out of every line."""
+    """From here on these values, each with the word for its kind, are struck out of every line, and of what others send to be stored."""
     _SHIELD.redactor = _SHIELD.redactor.with_(*secrets)
+
+
+def shielded() -> Redactor:
+    """One that knows all that this process was told in confidence so far."""
+    return _SHIELD.redactor
 
 
 def struck(body: bytes) -> bytes:

@@ -35,6 +35,7 @@ class Redactor:
         self._patterns = patterns
         spelt = {spelling: f"[redacted:{kind}]" for kind, value in self._secrets for spelling in spellings(value)}
         self._spellings = tuple(sorted(spelt.items(), key=lambda pair: -len(pair[0])))
+        self._plain, self._solid = tuple(spelt), tuple(dict.fromkeys(map(_solid, spelt)))
 
     def with_(self, *secrets: tuple[str, str]) -> Redactor:
         """One that knows these too."""
@@ -53,6 +54,14 @@ class Redactor:
             text = _by_shape(text)
         text = _struck(text, self._escaped(text, _LAYERS))
         return self._cut_off(text) if text.endswith("…") else text
+
+    def hinted(self, text: str) -> bool:
+        """Whether there may be one that is not escaped: quick, and never wrong when it says no."""
+        if self._patterns and secret_shapes.hinted(text):
+            return True
+        if self._solid and ("\n" in text or (" " in text and len(text) <= SHORT)):  # one may be broken over lines
+            return _holds(_solid(text), self._solid)
+        return _holds(text, self._plain)
 
     def json(self, value: JsonValue) -> JsonValue:
         """Every string inside, names of members too."""
@@ -111,6 +120,18 @@ def spellings(value: str) -> set[str]:
     inner = set(secret_shapes.in_base64(data))
     outer = {each for one in inner for each in secret_shapes.in_base64(one.encode())}
     return {spelling for spelling in plain | once | twice | hexed | inner | outer if len(spelling) >= SHORTEST}
+
+
+def _solid(text: str) -> str:
+    """Without blanks of any kind, in a fifth of the time that `translate` takes."""
+    return "".join(text.split())
+
+
+def _holds(text: str, spellings: tuple[str, ...]) -> bool:
+    for spelling in spellings:  # noqa: SIM110  # asked of all that anybody sends: a generator takes twice as long
+        if spelling in text:
+            return True
+    return False
 
 
 def _by_shape(text: str) -> str:

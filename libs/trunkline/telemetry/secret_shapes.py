@@ -41,6 +41,7 @@ def in_base64(data: bytes) -> Iterator[str]:
 _EDGE: Final = r"(?<![A-Za-z0-9_-])"
 _INSIDE: Final = r"(?<![A-Za-z0-9])"
 """For what cannot be anything else, though a name stands before it: `TOKEN_ghp_...`."""
+_ADDRESS: Final = "://"
 _JOB: Final = b"trunkline-job-"
 _JOB_IN_BASE64: Final = tuple(dict.fromkeys(in_base64(_JOB)))
 SHAPES: Final = (
@@ -68,7 +69,9 @@ SHAPES: Final = (
     _shape("job-token", _JOB.hex(), _JOB.hex() + r"(?:3[0-9]|6[1-6]){40}"),
     _shape("git-credential", "eC1hY2Nlc3MtdG9rZW46", r"eC1hY2Nlc3MtdG9rZW46[A-Za-z0-9+/]{20,400}={0,2}"),
     _shape("web-token", "eyJ", _EDGE + r"eyJ[A-Za-z0-9_-]{10,4096}\.eyJ[A-Za-z0-9_-]{4,4096}\.[A-Za-z0-9_-]{16,1024}"),
-    _shape("password-in-address", "://", r"(?<=://)[A-Za-z0-9._~%+-]{0,128}:(?!\*+@|x+@|\[redacted)[^\s/:@\"'<>]{4,256}(?=@[A-Za-z0-9.-])"),
+    _shape(
+        "password-in-address", _ADDRESS, r"(?<=://)[A-Za-z0-9._~%+-]{0,128}:(?!\*+@|x+@|\[redacted)[^\s/:@\"'<>]{4,256}(?=@[A-Za-z0-9.-])"
+    ),
 )
 """Only what is hardly ever anything else: what flags too much is soon read by nobody."""
 CUT: Final = re.compile(
@@ -82,9 +85,10 @@ _HINTS: Final = tuple(hint for shape in SHAPES for hint in shape.hints)
 _GROUPS: Final = (
     ("-", tuple(hint for hint in _HINTS if "-" in hint)),
     ("_", tuple(hint for hint in _HINTS if "_" in hint and "-" not in hint)),
-    ("", tuple(hint for hint in _HINTS if "_" not in hint and "-" not in hint)),
+    ("@", tuple(hint for hint in _HINTS if hint == _ADDRESS)),
+    ("", tuple(hint for hint in _HINTS if "_" not in hint and "-" not in hint and hint != _ADDRESS)),
 )
-"""The hints by a sign that all of a group have: text without it is not looked through for any of them."""
+"""The hints by a sign without which nothing of a group can be: text without it is not looked through for any of them."""
 _STUBS: Final = Stubs(
     base64=tuple(dict.fromkeys(stub for hint in _HINTS for stub in in_base64(hint.encode()))),
     hex=tuple(hint.encode().hex() for hint in _HINTS),

@@ -19,6 +19,7 @@ from trunkline.auth.principal import ANONYMOUS, HOME, Principal, Role, Tier
 from trunkline.contracts.errors import Invalid, Unauthenticated
 from trunkline.contracts.ids import TenantId
 from trunkline.runtime.settings import load, rows
+from trunkline.telemetry import struck
 from trunkline_gateway.adapters.credentials import Identity, identity
 from trunkline_gateway.settings import Settings
 
@@ -257,6 +258,14 @@ def test_a_secret_in_a_file_signs(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(SECRET + "\n")
     made = built(tmp_path, jwt_secret="", jwt_secret_file=tmp_path / "secret")
     assert made.credentials.identify(request((BEARER, f"Bearer {ours()}")), True) == ANN
+
+
+def test_a_secret_that_a_file_holds_is_struck_out_of_what_others_say(tmp_path: Path) -> None:
+    signs, operates = "what-signs-is-in-a-file-of-32-bytes-or-more", "what-operates-is-in-a-file-of-32-bytes-too"
+    (tmp_path / "jwt").write_text(f"{signs}\n")
+    (tmp_path / "operator").write_text(operates)
+    built(tmp_path, jwt_secret="", jwt_secret_file=tmp_path / "jwt", operator_key_file=tmp_path / "operator")
+    assert struck.text(f"{signs} and {operates}") == "[redacted:jwt_secret] and [redacted:operator_key]"
 
 
 @pytest.mark.parametrize("setting", ["jwt_secret_file", "jwks_file", "operator_key_file"])

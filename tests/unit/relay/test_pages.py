@@ -12,7 +12,7 @@ from trunkline.contracts.approval import ApprovalPolicy, ApprovalVoted, Stage, V
 from trunkline.contracts.approval_views import ListApprovals
 from trunkline.contracts.calls import Allowance, Ruling, ToolRule
 from trunkline.contracts.errors import Invalid
-from trunkline.contracts.task import EventPublished, TaskChildAdded, TaskFailed
+from trunkline.contracts.task import EventPublished, TaskChildAdded, TaskFailed, TaskSucceeded
 from trunkline.contracts.views import GetTrace, ListTasks
 from trunkline_gateway.dialects.orchestrator.routes_approvals import AT_ONCE
 from trunkline_relay.model.pages import (
@@ -84,6 +84,21 @@ def test_long_things_are_cut_on_a_page_and_whole_in_the_task_itself() -> None:
     assert view.children == tuple(f"c{seq}" for seq in range(22, 32))
     whole = views.task("acme", "t1")
     assert whole and (whole.assignment.prompt, whole.assignment.payload, len(whole.children)) == (prompt, payload, 30)
+
+
+def test_what_an_agent_returned_is_whole_in_its_task_and_left_out_of_a_page_where_it_is_long() -> None:
+    long, short = {"text": "y" * 5_000}, ["done", 7]
+    entries = [
+        (1, "t1", submitted()),
+        (2, "t1", TaskSucceeded(outcome=long)),
+        (3, "t2", submitted()),
+        (4, "t2", TaskSucceeded(outcome=short)),
+    ]
+    views = folded([line(seq, name, "task", fact) for seq, name, fact in entries])
+
+    assert {view.task_id: view.outcome for view in brief_tasks(listed(views)).tasks} == {"t1": {"left_out": 5_012}, "t2": short}
+    whole = views.task("acme", "t1")
+    assert whole and whole.outcome == long
 
 
 def test_of_many_rules_the_first_stand_on_a_page_and_all_in_the_task_itself() -> None:

@@ -172,6 +172,9 @@ STOP, DRAIN, LOST = Cancelled("cancelled", "ann", "no need"), Cancelled("drainin
     [
         (Returned({"at": date(2026, 1, 2)}), None, AgentReported.SUCCEEDED, "", True),
         (Returned(object()), None, AgentReported.FAILED, "RESULT_NOT_JSON", False),
+        (Returned({"x": [float("nan")]}), None, AgentReported.FAILED, "RESULT_NOT_JSON", False),
+        (Returned([float("-inf")]), None, AgentReported.FAILED, "RESULT_NOT_JSON", False),
+        (Returned({"NaN": "Infinity"}), None, AgentReported.SUCCEEDED, "", True),
         (Returned("x" * MOST_RESULT), None, AgentReported.FAILED, "RESULT_TOO_LARGE", False),
         (Raised(TaskError("no")), None, AgentReported.FAILED, "", False),
         (Raised(TaskError("later", mendable=True)), None, AgentReported.FAILED, "", True),

@@ -23,6 +23,14 @@ VALUES = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), 
 AROUND = st.text(st.characters(codec="ascii", categories=("L", "N")), max_size=40)
 
 
+@given(AROUND, VALUES, AROUND, st.sampled_from(("", " ", "\n", "\n  ")))
+def test_the_quick_look_sees_what_the_slow_one_strikes(before: str, value: str, after: str, parting: str) -> None:
+    knows = Redactor([("own", value)], patterns=False)
+    for spelling in spellings(value):
+        text = f"{before} {spelling[:5]}{parting}{spelling[5:]} {after}"
+        assert knows.hinted(text) or knows.text(text) == text
+
+
 def wrapped(data: bytes) -> str:
     return base64.encodebytes(data).decode()
 

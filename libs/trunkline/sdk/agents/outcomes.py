@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from inspect import iscoroutine
 from typing import Final
@@ -40,7 +41,7 @@ def report_of(held: Held, outcome: Outcome, why: Cancelled | None) -> Report | N
     if why is not None and why.cause == LEASE_LOST:
         return None
     if why is not None and why.cause != DRAINING:
-        return _report(held, AgentReported.STOPPED, error=str(why)[:MOST_ERROR])
+        return _report(held, AgentReported.STOPPED, error=_cut(str(why)))
     match outcome:
         case Returned(value):
             return _succeeded(held, value)
@@ -59,20 +60,24 @@ def _succeeded(held: Held, value: object) -> Report:
         return _report(held, AgentReported.FAILED, code="RESULT_NOT_JSON", error=sentence, mendable=False)
     try:
         result = to_jsonable_python(value)
-        size = len(to_json(result))
+        written = to_json(result, inf_nan_mode="constants")
+        if b"NaN" in written or b"Infinity" in written:  # perhaps in a text only
+            json.dumps(result, allow_nan=False)
     except Exception as error:  # serializers are the handler's too
         why = words_of(error)
         sentence = f"the handler returned what is no JSON ({type(value).__name__}): return plain values or a pydantic model ({why})"
-        return _report(held, AgentReported.FAILED, code="RESULT_NOT_JSON", error=sentence[:MOST_ERROR], mendable=False)
-    if size > MOST_RESULT:
-        sentence = f"the handler returned {size} bytes of JSON, and {MOST_RESULT} are taken: keep it elsewhere and return its address"
+        return _report(held, AgentReported.FAILED, code="RESULT_NOT_JSON", error=_cut(sentence), mendable=False)
+    if len(written) > MOST_RESULT:
+        sentence = (
+            f"the handler returned {len(written)} bytes of JSON, and {MOST_RESULT} are taken: keep it elsewhere and return its address"
+        )
         return _report(held, AgentReported.FAILED, code="RESULT_TOO_LARGE", error=sentence, mendable=False)
     return _report(held, AgentReported.SUCCEEDED, result=result)
 
 
 def _failed(held: Held, error: BaseException) -> Report:
     code, sentence, mendable = _verdict(error)
-    return _report(held, AgentReported.FAILED, code=code, error=sentence[:MOST_ERROR], mendable=mendable)
+    return _report(held, AgentReported.FAILED, code=code, error=_cut(sentence), mendable=mendable)
 
 
 def _verdict(error: BaseException) -> tuple[str, str, bool]:
@@ -86,6 +91,11 @@ def _verdict(error: BaseException) -> tuple[str, str, bool]:
         case RefusedError():
             return error.code, readable(error.message), True
     return "HANDLER_RAISED", f"the handler raised {type(error).__name__}: {words_of(error)}", True
+
+
+def _cut(sentence: str) -> str:
+    """The mark at the end tells the control plane that a secret may have been cut in two there."""
+    return sentence if len(sentence) <= MOST_ERROR else f"{sentence[: MOST_ERROR - 1]}…"
 
 
 def _report(held: Held, reported: AgentReported, **rest: object) -> Report:

@@ -31,6 +31,8 @@ class TaskResult(Shape):
     additions: int | None = None
     deletions: int | None = None
     summary: str = ""
+    outcome: JsonValue = None
+    """What the handler of an agent on NATS returned."""
 
 
 class Spent(Shape):

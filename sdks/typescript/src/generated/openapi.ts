@@ -4358,13 +4358,18 @@ export interface components {
             made: string | null;
             requeued: boolean;
         };
-        /** @description What an agent of ours left behind; all but the last are null of one that worked without a repository. */
+        /** @description What an agent left behind; all of a change are null of one that worked without a repository. */
         trunkline_gateway__dialects__orchestrator__answers_tasks__Result: {
             additions: number | null;
             branch: string | null;
             commit: string | null;
             deletions: number | null;
             files_changed: number | null;
+            /**
+             * @description What the handler of an agent on NATS returned, secrets struck out; only there of one. Left out of a page where it is long.
+             * @default null
+             */
+            outcome?: components["schemas"]["JsonValue"];
             pull_request: number | null;
             pull_request_url: string | null;
             summary: string;

@@ -19,6 +19,7 @@ from trunkline.auth.keys import OPERATOR, Entry, KeyRing, entries
 from trunkline.auth.principal import ANONYMOUS, Principal
 from trunkline.auth.tokens import Secrets, Tokens, key_set
 from trunkline.contracts.errors import Invalid, Unauthenticated
+from trunkline.telemetry import logs
 from trunkline_gateway.ports import Roll
 from trunkline_gateway.settings import Settings
 from trunkline_gateway.usecases.desk import Desk
@@ -151,6 +152,7 @@ def _secrets(settings: Settings) -> Secrets:
     current, previous = settings.jwt_secret.get_secret_value(), settings.jwt_secret_previous.get_secret_value()
     if not current and settings.jwt_secret_file:
         current = _file(settings.jwt_secret_file, "jwt_secret_file").strip()
+        logs.shield(("jwt_secret", current))
     if not current and settings.dev:
         current = secrets.token_urlsafe(32)
     until = settings.jwt_previous_until.timestamp() if settings.jwt_previous_until else math.inf
@@ -162,6 +164,7 @@ def operator_key(path: Path) -> str:
     key = _file(path, "operator_key_file").strip()
     if len(key) < 32 or not key.isascii():
         raise Invalid(f"{path} does not hold an operator's key; remove it, and `trunkline up` makes another", code="BAD_API_KEY")
+    logs.shield(("operator_key", key))
     return key
 
 

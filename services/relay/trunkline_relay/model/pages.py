@@ -33,6 +33,7 @@ FIRST_RULES: Final = 10
 """Of a task on a page."""
 
 P = TypeVar("P", bound=Message)
+V = TypeVar("V")
 
 
 def check_tasks(query: ListTasks) -> None:
@@ -110,6 +111,8 @@ def _fitting(cut: Callable[[int], P]) -> P:
 
 def _task(view: TaskView, most: int) -> TaskView:
     changes: dict[str, object] = {"error": _text(view.error, most), "children": view.children[-NEWEST_CHILDREN:]}
+    if view.outcome is not None:
+        changes["outcome"] = _value(view.outcome, most)
     return view.model_copy(update={**changes, "assignment": _assignment(view.assignment, most)})
 
 
@@ -144,7 +147,9 @@ def _text(text: str | None, most: int) -> str | None:
 
 
 def _object(value: Mapping[str, JsonValue] | Mapping[str, str], most: int) -> Mapping[str, JsonValue] | Mapping[str, str]:
-    if not value:
-        return value
+    return _value(value, most) if value else value
+
+
+def _value(value: V, most: int) -> V | dict[str, JsonValue]:
     length = len(json.dumps(value))
     return value if length <= most else {LEFT_OUT: length}

@@ -25,6 +25,7 @@ from trunkline.contracts.subjects import AgentCall
 from trunkline.runtime.actor import Actor
 from trunkline.runtime.faults import faultpoint
 from trunkline_router.handlers.agent_bodies import accepted, size
+from trunkline_router.handlers.agent_struck import clean
 from trunkline_router.handlers.lease_reading import Leases, due_of
 from trunkline_router.model import AgentAsks, AskDecided, Cue, Task
 
@@ -48,12 +49,14 @@ class AgentAsking:
 
     async def ask(self, call: AgentCall, wish: Ask) -> Accepted:
         """Raises NotFound, Conflict, TooLarge, Unavailable."""
+        wish = clean(wish)
         digest = digest_of({"v": 1, "question": wish.question, "about": wish.about})
         subject = _line(wish.question)
         return await self._open(call, wish, (INPUT, subject, digest), {"question": wish.question, "offers": ["answer"]})
 
     async def approve(self, call: AgentCall, wish: Approve) -> Accepted:
         """Raises as `ask`."""
+        wish = clean(wish)
         digest = digest_of({"v": 1, "title": wish.title, "about": wish.about})
         return await self._open(call, wish, (ACT, _line(wish.title), digest), {})
 

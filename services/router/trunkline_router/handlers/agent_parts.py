@@ -27,6 +27,7 @@ from trunkline.telemetry.traces import named, turns_out
 from trunkline_router.handlers.agent_bodies import accepted
 from trunkline_router.handlers.agent_pace import AgentPace
 from trunkline_router.handlers.agent_runs import run_in
+from trunkline_router.handlers.agent_struck import clean
 from trunkline_router.handlers.lease_reading import Leases, due_of
 from trunkline_router.handlers.publish_event import PublishedEvents
 from trunkline_router.handlers.task_life import TaskLife
@@ -62,7 +63,7 @@ class AgentParts:
             tenant=call.tenant,
             at=self._now(),
             task_id=task_id,
-            assignment=_assignment(call, wish),
+            assignment=_assignment(call, clean(wish)),
             submitted_by=call.name,
             trace_id=found.task.trace_id or named(None, task_id),
         )
@@ -74,7 +75,7 @@ class AgentParts:
         if wish.task_id is not None:
             await self._seen(call, wish.task_id)
         await self._pace.count(call, wish.event_id)
-        said = wish.model_dump(include={"event_type", "source", "payload", "trace_id"})
+        said = clean(wish).model_dump(include={"event_type", "source", "payload", "trace_id"})
         event = EventPublished.model_validate({**said, "by": call.name, "priority": wish.priority or ""})
         named = _name(call.name, wish.event_id)
         return await self._events.publish(

@@ -20,6 +20,7 @@ from trunkline.contracts.record import Record
 from trunkline.contracts.run import AgentOutput, Said
 from trunkline.contracts.subjects import AgentCall
 from trunkline.runtime.faults import faultpoint
+from trunkline_router.handlers.agent_struck import clean
 from trunkline_router.handlers.lease_reading import Leases, due_of
 
 RACES: Final = 20
@@ -45,6 +46,7 @@ class AgentSays:
 
     async def say(self, call: AgentCall, wish: Say) -> Accepted:
         """Returns when it is on disk; the same id again says it once. Raises NotFound, Conflict, TooLarge, Exhausted, Unavailable."""
+        wish = clean(wish)
         return Accepted(seq=await self._say(call, _Words(wish, wish.items, f"say:{call.tenant}:{wish.task_id}:{wish.lease}:{wish.id}")))
 
     async def said_with(self, call: AgentCall, wish: Report) -> None:

@@ -17,6 +17,7 @@ from trunkline.runtime.actor import Actor
 from trunkline.runtime.faults import faultpoint
 from trunkline_router.handlers.agent_bodies import accepted, size
 from trunkline_router.handlers.agent_says import AgentSays
+from trunkline_router.handlers.agent_struck import clean
 from trunkline_router.handlers.lease_claims import Untold
 from trunkline_router.handlers.lease_reading import Leases, due_of
 from trunkline_router.model import AgentReports, Cue, LeaseSilent, Task
@@ -36,6 +37,7 @@ class AgentReporting:
 
     async def report(self, call: AgentCall, wish: Report) -> Accepted:
         """What was said last is stored first. Raises NotFound, Conflict, TooLarge, Exhausted."""
+        wish = clean(wish)
         if size(wish.result) > MOST_RESULT:
             raise TooLarge(f"a result has at most {MOST_RESULT} bytes; leave it elsewhere and tell where", code="RESULT_TOO_LARGE")
         now = self._now()

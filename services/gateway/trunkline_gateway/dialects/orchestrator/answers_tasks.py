@@ -24,7 +24,7 @@ class Sla(BaseModel):
 
 
 class Result(BaseModel):
-    """What an agent of ours left behind; all but the last are null of one that worked without a repository."""
+    """What an agent left behind; all of a change are null of one that worked without a repository."""
 
     model_config = CLOSED
 
@@ -36,6 +36,8 @@ class Result(BaseModel):
     additions: int | None
     deletions: int | None
     summary: str
+    outcome: JsonValue = None
+    """What the handler of an agent on NATS returned, secrets struck out; only there of one. Left out of a page where it is long."""
 
 
 class Spent(BaseModel):

@@ -128,12 +128,13 @@ def who(principal: Principal) -> Object:
 MADE: Final = ("branch", "commit", "pull_request", "pull_request_url")
 COUNTED: Final = ("files_changed", "additions", "deletions")
 """Both are what a run without a repository leaves none of."""
+_NO_RUN: Final[Object] = {**dict.fromkeys((*MADE, *COUNTED)), "summary": ""}
 
 
-def result(of: RunResult | None) -> Object | None:
-    """What there is none of is null; a number is 0 only where something was committed."""
+def result(of: RunResult | None, outcome: JsonValue = None) -> Object | None:
+    """What there is none of is null; a number is 0 only where something was committed. `outcome`: what an agent elsewhere returned."""
     if of is None:
-        return None
+        return None if outcome is None else {**_NO_RUN, "outcome": outcome}
     made: Object = {name: getattr(of, name) or None for name in MADE}
     counted: Object = {name: getattr(of, name) if of.commit else None for name in COUNTED}
     return {**made, **counted, "summary": of.summary}
@@ -195,7 +196,7 @@ def _outcome(view: TaskView) -> Object:
         "sla": _sla(view.assignment, view.sla_at, breached=view.sla_breached_at is not None),
         "created_by": view.submitted_by,
         **_waiting(view),
-        "result": result(view.result),
+        "result": result(view.result, view.outcome),
     }
 
 
