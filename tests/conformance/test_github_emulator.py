@@ -26,6 +26,7 @@ from trunkline.contracts.errors import Denied, NotFound
 from trunkline.github.calls import connections
 from trunkline.testing.nats import free_port
 from trunkline_relay.adapters.workflows import GitHubWorkflows, Options, github_workflows
+from trunkline_relay.model.run_matching import Listed
 from trunkline_relay.ports import Start
 from trunkline_sandbox.adapters.forges.github import GitHubForge, GitHubOptions, github_forge
 from trunkline_sandbox.ports import Access, PullRequestSpec
@@ -187,7 +188,7 @@ async def test_a_token_of_the_callers_own_serves_too(emulator: Emulator) -> None
 async def test_the_apps_token_may_start_show_and_cancel_workflow_runs(emulator: Emulator, installation: int | None) -> None:
     account = Options(emulator.url, app_id="12345", app_key_file=emulator.key, gap_s=0, doubt_s=0)
     async with github_workflows(account) as workflows:
-        assert await workflows.runs("acme/app", datetime.now(UTC), installation) == []
+        assert await workflows.runs("acme/app", datetime.now(UTC), installation) == Listed([])
         with pytest.raises(NotFound):
             await workflows.run("acme/app", 1, installation)
         with pytest.raises(NotFound) as refused:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from aiohttp import ClientSession, web
 
 from tests.flows.small_gateway import Small, back, remembering, small, together
+from tests.stopping import standing_still
 from trunkline.bus import Bus, BusSettings, connect
 from trunkline.bus.streams import MEMO
 from trunkline.contracts.errors import Conflict, Invalid, Unavailable
@@ -198,15 +197,9 @@ async def test_a_client_that_leaves_may_come_back_at_once(bus: Bus) -> None:
     assert len(set(dialect.made)) == 1
 
 
-@contextmanager
-def standing_still(server: NatsServer) -> Iterator[None]:
-    """What is sent meanwhile arrives when it goes on."""
+def pid_of(server: NatsServer) -> int:
     assert server.process
-    os.kill(server.process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.process.pid, signal.SIGCONT)
+    return server.process.pid
 
 
 @asynccontextmanager
@@ -228,7 +221,7 @@ async def status_beyond_conflict(site: ClientSession, **body: object) -> int:
 
 async def claimed_in_vain(site: ClientSession, server: NatsServer) -> None:
     """A request that the bus was asked about and did not answer; then it answers again, within what time it takes."""
-    with standing_still(server), pytest.MonkeyPatch.context() as patch:
+    with standing_still(pid_of(server)), pytest.MonkeyPatch.context() as patch:
         patch.setattr(memories, "CLAIMS_WITHIN", 0.5)
         assert (await site.post("/tasks", headers=ANN, json={"a": 1})).status == 503
 
@@ -256,7 +249,7 @@ async def test_a_repeat_after_a_bus_that_stood_still_finds_out_what_became_of_it
 
     async def away(request: web.Request) -> web.Response:
         if len(dialect.made) == 1:
-            standing.enter_context(standing_still(server))
+            standing.enter_context(standing_still(pid_of(server)))
             raise Unavailable("away")
         return web.json_response({}, status=201)
 
@@ -274,7 +267,7 @@ async def test_an_answer_that_could_not_be_kept_is_kept_when_the_bus_is_back(bus
     standing = AsyncExitStack()
 
     async def done(request: web.Request) -> web.Response:
-        standing.enter_context(standing_still(server))
+        standing.enter_context(standing_still(pid_of(server)))
         return web.json_response({"n": len(dialect.made)}, status=201)
 
     dialect, memory = Small(done), remembering(bus)

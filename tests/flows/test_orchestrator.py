@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ import pytest
 import requests
 
 from tests.dialects.orchestrator.asking import check
+from tests.stopping import standing_still
 from trunkline.testing.stack import Stack, stack
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(180)]
@@ -312,13 +311,8 @@ def test_a_bus_that_stands_still_is_told_of_within_the_time_that_clients_wait(of
         status, said = admin.ask(*wish, **KEYED) if wish is new else admin.ask(*wish)
         return wish[0], status, time.monotonic() - began, said
 
-    pid = office.running.pid("nats-server")
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        with ThreadPoolExecutor(len(wishes)) as hands:
-            found = list(hands.map(asked, wishes))
-    finally:
-        os.kill(pid, signal.SIGCONT)
+    with standing_still(office.running.pid("nats-server")), ThreadPoolExecutor(len(wishes)) as hands:
+        found = list(hands.map(asked, wishes))
     assert [(what, took) for what, status, took, _ in found if status != 503 or took > 12] == []  # ten, on a machine with others
     assert next(said["redis"] for what, _, _, said in found if what == "GET /health") == "disconnected"
     office.running.await_ready()
