@@ -214,7 +214,7 @@ async def tying(memory: BusMemory) -> AsyncIterator[None]:
 async def status_beyond_conflict(site: ClientSession, **body: object) -> int:
     """Of a request that is repeated as it says, for as long as somebody else may be working on it."""
     async with asyncio.timeout(30):
-        while (status := (await site.post("/tasks", headers=ANN, json=body or None)).status) == 409:  # noqa: ASYNC110
+        while (status := (await site.post("/tasks", headers=ANN, json=body or None)).status) == 409:  # noqa: ASYNC110 - as clients do
             await asyncio.sleep(0.05)
     return status
 

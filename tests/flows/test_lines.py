@@ -137,7 +137,7 @@ async def test_fetched_work_is_handed_back_when_its_taker_leaves(bus: Bus, monke
 async def under_way(bus: Bus, consumer: str, number: int) -> None:
     """Returns when so many messages are in somebody's hands."""
     js = bus.client.jetstream()
-    while (await js.consumer_info("WORK", consumer)).num_ack_pending != number:  # noqa: ASYNC110
+    while (await js.consumer_info("WORK", consumer)).num_ack_pending != number:  # noqa: ASYNC110 - nats-server does not tell
         await asyncio.sleep(0.02)
 
 

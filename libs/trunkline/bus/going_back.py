@@ -59,12 +59,17 @@ async def _in_lines(visit: Visit) -> AsyncIterator[RawStreamMsg]:
     at = 0
     while at < last:
         try:
-            found = await patiently(lambda first=at + 1: visit.js.get_msg(WORK, seq=first, subject=subjects.ALL_LINES, next=True))  # type: ignore[misc]
+            found = await _next(visit, at + 1)
         except NotFoundError:
             return
         at = found.seq or last
         if at <= last:
             yield found
+
+
+async def _next(visit: Visit, first: int) -> RawStreamMsg:
+    """Raises NotFoundError, BusAway."""
+    return await patiently(lambda: visit.js.get_msg(WORK, seq=first, subject=subjects.ALL_LINES, next=True))
 
 
 async def _forget(visit: Visit, seq: int) -> None:
