@@ -53,6 +53,8 @@ class Site:
     observer: Observer
     claims: tuple[str, ...]
     """Every path prefix that a dialect answers for."""
+    patient: tuple[tuple[str, str], ...] = ()
+    """Methods and paths of what may be read a moment later."""
     checks: list[Check] = field(default_factory=list)
     """Asked of every request before anything is read of it; they may raise a refusal."""
     early: list[Early] = field(default_factory=list)
@@ -107,7 +109,8 @@ def build(dialects: Sequence[Dialect], pipeline: Pipeline, observer: Observer = 
             for method in _methods(route):
                 paths.add(method, route.path, place)
     claims = tuple(claim for dialect in dialects for claim in dialect.claims)
-    return Site(paths, owners(dialects), observer, claims, [pipeline.screen])
+    patient = tuple((route.method, route.path) for dialect in dialects for route in dialect.routes() if route.patient)
+    return Site(paths, owners(dialects), observer, claims, patient, [pipeline.screen])
 
 
 def _methods(route: Route) -> tuple[str, ...]:

@@ -66,6 +66,8 @@ class Route:
     """Its handler counts it, for only the body says who is to be counted."""
     streams: bool = False
     """An answer without end has no HEAD."""
+    patient: bool = False
+    """Nobody waits for its answer: it may be read together with others, a moment later."""
     secret: bool = False
     """Its answer holds a secret: that is never stored, and a repeat is worked on again, with the same ids."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, NamedTuple
@@ -26,6 +26,7 @@ from trunkline.runtime.health import beside
 from trunkline_gateway import app, channel
 from trunkline_gateway.adapters import cors, descriptors, door, hub, limiter, wire
 from trunkline_gateway.adapters.agents_door import agents_let_in
+from trunkline_gateway.adapters.company import Company
 from trunkline_gateway.adapters.credentials import identity
 from trunkline_gateway.adapters.feed import BusFeed
 from trunkline_gateway.adapters.instance_keys import KeysAndCredentials
@@ -138,21 +139,23 @@ async def serving(site: app.Site, settings: Settings) -> AsyncIterator[int]:
     runner = web.ServerRunner(server, shutdown_timeout=settings.drain_s)
     await runner.setup()
     try:
-        listener = await _listen(server, site.claims, settings)
+        company = Company(site.patient)
+        listener = await _listen(lambda most: wire.connection(server, site.claims, company, most), settings)
         try:
             yield int(listener.sockets[0].getsockname()[1])
         finally:
             listener.close()
+            company.disperse()
     finally:
         await runner.cleanup()
 
 
-async def _listen(server: web.Server, claims: Sequence[str], settings: Settings) -> asyncio.Server:
-    """As web.TCPSite does, which knows no way to have a say in what a connection is made of."""
+async def _listen(connection: Callable[[int], asyncio.Protocol], settings: Settings) -> asyncio.Server:
+    """As web.TCPSite does, which knows no way to have a say in what a connection is made of; `connection` is told how many there may be."""
     most = descriptors.connections(settings.stream_limit)
     try:
         loop = asyncio.get_running_loop()
-        return await loop.create_server(lambda: wire.connection(server, claims, most), settings.host, settings.port, backlog=BACKLOG)
+        return await loop.create_server(lambda: connection(most), settings.host, settings.port, backlog=BACKLOG)
     except OSError as error:
         place = f"{settings.host}:{settings.port}"
         message = f"cannot listen on {place}: {error.strerror or error}. Stop what holds the port, or choose another with --port"

@@ -11,6 +11,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from trunkline_gateway.adapters import wire
+from trunkline_gateway.adapters.company import Company
 
 ASKED: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -57,7 +58,7 @@ async def test_connections_beyond_the_most_are_refused_and_the_others_stay() -> 
         return web.Response(text="here")
 
     server = web.Server(answer)
-    listener = await asyncio.get_running_loop().create_server(lambda: wire.connection(server, (), 2), "127.0.0.1", 0)
+    listener = await asyncio.get_running_loop().create_server(lambda: wire.connection(server, (), Company(()), 2), "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     async with asyncio.timeout(10):
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]

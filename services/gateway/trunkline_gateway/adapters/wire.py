@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, cast
 
 import structlog
@@ -23,6 +24,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from trunkline.contracts.errors import DomainError, Invalid, TooLarge
+from trunkline_gateway.adapters.company import Company
 from trunkline_gateway.dialect import covers
 
 log = structlog.get_logger()
@@ -44,10 +46,12 @@ Read = tuple[Sequence[tuple[RawRequestMessage, StreamReader]], bool, bytes]
 class Reader:
     """aiohttp's parser for one connection. `claims` are the path prefixes of the dialects: all that is kept of an unreadable request."""
 
-    __slots__ = ("_body", "_broken", "_claims", "_feed", "_parser", "_path", "message_consumed")
+    __slots__ = ("_again", "_body", "_broken", "_claims", "_company", "_feed", "_parser", "_path", "_waits", "message_consumed")
 
-    def __init__(self, parser: HttpRequestParser, claims: Sequence[str]) -> None:
+    def __init__(self, parser: HttpRequestParser, claims: Sequence[str], company: Company, again: Callable[[], None]) -> None:
+        """`again` has this asked for what waited."""
         self._parser = parser
+        self._company, self._again, self._waits = company, again, b""
         self._feed, self.message_consumed = parser.feed_data, parser.message_consumed  # asked of every request
         self._claims = claims
         self._path = "/"
@@ -57,6 +61,11 @@ class Reader:
     def feed_data(self, data: bytes) -> Read:
         """The requests that are whole now. After one that cannot be read, what follows on the connection is dropped."""
         if self._broken:
+            return (), False, b""
+        if self._waits:
+            data, self._waits = self._waits + data, b""
+        elif self._company.takes(data, self._again):
+            self._waits = data
             return (), False, b""
         try:
             messages, upgraded, tail = self._feed(data)
@@ -109,12 +118,13 @@ class Full(asyncio.Protocol):
         way.close()
 
 
-def connection(server: web.Server, claims: Sequence[str], most: int) -> asyncio.Protocol:
+def connection(server: web.Server, claims: Sequence[str], company: Company, most: int) -> asyncio.Protocol:
     """A connection as aiohttp makes it, with our reader in front of its parser; `most` of them at once."""
     if len(server._connections) >= most:
         return Full()
     made = server()
-    made._parser = Reader(made._parser, claims)  # type: ignore[assignment, arg-type]  # has what a parser has
+    again = partial(made.data_received, b"")
+    made._parser = Reader(made._parser, claims, company, again)  # type: ignore[assignment, arg-type]  # has what a parser has
     return made
 
 

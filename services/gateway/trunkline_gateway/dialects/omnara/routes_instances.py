@@ -49,7 +49,7 @@ class InstanceRoutes:
             Route("GET", f"{INSTANCE}/messages", read, self._messages, MESSAGES, often),
             Route("PUT", f"{INSTANCE}/status", call, self._move, MOVE, seldom),
             Route("POST", END, call, self._end, FINISH, seldom),
-            Route("POST", HEARTBEATS + "/{agent_instance_id}/heartbeat", call, self._beat, BEAT),
+            Route("POST", HEARTBEATS + "/{agent_instance_id}/heartbeat", call, self._beat, BEAT, patient=True),
             Route("GET", VERIFY, read, self._verify, WHO, often),
         )
 
