@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
-from typing import Final
+from typing import Final, TextIO
 
 from trunkline.contracts.errors import DomainError
 from trunkline_cli.console import FAILED, OK, USAGE, complain
@@ -82,10 +83,13 @@ TWO_WORDS: Final = {
 """Commands of two words, each with a file of its own."""
 FILES: Final = {"continue": "continue_", "nats-key": "nats_key"}
 """Of commands that no module can be called like."""
+UNWRITTEN: Final = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""What becomes of what we print, where nobody can have it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())
@@ -107,14 +111,25 @@ def _run(file: str, name: str, words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"trunkline {name}", description=command.__doc__, allow_abbrev=False)
     try:
         command.configure(parser)
-        return int(command.run(parser.parse_args(words)))
+        code = int(command.run(parser.parse_args(words)))
+        sys.stdout.flush()
+        return code
     except DomainError as error:
         return complain(error)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read what we print has gone, as `head` does
+    except OSError as error:
+        if error.errno not in UNWRITTEN:
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:  # whoever read what we print has gone, as `head` does
+            print(f"trunkline: {error.filename or 'what there is to say'} cannot be written: {error.strerror}.", file=sys.stderr)
         return FAILED
+
+
+def _nowhere() -> TextIO:
+    """In place of what was closed before we began."""
+    return open(os.devnull, "w")
 
 
 def _overview() -> str:

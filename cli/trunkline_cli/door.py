@@ -15,7 +15,7 @@ from typing import Final
 import aiohttp
 from pydantic import JsonValue
 
-from trunkline.contracts.errors import Exhausted, Unavailable
+from trunkline.contracts.errors import Exhausted, Invalid, Unavailable
 from trunkline_cli.blocks import Block, blocks
 from trunkline_cli.operator import credential
 from trunkline_cli.refusals import refuse, seconds_of, told_json, waits
@@ -127,7 +127,9 @@ class Door:
 
 @asynccontextmanager
 async def entered(url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Door]:
-    """The gateway at `url`; `headers` are the credential, if there is any."""
+    """The gateway at `url`; `headers` are the credential, if there is any. Raises Invalid."""
+    if not url.lower().startswith(("http://", "https://")):
+        raise Invalid(f"{url} is no address of a gateway: write --url or TRUNKLINE_URL as http://HOST:PORT.")
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30, sock_connect=5), headers=headers or {}) as http:
         yield Door(url.rstrip("/"), http, bool(headers))
 

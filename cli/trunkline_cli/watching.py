@@ -92,9 +92,10 @@ class _Ends:
     async def __aiter__(self) -> AsyncIterator[Block]:
         async for block in self._blocks:
             self.last = str(block.data.get("event_type") or block.data.get("type"))
-            if self.last == "gap":  # everything is told once more
+            ours = "published_by" not in block.data
+            if self.last == "gap" and ours:  # everything is told once more
                 self.spent = None
-            if self.last == "model.answered" and "published_by" not in block.data:
+            if self.last == "model.answered" and ours:
                 self.spent = (self.spent or Spent()).plus(block.data.get("payload"))
             yield block
 

@@ -134,6 +134,15 @@ async def test_a_refusal_before_anything_was_done_frees_the_key(bus: Bus) -> Non
             assert (answer.status, answer.headers.get("Idempotency-Replayed")) == (201, None)
 
 
+async def test_a_key_that_was_freed_already_is_as_good(bus: Bus) -> None:
+    """The bus may do it and die before it says so; what it says of one that is gone depends on what lies around it."""
+    memory = remembering(bus)
+    first, middle, last = [await memory.claim(name, "digest") for name in "abc"]
+    for claim in (middle, middle, last, last, first, first):
+        assert isinstance(claim, Claim)
+        await memory.forget(claim)
+
+
 async def test_what_the_handler_refuses_in_its_own_words_is_kept(bus: Bus) -> None:
     async def conflict(request: web.Request) -> web.Response:
         raise Conflict("over", code="OVER")

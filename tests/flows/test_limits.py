@@ -188,6 +188,8 @@ async def test_guessing_credentials_is_slow_for_an_address(server: NatsServer) -
         statuses = [(await sites[turn % 2].get("/tasks", headers=wrong)).status for turn in range(5)]
         assert statuses == [401, 401, 401, 429, 429]
         assert (await sites[0].get("/tasks", headers={**far, **AGENT})).status == 429
+        looks = [(await sites[0].get("/open", headers=shown)).status for shown in (far, {**far, **AGENT})]
+        assert looks == [200, 429], "a monitor that shows nothing guesses nothing"
         near = {"X-Forwarded-For": "203.0.113.8"}
         assert (await sites[0].get("/tasks", headers={**near, **AGENT})).status == 200
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from nats.js.api import RawStreamMsg
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import NotFoundError
 
+from trunkline.bus.deleting import delete
 from trunkline.bus.patience import patiently
 from trunkline.bus.publish import publish
 from trunkline.bus.streams import WORK
@@ -19,7 +20,6 @@ from trunkline.contracts import subjects
 _NAME: Final = "Nats-Msg-Id"
 _FORGOTTEN: Final = "Nats-TTL"
 """What has an end of its own waits for agents elsewhere: earlier sandbox services must not take it for theirs."""
-_NOT_THERE: Final = 10057
 
 
 @dataclass(slots=True)
@@ -73,8 +73,4 @@ async def _next(visit: Visit, first: int) -> RawStreamMsg:
 
 
 async def _forget(visit: Visit, seq: int) -> None:
-    try:
-        await patiently(lambda: visit.js.delete_msg(WORK, seq))
-    except APIError as error:
-        if error.err_code != _NOT_THERE:  # somebody was done with it
-            raise
+    await delete(visit.js, WORK, seq)

@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Final
 
 from nats.js import JetStreamContext
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import NotFoundError
 
 from trunkline.bus.answers import Answers
 from trunkline.bus.away import BusAway
+from trunkline.bus.deleting import delete
 from trunkline.bus.heeding import heeding
 from trunkline.bus.patience import patiently
 from trunkline.bus.publish import Raced, publish
@@ -23,7 +24,6 @@ from trunkline.contracts import subjects
 WRITES_WITHIN: Final = 5.0
 _FENCE: Final = "Nats-Expected-Last-Subject-Sequence"
 _NAME: Final = "Nats-Msg-Id"
-_NOT_THERE: Final = 10057
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,7 @@ class Memos:
 
     async def forget(self, seq: int) -> None:
         """Take away the memo with this sequence; one that is gone is as good. Raises BusAway."""
-        try:
-            await patiently(lambda: self._js.delete_msg(MEMO, seq))
-        except APIError as error:
-            if error.err_code != _NOT_THERE:
-                raise
+        await delete(self._js, MEMO, seq)
 
     async def age(self, memo: Memo) -> float:
         """Seconds since it was written, both moments by the clock of nats-server. Raises BusAway."""

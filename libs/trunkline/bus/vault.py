@@ -14,9 +14,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import NotFoundError
 
 from trunkline.bus.answers import Answers
+from trunkline.bus.deleting import delete
 from trunkline.bus.patience import patiently
 from trunkline.bus.publish import publish
 from trunkline.bus.streams import VAULT
@@ -30,7 +31,6 @@ SHORTEST_KEY: Final = 32
 LARGEST_FILE: Final = 1 << 16
 _VERSION: Final = b"\x01"
 _NONCE: Final = 12
-_NOT_THERE: Final = 10057
 NO_KEY: Final = (
     "This installation keeps no tokens of callers, for it has no key to seal them with: set the same TRUNKLINE_VAULT_KEY, or "
     "TRUNKLINE_VAULT_KEY_FILE, for the gateway and the sandbox service, or leave the token out."
@@ -75,11 +75,7 @@ class Vault:
         if found is None or found.seq is None:
             return
         seq = found.seq
-        try:
-            await patiently(lambda: self._js.delete_msg(VAULT, seq))
-        except APIError as error:
-            if error.err_code != _NOT_THERE:
-                raise
+        await delete(self._js, VAULT, seq)
 
     async def _find(self, tenant: TenantId, handle: str) -> RawStreamMsg | None:
         subject = subjects.vault(tenant, handle)

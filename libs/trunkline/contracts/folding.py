@@ -62,8 +62,8 @@ def fold(view: TaskView | None, event: Event) -> TaskView | None:
 def fold_told(view: TaskView | None, told: Iterable[Told]) -> TaskView | None:
     """The view after more records of its task, in their order. Facts that say nothing about the view leave it as it is.
 
-    A task that is over stays as it ended, but for what its models cost and what became of its pull request: `seq` of such a view
-    is the place of its last word.
+    A task that is over stays as it ended, but for what its models cost, and what became of its pull request and of
+    its approval: `seq` of such a view is the place of its last word.
     """
     made: TaskView | None = None
     for each in told:
@@ -151,8 +151,6 @@ def _hold_changes(view: TaskView, fact: Fact, at: datetime) -> dict[str, object]
             return {"approval_status": "approved"}
         case TaskHoldDropped() if view.approval_status == "pending":
             return {"approval_status": "withdrawn"}
-        case ApprovalDecided() if fact.approval_id == view.approval_id:
-            return {"approval_status": str(fact.verdict)}
         case TaskSlaBreached():
             return {"sla_breached_at": at}
         case TaskChildAdded():
@@ -222,6 +220,8 @@ def _later_changes(view: TaskView, fact: Fact, at: datetime) -> dict[str, object
             }
         case PullRequestEnded() if fact.number == view.pull_request:
             return {"pull_request_state": "merged" if fact.merged else "closed"}
+        case ApprovalDecided() if fact.approval_id == view.approval_id:
+            return {"approval_status": str(fact.verdict)}
         case _:
             return {}
 
@@ -233,13 +233,13 @@ SAYS: Final[Mapping[type[Fact], Callable[[TaskView, Fact, datetime], dict[str, o
             _task_changes,
             (TaskAssigned, TaskStarted, TaskRetryScheduled, TaskStopRequested, TaskSucceeded, TaskFailed, TaskCancelled),
         ),
-        (_hold_changes, (TaskDelayed, TaskHeld, TaskReleased, TaskHoldDropped, ApprovalDecided, TaskSlaBreached, TaskChildAdded)),
+        (_hold_changes, (TaskDelayed, TaskHeld, TaskReleased, TaskHoldDropped, TaskSlaBreached, TaskChildAdded)),
         (
             _run_changes,
             (RunClaimed, PhaseBegan, SandboxReady, AgentStarted, ChangesCommitted, PullRequestOpened, RunFailed, RunStopped),
         ),
         (_wait_changes, (TaskAwaitsPlace, TaskPlaceGiven, RunWaits, RunParked, RunGoesOn, RunSucceeded, RunSteered)),
-        (_later_changes, (ModelAnswered, PullRequestEnded)),
+        (_later_changes, (ModelAnswered, PullRequestEnded, ApprovalDecided)),
     )
     for kind in kinds
 }

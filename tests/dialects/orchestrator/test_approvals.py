@@ -62,17 +62,22 @@ async def test_an_approval_releases_the_task() -> None:
     assert (moved.status, task["approval_status"], task["status"]) == (200, "approved", "in_progress")
 
 
-async def test_a_refusal_cancels_the_task_for_the_reason_given() -> None:
+@pytest.mark.parametrize(
+    ("query", "reason", "error"),
+    [("Security+concerns", "Security concerns", "Security concerns"), ("+%0a", None, "rejected by admin-user")],
+    ids=["a reason", "blank is none"],
+)
+async def test_a_refusal_cancels_the_task_for_the_reason_given(query: str, reason: str | None, error: str) -> None:
     world = working()
     async with calling(world) as caller:
         made = await held(caller)
         world.principal = ADMIN
-        said = await caller.ask(f"POST /approvals/{made['approval_id']}/reject?reason=Security+concerns")
+        said = await caller.ask(f"POST /approvals/{made['approval_id']}/reject?reason={query}")
         task = (await caller.ask(f"GET /tasks/{made['task_id']}")).body["task"]
         (one,) = (await caller.ask("GET /approvals/history")).body["history"]
     assert said.body["message"] == "Rejected by admin-user"
-    assert (task["status"], task["error"], task["approval_status"]) == ("cancelled", "Security concerns", "rejected")
-    assert (one["rejected_by"], one["rejection_reason"], one["status"]) == ("admin-user", "Security concerns", "rejected")
+    assert (task["status"], task["error"], task["approval_status"]) == ("cancelled", error, "rejected")
+    assert (one["rejected_by"], one["rejection_reason"], one["status"]) == ("admin-user", reason, "rejected")
 
 
 async def test_deciding_twice_is_answered_as_deciding_what_never_was() -> None:

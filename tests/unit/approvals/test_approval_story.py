@@ -114,7 +114,8 @@ class Small:
             return False
         self.words[who] = word
         agree = [one for one, (_, said, _) in self.words.items() if said is verdict]
-        if len(agree) >= self.chain()[self.stage].quorum or (verdict == "rejected" and self.policy.veto):
+        own = [stage.quorum for stage in self.chain()[: self.stage + 1] if ROLES[who] in stage.roles or who in stage.names]
+        if len(agree) >= max(own[-1], self.chain()[self.stage].quorum) or (verdict == "rejected" and self.policy.veto):
             self.end = str(verdict)
         return True
 

@@ -108,11 +108,24 @@ def test_an_escalation_asks_more_people_and_lets_the_others_decide_on() -> None:
         assert fact.model_dump()["by"] == by
 
 
-def test_votes_stay_and_the_quorum_of_the_current_stage_counts() -> None:
+def test_votes_stay_and_the_quorum_of_the_newest_stage_that_asks_somebody_counts_for_their_word() -> None:
     votes = (asked(CHAIN), voted("ann"), voted("bob"))
     assert given(*votes).when(answer(by="cid")) == (decided(by="cid"),)
     assert given(asked(CHAIN), voted("ann")).when(answer(by="bob")) == (voted("bob"),)
-    assert given(asked(CHAIN), voted("ann"), escalated()).when(answer(by="bob")) == (decided(by="bob"),)
+    for by, role in (("root", "admin"), ("zoe", "approver")):
+        assert given(asked(CHAIN), voted("ann"), escalated()).when(answer(by=by, role=role)) == (decided(by=by, role=role),)
+
+
+def test_silence_does_not_make_fewer_of_those_enough_who_were_asked_before() -> None:
+    assert given(asked(CHAIN), voted("ann"), escalated()).when(answer(by="bob")) == (voted("bob"),)
+    assert given(asked(CHAIN), voted("ann"), voted("bob"), escalated()).when(answer(by="cid")) == (decided(by="cid"),)
+    state = folded(asked(CHAIN), voted("ann"), escalated(), voted("bob"))
+    assert standing(state, answer(by="bob")).model_dump(include={"votes", "quorum"}) == {"votes": 2, "quorum": 3}
+
+
+def test_a_stage_that_needs_more_people_needs_them_of_everybody() -> None:
+    stricter = CHAIN.model_copy(update={"first": Stage(roles=("approver",))})
+    assert given(asked(stricter), escalated()).when(answer(by="bob")) == (voted("bob"),)
 
 
 def test_an_answer_counts_who_agrees_and_how_many_must() -> None:

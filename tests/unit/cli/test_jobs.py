@@ -58,5 +58,11 @@ def test_what_is_no_id_is_said_to_be_none_though_nobody_is_there_to_ask(command:
     assert "There is no task 'nope'" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("url", ["127.0.0.1:8787", "localhost", "ftp://localhost"])
+def test_what_is_no_address_is_refused_and_not_taken_for_a_gateway_that_is_away(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cancel", JOB, "--url", url]) == 2
+    assert "http://HOST:PORT" in capsys.readouterr().err
+
+
 def test_an_id_may_be_typed_with_or_without_dashes() -> None:
     assert [job_id(text) for text in (JOB, JOB.replace("-", ""), JOB.upper())] == [JOB, JOB.replace("-", ""), JOB.upper()]

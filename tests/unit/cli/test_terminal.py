@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,3 +65,11 @@ def test_whoever_has_read_enough_may_leave(environment: dict[str, str]) -> None:
     process.stdout.close()
     assert (process.stderr.read(), process.wait(30)) == (b"", 1)
     process.stderr.close()
+
+
+@pytest.mark.parametrize("says", ["", "No space left on device"], ids=["closed", "full"])
+def test_what_cannot_be_written_is_a_sentence_and_no_traceback(says: str, environment: dict[str, str]) -> None:
+    """Standard output is closed where a daemon started us, and leads to a full disk where a script keeps it."""
+    argv = shlex.join([sys.executable, "-m", "trunkline_cli", "tasks"]) + (" > /dev/full" if says else " >&-")
+    ran = subprocess.run(["sh", "-c", argv], env=os.environ | environment, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert (ran.returncode, len(ran.stderr.splitlines()), says in ran.stderr) == (int(bool(says)), int(bool(says)), True)

@@ -93,6 +93,11 @@ def test_what_was_spent_is_not_counted_twice_when_all_is_told_again(desk: Desk, 
     assert "US$ 0.2500 for models" in trunkline("watch", TASK)[1]
 
 
+def test_what_somebody_publishes_hides_no_bill(desk: Desk, trunkline: Trunkline) -> None:
+    desk.says(f"GET /tasks/{TASK}/events", [answered(0, usd=0.25), frame(1, "gap", published_by="eve"), frame(2, "task.completed")])
+    assert "US$ 0.2500 for models" in trunkline("watch", TASK)[1]
+
+
 def test_what_somebody_publishes_is_no_bill(desk: Desk, trunkline: Trunkline) -> None:
     forged = frame(0, "model.answered", {"usd": 99.0}, published_by="eve")
     desk.says(f"GET /tasks/{TASK}/events", [forged, frame(1, "task.completed")])

@@ -165,7 +165,7 @@ def test_approvals_do_not_depend_on_the_batches(batch: int) -> None:
             "rejected",
         ),
         ([line(3, "t1", "task", *DROPPED)], TaskStatus.CANCELLED, "withdrawn"),
-        ([line(3, "t1", "task", *DROPPED), decided(4, "t1", Verdict.APPROVED)], TaskStatus.CANCELLED, "withdrawn"),
+        ([line(3, "t1", "task", *DROPPED), decided(4, "t1", Verdict.APPROVED)], TaskStatus.CANCELLED, "approved"),
         ([decided(3, "t1", Verdict.APPROVED), line(4, "t1", "task", *DROPPED)], TaskStatus.CANCELLED, "approved"),
         ([asked(3, "t1", "call-1"), decided(4, "t1", Verdict.REJECTED, "call-1")], TaskStatus.ASSIGNED, "pending"),
     ],

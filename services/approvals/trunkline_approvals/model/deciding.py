@@ -29,7 +29,7 @@ def answer(approval: Approval, command: DecideApproval) -> tuple[Fact, ...]:
     _check_rights(approval, command)
     _check_open(approval, command)
     check_allowance(approval, command)
-    if approval.saying(command.verdict) + 1 < _needed(approval, command.verdict):
+    if approval.saying(command.verdict) + 1 < _needed(approval, command):
         return (_voted(command),)
     return (_decided(command, approval.asked.digest),)
 
@@ -60,8 +60,8 @@ def _decided(command: DecideApproval, digest: str) -> ApprovalDecided:
     )
 
 
-def _needed(approval: Approval, verdict: Verdict) -> int:
-    return 1 if verdict is Verdict.REJECTED and approval.policy.veto else approval.current.quorum
+def _needed(approval: Approval, command: DecideApproval) -> int:
+    return 1 if command.verdict is Verdict.REJECTED and approval.policy.veto else approval.needed(command.by, command.role)
 
 
 def _check_act(approval: Approval, command: DecideApproval) -> None:
@@ -82,8 +82,7 @@ def _repeated(approval: Approval, command: DecideApproval) -> bool:
 
 def _check_rights(approval: Approval, command: DecideApproval) -> None:
     """An escalation asks more people; whoever was asked before may still decide."""
-    asked = approval.stages[: approval.stage + 1]
-    if not any(command.role in stage.roles or command.by in stage.names for stage in asked):
+    if not approval.asks(command.by, command.role):
         raise Denied(
             "the rules of this approval do not let you decide it; ask one of those whom they name", code="NOT_ENTITLED",
             approval_id=command.approval_id,

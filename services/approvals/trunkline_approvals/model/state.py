@@ -14,6 +14,7 @@ from trunkline.contracts.approval import (
     ApprovalRequested,
     ApprovalVoted,
     ApprovalWithdrawn,
+    DecideApproval,
     DecidedBy,
     OnExpiry,
     Stage,
@@ -55,6 +56,14 @@ class Approval:
     def next(self) -> Stage | None:
         """Who is asked when nobody decides in time."""
         return self.stages[self.stage + 1] if self.stage + 1 < len(self.stages) else None
+
+    def asks(self, by: str, role: str) -> tuple[Stage, ...]:
+        """The stages that ask this one, up to the current."""
+        return tuple(stage for stage in self.stages[: self.stage + 1] if role in stage.roles or by in stage.names)
+
+    def needed(self, by: str, role: str) -> int:
+        """How many must say the same where the last of them is this one: silence must not make fewer of those enough who were silent."""
+        return max(stage.quorum for stage in (*self.asks(by, role)[-1:], self.current))
 
     @property
     def status(self) -> str:
@@ -108,5 +117,5 @@ def standing(state: State | None, about: Named) -> ApprovalAnswer:
         task_id=about.task_id,
         status=state.status,
         votes=state.saying(Verdict.APPROVED),
-        quorum=state.current.quorum,
+        quorum=state.needed(about.by, about.role) if isinstance(about, DecideApproval) else state.current.quorum,
     )

@@ -207,7 +207,7 @@ def _left(asked: TaskBody, now: datetime) -> float | None:
     begins = _begins(asked, now)
     left = (reading.moment("sla_deadline", asked.sla_deadline) - (max(begins, now) if begins else now)).total_seconds()
     if not 0 < left <= YEAR:
-        raise reading.wrong("sla_deadline", f"must lie between now and {YEAR} seconds (a year) ahead")
+        raise reading.wrong("sla_deadline", f"must lie at most {YEAR} seconds (a year) after the task may begin")
     return left
 
 

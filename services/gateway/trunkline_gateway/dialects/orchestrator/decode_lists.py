@@ -122,7 +122,7 @@ def word(query: MultiMapping[str], sent: Mapping[str, JsonValue], verdict: Verdi
     """Raises Invalid."""
     told = reading.body(ApproveBody if verdict is Verdict.APPROVED else DecisionBody, sent)
     reason = reading.either("reason", reading.query(ReasonQuery, query).reason, told.reason) or ""
-    return Word(reason, told.digest, _allowance(told) if isinstance(told, ApproveBody) else None)
+    return Word(reason.strip(), told.digest, _allowance(told) if isinstance(told, ApproveBody) else None)
 
 
 def _allowance(told: ApproveBody) -> Allowance | None:
