@@ -19,7 +19,9 @@ from trunkline_cli.tables import Cell, Column, Room, Row, span
 
 ROOT: Final = "/api/v1"
 MOST: Final = 200
-"""Messages of a conversation that are asked for at once; no gateway gives more."""
+"""Messages of a conversation that are asked for at once; no gateway gives more, and fewer where they are long."""
+MOST_PAGES: Final = 500
+"""However long they are: long ones come few at a time."""
 MOST_SHOWN: Final = 400
 """Characters of a message in a table; `--json` has all of it."""
 STYLES: Final = {"agent": "cyan", "asks": "bold yellow", "user": "green"}
@@ -45,7 +47,7 @@ class Spoken(BaseModel):
 
 
 class Instance(BaseModel):
-    """An agent elsewhere, with the newest of its conversation."""
+    """An agent elsewhere, with its conversation."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -79,8 +81,18 @@ class Instances:
     door: Door
 
     async def one(self, id: str) -> Object:
-        """Raises NotFound."""
-        query = {"message_limit": str(MOST)}
+        """With its whole conversation. Raises NotFound."""
+        found = await self._page(id)
+        spoken = _messages(found)
+        for _ in range(MOST_PAGES if spoken else 0):
+            older = _messages(await self._page(id, before_message_id=str(spoken[0].get("id"))))
+            if not older or older[0] == spoken[0]:
+                break
+            spoken = [*older, *spoken]
+        return {**found, "messages": [*spoken]}
+
+    async def _page(self, id: str, **more: str) -> Object:
+        query = {"message_limit": str(MOST), **more}
         return _object(await self.door.ask(Wish("GET", f"{ROOT}/agent-instances/{quote(instance_id(id), safe='')}", query=query)))
 
     async def dispatch(self, body: Object) -> Object:
@@ -112,6 +124,11 @@ def instance_id(text: str) -> str:
     """An instance as it was typed: its UUID, the id of its task as any surface prints it, or the text that it was dispatched under."""
     bare = text.removeprefix("task_")
     return bare if JOB.fullmatch(bare) else text
+
+
+def _messages(page: Object) -> list[Object]:
+    found = page.get("messages")
+    return [_object(message) for message in found] if isinstance(found, list) else []
 
 
 def _object(answer: object) -> Object:

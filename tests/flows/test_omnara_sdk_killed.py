@@ -146,7 +146,26 @@ def test_what_is_said_at_once_over_cut_connections_and_killed_gateways_is_kept_o
 
 
 def test_the_same_words_after_an_answer_are_another_message(running: Stack, agent: Sdk) -> None:
-    instance, words = str(uuid4()), ["start", "tests pass", "tests pass", "mended", "tests pass"]
+    instance, words = str(uuid4()), ["start", "tests fail", "mended", "tests fail", "mended", "tests pass"]
     for text in words:
         agent.call("send_message", agent_type="claude", agent_instance_id=instance, content=text)
     assert said(running, instance) == words
+
+
+def test_the_sync_client_may_say_the_same_at_once_again(running: Stack) -> None:
+    instance, words = str(uuid4()), ["start", "tests pass", "tests pass"]
+    with sdk("sync", running.url, ANN) as agent:
+        for text in words:
+            agent.call("send_message", agent_type="claude", agent_instance_id=instance, content=text)
+    assert said(running, instance) == words
+
+
+def test_the_async_client_may_repeat_itself_by_connections_in_turn(running: Stack) -> None:
+    instance, words = str(uuid4()), ["tests fail", "mended", "tests fail", "mended", "tests pass"]
+    with sdk("async", running.url, ANN) as agent:
+        agent.call("send_message", agent_type="claude", agent_instance_id=instance, content="start")
+        agent.begin_at_once("send_message", [{"agent_instance_id": instance, "content": text} for text in "abc"])
+        assert len(agent.answer()) == 3
+        for text in words:
+            agent.call("send_message", agent_instance_id=instance, content=text)
+    assert said(running, instance)[4:] == words

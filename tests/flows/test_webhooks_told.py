@@ -116,6 +116,21 @@ def test_on_a_fresh_installation_nothing_was_sent_and_that_is_said_at_once(admin
     assert admin.ask(f"POST /webhooks/{hook}/redeliver")[1]["count"] == 0
 
 
+def test_whoever_is_told_of_an_agents_question_can_answer_it(admin: Person, told: Subscriber) -> None:
+    admin.made(told.url(), "approval.requested")
+    agent, instance = Person(admin.running, "agent", admin.tenant, "dev-agent-1"), str(uuid4())
+    asks = {"agent_instance_id": instance, "agent_type": "claude", "content": "tabs or spaces?", "requires_user_input": True}
+    status, asked = agent.ask("POST /api/v1/messages/agent", asks)
+    assert status == 200, asked
+    approval = told.await_told("/hook")[0].event["data"]["approval_id"]
+    status, question = admin.ask(f"GET /approvals/{approval}")
+    assert (status, question["approval"]["kind"]) == (200, "input"), question
+    assert admin.ask(f"POST /approvals/{approval}/approve", {"answer": "tabs"})[0] == 200
+    poll = f"GET /api/v1/messages/pending?agent_instance_id={instance}&last_read_message_id={asked['message_id']}"
+    heard = until(lambda: agent.ask(poll)[1]["messages"], bool)
+    assert [message["content"] for message in heard] == ["tabs"]
+
+
 def test_a_caller_hears_of_its_own_jobs_alone_signed_with_its_own_secret(running: Stack, told: Subscriber) -> None:
     ann, bob, root = (Person(running, role, "public", name) for role, name in (("user", "ann"), ("user", "bob"), ("admin", "root")))
     wish = {"url": told.url("/ann"), "events": ["job.completed", "job.failed"], "secret": "your-webhook-secret"}

@@ -16,6 +16,8 @@ from trunkline.contracts.errors import Unavailable
 from trunkline.contracts.instance import ReadInstance, SayAsInstance
 
 SDK = {"User-Agent": "omnara-python-sdk"}
+DIRECT = {**SDK, "Connection": "keep-alive"}
+"""As the sync client says it, and no proxy passes it on."""
 MESSAGE = "/api/v1/messages/agent"
 PENDING = f"/api/v1/messages/pending?agent_instance_id={INSTANCE}"
 HEARTBEAT = f"/api/v1/agents/instances/{INSTANCE}/heartbeat"
@@ -114,13 +116,29 @@ async def test_words_come_again_by_another_connection_are_the_same_and_by_one_th
         assert kept == ["tests pass", "mended", "tests pass", "linted", "committed"]
 
 
-async def test_only_the_sdk_says_at_once_the_same_again_and_means_it() -> None:
+async def test_only_the_sdk_says_at_once_the_same_again_and_means_it_where_nothing_can_stand_between() -> None:
+    sent = {"none": {}, "passed on": {**DIRECT, "X-Forwarded-For": "192.0.2.1"}, "silent": SDK, "closed": {**SDK, "Connection": "close"}}
     async with served(World(principal=ANN)) as gateway:
-        for headers, proxied, kept in (({}, {}, 1), (SDK, {"X-Forwarded-For": "192.0.2.1"}, 2), (SDK, {}, 4)):
-            async with ClientSession(gateway.url, headers={**headers, **proxied}) as agent:
-                for _ in range(2):
-                    await say(agent, f"Done. {proxied}")
-                assert len((await shown(agent))["messages"]) == kept
+        for name, headers in {**sent, "direct": DIRECT}.items():
+            async with ClientSession(gateway.url, headers=headers) as agent:
+                ids = [(await say(agent, f"Done: {name}"))["message_id"] for _ in range(2)]
+                assert len(set(ids)) == (2 if name == "direct" else 1), name
+
+
+async def test_behind_a_proxy_that_closes_each_connection_what_was_said_at_once_is_kept_once() -> None:
+    closing = TCPConnector(force_close=True)
+    async with served(World(principal=ANN)) as gateway, ClientSession(gateway.url, headers=SDK, connector=closing) as proxy:
+        ids = [(await say(proxy, text))["message_id"] for text in ("linted", "mended", "linted", "mended")]
+        assert ids[:2] == ids[2:]
+
+
+async def test_who_takes_turns_with_its_connections_may_repeat_itself() -> None:
+    words = ["tests fail", "mended", "tests fail", "mended", "tests pass"]
+    async with served(World(principal=ANN)) as gateway, ClientSession(gateway.url, headers=SDK) as agent:
+        await asyncio.gather(*(say(agent, f"begun: {number}") for number in range(3)))
+        for text in words:
+            await say(agent, text)
+        assert [each["content"] for each in (await shown(agent))["messages"]][3:] == words
 
 
 async def test_an_answer_that_was_lost_is_given_again_to_the_sdk() -> None:
@@ -133,6 +151,9 @@ async def test_an_answer_that_was_lost_is_given_again_to_the_sdk() -> None:
         for _ in range(2):  # the connection that it was answered by is gone, and it asks from the same place
             async with ClientSession(gateway.url, headers=SDK, connector=TCPConnector(force_close=True)) as agent:
                 assert await pending(agent, after) == ("ok", ["Go on"])
+        async with ClientSession(gateway.url, headers={**SDK, "Via": "1.1 proxy"}) as proxy:
+            for _ in range(2):
+                assert await pending(proxy, after) == ("ok", ["Go on"]), "whose connection was lost then, nobody here knows"
 
 
 async def test_whoever_holds_its_connection_has_the_answer_and_another_is_stale() -> None:

@@ -84,6 +84,16 @@ def test_a_conversation_is_listed_one_a_line_and_no_text_drives_the_terminal(nam
     assert json.loads(trunkline("messages", name, "--json")[1]) == told
 
 
+def test_a_long_conversation_is_listed_from_its_beginning_however_few_of_it_come_at_once(desk: Desk, trunkline: Trunkline) -> None:
+    there = f"GET /api/v1/agent-instances/{UUID}"
+    for page in (["three", "four"], ["two"], ["one"], []):
+        desk.says(there, instance(*(spoken(text.ljust(32, "0"), text) for text in page)))
+    code, out, _ = trunkline("messages", UUID)
+    assert (code, [line.split("\t")[2] for line in out.splitlines()]) == (0, ["one", "two", "three", "four"])
+    befores = [asked.query.get("before_message_id", "").rstrip("0") for asked in desk.asked]
+    assert befores == ["", "three", "two", "one"]
+
+
 def test_what_the_agent_changed_is_shown_as_it_is_but_for_what_drives_a_terminal(desk: Desk, trunkline: Trunkline) -> None:
     there = f"GET /api/v1/agent-instances/{UUID}"
     desk.says(there, instance(git_diff="--- a\n+++ b\n-\told\x1b[2J\n+\tnew"))

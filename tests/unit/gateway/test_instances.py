@@ -18,7 +18,7 @@ from trunkline_gateway.dialects.omnara import decode, encode, encode_github, nam
 from trunkline_gateway.dialects.omnara.answers import AgentSaid, Shown, ShownMessages, Spoken
 from trunkline_gateway.usecases.instances import InstanceName
 from trunkline_gateway.usecases.posts import Post, Posts
-from trunkline_gateway.usecases.receipts import SDK, Receipts
+from trunkline_gateway.usecases.receipts import Receipts
 
 NAME = b"public/one"
 
@@ -36,23 +36,18 @@ class Connection(asyncio.BaseTransport):
 
 def test_an_answer_may_be_lost_until_a_connection_that_lives_carried_it() -> None:
     receipts, connection = Receipts(), Connection()
-    assert receipts.lost(NAME, SDK), "another process may have given it"
+    assert receipts.lost(NAME), "another process may have given it"
     receipts.answered(NAME, connection)
-    assert not receipts.lost(NAME, SDK)
+    assert not receipts.lost(NAME)
     connection.closing = True
-    assert receipts.lost(NAME, SDK)
+    assert receipts.lost(NAME)
 
 
 def test_a_connection_is_not_kept_alive_by_what_went_by_it() -> None:
     receipts = Receipts()
     receipts.answered(NAME, Connection())
     gc.collect()
-    assert receipts.lost(NAME, f"{SDK}/1.7.0")
-
-
-def test_only_the_sdk_is_believed_to_have_lost_an_answer() -> None:
-    assert not Receipts().lost(NAME, "curl/8.0")
-    assert not Receipts().lost(NAME, "")
+    assert receipts.lost(NAME)
 
 
 def test_an_answer_was_had_when_its_connection_asked_on() -> None:
@@ -69,6 +64,35 @@ def test_an_answer_was_had_when_its_connection_asked_on() -> None:
     assert posts.heard(b"words") == "m1"
     posts.answered(Post(b"words", "m3"), one, last=True)
     assert posts.heard(b"words") == "m3"
+
+
+def test_who_takes_turns_with_its_connections_had_the_answer_by_one_that_lives() -> None:
+    posts, one, two = Posts(), Connection(), Connection()
+    assert [posts.asked(each) for each in (one, two, two, None)] == [False, False, True, False]
+    posts.answered(Post(b"words", "m1"), one, last=False, alone=True)
+    assert (posts.heard(b"words"), posts.heard(b"words", spare=True)) == ("", "m1")
+    posts.answered(Post(b"words", "m2"), one, last=False, alone=True)
+    one.closing = True
+    assert posts.heard(b"words", spare=True) == "m1", "who lost an answer closes what it was lost on"
+    for message in ("m3", "m4", "m4"):
+        posts.answered(Post(b"words", message), two, last=False, alone=message == "m4")
+    assert posts.heard(b"words", spare=True) == "m1", "what came with others or came again may be lost on a way that does not tell"
+    posts.answered(Post(b"words", "m5"), two, last=False, alone=True)
+    del two
+    gc.collect()
+    assert posts.heard(b"words", spare=True) == "m1"
+
+
+def test_an_agent_is_alone_with_its_post_until_it_says_more_and_all_that_is_over() -> None:
+    posts = Posts()
+    with posts.saying(NAME) as first:
+        with posts.saying(b"public/two"):
+            assert first()
+        with posts.saying(NAME) as second:
+            assert not second()
+        assert not first()
+    with posts.saying(NAME) as third:
+        assert third()
 
 
 @given(st.text(), st.dictionaries(st.text(), st.floats(allow_nan=False) | st.integers(-(2**63), 2**63 - 1) | st.none() | st.booleans()))

@@ -252,6 +252,8 @@ AT = "in_progress"
         (made(1, "omnara_trigger", AT, seconds=-11), Listed([]), Others(), False),
         (made(1, "Deploy", AT), Listed([made(2, "omnara_trigger")]), Others(), False),
         (made(1, "Deploy", AT), Listed([made(2, "Release")]), Others(), None),
+        (made(1, "Deploy", AT), Listed([made(2, NAMED)]), Others(), False),
+        (made(1, "omnara_trigger", AT), Listed([made(2, NAMED, AT)]), Others(), False),
         (made(1, "Agents at work", AT), Listed([made(2, FOREIGN), made(3, "Deploy")]), Others({3}), True),
         (WorkflowRun(run_id=1, status=AT, title=NAMED), Listed([]), Others(), False),
     ],

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 from weakref import ref
 
 from trunkline_gateway.usecases.lately import Lately
-
-SDK: Final = "omnara-python-sdk"
-"""As this client names itself: it asks again for what it did not get, and never for what it has."""
 
 
 class Receipts:
@@ -18,10 +14,8 @@ class Receipts:
     def __init__(self) -> None:
         self._by: Lately[ref[asyncio.BaseTransport]] = Lately()
 
-    def lost(self, name: bytes, agent: str) -> bool:
-        """Whether the answer before this request may be lost, as far as anybody knows. `agent`: what the client calls itself."""
-        if not agent.startswith(SDK):
-            return False
+    def lost(self, name: bytes) -> bool:
+        """Whether the answer before this request may be lost, as far as anybody knows."""
         found = self._by.get(name)
         connection = found[0]() if found else None
         return connection is None or connection.is_closing()

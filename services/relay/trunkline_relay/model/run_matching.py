@@ -78,6 +78,8 @@ def judge(sought: Sought, run: WorkflowRun, listed: Listed, others: Others) -> V
         return Verdict()
     if UUID.search(run.title):
         return Verdict("that run names another instance")
+    if named(sought, listed.runs):
+        return Verdict("another run names this instance")
     if run.created_at < sought.since - SLACK:
         return Verdict("GitHub had that run before it was asked for one")
     return _nameless(sought, run, listed, others)

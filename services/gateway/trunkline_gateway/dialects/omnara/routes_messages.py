@@ -21,9 +21,11 @@ from trunkline_gateway.dialects.omnara.names import MESSAGES, SURFACE
 from trunkline_gateway.dialects.omnara.schemas import AgentMessageBody, MessagePath, PendingQuery, UserMessageBody
 from trunkline_gateway.usecases.instances import Instances, Saying, Seed
 from trunkline_gateway.usecases.posts import Post, Posts
-from trunkline_gateway.usecases.receipts import SDK, Receipts
+from trunkline_gateway.usecases.receipts import Receipts
 
 T = TypeVar("T")
+SDK: Final = "omnara-python-sdk"
+"""As this client names itself."""
 SAY: Final = Spec(
     "Say something as an agent",
     SURFACE,
@@ -66,11 +68,13 @@ class MessageRoutes:
         body = decode.read(AgentMessageBody, await self.body.json(request))
         name, said = decode.instance(body.agent_instance_id), decode.said(body)
         words = _words(principal, name.task, said)
-        self.posts.asked(request.transport)
-        mine = seed(request)._replace(heard=self.posts.heard(words), surely=_never_twice(request))
-        answer = await plainly(self.instances.say(principal, name, said, mine))
-        if not mine.kept:  # a key of its own says it plainly
-            self.posts.answered(Post(words, answer.message_id), request.transport, last=not request.keep_alive)
+        with self.posts.saying(_whose(principal, name.task)) as alone:
+            spare = self.posts.asked(request.transport) and alone()
+            mine = seed(request)._replace(heard=self.posts.heard(words, spare=spare), surely=_never_twice(request))
+            answer = await plainly(self.instances.say(principal, name, said, mine))
+            if not mine.kept:  # a key of its own says it plainly
+                last = not request.keep_alive and not _is_sdk(request)
+                self.posts.answered(Post(words, answer.message_id), request.transport, last=last, alone=alone())
         return encode.answer(encode.said(answer))
 
     async def _pending(self, request: web.Request, principal: Principal) -> web.Response:
@@ -99,7 +103,7 @@ class MessageRoutes:
         return encode.answer(encode.input_requested(found))
 
     def _lost(self, request: web.Request, principal: Principal, task: TaskId) -> bool:
-        return self.receipts.lost(_whose(principal, task), request.headers.get("User-Agent", ""))
+        return _is_sdk(request) and (_passed_on(request) or self.receipts.lost(_whose(principal, task)))
 
 
 def seed(request: web.Request) -> Seed:
@@ -124,8 +128,17 @@ def _words(principal: Principal, task: TaskId, said: Saying) -> bytes:
     return f"{principal.tenant}/{task}/{digest}".encode()
 
 
-def _never_twice(request: web.Request) -> bool:
-    """Whether it is the SDK itself, which repeats only what was not answered; behind a proxy the connection may be another's by now."""
+def _is_sdk(request: web.Request) -> bool:
+    """It repeats what was not answered, and nothing else, and never wishes a connection closed."""
+    return request.headers.get(hdrs.USER_AGENT, "").startswith(SDK)
+
+
+def _passed_on(request: web.Request) -> bool:
+    """Whether a proxy shows, whose connection says nothing of the client's: those that do not name themselves often close it each time."""
     headers = request.headers
-    direct = hdrs.X_FORWARDED_FOR not in headers and hdrs.FORWARDED not in headers and hdrs.VIA not in headers
-    return direct and headers.get(hdrs.USER_AGENT, "").startswith(SDK)
+    return not request.keep_alive or hdrs.X_FORWARDED_FOR in headers or hdrs.FORWARDED in headers or hdrs.VIA in headers
+
+
+def _never_twice(request: web.Request) -> bool:
+    """Whether it is the SDK itself at the other end of the connection, of which it says a word that no proxy passes on."""
+    return _is_sdk(request) and not _passed_on(request) and request.headers.get(hdrs.CONNECTION, "").lower() == "keep-alive"
