@@ -16,7 +16,7 @@ from bench.figures import Figure, as_json, keep, show
 from bench.plan import Plan
 
 ROWS: Final = (
-    "job", "sandbox", "named", "stream", "permission", "claude", "together", "door", "recovery", "memory", "read", "list", "api",
+    "job", "sandbox", "named", "stream", "permission", "claude", "together", "door", "recovery", "memory", "read", "list", "api", "limiter",
     "readers", "replay", "realtime", "webhooks", "instances", "leases", "fair", "verify", "rebuild", "scale",
 )  # fmt: skip
 Measure = Callable[[Plan], list[Figure]]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench import processes
 from bench.figures import Figure, at, median
+from bench.front import front as alone
 from bench.plan import Plan
 from bench.processes import Client, System
 from trunkline.testing.nats import free_port, nats_server
@@ -18,7 +19,6 @@ LEVEL = 64
 FRONT = "POST /tasks, owner that only stores"
 MEMORY = Path("/dev/shm")
 GROUPS = (("gateway",), ("router", "approvals", "sandbox", "relay"))
-QUIET = ("approvals", "sandbox", "relay")
 TURNS, SHORT = 4, 0.8
 """Turns in a round, and of what a measurement takes."""
 
@@ -27,7 +27,7 @@ def measure(plan: Plan) -> list[Figure]:
     with ExitStack() as stack:
         client, other = stack.enter_context(processes.client()), stack.enter_context(processes.client())
         bare = stack.enter_context(_bare())
-        front = stack.enter_context(_front())
+        front = stack.enter_context(alone())
         ours = stack.enter_context(processes.trunkline("split", GROUPS))
         for system in (bare, front, ours):
             client.measure("create", system.address, 8, 1.0)
@@ -50,21 +50,6 @@ def _bare(within: Path | None = None) -> Iterator[System]:
     with nats_server(within) as server, processes.python("bench.bare", server.url, str(port)) as child:
         processes.await_health(port, [child])
         yield System("bare", "bare", port, server, [child])
-
-
-@contextmanager
-def _front(within: Path | None = None) -> Iterator[System]:
-    """One gateway process, and behind it an owner that does what nats-server does for the bare handler: one acknowledged write."""
-    port = free_port()
-    with nats_server(within) as server, ExitStack() as stack:
-        words = (
-            ("bench.services", server.url, str(port), "gateway"),
-            ("bench.owner", server.url),
-            ("bench.services", server.url, "0", *QUIET),
-        )
-        children = [stack.enter_context(processes.python(*each)) for each in words]
-        processes.await_health(port, children)
-        yield System("front", "trunkline", port, server, children)
 
 
 @dataclass(slots=True)
@@ -146,7 +131,7 @@ def _without_a_disk(plan: Plan) -> Iterator[Figure]:
         return
     with ExitStack() as stack:
         client = stack.enter_context(processes.client())
-        bare, front = stack.enter_context(_bare(MEMORY)), stack.enter_context(_front(MEMORY))
+        bare, front = stack.enter_context(_bare(MEMORY)), stack.enter_context(alone(MEMORY))
         ours = stack.enter_context(processes.trunkline("split", GROUPS, MEMORY))
         systems = {"bare handler, log in memory": bare, f"{FRONT}, log in memory": front, "POST /tasks, log in memory": ours}
         for system in systems.values():

@@ -59,6 +59,15 @@ def gateway(url: str, port: int, folder: Path) -> AbstractAsyncContextManager[No
     return running(Settings(nats_url=url, replicas=copies(url), port=port, jwt_secret=SecretStr(SECRET), rate_limits="off"))
 
 
+def counting(url: str, port: int, folder: Path) -> AbstractAsyncContextManager[None]:
+    """A gateway whose limits count, and are never reached."""
+    from trunkline_gateway.settings import Settings
+    from trunkline_gateway.wiring import running
+
+    limits = {"tasks.create": "1000000/minute"}
+    return running(Settings(nats_url=url, replicas=copies(url), port=port, jwt_secret=SecretStr(SECRET), limits=limits))
+
+
 @asynccontextmanager
 async def sandbox(url: str, port: int, folder: Path) -> AsyncIterator[None]:
     from trunkline_sandbox.wiring import serving
@@ -67,7 +76,14 @@ async def sandbox(url: str, port: int, folder: Path) -> AsyncIterator[None]:
         yield
 
 
-STARTS: Mapping[str, Start] = {"router": router, "approvals": approvals, "sandbox": sandbox, "relay": relay, "gateway": gateway}
+STARTS: Mapping[str, Start] = {
+    "router": router,
+    "approvals": approvals,
+    "sandbox": sandbox,
+    "relay": relay,
+    "gateway": gateway,
+    "counting": counting,
+}
 
 
 async def serve(url: str, port: int, names: list[str]) -> None:
