@@ -20,6 +20,8 @@ from bench.bare import CREATE, token
 
 LINES = 20
 DEADLINE = 30.0
+REST = 1.0
+"""Seconds after full load, in which what it left behind is done."""
 EXECUTE = json.dumps({"repo": "acme/shop", "task": "Mend the cart: two teapots cost as much as one"}).encode()
 
 
@@ -176,43 +178,46 @@ async def read(port: int, in_flight: int, seconds: float) -> Heard:
     return await loop(in_flight, seconds, task)
 
 
-async def create(port: int, in_flight: int, seconds: float) -> Heard:
-    """POST /tasks, over and over."""
-    lines = [await connected(port, token()) for _ in range(in_flight)]
-
-    async def task(number: int) -> Told:
-        return await created(lines[number], time.perf_counter())
-
-    return await loop(in_flight, seconds, task)
+Ask = Callable[[Line, float], Awaitable[Told]]
+"""Asks once; late is what comes late after the moment it was due, whoever made it wait."""
 
 
 async def created(line: Line, due: float) -> Told:
-    """POST /tasks once; late is what comes late after `due`, whoever made it wait."""
+    """POST /tasks."""
     line.ask("POST", "/tasks", CREATE)
     status, body = await line.answer()
     return Told(first=time.perf_counter() - due, whole=status == 200 and body["success"])
 
 
-async def get(port: int, in_flight: int, seconds: float) -> Heard:
-    """GET /tasks/{id} of one task, over and over."""
-    lines = [await connected(port, token()) for _ in range(in_flight)]
-    lines[0].ask("POST", "/tasks", CREATE)
-    name = (await lines[0].answer())[1]["task_id"]
+async def getting(port: int) -> Ask:
+    """GET /tasks/{id} of a task that is made for it."""
+    line = await connected(port, token())
+    line.ask("POST", "/tasks", CREATE)
+    name = (await line.answer())[1]["task_id"]
 
-    async def task(number: int) -> Told:
-        line, told, began = lines[number], Told(), time.perf_counter()
+    async def got(line: Line, due: float) -> Told:
         line.ask("GET", f"/tasks/{name}")
         status, body = await line.answer()
-        told.first, told.whole = time.perf_counter() - began, status == 200 and body["task_id"] == name
-        return told
+        return Told(first=time.perf_counter() - due, whole=status == 200 and body["task_id"] == name)
+
+    return got
+
+
+async def full(port: int, in_flight: int, seconds: float, ask: Ask) -> Heard:
+    """Over and over."""
+    lines = [await connected(port, token()) for _ in range(in_flight)]
+
+    async def task(number: int) -> Told:
+        return await ask(lines[number], time.perf_counter())
 
     return await loop(in_flight, seconds, task)
 
 
-async def half(port: int, in_flight: int, seconds: float) -> Heard:
-    """POST /tasks at half the rate that `in_flight` hands reach, each at its own time whether or not those before it were answered."""
-    full = await create(port, in_flight, seconds / 2)
-    between = 2 * full.seconds / max(len(full.tasks), 1)
+async def half(port: int, in_flight: int, seconds: float, ask: Ask) -> Heard:
+    """At half the rate that `in_flight` hands reach, each at its own time whether or not those before it were answered."""
+    most = await full(port, in_flight, seconds / 2, ask)
+    await asyncio.sleep(REST)
+    between = 2 * most.seconds / max(len(most.tasks), 1)
     lines = [await connected(port, token()) for _ in range(in_flight)]
     began = time.perf_counter()
     dues = (began + (number + random.uniform(0, 1)) * between for number in itertools.count())
@@ -220,9 +225,25 @@ async def half(port: int, in_flight: int, seconds: float) -> Heard:
     async def task(number: int) -> Told:
         due = next(dues)
         await asyncio.sleep(due - time.perf_counter())
-        return await created(lines[number], due)
+        return await ask(lines[number], due)
 
     return await loop(in_flight, seconds, task)
+
+
+async def create(port: int, in_flight: int, seconds: float) -> Heard:
+    return await full(port, in_flight, seconds, created)
+
+
+async def get(port: int, in_flight: int, seconds: float) -> Heard:
+    return await full(port, in_flight, seconds, await getting(port))
+
+
+async def half_create(port: int, in_flight: int, seconds: float) -> Heard:
+    return await half(port, in_flight, seconds, created)
+
+
+async def half_get(port: int, in_flight: int, seconds: float) -> Heard:
+    return await half(port, in_flight, seconds, await getting(port))
 
 
 async def main() -> None:
@@ -232,7 +253,8 @@ async def main() -> None:
         "read": read,
         "create": create,
         "get": get,
-        "half": half,
+        "half create": half_create,
+        "half get": half_get,
     }
     for text in sys.stdin:
         wish = json.loads(text)
