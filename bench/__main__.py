@@ -17,7 +17,7 @@ from bench.plan import Plan
 
 ROWS: Final = (
     "job", "sandbox", "named", "stream", "permission", "claude", "together", "door", "recovery", "memory", "read", "list", "api", "limiter",
-    "readers", "replay", "realtime", "webhooks", "instances", "leases", "fair", "verify", "rebuild", "scale",
+    "deciding", "readers", "replay", "realtime", "webhooks", "instances", "leases", "fair", "verify", "rebuild", "scale",
 )  # fmt: skip
 Measure = Callable[[Plan], list[Figure]]
 

@@ -57,9 +57,9 @@ class Bare:
         return self._known[digest]
 
 
-def token(role: str = "agent") -> str:
+def token(role: str = "agent", subject: str = "bench") -> str:
     now = int(time.time())
-    return jwt.encode({"sub": "bench", "role": role, "iat": now, "exp": now + 3600}, SECRET, algorithm="HS256")
+    return jwt.encode({"sub": subject, "role": role, "iat": now, "exp": now + 3600}, SECRET, algorithm="HS256")
 
 
 async def serve(url: str, port: int) -> None:

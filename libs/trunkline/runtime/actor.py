@@ -22,7 +22,8 @@ S = TypeVar("S")
 C = TypeVar("C")
 
 RACES: Final = 20
-CACHED: Final = 4096
+CACHED: Final = 16_384
+"""Aggregates: with ten thousand approvals open, whichever is decided next is at hand. Many are small; the bytes bound the rest."""
 CACHED_BYTES: Final = 32 << 20
 """Of records, as stored, whose states are remembered; in memory they may be ten times as much."""
 NEWS: Final = 1024
