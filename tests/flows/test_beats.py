@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trunkline.bus import BusSettings, connect
-from trunkline.bus.beats import MOST, GatheredBeats
+from trunkline.bus.beats import MOST, GatheredBeats, Sign
 from trunkline.contracts.ids import TaskId, TenantId
 from trunkline.testing.nats import nats_server
 
@@ -35,7 +35,7 @@ async def test_the_last_sign_of_life_is_known_and_told_and_nobody_elses() -> Non
             assert await two.beats.last(ACME, TaskId("c" * 32)) is None
 
 
-async def test_signs_that_wait_for_company_are_known_here_at_once_and_told_elsewhere_the_newest_only() -> None:
+async def test_signs_that_wait_for_company_are_known_here_at_once_and_told_elsewhere_the_newest_only_with_any_heartbeat() -> None:
     with nats_server() as server:
         async with connect(BusSettings(nats_url=server.url), "gateway") as one, connect(BusSettings(nats_url=server.url), "router") as two:
             gathered, heard = GatheredBeats(one.beats), asyncio.Queue[datetime]()
@@ -53,3 +53,9 @@ async def test_signs_that_wait_for_company_are_known_here_at_once_and_told_elsew
                         await gathered.put(ACME, TaskId(f"{number:032x}"), NOW)
                     assert await heard.get() == NOW
                 assert heard.empty(), "a sign that was overtaken is told to nobody"
+                await gathered.put(ACME, TASK, NOW, heartbeat=True)
+                await gathered.put(ACME, TASK, later)
+                async with asyncio.timeout(5):
+                    assert await heard.get() == later
+                    while await two.beats.sign(ACME, TASK) != Sign(later, heartbeat=True):  # noqa: ASYNC110 (nobody says when it lies in the stream)
+                        await asyncio.sleep(0.01)

@@ -109,7 +109,9 @@ class GatheredBeats:
         self._telling: set[asyncio.Task[None]] = set()
 
     async def put(self, tenant: TenantId, task: TaskId, at: datetime, *, heartbeat: bool = False) -> None:
-        self._waiting[subjects.beat(tenant, task)] = Sign(at, heartbeat)
+        subject = subjects.beat(tenant, task)
+        waiting = self._waiting.get(subject)
+        self._waiting[subject] = Sign(at, heartbeat or (waiting is not None and waiting.heartbeat))
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_later(GATHER, self._tell)
         elif len(self._waiting) >= MOST:
