@@ -19,7 +19,6 @@ LEVEL = 64
 FRONT = "POST /tasks, owner that only stores"
 ALL = "POST /tasks, all services on these cores"
 MEMORY = Path("/dev/shm")
-GROUPS = (("gateway",), ("router",), ("approvals", "sandbox", "relay"))
 TURNS, SHORT = 4, 0.8
 """Turns in a round, and of what a measurement takes."""
 
@@ -29,7 +28,7 @@ def measure(plan: Plan) -> list[Figure]:
         client, other = stack.enter_context(processes.client()), stack.enter_context(processes.client())
         bare = stack.enter_context(_bare())
         front = stack.enter_context(alone())
-        ours = stack.enter_context(processes.trunkline("split", GROUPS))
+        ours = stack.enter_context(processes.trunkline("split", processes.APART))
         for system in (bare, front, ours):
             client.measure("create", system.address, 8, 1.0)
         paths = (
@@ -134,7 +133,7 @@ def _without_a_disk(plan: Plan) -> Iterator[Figure]:
     with ExitStack() as stack:
         client = stack.enter_context(processes.client())
         bare, front = stack.enter_context(_bare(MEMORY)), stack.enter_context(alone(MEMORY))
-        ours = stack.enter_context(processes.trunkline("split", GROUPS, MEMORY))
+        ours = stack.enter_context(processes.trunkline("split", processes.APART, MEMORY))
         ways = (
             Way("create", bare, "bare handler, log in memory", ""),
             Way("create", front, f"{FRONT}, log in memory", ""),

@@ -21,7 +21,6 @@ from bench.plan import Plan
 FEW, MANY, FEWER_MANY = 100, 10_000, 500
 HELD: Final = {**orjson.loads(CREATE), "priority": "P1"}
 """A task that waits for a word of somebody else."""
-GROUPS: Final = (("gateway",), ("router",), ("approvals", "sandbox", "relay"))
 AT_ONCE: Final = 32
 TURN: Final = 20
 """Decisions of one, then as many of the other: the machine becomes slower and faster for both alike."""
@@ -73,7 +72,7 @@ async def _answer(asked: Any) -> dict[str, Any]:
 
 
 def measure(plan: Plan) -> list[Figure]:
-    with processes.trunkline("few", GROUPS) as few, processes.trunkline("many", GROUPS) as many:
+    with processes.trunkline("few", processes.APART) as few, processes.trunkline("many", processes.APART) as many:
         return list(uvloop.run(_measured(plan, int(few.address), int(many.address))))
 
 

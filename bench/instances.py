@@ -107,7 +107,7 @@ class Agents:
 
 
 def measure(plan: Plan) -> list[Figure]:
-    with processes.trunkline("split", (("gateway",), ("router",), ("approvals", "sandbox", "relay"))) as system:
+    with processes.trunkline("split", processes.APART) as system:
         return uvloop.run(_measured(plan, system))
 
 

@@ -22,6 +22,8 @@ from trunkline.testing.nats import NatsServer, free_port, nats_server
 READY: Final = 60.0
 ROOT: Final = Path(__file__).parent.parent
 MIB: Final = 1 << 20
+APART: Final = (("gateway",), ("router",), ("approvals", "sandbox", "relay"))
+"""Services by process, where what a gateway or a router costs is a figure of its own."""
 
 
 @contextmanager

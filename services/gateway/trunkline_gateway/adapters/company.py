@@ -29,6 +29,9 @@ class Company:
         self._end: asyncio.TimerHandle | None = None
         self._warm = -math.inf
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def takes(self, data: bytes, read: Callable[[], None]) -> bool:
         """Whether `data` waits, until `read` is called. Anything else that comes ends the waiting of all."""
         if len(data) > MOST or not self._begins.match(data):
